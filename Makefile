@@ -1,0 +1,160 @@
+# Metergate. `make help` lists the targets; CI calls these and nothing else.
+#
+# The tree is the architecture: every src/<layer>/*.c becomes part of lib<layer>.a, and a program links the layers
+# it stands on. A test driver links all layers, so the linker takes only what the test really needs.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+VERSION := 0.1.0
+
+BUILD   ?= build/release
+SAN     ?=
+OPT     ?= -O2 -g
+CC      ?= gcc
+AR      := ar
+JOBS    := $(shell nproc 2>/dev/null || echo 2)
+
+PKGS    := libmicrohttpd libcurl libcjson yaml-0.1 libcrypto libssl
+TESTPKG := cmocka
+DEBS    := gcc make pkg-config libc6-dev libmicrohttpd-dev libcurl4-openssl-dev libcjson-dev libyaml-dev libssl-dev \
+           libcmocka-dev
+LINTDEBS:= clang clang-tidy cppcheck
+
+WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla \
+           -Wformat=2 -Wconversion -Wno-sign-conversion -Wundef -Wpointer-arith
+HARDEN  := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+ifneq ($(SAN),)
+HARDEN  := -fPIE
+endif
+CPPFLAGS += -D_GNU_SOURCE -DMETERGATE_VERSION='"$(VERSION)"' -Iinclude
+CFLAGS  ?= $(OPT)
+ALL_CFLAGS = -std=c11 $(CFLAGS) $(WARN) $(WERROR) $(HARDEN) $(SAN) -fno-common -MMD -MP $(PKG_CFLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(SAN) $(LDFLAGS)
+
+# pkg-config is asked lazily, so that `make deps` and `make help` work where it is not installed yet.
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS   = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
+TEST_LIBS  = $(shell pkg-config --libs $(TESTPKG) 2>/dev/null)
+
+LAYERS  := daemon proxy net ledger config dialect gate tokens base
+obj      = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
+LIBS    := $(foreach l,$(LAYERS),$(if $(wildcard src/$(l)/*.c),$(BUILD)/lib$(l).a))
+# daemon/main.c holds main(); everything else may be linked by tests
+LIB_daemon_SRC := $(filter-out src/daemon/main.c,$(wildcard src/daemon/*.c))
+
+BIN     := $(BUILD)/bin
+PROGS   := $(if $(wildcard src/daemon/main.c),$(BIN)/metergated) $(if $(wildcard src/tool/main.c),$(BIN)/metergate) \
+           $(if $(wildcard tests/simulator/main.c),$(BIN)/metergate-simulator)
+
+UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+SIM     := $(patsubst tests/sim/%.c,$(BUILD)/tests/sim/%,$(wildcard tests/sim/test_*.c))
+E2E     := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/test_*.c))
+FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+.PHONY: all help deps lint-deps run demo test test-unit test-sim test-e2e test-fuzz test-sdk lint asan tsan valgrind \
+        fuzz bench install uninstall clean everything
+.DEFAULT_GOAL := all
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: ## build the daemon, the tool and the simulator
+	@$(MAKE) --no-print-directory -j$(JOBS) everything
+
+everything: $(PROGS)
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+# ---- objects, one static library a layer -----------------------------------------------------------------------
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/libdaemon.a: $(call obj,$(LIB_daemon_SRC))
+$(foreach l,$(filter-out daemon,$(LAYERS)),$(eval $(BUILD)/lib$(l).a: $(call obj,src/$(l)/*.c)))
+$(BUILD)/lib%.a:
+	@rm -f $@
+	@mkdir -p $(@D)
+	$(AR) rcs $@ $(filter %.o,$^)
+
+link = $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+
+$(BIN)/metergated: $(BUILD)/obj/src/daemon/main.o $(LIBS)
+	@mkdir -p $(@D)
+	$(link) $(PKG_LIBS)
+
+$(BIN)/metergate: $(call obj,src/tool/*.c) $(filter %libbase.a %libtokens.a %libdialect.a,$(LIBS))
+	@mkdir -p $(@D)
+	$(link) $(PKG_LIBS)
+
+$(BIN)/metergate-simulator: $(call obj,tests/simulator/*.c) $(filter %libbase.a %libtokens.a,$(LIBS))
+	@mkdir -p $(@D)
+	$(link) $(PKG_LIBS)
+
+# ---- tests -----------------------------------------------------------------------------------------------------
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBS)
+	@mkdir -p $(@D)
+	$(link) $(TEST_LIBS) $(PKG_LIBS)
+$(BUILD)/tests/sim/%: $(BUILD)/obj/tests/sim/%.o $(call obj,$(filter-out $(wildcard tests/sim/test_*.c),$(wildcard tests/sim/*.c))) $(LIBS)
+	@mkdir -p $(@D)
+	$(link) $(TEST_LIBS) $(PKG_LIBS)
+$(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o $(call obj,$(filter-out $(wildcard tests/e2e/test_*.c),$(wildcard tests/e2e/*.c))) $(LIBS)
+	@mkdir -p $(@D)
+	$(link) $(TEST_LIBS) $(PKG_LIBS)
+# A fuzz target linked with the corpus runner: every file of tests/fuzz/corpus/<name>/ goes through it once.
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/corpus_runner.o $(LIBS)
+	@mkdir -p $(@D)
+	$(link) $(PKG_LIBS)
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+test: ## deps, build, and every test: unit, sim, e2e, fuzz corpora
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$(JOBS) everything $(UNIT) $(SIM) $(E2E) $(FUZZ)
+	@BUILD=$(BUILD) sh tests/run.sh $(UNIT) $(SIM) $(E2E) $(FUZZ)
+
+test-unit: $(UNIT) ## unit tests alone
+	@BUILD=$(BUILD) sh tests/run.sh $(UNIT)
+test-sim: $(SIM) ## scenarios and property tests alone
+	@BUILD=$(BUILD) sh tests/run.sh $(SIM)
+test-e2e: everything $(E2E) ## the real binary against the simulator
+	@BUILD=$(BUILD) sh tests/run.sh $(E2E)
+test-fuzz: $(FUZZ) ## fuzz corpora, once through
+	@BUILD=$(BUILD) sh tests/run.sh $(FUZZ)
+
+asan: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory test BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+	    SAN="-fsanitize=address,undefined -fno-sanitize-recover=all"
+
+tsan: ## all tests under ThreadSanitizer
+	@$(MAKE) --no-print-directory test BUILD=build/tsan CFLAGS="-O1 -g" SAN="-fsanitize=thread"
+
+# ---- packages --------------------------------------------------------------------------------------------------
+deps: ## install the Debian packages that are missing; does nothing when all is there
+	@sh tools/deps.sh "$(PKGS) $(TESTPKG)" "$(DEBS)"
+
+lint-deps:
+	@sh tools/deps.sh --programs "clang-tidy cppcheck" "$(LINTDEBS)"
+
+lint: deps lint-deps ## include rule, headers alone, warnings as errors, clang-tidy, cppcheck, lengths, banned calls
+	@CC="$(CC)" VERSION="$(VERSION)" WARN="$(WARN)" JOBS="$(JOBS)" sh tools/lint.sh
+
+# ---- use -------------------------------------------------------------------------------------------------------
+run: deps all ## the daemon in the foreground with the default configuration
+	$(BIN)/metergated
+
+demo: deps all ## the 30,000-TPM story against the simulator; no key needed, under a minute
+	@BIN=$(BIN) sh tools/demo.sh
+
+install: all ## install under PREFIX (default /usr/local), DESTDIR honoured
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/metergate
+	install -m 0755 $(BIN)/metergated $(BIN)/metergate $(DESTDIR)$(PREFIX)/bin/
+	install -m 0644 README.md LICENSE NOTICE CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/metergate/
+	install -m 0644 conf/metergate.yaml $(DESTDIR)$(PREFIX)/share/doc/metergate/metergate.yaml.sample
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/metergated $(DESTDIR)$(PREFIX)/bin/metergate
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/metergate
+
+clean: ## remove everything that was built
+	rm -rf build

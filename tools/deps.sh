@@ -1,0 +1,36 @@
+#!/bin/sh
+# deps.sh "PKGCONFIG-NAMES" "DEBIAN-PACKAGES" | deps.sh --programs "NAMES" "DEBIAN-PACKAGES"
+# Does nothing when all is there. Otherwise says what it will install and installs it with apt-get: as root, or with
+# sudo when a terminal is there to ask for the password.
+set -eu
+missing=
+if [ "$1" = --programs ]; then
+    shift
+    for p in $1; do command -v "$p" >/dev/null 2>&1 || missing="$missing $p"; done
+else
+    command -v cc >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1 || missing="$missing gcc"
+    if command -v pkg-config >/dev/null 2>&1; then
+        for p in $1; do pkg-config --exists "$p" || missing="$missing $p"; done
+    else
+        missing="$missing pkg-config"
+    fi
+fi
+[ -z "$missing" ] && exit 0
+echo "deps: missing:$missing"
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "deps: this is not a Debian system; install the equivalents of: $2" >&2
+    exit 1
+fi
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    if [ -t 0 ] && command -v sudo >/dev/null 2>&1; then
+        as_root=sudo
+    else
+        echo "deps: not root and no terminal for sudo; run as root: apt-get install $2" >&2
+        exit 1
+    fi
+fi
+echo "deps: installing: $2"
+$as_root apt-get update -qq
+# shellcheck disable=SC2086
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $2 >/dev/null
