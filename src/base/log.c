@@ -1,0 +1,131 @@
+/* log: level and format are set once at start and on reload by the loop thread; readers in other threads may see either. */
+#include "metergate/base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "metergate/base/clock.h"
+
+static atomic_int current_level = LOG_LEVEL_INFO;
+static atomic_int current_format = LOG_FORMAT_TEXT;
+static void (*capture_sink)(enum log_level level, const char *line, void *arg);
+static void *capture_arg;
+
+static const char *const level_name[] = {"error", "warn", "info", "debug"};
+
+void log_setup(enum log_level level, enum log_format format)
+{
+    atomic_store(&current_level, (int)level);
+    atomic_store(&current_format, (int)format);
+}
+
+bool log_enabled(enum log_level level)
+{
+    return (int)level <= atomic_load(&current_level);
+}
+
+void log_capture(void (*sink)(enum log_level level, const char *line, void *arg), void *arg)
+{
+    capture_sink = sink;
+    capture_arg = arg;
+}
+
+/* Appends `text` to line as the inside of a JSON string; leaves room for the closing characters. */
+static size_t put_json_text(char *line, size_t at, size_t cap, const char *text)
+{
+    for (; *text && at + 8 < cap; text++) {
+        unsigned char c = (unsigned char)*text;
+
+        if (c == '"' || c == '\\') {
+            line[at++] = '\\';
+            line[at++] = (char)c;
+        } else if (c < 0x20) {
+            at += (size_t)snprintf(line + at, cap - at, "\\u%04x", c);
+        } else {
+            line[at++] = (char)c;
+        }
+    }
+    return at;
+}
+
+static size_t format_line(char *line, size_t cap, enum log_level level, const char *text)
+{
+    int64_t wall = clock_wall_us();
+    time_t sec = (time_t)(wall / CLOCK_S);
+    struct tm tm;
+    char when[32];
+    size_t n;
+
+    gmtime_r(&sec, &tm);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (atomic_load(&current_format) == LOG_FORMAT_JSON) {
+        n = (size_t)snprintf(line, cap, "{\"time\":\"%s.%03dZ\",\"level\":\"%s\",\"message\":\"", when,
+                             (int)(wall / 1000 % 1000), level_name[level]);
+        n = put_json_text(line, n, cap, text);
+        n += (size_t)snprintf(line + n, cap - n, "\"}\n");
+        return n;
+    }
+    n = (size_t)snprintf(line, cap - 1, "%s.%03dZ %-5s %s", when, (int)(wall / 1000 % 1000), level_name[level], text);
+    if (n > cap - 2)
+        n = cap - 2;
+    line[n++] = '\n';
+    return n;
+}
+
+void log_write(enum log_level level, const char *fmt, ...)
+{
+    char text[4096], line[8192];
+    size_t n;
+    va_list ap;
+
+    if (!log_enabled(level))
+        return;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (capture_sink) {
+        capture_sink(level, text, capture_arg);
+        return;
+    }
+    n = format_line(line, sizeof line, level, text);
+    if (write(STDERR_FILENO, line, n) < 0)
+        return; /* nowhere left to say so */
+}
+
+int log_level_parse(struct slice name, enum log_level *ret)
+{
+    for (size_t i = 0; i < MG_ARRAY_LEN(level_name); i++) {
+        if (slice_eq(name, slice_str(level_name[i]))) {
+            *ret = (enum log_level)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+struct log_quoted log_quote(struct slice s)
+{
+    struct log_quoted q;
+    size_t at = 0, n = s.n < 80 ? s.n : 80;
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+
+        if (c > 0x20 && c < 0x7f && c != '"' && c != '\\')
+            q.text[at++] = (char)c;
+        else
+            at += (size_t)snprintf(q.text + at, 5, "\\x%02x", c);
+    }
+    if (n < s.n && at + 4 <= sizeof q.text) {
+        memcpy(q.text + at, "...", 3);
+        at += 3;
+    }
+    q.text[at] = '\0';
+    return q;
+}

@@ -1,0 +1,216 @@
+/* slice: every number is read by hand with its range checked, never by a function that reads past the end. */
+#include "metergate/base/slice.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <strings.h>
+
+bool slice_eq(struct slice a, struct slice b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+bool slice_eq_nocase(struct slice a, struct slice b)
+{
+    return a.n == b.n && (a.n == 0 || strncasecmp(a.p, b.p, a.n) == 0);
+}
+
+bool slice_starts(struct slice s, struct slice prefix)
+{
+    return s.n >= prefix.n && slice_eq(slice_head(s, prefix.n), prefix);
+}
+
+bool slice_ends(struct slice s, struct slice suffix)
+{
+    return s.n >= suffix.n && slice_eq(slice_skip(s, s.n - suffix.n), suffix);
+}
+
+size_t slice_find(struct slice s, char c)
+{
+    const char *hit = s.n ? memchr(s.p, c, s.n) : NULL;
+
+    return hit ? (size_t)(hit - s.p) : s.n;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+struct slice slice_trim(struct slice s)
+{
+    while (s.n && is_blank(s.p[0]))
+        s = slice_skip(s, 1);
+    while (s.n && is_blank(s.p[s.n - 1]))
+        s.n--;
+    return s;
+}
+
+struct slice slice_head(struct slice s, size_t n)
+{
+    return slice_of(s.p, n < s.n ? n : s.n);
+}
+
+struct slice slice_skip(struct slice s, size_t n)
+{
+    if (n > s.n)
+        n = s.n;
+    return slice_of(s.n ? s.p + n : s.p, s.n - n);
+}
+
+bool slice_glob(struct slice s, const char *pattern)
+{
+    char name[257];
+
+    if (s.n >= sizeof name || (s.n && memchr(s.p, '\0', s.n)))
+        return false;
+    if (s.n)
+        memcpy(name, s.p, s.n);
+    name[s.n] = '\0';
+    return fnmatch(pattern, name, 0) == 0;
+}
+
+int slice_int64(struct slice s, int64_t *ret)
+{
+    int64_t v = 0;
+
+    if (s.n == 0)
+        return -EINVAL;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] < '0' || s.p[i] > '9')
+            return -EINVAL;
+        if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, s.p[i] - '0', &v))
+            return -ERANGE;
+    }
+    *ret = v;
+    return 0;
+}
+
+/* A decimal with at most nine digits after the point, as billionths; advances *s past it. */
+static int take_decimal(struct slice *s, int64_t *ret_nano)
+{
+    int64_t whole = 0, frac = 0, scale = 100000000;
+    size_t digits = 0;
+
+    while (s->n && s->p[0] >= '0' && s->p[0] <= '9') {
+        whole = whole * 10 + (s->p[0] - '0');
+        if (whole > INT64_C(9000000000))
+            return -ERANGE;
+        *s = slice_skip(*s, 1);
+        digits++;
+    }
+    if (s->n && s->p[0] == '.') {
+        *s = slice_skip(*s, 1);
+        while (s->n && s->p[0] >= '0' && s->p[0] <= '9') {
+            frac += (s->p[0] - '0') * scale;
+            scale /= 10;
+            *s = slice_skip(*s, 1);
+            digits++;
+        }
+    }
+    if (digits == 0)
+        return -EINVAL;
+    *ret_nano = whole * INT64_C(1000000000) + frac;
+    return 0;
+}
+
+struct unit {
+    const char *name;
+    int64_t factor;
+};
+
+/* The letters at the start of *s, looked up; advances past them. No letters at all is the row named "". */
+static int take_unit(struct slice *s, const struct unit *table, int64_t *ret_factor)
+{
+    size_t n = 0;
+
+    while (n < s->n && ((s->p[n] >= 'a' && s->p[n] <= 'z') || (s->p[n] >= 'A' && s->p[n] <= 'Z')))
+        n++;
+    for (const struct unit *u = table; u->name; u++) {
+        if (!slice_eq(slice_head(*s, n), slice_str(u->name)))
+            continue;
+        *s = slice_skip(*s, n);
+        *ret_factor = u->factor;
+        return 0;
+    }
+    return -EINVAL;
+}
+
+__extension__ typedef __int128 int128;
+
+/* nano * factor / 1e9 without overflow; -ERANGE when it does not fit. `whole` demands no remainder. */
+static int scale_nano(int64_t nano, int64_t factor, bool whole, int64_t *ret)
+{
+    int128 v = (int128)nano * factor;
+
+    if (whole && v % 1000000000 != 0)
+        return -EINVAL;
+    v /= 1000000000;
+    if (v > INT64_MAX)
+        return -ERANGE;
+    *ret = (int64_t)v;
+    return 0;
+}
+
+int slice_duration_us(struct slice s, int64_t *ret)
+{
+    static const struct unit units[] = {{"us", 1},          {"ms", 1000},         {"s", 1000000},
+                                        {"m", 60000000},    {"h", 3600000000},    {"d", 86400000000},
+                                        {"", 1000000},      {NULL, 0}};
+    const int64_t limit_us = INT64_C(36525) * 86400000000;
+    int64_t total = 0;
+
+    s = slice_trim(s);
+    if (s.n == 0)
+        return -EINVAL;
+    while (s.n) {
+        int64_t nano, factor, us;
+        int rc = take_decimal(&s, &nano);
+
+        if (rc < 0)
+            return rc;
+        rc = take_unit(&s, units, &factor);
+        if (rc < 0)
+            return rc;
+        rc = scale_nano(nano, factor, false, &us);
+        if (rc < 0)
+            return rc;
+        if (us > limit_us || total + us > limit_us)
+            return -ERANGE;
+        total += us;
+    }
+    *ret = total;
+    return 0;
+}
+
+static int number_with_unit(struct slice s, const struct unit *units, int64_t *ret)
+{
+    int64_t nano, factor;
+    int rc;
+
+    s = slice_trim(s);
+    rc = take_decimal(&s, &nano);
+    if (rc < 0)
+        return rc;
+    rc = take_unit(&s, units, &factor);
+    if (rc < 0)
+        return rc;
+    if (s.n)
+        return -EINVAL;
+    return scale_nano(nano, factor, true, ret);
+}
+
+int slice_size_bytes(struct slice s, int64_t *ret)
+{
+    static const struct unit units[] = {{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},   {"kB", 1000},
+                                        {"MB", 1000000},  {"GB", 1000000000}, {"B", 1}, {"", 1}, {NULL, 0}};
+
+    return number_with_unit(s, units, ret);
+}
+
+int slice_count(struct slice s, int64_t *ret)
+{
+    static const struct unit units[] = {{"k", 1000}, {"K", 1000}, {"M", 1000000}, {"G", 1000000000}, {"", 1}, {NULL, 0}};
+
+    return number_with_unit(s, units, ret);
+}
