@@ -51,7 +51,7 @@ SIM     := $(patsubst tests/sim/%.c,$(BUILD)/tests/sim/%,$(wildcard tests/sim/te
 E2E     := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all help deps lint-deps run demo test test-unit test-sim test-e2e test-fuzz test-sdk lint asan tsan valgrind \
+.PHONY: all help deps lint-deps run demo test test-unit test-sim test-e2e test-fuzz test-sdk lint lint-objects asan tsan valgrind \
         fuzz bench install uninstall clean everything
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -132,6 +132,11 @@ tsan: ## all tests under ThreadSanitizer
 # ---- packages --------------------------------------------------------------------------------------------------
 deps: ## install the Debian packages that are missing; does nothing when all is there
 	@sh tools/deps.sh "$(PKGS) $(TESTPKG)" "$(DEBS)"
+
+# every object of the tree, tests included: lint builds them with warnings as errors
+ALLOBJ = $(call obj,src/*/*.c) $(call obj,tests/unit/*.c) $(call obj,tests/sim/*.c) $(call obj,tests/e2e/*.c) \
+         $(call obj,tests/simulator/*.c) $(call obj,tests/fuzz/*.c) $(call obj,tests/bench/*.c)
+lint-objects: $(ALLOBJ)
 
 lint-deps:
 	@sh tools/deps.sh --programs "clang-tidy cppcheck" "$(LINTDEBS)"
