@@ -1,0 +1,61 @@
+/*
+ * route: where a request goes, read from its target and headers alone (contract section 3). Pure: no table of
+ * upstreams, no allocation; every slice points into the target that was given.
+ *
+ *   /@nightly:low/openai/v1/chat/completions?x=1
+ *     '------ ---' '----' '------------------' '-'
+ *      client prio  first  path                 query
+ */
+#ifndef METERGATE_PROXY_ROUTE_H
+#define METERGATE_PROXY_ROUTE_H
+
+#include <stdbool.h>
+
+#include "metergate/base/slice.h"
+
+enum route_kind {
+    ROUTE_OWN,         /* Metergate itself: /, /-/..., /metrics, /healthz, /readyz */
+    ROUTE_OPENAI,      /* the default upstream of that dialect */
+    ROUTE_ANTHROPIC,
+    ROUTE_GEMINI,
+    ROUTE_AZURE,
+    ROUTE_OLLAMA,
+    ROUTE_NAMED,       /* the upstream whose name is `upstream`, if there is one */
+    ROUTE_NONE,        /* no rule matches: 404 no-route */
+    ROUTE_NOT_A_TUNNEL,/* CONNECT or another host's absolute URL: 405 */
+    ROUTE_BAD          /* malformed target or /@CLIENT part: 400, `problem` says why */
+};
+
+struct route {
+    enum route_kind kind;
+    struct slice client;   /* from /@CLIENT, empty when absent */
+    struct slice priority; /* "high", "normal", "low", or empty */
+    struct slice upstream; /* first segment when it may name an upstream */
+    struct slice path;     /* begins with '/', without the query, /@CLIENT taken off */
+    struct slice query;    /* without '?', empty when there is none */
+    const char *problem;   /* a static sentence for ROUTE_BAD */
+};
+
+/* What the routing rules look at besides the target. */
+struct route_hints {
+    bool has_api_key;           /* api-key header */
+    bool has_anthropic_version; /* anthropic-version header */
+    bool has_goog_api_key;      /* x-goog-api-key header */
+};
+
+/*
+ * Reads the raw request target. `is_upstream` answers whether a first segment names a configured upstream (names beat
+ * the rules that follow them in the contract's table, and are stripped from `path`).
+ */
+struct route route_read(struct slice method, struct slice target, const struct route_hints *hints,
+                        bool (*is_upstream)(void *arg, struct slice name), void *arg);
+
+/* A client name: 1 to 64 of A-Z a-z 0-9 . _ - and not only dots. */
+bool route_client_name_ok(struct slice name);
+
+/*
+ * True when the query has a parameter of that name ("key" in "alt=sse&key=x").
+ */
+bool route_query_has(struct slice query, const char *name);
+
+#endif

@@ -1,0 +1,178 @@
+/*
+ * route: the table of contract section 3, first match wins. Targets are raw bytes: nothing is decoded, nothing is
+ * normalised, because the provider must see what the client wrote. A target that could mean two things to two parsers
+ * (control bytes, spaces, a fragment, dot segments) is refused rather than interpreted.
+ */
+#include "metergate/proxy/route.h"
+
+#include <string.h>
+
+#define CLIENT_NAME_MAX 64
+
+bool route_client_name_ok(struct slice name)
+{
+    bool solid = false;
+
+    if (name.n == 0 || name.n > CLIENT_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+        bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+
+        if (!alnum && c != '.' && c != '_' && c != '-')
+            return false;
+        solid |= c != '.';
+    }
+    return solid;
+}
+
+bool route_query_has(struct slice query, const char *name)
+{
+    while (query.n) {
+        size_t end = slice_find(query, '&');
+        struct slice pair = slice_head(query, end);
+
+        if (slice_eq(slice_head(pair, slice_find(pair, '=')), slice_str(name)))
+            return true;
+        query = slice_skip(query, end + 1);
+    }
+    return false;
+}
+
+static struct route refuse(enum route_kind kind, const char *problem)
+{
+    return (struct route){.kind = kind, .problem = problem};
+}
+
+/* True when s is `prefix` itself or goes on with '/' after it. */
+static bool under(struct slice s, const char *prefix)
+{
+    struct slice p = slice_str(prefix);
+
+    return slice_starts(s, p) && (s.n == p.n || s.p[p.n] == '/');
+}
+
+static bool has_dot_segment(struct slice path)
+{
+    while (path.n) {
+        size_t end = slice_find(slice_skip(path, 1), '/') + 1;
+        struct slice segment = slice_skip(slice_head(path, end), 1);
+
+        if (slice_eq(segment, SLICE(".")) || slice_eq(segment, SLICE("..")))
+            return true;
+        path = slice_skip(path, end);
+    }
+    return false;
+}
+
+static const char *target_problem(struct slice target, struct slice path)
+{
+    for (size_t i = 0; i < target.n; i++) {
+        unsigned char c = (unsigned char)target.p[i];
+
+        if (c <= 0x20 || c == 0x7f)
+            return "The request target contains a space or a control character.";
+        if (c == '#')
+            return "The request target contains a fragment ('#'), which is never sent.";
+        if (c == '\\')
+            return "The request target contains a backslash.";
+    }
+    if (has_dot_segment(path))
+        return "The request target contains a '.' or '..' segment; send the path that you mean.";
+    return NULL;
+}
+
+/* Takes /@CLIENT[:PRIORITY] off r->path. */
+static const char *take_client(struct route *r)
+{
+    struct slice segment = slice_skip(slice_head(r->path, 1 + slice_find(slice_skip(r->path, 1), '/')), 2);
+    size_t colon = slice_find(segment, ':');
+
+    r->client = slice_head(segment, colon);
+    if (!route_client_name_ok(r->client))
+        return "The client name after /@ must be 1 to 64 letters, digits, '.', '_' or '-'.";
+    if (colon < segment.n) {
+        r->priority = slice_skip(segment, colon + 1);
+        if (!slice_eq(r->priority, SLICE("high")) && !slice_eq(r->priority, SLICE("normal")) &&
+            !slice_eq(r->priority, SLICE("low")))
+            return "The priority after /@CLIENT: must be high, normal or low.";
+    }
+    r->path = slice_skip(r->path, 2 + segment.n);
+    if (r->path.n == 0)
+        r->path = SLICE("/");
+    return NULL;
+}
+
+static bool is_own(struct slice path)
+{
+    return slice_eq(path, SLICE("/")) || under(path, "/-") || slice_eq(path, SLICE("/metrics")) ||
+           slice_eq(path, SLICE("/healthz")) || slice_eq(path, SLICE("/readyz"));
+}
+
+static enum route_kind by_rules(const struct route *r, const struct route_hints *h)
+{
+    struct slice path = r->path;
+
+    if (under(path, "/openai/deployments"))
+        return ROUTE_AZURE;
+    if (h->has_api_key || route_query_has(r->query, "api-version"))
+        return ROUTE_AZURE;
+    if (h->has_anthropic_version || under(path, "/v1/messages") || slice_eq(path, SLICE("/messages")))
+        return ROUTE_ANTHROPIC;
+    if (under(path, "/v1beta/openai"))
+        return ROUTE_GEMINI;
+    if (h->has_goog_api_key || route_query_has(r->query, "key") || under(path, "/v1beta") ||
+        under(path, "/v1alpha") || under(path, "/upload"))
+        return ROUTE_GEMINI;
+    if (under(path, "/api"))
+        return ROUTE_OLLAMA;
+    if (under(path, "/v1"))
+        return ROUTE_OPENAI;
+    return ROUTE_NONE;
+}
+
+static bool is_azure_path(const struct route *r, const struct route_hints *h)
+{
+    return under(r->path, "/openai/deployments") ||
+           (under(r->path, "/openai") && (h->has_api_key || route_query_has(r->query, "api-version")));
+}
+
+struct route route_read(struct slice method, struct slice target, const struct route_hints *hints,
+                        bool (*is_upstream)(void *arg, struct slice name), void *arg)
+{
+    struct route r = {.kind = ROUTE_NONE};
+    size_t question;
+
+    if (slice_eq(method, SLICE("CONNECT")))
+        return refuse(ROUTE_NOT_A_TUNNEL, NULL);
+    if (slice_eq(target, SLICE("*")))
+        return refuse(ROUTE_NONE, NULL);
+    if (target.n == 0)
+        return refuse(ROUTE_BAD, "The request target is empty.");
+    if (target.p[0] != '/')
+        return refuse(ROUTE_NOT_A_TUNNEL, NULL);
+    question = slice_find(target, '?');
+    r.path = slice_head(target, question);
+    r.query = slice_skip(target, question + 1);
+    r.problem = target_problem(target, r.path);
+    if (!r.problem && slice_starts(r.path, SLICE("/@")))
+        r.problem = take_client(&r);
+    if (r.problem) {
+        r.kind = ROUTE_BAD;
+        return r;
+    }
+    if (is_own(r.path)) {
+        r.kind = ROUTE_OWN;
+        return r;
+    }
+    r.upstream = slice_head(slice_skip(r.path, 1), slice_find(slice_skip(r.path, 1), '/'));
+    if (!is_azure_path(&r, hints) && r.upstream.n && is_upstream(arg, r.upstream)) {
+        r.kind = ROUTE_NAMED;
+        r.path = slice_skip(r.path, 1 + r.upstream.n);
+        if (r.path.n == 0)
+            r.path = SLICE("/");
+        return r;
+    }
+    r.kind = by_rules(&r, hints);
+    return r;
+}

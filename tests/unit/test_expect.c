@@ -1,0 +1,65 @@
+/* expect: what the next answer will probably cost. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "metergate/tokens/expect.h"
+
+static void test_expect__nothing_seen__guesses_a_longish_answer_within_the_clients_bound(void **state)
+{
+    struct expect e = {0};
+
+    (void)state;
+    assert_int_equal(expect_output(&e, 0), EXPECT_FIRST_TOKENS);
+    assert_int_equal(expect_output(&e, 7), 7);
+    assert_int_equal(expect_output(&e, 100000), EXPECT_FIRST_TOKENS);
+}
+
+static void test_expect__ten_answers__takes_the_ninth_smallest(void **state)
+{
+    struct expect e = {0};
+
+    (void)state;
+    for (int i = 10; i >= 1; i--)
+        expect_learn(&e, i * 100);
+    assert_int_equal(expect_output(&e, 0), 900);
+    assert_int_equal(expect_output(&e, 250), 250);
+}
+
+static void test_expect__old_answers__are_forgotten_after_a_full_ring(void **state)
+{
+    struct expect e = {0};
+
+    (void)state;
+    for (int i = 0; i < 1000; i++)
+        expect_learn(&e, 5000);
+    for (int i = 0; i < EXPECT_SAMPLES; i++)
+        expect_learn(&e, 3);
+    assert_int_equal(expect_output(&e, 0), 3);
+}
+
+static void test_expect__odd_reports__do_no_harm(void **state)
+{
+    struct expect e = {.seen = UINT32_MAX};
+
+    (void)state;
+    expect_learn(&e, -5);
+    expect_learn(&e, INT64_MAX);
+    expect_learn(&e, 1);
+    assert_true(e.seen > EXPECT_SAMPLES);
+    assert_int_equal(expect_output(&e, 0), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_expect__nothing_seen__guesses_a_longish_answer_within_the_clients_bound),
+        cmocka_unit_test(test_expect__ten_answers__takes_the_ninth_smallest),
+        cmocka_unit_test(test_expect__old_answers__are_forgotten_after_a_full_ring),
+        cmocka_unit_test(test_expect__odd_reports__do_no_harm),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
