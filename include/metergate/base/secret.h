@@ -1,0 +1,56 @@
+/*
+ * secret: a credential in memory. Owned by its struct, wiped when released or replaced, and reachable through
+ * secret_expose alone, so that every place that hands one to the network can be found by name. Nothing here logs, and
+ * no error sentence contains any of the bytes.
+ *
+ * Credentials that are only told apart (upstreams.*.scope: key) are kept as fingerprints: SHA-256 of the bytes.
+ */
+#ifndef METERGATE_BASE_SECRET_H
+#define METERGATE_BASE_SECRET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "metergate/base/err.h"
+#include "metergate/base/slice.h"
+
+/* The longest credential that is accepted. */
+#define SECRET_MAX ((size_t)8192)
+
+struct secret {
+    char *p;  /* private: owned, NULL while unset */
+    size_t n; /* private */
+};
+
+void secret_init(struct secret *s);
+void secret_release(struct secret *s); /* wipes; unset and usable again */
+
+/*
+ * Copies the bytes in; what was there before is wiped. -EINVAL when empty or when a byte is not printable ASCII (such
+ * a key could end a header early), -E2BIG over SECRET_MAX. Unchanged on failure.
+ */
+int secret_set(struct secret *s, struct slice bytes) MG_MUSTCHECK;
+
+/* As secret_set, from an environment variable or the first line of a file. The sentence names the source. */
+int secret_from_env(struct secret *s, const char *name, struct errbuf *e) MG_MUSTCHECK;
+int secret_from_file(struct secret *s, const char *path, struct errbuf *e) MG_MUSTCHECK;
+
+bool secret_is_set(const struct secret *s);
+
+/* The bytes, borrowed: for the header that carries them and for nothing else. Empty while unset. */
+struct slice secret_expose(const struct secret *s);
+
+/* In a time that depends on neither the contents nor where they differ. An unset secret equals nothing. */
+bool secret_equals(const struct secret *s, struct slice given);
+
+#define SECRET_FINGERPRINT_BYTES 32
+
+struct secret_fingerprint {
+    unsigned char bytes[SECRET_FINGERPRINT_BYTES];
+};
+
+/* SHA-256 (FIPS 180-4). */
+struct secret_fingerprint secret_fingerprint_of(struct slice credential);
+bool secret_fingerprint_eq(const struct secret_fingerprint *a, const struct secret_fingerprint *b);
+
+#endif
