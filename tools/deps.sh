@@ -14,6 +14,9 @@ else
     else
         missing="$missing pkg-config"
     fi
+    # header-only packages have no .pc file
+    [ -e /usr/include/uthash.h ] || missing="$missing uthash"
+    command -v make >/dev/null 2>&1 || missing="$missing make"
 fi
 [ -z "$missing" ] && exit 0
 echo "deps: missing:$missing"

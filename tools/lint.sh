@@ -59,6 +59,7 @@ check "foreign libraries" "$(
     foreign curl/ src/net/upstream.c src/tool/client.c
     foreign yaml.h src/config/yaml.c
     foreign cjson/ src/base/json.c
+    foreign uthash.h src/base/map.c
     foreign sqlite3.h src/ledger/db.c
     foreign openssl/ src/base/secret.c src/net/trust.c
 )"
