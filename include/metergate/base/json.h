@@ -1,9 +1,10 @@
 /*
- * json: all JSON that we write, and the small documents that we read whole (status answers, provider error bodies,
- * stream events). Request bodies are not read here: base/scan reads them in place.
+ * json: all JSON that we write, and the small documents that we read whole (status answers, provider error
+ * bodies, stream events). Request bodies are not read here: base/scan reads them in place.
  *
- * Writer: calls come in the order of the text; commas are put in by the writer. The caller's buffer must be large
- * enough for what it chooses to write (a failure to append is a bug and aborts, as in buf_add). Nothing is indented.
+ * Writer: calls come in the order of the text; commas are put in by the writer. The caller's buffer must be
+ * large enough for what it chooses to write (a failure to append is a bug and aborts, as in buf_add). Nothing
+ * is indented.
  *
  *     struct json_writer w;
  *     json_init(&w, &out);
@@ -12,9 +13,9 @@
  *     json_int(&w, 3);              -> {"held":3}
  *     json_object_end(&w);
  *
- * Reader: a document is owned by whoever called json_parse; every node and every text inside it is borrowed and lives
- * until json_free of the document. All accessors accept NULL (and a node of another type) and then find nothing, so a
- * path may be asked for without a check at each step.
+ * Reader: a document is owned by whoever called json_parse; every node and every text inside it is borrowed
+ * and lives until json_free of the document. All accessors accept NULL (and a node of another type) and then
+ * find nothing, so a path may be asked for without a check at each step.
  */
 #ifndef METERGATE_BASE_JSON_H
 #define METERGATE_BASE_JSON_H
@@ -78,8 +79,8 @@ void json_escape(struct buf *out, struct slice s);
 struct json; /* a node; the document is its outermost node */
 
 /*
- * One JSON value with nothing but white space around it. -E2BIG over JSON_TEXT_MAX, -EINVAL when it is not JSON (or
- * nests deeper than 1,000), -ENOMEM. A document costs up to about 35 times its text in memory.
+ * One JSON value with nothing but white space around it. -E2BIG over JSON_TEXT_MAX, -EINVAL when it is not
+ * JSON (or nests deeper than 1,000), -ENOMEM. A document costs up to about 35 times its text in memory.
  */
 int json_parse(struct slice text, struct json **ret) MG_MUSTCHECK;
 void json_free(struct json *doc);
@@ -104,8 +105,8 @@ bool json_is_array(const struct json *node);
 bool json_is_null(const struct json *node);
 
 /*
- * -ENOENT when node is NULL, -EINVAL for another type. An integer must be whole and within +-2^53 (-ERANGE): JSON
- * numbers are doubles here. A string that contains \u0000 is cut there.
+ * -ENOENT when node is NULL, -EINVAL for another type. An integer must be whole and within +-2^53 (-ERANGE):
+ * JSON numbers are doubles here. A string that contains \u0000 is cut there.
  */
 int json_as_int64(const struct json *node, int64_t *ret) MG_MUSTCHECK;
 int json_as_double(const struct json *node, double *ret) MG_MUSTCHECK;

@@ -1,9 +1,10 @@
 /*
  * secret: a credential in memory. Owned by its struct, wiped when released or replaced, and reachable through
- * secret_expose alone, so that every place that hands one to the network can be found by name. Nothing here logs, and
- * no error sentence contains any of the bytes.
+ * secret_expose alone, so that every place that hands one to the network can be found by name. Nothing here
+ * logs, and no error sentence contains any of the bytes.
  *
- * Credentials that are only told apart (upstreams.*.scope: key) are kept as fingerprints: SHA-256 of the bytes.
+ * Credentials that are only told apart (upstreams.*.scope: key) are kept as fingerprints: SHA-256 of the
+ * bytes.
  */
 #ifndef METERGATE_BASE_SECRET_H
 #define METERGATE_BASE_SECRET_H
@@ -26,8 +27,8 @@ void secret_init(struct secret *s);
 void secret_release(struct secret *s); /* wipes; unset and usable again */
 
 /*
- * Copies the bytes in; what was there before is wiped. -EINVAL when empty or when a byte is not printable ASCII (such
- * a key could end a header early), -E2BIG over SECRET_MAX. Unchanged on failure.
+ * Copies the bytes in; what was there before is wiped. -EINVAL when empty or when a byte is not printable
+ * ASCII (such a key could end a header early), -E2BIG over SECRET_MAX. Unchanged on failure.
  */
 int secret_set(struct secret *s, struct slice bytes) MG_MUSTCHECK;
 

@@ -1,0 +1,189 @@
+/*
+ * config: what the operator asked for, as plain data: the file (or the built-in configuration), checked, with
+ * every default filled in. Readers may read every field of these structs; nobody but this module writes them.
+ *
+ * One struct config owns everything below it and is freed whole by config_free. What is handed out
+ * (upstreams, model entries) is borrowed and lives as long as the configuration. A bad file yields no
+ * configuration at all, and every problem in it, never only the first.
+ *
+ * What each option means, its bounds and whether it has an effect in this version stands in one table
+ * (config/table.h); docs/configuration.md and conf/metergate.yaml are checked against it.
+ */
+#ifndef METERGATE_CONFIG_CONFIG_H
+#define METERGATE_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "metergate/base/buf.h"
+#include "metergate/base/err.h"
+#include "metergate/base/log.h"
+#include "metergate/base/secret.h"
+#include "metergate/base/slice.h"
+#include "metergate/config/problems.h"
+
+enum config_dialect { CONFIG_OPENAI, CONFIG_ANTHROPIC, CONFIG_GEMINI, CONFIG_AZURE, CONFIG_OLLAMA };
+
+/* How the provider charges a call. The other profiles of the manual are refused by the reader. */
+enum config_counting { CONFIG_COUNTING_ACTUAL, CONFIG_COUNTING_OPENAI };
+
+enum config_metric {
+    CONFIG_REQUESTS,
+    CONFIG_TOKENS, /* input plus output */
+    CONFIG_INPUT,
+    CONFIG_OUTPUT,
+    CONFIG_CONCURRENT /* calls in flight: no span */
+};
+
+struct config_limit {
+    enum config_metric metric;
+    int64_t max;
+    int64_t span_us; /* the rolling window: a minute, a day, or what `per` says; 0 for CONFIG_CONCURRENT */
+    const char *key; /* as in the file: "rpm", "tpd", "concurrent"; static */
+    bool in_full;    /* headroom does not apply: requests per day, concurrency */
+};
+
+#define CONFIG_LIMITS_MAX 9
+
+enum config_order { CONFIG_ORDER_FAIR, CONFIG_ORDER_FIFO };
+enum config_scope { CONFIG_SCOPE_SHARED, CONFIG_SCOPE_KEY };
+enum config_polite { CONFIG_POLITE_AUTO, CONFIG_POLITE_ALWAYS, CONFIG_POLITE_NEVER };
+
+/* Bits of config_upstream.retry_for. */
+#define CONFIG_RETRY_429     1u
+#define CONFIG_RETRY_503     2u
+#define CONFIG_RETRY_529     4u
+#define CONFIG_RETRY_CONNECT 8u
+
+/* Owned strings. */
+struct config_strings {
+    char **v;
+    size_t n;
+};
+
+struct config_listen {
+    char *text;                   /* as written: "127.0.0.1:4283", "[::1]:4283", "unix:/run/metergate.sock" */
+    struct sockaddr_storage addr; /* ready for bind */
+    socklen_t addr_len;
+    bool optional; /* a default address: the machine may lack it (EADDRNOTAVAIL is a warning) */
+};
+
+struct config_listens {
+    struct config_listen *v;
+    size_t n;
+};
+
+struct config_upstream {
+    char *name;
+    enum config_dialect dialect;
+    char *base_url;        /* http(s)://HOST[:PORT][/PATH], without '/' at its end */
+    char *api_key_env;     /* where api_key came from: at most one of the two is not NULL */
+    char *api_key_file;    /* (the other) */
+    struct secret api_key; /* unset: the client's own key travels */
+    enum config_counting counting;
+    int64_t max_concurrent; /* calls in flight; 0 = no cap */
+    enum config_scope scope;
+    int64_t connect_timeout_us;
+    int64_t first_byte_timeout_us;
+    int64_t idle_timeout_us;
+    int64_t retry_attempts; /* in all, the first included; waits that the provider asked for do not count */
+    unsigned retry_for;     /* CONFIG_RETRY_* */
+    char *proxy;            /* "" = none */
+    char *ca_file;          /* "" = none */
+    int line;               /* in the file; 0 for a built-in one */
+};
+
+struct config_model {
+    char *name;                             /* the key; also the budget's name when it has limits */
+    struct config_strings match;            /* globs; empty: the key itself and its dated snapshots */
+    char *upstream_name;                    /* NULL: whichever upstream the call goes to */
+    const struct config_upstream *upstream; /* borrowed, of the same configuration; NULL with upstream_name */
+    struct config_limit limits[CONFIG_LIMITS_MAX]; /* those given, in the order of the table */
+    size_t limit_count;                            /* 0: one budget per model name, counted but not held */
+    bool smooth;                                   /* spread requests inside the minute */
+    enum config_polite polite;
+    bool learn;
+    int line; /* in the file; 0 for a built-in one */
+};
+
+/* Prices in picodollars per token (USD per million tokens times 10^6); -1 where the file gives none. */
+struct config_price {
+    char *name;
+    int64_t input_pico;
+    int64_t cached_pico;
+    int64_t output_pico;
+};
+
+struct config {
+    struct config_listens listen;
+    char *state_dir; /* a path, "none", or "" for the default place */
+    struct {
+        enum log_level level;
+        enum log_format format;
+    } log;
+    struct {
+        int64_t max_wait_us;
+        int64_t max_requests;
+        int64_t max_bytes;
+        int64_t max_body;
+        int64_t keepalive_us; /* 0 = never */
+        struct config_strings keepalive_agents;
+        enum config_order order;
+    } queue;
+    int64_t headroom_permille;
+    int64_t retention_us;
+    int64_t drain_us;
+    struct config_upstream **upstreams; /* the file's, then the built-in ones that it does not replace */
+    size_t upstream_count;              /* at least 1 */
+    struct config_model **models;       /* the file's, then the built-in "*" unless the file has its own */
+    size_t model_count;                 /* at least 1 */
+    struct {
+        struct config_strings hosts;
+        struct config_strings origins;
+    } allow;
+    struct {
+        bool require_token; /* always false in this version */
+    } clients;
+    struct config_price *prices;
+    size_t price_count;
+};
+
+/*
+ * The file to read, by the search order of the manual: `given` (--config), $METERGATE_CONFIG, then
+ * $XDG_CONFIG_HOME/metergate/metergate.yaml (or ~/.config) and /etc/metergate/metergate.yaml where they
+ * exist. NULL when there is none: the built-in configuration. free() the result. A file that was named need
+ * not exist here: config_load reports it.
+ */
+char *config_find(const char *given);
+
+/*
+ * Reads the file; NULL is the built-in configuration. 0, or -EINVAL with at least one error among the
+ * problems. Warnings are added in both cases. `problems` is initialised by the caller.
+ */
+int config_load(const char *path, struct config **ret, struct problems *problems) MG_MUSTCHECK;
+
+/* The same for text that is in memory already; `name` stands before the line numbers. */
+int config_parse(const char *name, struct slice text, struct config **ret,
+                 struct problems *problems) MG_MUSTCHECK;
+
+void config_free(struct config *c);
+
+/*
+ * Replaces one option from the command line: "listen", "log.level". A list takes one value. -EINVAL with a
+ * sentence.
+ */
+int config_override(struct config *c, const char *key, const char *value, struct errbuf *e) MG_MUSTCHECK;
+
+/* Appends the effective configuration as YAML: loadable again, the same text for the same configuration, no
+ * secrets. */
+void config_print(const struct config *c, struct buf *out);
+
+/* The upstream of that name, or NULL. */
+const struct config_upstream *config_upstream_named(const struct config *c, struct slice name);
+
+/* The default upstream of a dialect (its first), or NULL. */
+const struct config_upstream *config_upstream_of(const struct config *c, enum config_dialect dialect);
+
+#endif

@@ -1,0 +1,86 @@
+/*
+ * table: every option of the configuration file, one row each: where it is stored, its default and bounds,
+ * whether a reload applies it, whether this version acts on it, and what it is for. The reader, the printer,
+ * config_override, docs/configuration.md and the test of conf/metergate.yaml all go by these rows.
+ *
+ * A row's path is written with dots, and `*` for a name that the operator chooses: "queue.max_wait",
+ * "upstreams.*.timeout.connect". Rows of one mapping stand together, in the order in which they are
+ * documented and printed.
+ */
+#ifndef METERGATE_CONFIG_TABLE_H
+#define METERGATE_CONFIG_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "metergate/base/buf.h"
+#include "metergate/base/slice.h"
+
+enum table_type {
+    TABLE_DURATION, /* int64_t, microseconds */
+    TABLE_SIZE,     /* int64_t, bytes */
+    TABLE_COUNT,    /* int64_t */
+    TABLE_SHARE,    /* int64_t, thousandths; written as a percentage */
+    TABLE_USD,      /* int64_t, millionths of a dollar */
+    TABLE_BOOL,     /* bool */
+    TABLE_CHOICE,   /* an enum: the place of the word in `choices` */
+    TABLE_CHOICES,  /* unsigned: bit i is word i of `choices` */
+    TABLE_TEXT,     /* char *, owned */
+    TABLE_TEXTS,    /* struct config_strings */
+    TABLE_GLOBS,    /* struct config_strings */
+    TABLE_URL,      /* char *, owned */
+    TABLE_LISTEN,   /* struct config_listens */
+    TABLE_LIMIT     /* a number or {max, per}: appended to the model's limits; `span` is the default window */
+};
+
+/* The struct that `offset` counts in: what the first part of the path names. */
+enum table_home { TABLE_IN_CONFIG, TABLE_IN_UPSTREAM, TABLE_IN_MODEL, TABLE_IN_PRICE, TABLE_NOWHERE };
+
+enum table_status {
+    TABLE_WORKS,
+    TABLE_LATER,  /* accepted, with a warning that it has no effect yet */
+    TABLE_REFUSED /* an error: pretending to enforce it would be worse than refusing it */
+};
+
+struct table_row {
+    const char *path;
+    enum table_type type;
+    enum table_home home;
+    size_t offset;
+    const char
+        *fallback;   /* the default as it would be written; NULL: unset (the help says what then holds) */
+    const char *min; /* bounds as they would be written; NULL: the type's own */
+    const char *max;
+    const char *choices; /* "fair|fifo" */
+    enum table_status status;
+    const char *idle; /* a value that asks for nothing, and so needs neither warning nor error; or NULL */
+    bool restart;     /* a reload does not apply it */
+    const char *help; /* one sentence, without its full stop */
+};
+
+/* All rows; *ret_n is their number. */
+const struct table_row *table_rows(size_t *ret_n);
+
+/* The row of that exact path, or NULL. */
+const struct table_row *table_find(struct slice path);
+
+/* True when some row lies below the path: "queue", "upstreams.*.timeout". */
+bool table_is_section(struct slice path);
+
+/*
+ * The key nearest to `key` among those that may stand in the section ("" is the top level), when it is at
+ * most two edits away and nearer than half its length; else an empty slice. Static.
+ */
+struct slice table_nearest(struct slice section, struct slice key);
+
+/* Edits (insert, delete, replace, swap of neighbours) between the two, at most `limit` + 1. Case is ignored.
+ */
+unsigned table_distance(struct slice a, struct slice b, unsigned limit);
+
+/* "duration", "one of fair, fifo", ...: what the row takes, in words. */
+void table_describe_type(const struct table_row *row, struct buf *out);
+
+/* Appends the reference part of docs/configuration.md: every option in a table, section by section. */
+void table_markdown(struct buf *out);
+
+#endif
