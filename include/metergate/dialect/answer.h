@@ -1,0 +1,104 @@
+/*
+ * answer: reads an answer while it passes, in pieces of any size, without holding it.
+ *
+ * Feed every byte of the body in order; what the client is to get comes out. Memory is bounded whatever the
+ * provider sends: one stream event of up to ANSWER_EVENT_MAX bytes (a longer one passes unread), and at most
+ * ANSWER_TEXT_MAX bytes of text kept for counting.
+ *
+ *   JSON      usage is found wherever the object is, also in an answer of 50 MB; every byte passes at once,
+ * unchanged SSE       each event leaves as soon as it is complete. With hide_usage the extra usage chunk is
+ * dropped and
+ *             `"usage":null` members are cut from the others; all other bytes stay as they are, whatever the
+ * line ends. Without hide_usage every byte passes at once, unchanged unknown   told by its first byte; what
+ * is neither passes unread
+ */
+#ifndef METERGATE_DIALECT_ANSWER_H
+#define METERGATE_DIALECT_ANSWER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "metergate/base/buf.h"
+#include "metergate/base/err.h"
+#include "metergate/base/slice.h"
+#include "metergate/dialect/dialect.h"
+
+struct answer; /* opaque */
+struct usage;  /* gate/profile.h */
+
+#define ANSWER_EVENT_MAX ((size_t)1 << 20)
+#define ANSWER_TEXT_MAX  ((size_t)1 << 20)
+
+struct answer_conf {
+    const struct dialect *dialect;
+    const char *model;             /* borrowed for answer_new alone: whose encoding counts the text */
+    bool stream;                   /* the request said stream: true */
+    bool hide_usage;               /* the request was spliced */
+    struct slice content_type;     /* of the answer; empty when it has none */
+    struct slice content_encoding; /* of the answer; anything but empty or "identity" passes unread */
+};
+
+/* Never NULL. answer_free(NULL) is fine. */
+struct answer *answer_new(const struct answer_conf *conf);
+void answer_free(struct answer *a);
+
+/* False: what is fed comes out unchanged and at once, so the caller may forward its own bytes and pass out =
+ * NULL. */
+bool answer_rewrites(const struct answer *a);
+
+/* Takes the next bytes of the body and appends what the client gets to `out`. -ENOMEM, -E2BIG (out's
+ * maximum). */
+int answer_feed(struct answer *a, struct slice in, struct buf *out) MG_MUSTCHECK;
+
+/* The body has ended: an event without its blank line is completed as it is. Call it once. -ENOMEM, -E2BIG.
+ */
+int answer_finish(struct answer *a, struct buf *out) MG_MUSTCHECK;
+
+/* ---- what was seen, at any moment; final after answer_finish
+ * ------------------------------------------------- */
+
+/* The usage that the provider reported; the last report wins. False: none. */
+bool answer_usage(const struct answer *a, struct usage *ret);
+
+/*
+ * Tokens of the answer's text seen so far (content, refusals, reasoning, tool calls), for when no usage came.
+ * Exact where the encoding is known and the text was not cut; text beyond ANSWER_TEXT_MAX counts as a quarter
+ * of its bytes. Costs a count over the kept text: ask once.
+ */
+int64_t answer_counted_output(struct answer *a);
+
+/* Whether the stream said [DONE], or the JSON value was complete. */
+bool answer_complete(const struct answer *a);
+
+/* An error inside an answer of status 200: its code (or type), NUL-terminated, at most 63 bytes; NULL when
+ * none. */
+const char *answer_error(const struct answer *a);
+
+/* ---- for the dialects
+ * ---------------------------------------------------------------------------------------- */
+
+struct answer_cut {
+    size_t at, n;
+};
+
+/* One stream event, its data lines joined by LF. Borrowed. */
+struct answer_event {
+    struct slice name; /* of its `event:` line, or empty */
+    struct slice data;
+    bool hide_usage;
+};
+
+/* What a dialect's `event` says of it; text and usage go to the answer through the functions below. */
+struct answer_facts {
+    struct answer *answer;
+    bool drop;             /* with hide_usage: the client never gets this event */
+    struct answer_cut cut; /* with hide_usage: bytes of data that the client never gets; n is 0 for none */
+};
+
+/* Output text of choice `index`, still as JSON writes it (escapes and all). */
+void answer_saw_text(struct answer *a, int64_t index, struct slice inside);
+void answer_saw_usage(struct answer *a, const struct usage *u);
+void answer_saw_error(struct answer *a, struct slice code);
+void answer_saw_done(struct answer *a);
+
+#endif

@@ -1,0 +1,129 @@
+/*
+ * dialect: what differs between the providers' interfaces, as one table of functions a provider.
+ *
+ * Everything here is pure: bytes in, facts or bytes out; no clock, no sockets, no state between calls. All
+ * text is borrowed, and every span is an offset into the body that it was read from, so the body must stay
+ * where it is as long as its facts are used. All functions may run in a worker thread.
+ *
+ * The life of a call, as the proxy uses it:
+ *     classify -> read -> count (in a worker when the body is big) -> splice -> ... held, sent ...
+ *     answer_new / answer_feed / answer_finish (answer.h) while the answer passes
+ *     judge (verdict.h) for an answer of status >= 400; refuse (refusal.h) for our own errors
+ */
+#ifndef METERGATE_DIALECT_DIALECT_H
+#define METERGATE_DIALECT_DIALECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "metergate/base/buf.h"
+#include "metergate/base/slice.h"
+
+struct answer_event;
+struct answer_facts;
+struct provider_answer;
+struct refusal;
+struct verdict;
+
+/* What a method and path ask for. */
+enum endpoint {
+    ENDPOINT_PASSED, /* not throttled, streamed both ways */
+    ENDPOINT_CHAT,   /* chat/completions: metered */
+};
+
+/* A short name for logs and the ledger: "chat", "passed". */
+const char *endpoint_name(enum endpoint e);
+
+static inline bool endpoint_metered(enum endpoint e)
+{
+    return e != ENDPOINT_PASSED;
+}
+
+/* What a call's `stream_options` says about usage. */
+enum usage_wish {
+    USAGE_UNSAID,    /* absent, null, or an object without include_usage: may be spliced */
+    USAGE_REFUSED,   /* include_usage is false (or no boolean): left alone */
+    USAGE_WANTED,    /* include_usage is true: the client gets the chunk */
+    USAGE_AMBIGUOUS, /* a key that decides it stands twice, or stream_options is no object: left alone */
+};
+
+/* A place in the body. */
+struct span {
+    size_t at, n;
+};
+
+#define DIALECT_MODEL_MAX 256
+
+/* What the body of a metered call says. Plain data; spans are offsets into the body. */
+struct dialect_request {
+    char model[DIALECT_MODEL_MAX]; /* decoded, NUL-terminated; "" when the body names none */
+    bool stream;
+    int64_t max_tokens; /* the larger of max_tokens and max_completion_tokens; 0 when neither is given */
+    int64_t n;          /* answers asked for, at least 1 */
+    enum usage_wish usage_wish;
+    struct span stream_options; /* its value; n is 0 when absent */
+    size_t close_at;            /* where the `}` that ends the body's object stands */
+};
+
+/* What counting a body gave. Plain data. */
+struct request_count {
+    int64_t input_tokens;
+    bool exact; /* false: images, tools, unknown models, ... took part, and input_tokens is an estimate */
+    int64_t
+        characters; /* Unicode code points of the text of the messages, decoded; what a provider that
+                       estimates by characters counts at the least (images and JSON punctuation left out) */
+    int64_t messages;
+};
+
+/* One change to a body: `cut_bytes` bytes at `at` give way to `insert` (static text). */
+struct splice {
+    size_t at;
+    size_t cut_bytes;
+    struct slice insert;
+};
+
+struct dialect {
+    const char *name; /* as the configuration writes it */
+
+    /* `path` is raw, without its query, with or without the upstream's prefix. */
+    enum endpoint (*classify)(struct slice method, struct slice path);
+
+    /*
+     * Reads the few fields that steer the call. The whole body is checked to be JSON. -EBADMSG when it cannot
+     * be read; *ret_why then is a static sentence for the log. The caller forwards such a body as it is and
+     * charges its bytes.
+     */
+    int (*read)(struct slice body, struct dialect_request *ret, const char **ret_why);
+
+    /* Counts the tokens of a body that `read` could read. Takes time linear in the body. -EBADMSG, -ENOMEM.
+     */
+    int (*count)(struct slice body, const struct dialect_request *r, struct request_count *ret);
+
+    /* The change that makes the provider report usage in the stream; false when the body goes out as it came.
+     */
+    bool (*splice)(struct slice body, const struct dialect_request *r, struct splice *ret);
+
+    /* For answer.c: looks at one stream event (answer.h). */
+    void (*event)(const struct answer_event *e, struct answer_facts *facts);
+
+    /* Appends the body of a refusal; its content type is application/json. */
+    void (*refuse)(const struct refusal *r, struct buf *out);
+
+    /* Tells whether, and when, trying again may help after an answer of status >= 400. */
+    void (*judge)(const struct provider_answer *a, struct verdict *ret);
+};
+
+/* The dialect of that configuration name, or NULL. */
+const struct dialect *dialect_by_name(struct slice name);
+
+/* The body after the change. -E2BIG, -ENOMEM. */
+int splice_apply(const struct splice *sp, struct slice body, struct buf *out) MG_MUSTCHECK;
+
+/* How much longer (or shorter) the body gets. */
+static inline int64_t splice_growth_bytes(const struct splice *sp)
+{
+    return (int64_t)sp->insert.n - (int64_t)sp->cut_bytes;
+}
+
+#endif
