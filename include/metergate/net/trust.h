@@ -1,0 +1,27 @@
+/*
+ * trust: the certificate authorities that upstream connections are verified against, read once.
+ *
+ * Debian's libcurl reads the system's CA files again for every new TLS connection (measured: 22 ms of the
+ * loop's time); one X509_STORE shared by all of them costs nothing after the start.
+ */
+#ifndef METERGATE_NET_TRUST_H
+#define METERGATE_NET_TRUST_H
+
+#include "metergate/base/err.h"
+
+struct trust;
+
+/*
+ * Reads the system's authorities (OpenSSL's default file and directory, which SSL_CERT_FILE and SSL_CERT_DIR
+ * may move) and, unless NULL or
+ * "", those of the PEM file `extra_file`. -ENOENT, -EINVAL (no certificate in it), with a sentence.
+ */
+int trust_new(const char *extra_file, struct trust **ret, struct errbuf *e) MG_MUSTCHECK;
+
+/* References are counted: a connection made with it keeps it alive. NULL is fine. */
+void trust_free(struct trust *t);
+
+/* Makes the SSL_CTX `ssl_ctx` (a void * so that this header needs no OpenSSL) verify against this store. */
+void trust_apply(const struct trust *t, void *ssl_ctx);
+
+#endif
