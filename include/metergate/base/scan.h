@@ -26,16 +26,15 @@
  * parsers behind the providers' interfaces do (Python's json and orjson, JavaScript's JSON.parse, Go's
  * encoding/json).
  *
- * Bytes above 0x7F inside strings are taken as they are; scan_decode replaces what is not UTF-8 by U+FFFD.
+ * Bytes above 0x7F inside strings are taken as they are; scan_decode (scan_text.h) replaces what is not UTF-8
+ * by U+FFFD.
  */
 #ifndef METERGATE_BASE_SCAN_H
 #define METERGATE_BASE_SCAN_H
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-#include "metergate/base/buf.h"
 #include "metergate/base/err.h"
 #include "metergate/base/slice.h"
 
@@ -98,26 +97,5 @@ int scan_end(struct scan *s) MG_MUSTCHECK;
 /* The bytes of a value as they stand; of a string without its quotes. */
 struct slice scan_text(const struct scan *s, const struct scan_value *v);
 struct slice scan_inside(struct slice text, const struct scan_value *v);
-
-/* Whether a string (a key, mostly) says `name`, escapes understood. False for what is not a string. */
-bool scan_is(const struct scan *s, const struct scan_value *v, const char *name);
-
-/*
- * Appends the text of a string: `inside` is what stands between the quotes. Escapes are resolved, \u pairs
- * joined, lone surrogates and bytes that are not UTF-8 become U+FFFD each, \u0000 is kept as a NUL byte. What
- * was never through a scanner (the cut-off end of a string) is fine too: a broken escape at the end is
- * dropped. -E2BIG, -ENOMEM.
- */
-int scan_decode(struct slice inside, struct buf *out) MG_MUSTCHECK;
-
-/*
- * The number as an integer, exactly: `30000`, also `3e4` and `30000.0`. -EINVAL when it is not a number or
- * not whole, -ERANGE when it does not fit.
- */
-int scan_int64(struct slice number, int64_t *ret) MG_MUSTCHECK;
-
-/* A string as a JSON literal, quotes included, for text that we compose: escapes what must be, replaces what
- * is not UTF-8 by U+FFFD. -E2BIG, -ENOMEM. */
-int scan_quote(struct slice text, struct buf *out) MG_MUSTCHECK;
 
 #endif
