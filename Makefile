@@ -50,6 +50,7 @@ UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit
 SIM     := $(patsubst tests/sim/%.c,$(BUILD)/tests/sim/%,$(wildcard tests/sim/test_*.c))
 E2E     := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
 .PHONY: all help deps lint-deps run demo test test-unit test-sim test-e2e test-fuzz test-sdk lint lint-objects asan tsan valgrind \
         fuzz bench install uninstall clean everything
@@ -76,6 +77,8 @@ $(BUILD)/lib%.a:
 	@rm -f $@
 	@mkdir -p $(@D)
 	$(AR) rcs $@ $(filter %.o,$^)
+
+include src/tokens/tokens.mk
 
 link = $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 
@@ -105,6 +108,9 @@ $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o $(call obj,$(filter-out $(wildc
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/corpus_runner.o $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(PKG_LIBS)
+$(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIBS)
+	@mkdir -p $(@D)
+	$(link) $(PKG_LIBS)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
@@ -121,6 +127,9 @@ test-e2e: everything $(E2E) ## the real binary against the simulator
 	@BUILD=$(BUILD) sh tests/run.sh $(E2E)
 test-fuzz: $(FUZZ) ## fuzz corpora, once through
 	@BUILD=$(BUILD) sh tests/run.sh $(FUZZ)
+
+bench: $(BENCH) ## measurements, printed as tables
+	@set -e; for b in $(BENCH); do $$b; done
 
 asan: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory test BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" \

@@ -1,0 +1,102 @@
+/*
+ * encoding: one table, read from the top; the first row that matches decides.
+ *
+ * A row is a whole name, or, with a star at its end, a beginning. The last OpenAI rows are catch-alls, so a
+ * name that is not theirs must stand above them.
+ */
+#include "metergate/tokens/encoding.h"
+
+#include "metergate/base/err.h"
+
+struct rule {
+    const char *name;
+    struct model_encoding gives;
+};
+
+#define O200K                                                                                                \
+    {                                                                                                        \
+        ENCODING_O200K, true                                                                                 \
+    }
+#define CL100K                                                                                               \
+    {                                                                                                        \
+        ENCODING_CL100K, true                                                                                \
+    }
+#define NEAREST                                                                                              \
+    {                                                                                                        \
+        ENCODING_O200K, false                                                                                \
+    }
+
+static const struct rule rules[] = {
+    {"gpt-4o*", O200K},
+    {"gpt-4.*", O200K},
+    {"gpt-4", CL100K},
+    {"gpt-4-*", CL100K},
+    {"gpt-3.5", CL100K},
+    {"gpt-3.5-turbo", CL100K},
+    {"gpt-3.5-turbo-*", CL100K},
+    {"gpt-35-turbo", CL100K}, /* Azure's spelling */
+    {"gpt-35-turbo-*", CL100K},
+    {"davinci-002", CL100K},
+    {"babbage-002", CL100K},
+    {"text-embedding-ada-002", CL100K},
+    {"text-embedding-3-small", CL100K},
+    {"text-embedding-3-large", CL100K},
+    {"chatgpt-4o-*", O200K},
+    {"gpt-2", NEAREST},
+    {"gpt-*", O200K}, /* GPT-5, GPT-6, gpt-oss (harmony has the same ranks), and what comes */
+};
+
+/* o1, o3-mini, o4-mini-2025-04-16, ... */
+static bool is_o_series(struct slice name)
+{
+    size_t i = 1;
+
+    if (name.n < 2 || name.p[0] != 'o')
+        return false;
+    while (i < name.n && name.p[i] >= '0' && name.p[i] <= '9')
+        i++;
+    return i > 1 && (i == name.n || name.p[i] == '-');
+}
+
+static bool matches(struct slice name, const char *rule)
+{
+    struct slice want = slice_str(rule);
+
+    if (want.p[want.n - 1] != '*')
+        return slice_eq(name, want);
+    return slice_starts(name, slice_head(want, want.n - 1));
+}
+
+struct slice encoding_base_model(const char *model, size_t n)
+{
+    struct slice name = slice_of(model, n);
+
+    if (slice_starts(name, SLICE("openai/")))
+        name = slice_skip(name, sizeof "openai/" - 1);
+    if (slice_starts(name, SLICE("ft:"))) {
+        name = slice_skip(name, sizeof "ft:" - 1);
+        name = slice_head(name, slice_find(name, ':'));
+    }
+    return name;
+}
+
+struct model_encoding encoding_for_model(const char *model, size_t n)
+{
+    struct slice name = encoding_base_model(model, n);
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(rules); i++)
+        if (matches(name, rules[i].name))
+            return rules[i].gives;
+    return (struct model_encoding){ENCODING_O200K, is_o_series(name)};
+}
+
+const char *encoding_name(enum encoding e)
+{
+    static const char *const names[ENCODINGS] = {
+        [ENCODING_O200K] = "o200k_base",
+        [ENCODING_CL100K] = "cl100k_base",
+    };
+
+    MG_ASSERT((unsigned)e < ENCODINGS);
+    return names[e];
+}
