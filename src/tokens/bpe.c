@@ -1,0 +1,251 @@
+/*
+ * bpe: exact counting in linear time. See bpe.h.
+ *
+ * Two facts carry it. An encoding is the right one exactly if each two neighbours in it would, encoded
+ * together, come out as those two tokens. And the first tokens of an encoding are the encoding of the bytes
+ * that they cover. So the right encoding of a text can be built from its start: behind tokens that are right
+ * so far, any token that fits behind the last one may follow.
+ *
+ * The greedy way takes the longest token that the text goes on with, then its prefixes from long to short,
+ * until one is accepted by the last token. If none is, no right encoding ends at this position: the position
+ * is dead, for good, and the last token is taken back and shortened. A position dies at most once, so the
+ * work is linear.
+ *
+ * Only what lies within BPE_BACK bytes before the frontier (the farthest position reached) is remembered, in
+ * two rings:
+ *
+ *      0 ...        frontier - back  ...   at   ...   frontier          positions in the piece
+ *          forgotten  |     tokens, dead bits           |   not yet seen
+ *
+ * No text is known that steps back farther than a few hundred bytes. One that does is counted from its start
+ * by the other way, which keeps the last token of the right encoding of every prefix, for the last
+ * BPE_LONGEST positions: each position has exactly one, and it fits behind the one that ends where it begins.
+ */
+#include "metergate/tokens/bpe.h"
+
+#include <string.h>
+
+#include "metergate/base/err.h"
+
+#define RING 4096
+/* Dead bits are cleared by words, ahead of the frontier; tokens reach ahead of it. */
+_Static_assert(BPE_BACK + BPE_LONGEST + 64 <= RING, "what is remembered must not be overwritten from ahead");
+
+/* ---- neighbours
+ * ------------------------------------------------------------------------------------------------ */
+
+static inline uint32_t merged(const struct bpe_tables *t, uint32_t left, uint32_t right)
+{
+    uint32_t mask = (uint32_t)(UINT64_MAX >> t->pair_shift);
+
+    for (uint32_t at = pair_slot(left, right, t->pair_shift);; at = (at + 1) & mask) {
+        uint32_t rank = t->pairs[at];
+
+        if (rank == BPE_NONE ||
+            (token_left(t->tokens[rank]) == left && token_right(t->tokens[rank]) == right))
+            return rank;
+    }
+}
+
+/*
+ * Both tokens are taken apart again in the opposite order of their merges, which is by rank, and at each
+ * stage what touches the border is looked up: a pair there that merges at a rank below `limit` would have
+ * been merged before the last step taken back. Of equal ranks the left merge comes first.
+ */
+bool bpe_neighbours(const struct bpe_tables *t, uint32_t left, uint32_t right, uint64_t *steps)
+{
+    uint32_t limit = BPE_NONE;
+
+    for (;;) {
+        bool left_whole = token_right(t->tokens[left]) == left;
+        bool right_whole = token_left(t->tokens[right]) == right;
+
+        ++*steps;
+        if (merged(t, left, right) < limit)
+            return false;
+        if (left_whole && right_whole)
+            return true;
+        if (!left_whole && (left > right || right_whole)) {
+            limit = left;
+            left = token_right(t->tokens[left]);
+        } else {
+            limit = right + 1;
+            right = token_left(t->tokens[right]);
+        }
+    }
+}
+
+/* ---- the greedy way
+ * -------------------------------------------------------------------------------------------- */
+
+struct greedy {
+    const struct bpe_tables *t;
+    const unsigned char *p;
+    size_t n;
+    size_t at;       /* the tokens so far cover p[0..at) */
+    size_t frontier; /* the highest that `at` has been */
+    size_t depth;    /* how many tokens there are so far; the last ones are in `token` */
+    uint64_t steps;
+    uint32_t token[RING];
+    uint64_t dead[RING / 64]; /* by position; defined up to the end of the frontier's word */
+};
+
+static inline uint32_t longest(struct greedy *g)
+{
+    const uint64_t *cells = g->t->cells;
+    uint64_t cell = cells[0];
+    uint32_t best = BPE_NONE;
+
+    for (size_t i = g->at; i < g->n; i++) {
+        cell = cells[cell_base(cell) ^ g->p[i]];
+        g->steps++;
+        if (cell_label(cell) != g->p[i])
+            break;
+        if (cell_token(cell) != BPE_NONE)
+            best = cell_token(cell);
+    }
+    return best;
+}
+
+static inline bool is_dead(const struct greedy *g, size_t position)
+{
+    return position <= g->frontier && (g->dead[position % RING / 64] >> (position % 64) & 1);
+}
+
+static inline void advance(struct greedy *g, uint32_t token, size_t end)
+{
+    g->token[g->depth++ % RING] = token;
+    g->at = end;
+    if (end <= g->frontier)
+        return;
+    for (size_t word = g->frontier / 64 + 1; word <= end / 64; word++)
+        g->dead[word % (RING / 64)] = 0;
+    g->frontier = end;
+}
+
+/* Places one token behind the last, trying `token` and then its prefixes; or none fits, and the position is
+ * dead. */
+static inline bool place(struct greedy *g, uint32_t token)
+{
+    uint32_t last = g->depth ? g->token[(g->depth - 1) % RING] : BPE_NONE;
+
+    for (; token != BPE_NONE; token = token_prefix(g->t->tokens[token])) {
+        size_t end = g->at + token_size(g->t->tokens[token]);
+
+        if (is_dead(g, end))
+            continue;
+        if (last == BPE_NONE || bpe_neighbours(g->t, last, token, &g->steps)) {
+            advance(g, token, end);
+            return true;
+        }
+    }
+    g->dead[g->at % RING / 64] |= UINT64_C(1) << (g->at % 64);
+    return false;
+}
+
+/* False: the way back is longer than `back`. */
+static bool run(struct greedy *g, size_t back)
+{
+    uint32_t token = longest(g);
+
+    while (g->at < g->n) {
+        if (place(g, token)) {
+            token = longest(g);
+            continue;
+        }
+        /* the empty encoding is right for no bytes, so there is a token to take back */
+        MG_ASSERT(g->depth > 0);
+        token = g->token[--g->depth % RING];
+        g->at -= token_size(g->t->tokens[token]);
+        if (g->frontier - g->at > back)
+            return false;
+    }
+    return true;
+}
+
+struct bpe_count bpe_count_back(const struct bpe_tables *t, const char *p, size_t n, size_t back)
+{
+    struct greedy g;
+    struct bpe_count all;
+
+    MG_ASSERT(back <= BPE_BACK);
+    g.t = t;
+    g.p = (const unsigned char *)p;
+    g.n = n;
+    g.at = g.frontier = g.depth = 0;
+    g.steps = 0;
+    g.dead[0] = 0;
+    if (run(&g, back))
+        return (struct bpe_count){(int64_t)g.depth, g.steps};
+    all = bpe_count_all(t, p, n);
+    all.steps += g.steps;
+    return all;
+}
+
+struct bpe_count bpe_count(const struct bpe_tables *t, const char *p, size_t n)
+{
+    return bpe_count_back(t, p, n, BPE_BACK);
+}
+
+/* ---- every prefix
+ * ---------------------------------------------------------------------------------------------- */
+
+#define PREFIXES ((size_t)2 * BPE_LONGEST)
+
+struct prefix {
+    uint32_t last; /* the last token of the encoding of the text up to here; BPE_NONE at the start */
+    bool known;
+    int64_t tokens;
+};
+
+/* Offers every token that begins at `from` to the position where it would end. */
+static void extend(const struct bpe_tables *t, struct prefix *ring, const unsigned char *p, size_t n,
+                   size_t from, uint64_t *steps)
+{
+    const struct prefix here = ring[from % PREFIXES];
+    uint64_t cell = t->cells[0];
+
+    for (size_t i = from; i < n; i++) {
+        struct prefix *there = &ring[(i + 1) % PREFIXES];
+        uint32_t token;
+
+        cell = t->cells[cell_base(cell) ^ p[i]];
+        ++*steps;
+        if (cell_label(cell) != p[i])
+            return;
+        token = cell_token(cell);
+        if (token == BPE_NONE || there->known)
+            continue;
+        if (here.last == BPE_NONE || bpe_neighbours(t, here.last, token, steps))
+            *there = (struct prefix){.last = token, .known = true, .tokens = here.tokens + 1};
+    }
+}
+
+struct bpe_count bpe_count_all(const struct bpe_tables *t, const char *p, size_t n)
+{
+    struct prefix ring[PREFIXES];
+    uint64_t steps = 0;
+
+    memset(ring, 0, sizeof ring);
+    ring[0] = (struct prefix){.last = BPE_NONE, .known = true, .tokens = 0};
+    for (size_t at = 0; at < n; at++) {
+        MG_ASSERT(ring[at % PREFIXES].known);
+        extend(t, ring, (const unsigned char *)p, n, at, &steps);
+        ring[at % PREFIXES].known = false;
+    }
+    return (struct bpe_count){ring[n % PREFIXES].tokens, steps};
+}
+
+uint32_t bpe_rank(const struct bpe_tables *t, const char *p, size_t n)
+{
+    uint64_t cell = t->cells[0];
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)p[i];
+
+        cell = t->cells[cell_base(cell) ^ c];
+        if (cell_label(cell) != c)
+            return BPE_NONE;
+    }
+    return cell_token(cell);
+}

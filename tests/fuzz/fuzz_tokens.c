@@ -1,0 +1,74 @@
+/*
+ * fuzz_tokens: any bytes count as the definition of byte pair encoding says, piece by piece, and no byte
+ * behind them is read.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../naive_bpe.h"
+#include "metergate/base/err.h"
+#include "metergate/tokens/count.h"
+#include "metergate/tokens/pretoken.h"
+#include "metergate/tokens/utf8.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+/* The definition is cubic in a piece. */
+#define LONGEST 256
+
+/* The pieces are whole characters and cover the text; the sum of their naive counts. */
+static int64_t naive_count(enum encoding e, const struct bpe_tables *t, const char *text, size_t n)
+{
+    const char *p = text, *end = text + n;
+    int64_t tokens = 0;
+
+    while (p < end) {
+        const char *next = pretoken_end(e, p, end);
+
+        MG_ASSERT(next > p && next <= end);
+        MG_ASSERT(utf8_valid(p, (size_t)(next - p)) == (size_t)(next - p));
+        tokens += naive_bpe_count(t, p, (size_t)(next - p));
+        p = next;
+    }
+    return tokens;
+}
+
+static void check(enum encoding e, const char *text, size_t n, const char *repaired, size_t repaired_n)
+{
+    struct bpe_tables t = tables_of(e);
+    int64_t naive = naive_bpe_count(&t, text, n);
+
+    MG_ASSERT(tokens_count(e, text, n) == naive_count(e, &t, repaired, repaired_n));
+    MG_ASSERT(tokens_count(e, repaired, repaired_n) == tokens_count(e, text, n));
+    /* as one piece, ill-formed or not */
+    MG_ASSERT(bpe_count(&t, text, n).tokens == naive);
+    MG_ASSERT(bpe_count_all(&t, text, n).tokens == naive);
+    MG_ASSERT(bpe_count_back(&t, text, n, n % 8).tokens == naive);
+    /* the pieces of ill-formed text mean nothing, but they stay inside */
+    for (const char *p = text, *end = text + n; p < end;) {
+        const char *next = pretoken_end(e, p, end);
+
+        MG_ASSERT(next > p && next <= end);
+        p = next;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    size_t size = n < LONGEST ? n : LONGEST, repaired_n;
+    char *text = malloc(size ? size : 1);
+    char *repaired;
+
+    MG_ASSERT(text);
+    if (size)
+        memcpy(text, data, size);
+    MG_ASSERT(utf8_repair(text, size, &repaired, &repaired_n) == 0);
+    MG_ASSERT(repaired_n == utf8_repaired_size(text, size) && repaired_n <= 3 * size);
+    MG_ASSERT(utf8_valid(repaired, repaired_n) == repaired_n);
+    for (int e = 0; e < ENCODINGS; e++)
+        check((enum encoding)e, text, size, repaired, repaired_n);
+    free(text);
+    free(repaired);
+    return 0;
+}
