@@ -1,0 +1,71 @@
+/*
+ * chat: the prompt tokens of a chat request, added up while somebody else walks its JSON.
+ *
+ * For text the rules are those of OpenAI's cookbook (How to count tokens with tiktoken): every message costs
+ * 3 tokens and its texts, a name 1 more, and the answer is primed with 3. They are published for the models
+ * of the GPT-3.5, GPT-4 and GPT-4o families, and exact there. For others the same sum is taken, and is not
+ * exact.
+ *
+ * What a tool definition or a tool call costs is not published. The model sees it in a shorter form than
+ * JSON; so the tokens of its JSON without insignificant white space, and a little for the frame around it,
+ * are an upper estimate.
+ *
+ *     struct chat_count c;
+ *     chat_count_init(&c, encoding_for_model(model, n), model, n);
+ *     chat_count_message(&c);                     for each message
+ *     chat_count_text(&c, "user", 4);                its role
+ *     chat_count_text(&c, content, content_n);       its content, or each text part of it
+ *     total = chat_count_total(&c);
+ *
+ * Texts are the characters meant, without JSON's escapes. Nothing is kept of them. The struct holds no
+ * memory.
+ */
+#ifndef METERGATE_TOKENS_CHAT_H
+#define METERGATE_TOKENS_CHAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "metergate/tokens/encoding.h"
+
+struct chat_count {
+    enum encoding encoding; /* readable */
+    bool exact;             /* private: nothing estimated so far */
+    bool tools;             /* private: the frame around tools is counted */
+    int per_message;        /* private */
+    int per_name;           /* private */
+    int64_t image_tokens;   /* private: of one image */
+    int64_t tokens;         /* private: so far, without the priming of the answer */
+};
+
+struct token_total {
+    int64_t tokens;
+    bool exact; /* false: somewhere an estimate is in it */
+};
+
+void chat_count_init(struct chat_count *c, struct model_encoding enc, const char *model, size_t n);
+
+/* The fixed cost of one more message. */
+void chat_count_message(struct chat_count *c);
+
+/* A role, a content, a text part, a refusal: one call for each text. */
+void chat_count_text(struct chat_count *c, const char *text, size_t n);
+
+/* The `name` of a message's author. */
+void chat_count_name(struct chat_count *c, const char *text, size_t n);
+
+/* One tool or function definition, one tool call, or a whole array of them, as JSON; estimated. It need not
+ * be valid. */
+void chat_count_tool_json(struct chat_count *c, const char *json, size_t n);
+
+/* An image, whatever its size: image_default_tokens; estimated. */
+void chat_count_image(struct chat_count *c);
+
+/* Anything whose cost is unknown (audio, a file by its id): `tokens` for it; estimated. */
+void chat_count_estimate(struct chat_count *c, int64_t tokens);
+
+/* The sum, the priming of the answer included. More may be counted afterwards. */
+struct token_total chat_count_total(const struct chat_count *c);
+
+#endif
