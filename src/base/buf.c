@@ -68,6 +68,19 @@ int buf_append(struct buf *b, const void *p, size_t n)
     return 0;
 }
 
+void buf_trim(struct buf *b)
+{
+    char *p;
+
+    if (!b->p || b->cap == b->n + 1)
+        return;
+    p = realloc(b->p, b->n + 1);
+    if (!p)
+        return;
+    b->p = p;
+    b->cap = b->n + 1;
+}
+
 void buf_add(struct buf *b, const void *p, size_t n)
 {
     MG_ASSERT(buf_append(b, p, n) == 0);
