@@ -81,6 +81,13 @@ int loop_watch_set(struct loop *l, struct loop_watch *w, int fd, uint32_t events
  * off. */
 void loop_watch_clear(struct loop *l, struct loop_watch *w);
 
+/*
+ * For a descriptor that a library closes by itself: only our side forgets it (closing takes it out of the
+ * kernel's set; its number may be somebody else's by now). The watch must stay allocated: an event may still
+ * come before the close.
+ */
+void loop_watch_forget(struct loop *l, struct loop_watch *w);
+
 /* Calls `fn` once in the turn in which `at_us` has come; sets or moves. The time may lie in the past. */
 void loop_timer_set(struct loop *l, struct loop_timer *t, int64_t at_us, void (*fn)(void *), void *ctx);
 void loop_timer_clear(struct loop *l, struct loop_timer *t); /* harmless when not set */

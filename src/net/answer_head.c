@@ -1,0 +1,137 @@
+/*
+ * answer_head: lines point into text by offset while it grows; `headers` is made of them once, when the head
+ * is complete, and text does not change after that.
+ */
+#include "metergate/net/answer_head.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void answer_head_init(struct answer_head *h, size_t max_bytes)
+{
+    *h = (struct answer_head){.max_bytes = max_bytes};
+    buf_init(&h->text, max_bytes);
+}
+
+void answer_head_release(struct answer_head *h)
+{
+    buf_release(&h->text);
+    free(h->lines);
+    free(h->headers);
+    answer_head_init(h, h->max_bytes);
+}
+
+void answer_head_restart(struct answer_head *h)
+{
+    buf_reset(&h->text);
+    h->line_n = 0;
+    h->status = 0;
+}
+
+static struct slice without_line_end(struct slice s)
+{
+    while (s.n && (s.p[s.n - 1] == '\n' || s.p[s.n - 1] == '\r'))
+        s.n--;
+    return s;
+}
+
+/* "HTTP/1.1 200 OK": the reason may be missing, the rest may not. */
+static int add_status(struct answer_head *h, struct slice line)
+{
+    struct slice code;
+    int64_t status;
+
+    answer_head_restart(h);
+    if (line.n < 12 || line.p[8] != ' ' || (line.p[7] != '0' && line.p[7] != '1'))
+        return -EPROTO;
+    code = slice_head(slice_skip(line, 9), 3);
+    if (slice_int64(code, &status) < 0 || status < 100 || (line.n > 12 && line.p[12] != ' '))
+        return -EPROTO;
+    h->minor = line.p[7] - '0';
+    h->status = (int)status;
+    return 0;
+}
+
+static void add_to(struct answer_head *h, struct slice s, size_t *ret_at, size_t *ret_n)
+{
+    *ret_at = h->text.n;
+    *ret_n = s.n;
+    buf_add_slice(&h->text, s); /* fits: what answer_head_add has counted is not less */
+}
+
+static void add_field(struct answer_head *h, struct slice line)
+{
+    size_t colon = slice_find(line, ':');
+    struct answer_line *to;
+
+    if (line.p[0] == ' ' ||
+        line.p[0] == '\t') { /* the rest of a folded value; its blank is one byte of the line */
+        struct slice more = slice_trim(line);
+
+        if (!h->line_n || !more.n)
+            return;
+        to = &h->lines[h->line_n - 1];
+        buf_add_char(&h->text, ' ');
+        buf_add_slice(&h->text, more);
+        to->value_n += 1 + more.n;
+        return;
+    }
+    if (colon == line.n)
+        return; /* no header; a provider's slip that nobody needs to suffer for */
+    if (h->line_n == h->line_cap) {
+        h->line_cap = h->line_cap ? h->line_cap * 2 : 32; /* bounded by max_bytes */
+        h->lines = xrealloc(h->lines, h->line_cap * sizeof h->lines[0]);
+    }
+    to = &h->lines[h->line_n++];
+    add_to(h, slice_head(line, colon), &to->name, &to->name_n);
+    add_to(h, slice_trim(slice_skip(line, colon + 1)), &to->value, &to->value_n);
+}
+
+static int finish(struct answer_head *h)
+{
+    if (h->status < 200) {
+        if (++h->interim > ANSWER_HEAD_INTERIM_MAX)
+            return -E2BIG;
+        answer_head_restart(h);
+        return 0;
+    }
+    h->headers = xcalloc(h->line_n + 1, sizeof h->headers[0]);
+    for (size_t i = 0; i < h->line_n; i++) {
+        const struct answer_line *from = &h->lines[i];
+
+        h->headers[i].name = slice_of(h->text.p + from->name, from->name_n);
+        h->headers[i].value = slice_of(h->text.p + from->value, from->value_n);
+    }
+    h->done = true;
+    return 1;
+}
+
+int answer_head_add(struct answer_head *h, struct slice line)
+{
+    if (h->done)
+        return 0;
+    h->bytes += line.n;
+    if (h->bytes > h->max_bytes)
+        return -E2BIG;
+    line = without_line_end(line);
+    if (slice_starts(line, SLICE("HTTP/")))
+        return add_status(h, line);
+    if (!h->status)
+        return line.n ? -EPROTO : 0;
+    if (!line.n)
+        return finish(h);
+    add_field(h, line);
+    return 0;
+}
+
+int64_t answer_head_content_length(const struct answer_head *h)
+{
+    struct slice length = http_header_get(h->headers, h->line_n, SLICE("content-length"));
+    int64_t n;
+
+    if (h->status == 204)
+        return 0;
+    if (http_header_get(h->headers, h->line_n, SLICE("transfer-encoding")).p || slice_int64(length, &n) < 0)
+        return -1;
+    return n;
+}
