@@ -1,0 +1,91 @@
+/*
+ * client: one accepted connection.
+ *
+ * libmicrohttpd does not look at a suspended connection, so nobody would notice that a held client left.
+ * Therefore each descriptor is in our epoll too, for EPOLLRDHUP alone and edge-triggered: one event in its
+ * life, no cost per request. A client that closed only its sending side looks the same; it counts as gone
+ * when its request would have to wait.
+ *
+ * Deadlines are lazy: moving one later is a store, because the timer, when it fires early, sets itself again.
+ * A busy connection so touches the heap about once per idle timeout.
+ */
+#include "front_inside.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+struct client *client_new(struct front *f, int fd, const struct net_addr *peer)
+{
+    struct client *c = xcalloc(1, sizeof *c);
+
+    list_init(&c->clients);
+    c->front = f;
+    c->fd = fd;
+    c->peer = *peer;
+    c->local.len = sizeof c->local.sa;
+    if (getsockname(fd, (struct sockaddr *)&c->local.sa, &c->local.len) < 0)
+        c->local.len = 0;
+    c->deadline_us = CLOCK_NEVER;
+    return c;
+}
+
+static void client_on_event(void *ctx, uint32_t events)
+{
+    struct client *c = ctx;
+
+    if (!(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+        return;
+    c->left = true;
+    if (c->exchange && c->exchange->announced)
+        exchange_lose(c->exchange);
+}
+
+void client_open(struct client *c)
+{
+    struct front *f = c->front;
+
+    list_push_back(&f->clients, &c->clients);
+    f->stats.connections++;
+    f->stats.accepted++;
+    /*
+     * Without the watch a held client's leaving is noticed late, at its first answer: not worth refusing it.
+     */
+    (void)!loop_watch_set(f->loop, &c->watch, c->fd, EPOLLRDHUP | EPOLLET, client_on_event, c);
+    client_deadline(c, loop_now_us(f->loop) + f->config.head_timeout_us);
+}
+
+void client_close(struct client *c)
+{
+    struct front *f = c->front;
+
+    MG_ASSERT(!c->exchange);
+    loop_watch_clear(f->loop, &c->watch);
+    loop_timer_clear(f->loop, &c->timer);
+    list_unlink(&c->clients);
+    f->stats.connections--;
+    loop_bury(f->loop, c, free);
+}
+
+static void client_on_timer(void *ctx)
+{
+    struct client *c = ctx;
+
+    if (c->deadline_us > loop_now_us(c->front->loop))
+        client_deadline(c, c->deadline_us);
+    else
+        client_shutdown(c);
+}
+
+void client_deadline(struct client *c, int64_t at_us)
+{
+    c->deadline_us = at_us;
+    if (at_us == CLOCK_NEVER || (loop_timer_is_set(&c->timer) && c->timer.node.key <= at_us))
+        return;
+    loop_timer_set(c->front->loop, &c->timer, at_us, client_on_timer, c);
+}
+
+void client_shutdown(struct client *c)
+{
+    c->deadline_us = CLOCK_NEVER;
+    shutdown(c->fd, SHUT_RDWR);
+}

@@ -1,0 +1,676 @@
+/*
+ * front: libmicrohttpd 0.9.75 behind our own loop. What was measured, and is the reason for the shape:
+ *
+ * - Resuming one connection makes libmicrohttpd walk all suspended ones of that daemon. With 9,500 calls held
+ *   in one daemon a call that passes through costs 608 us instead of 99. Hence many small daemons ("shards")
+ *   in this one thread, without listen sockets; we accept and deal the connections out in turn.
+ * - A shard's epoll descriptor sits level-triggered in our epoll; inside, libmicrohttpd is edge-triggered.
+ *   What one MHD_run leaves over raises no new event but shows as MHD_get_timeout() == 0: run again, a
+ *   bounded number of times.
+ * - MHD_resume_connection wakes nobody in external mode: the shard must be run. We resume at the end of the
+ *   turn, when the whole answer is often there already; then head and body leave in one sendmsg.
+ * - A handler or reader that returns without data and without suspending is called again for ever: each path
+ *   below answers, suspends or closes.
+ * - Suspending an already suspended connection corrupts its lists: front_suspend is the only caller, and
+ *   asserts.
+ * - The 32 KiB pool of a connection holds the request's head, the head of the answer and one chunk; larger
+ *   pools are mmapped and wiped after each request.
+ * - NOTIFY_COMPLETED is the only place where an exchange ends, NOTIFY_CLOSED the only one for a client.
+ *
+ * Known limits: what libmicrohttpd itself cannot parse (no colon in a header, a head over the limit, HTTP/2's
+ * preface) it answers with its own short page or by closing; the reason phrase of an answer is the standard
+ * one of its status.
+ */
+#include "front_inside.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <microhttpd.h>
+
+#include "metergate/base/log.h"
+#include "metergate/net/linger.h"
+
+#define SHARDS_DEFAULT      64u
+#define CONNECTIONS_DEFAULT 16384u
+#define RUNS_PER_TURN       16
+#define ACCEPTS_PER_TURN    64
+#define ACCEPT_RETRY_US     (100 * CLOCK_MS)
+
+/*
+ * A finished answer up to this size goes out as one piece with its head; a longer one through the reader,
+ * whose calls show that the client still takes bytes.
+ */
+#define WHOLE_ANSWER_BYTES EXCHANGE_HIGH_BYTES
+
+/* libmicrohttpd allocates one such block for each answer of known length that is streamed. */
+#define READER_BLOCK_BYTES ((size_t)32 * 1024)
+
+/* ---- suspending and resuming --------------------------------------------------------------------------- */
+
+static void front_flush(void *ctx);
+
+static void front_wants_flush(struct front *f)
+{
+    loop_task_queue(f->loop, &f->flush, front_flush, f);
+}
+
+static void shard_mark_dirty(struct shard *s)
+{
+    list_push_back(&s->front->dirty, &s->dirty);
+    front_wants_flush(s->front);
+}
+
+/* Nothing is expected of the client meanwhile, so it has no deadline. */
+static void front_suspend(struct exchange *x)
+{
+    MG_ASSERT(!x->suspended);
+    x->suspended = true;
+    client_deadline(x->client, CLOCK_NEVER);
+    MHD_suspend_connection(x->conn);
+}
+
+void front_kick(struct front *f, struct exchange *x)
+{
+    if (!x->suspended)
+        return;
+    list_push_back(&f->kicked, &x->kicked);
+    front_wants_flush(f);
+}
+
+void front_queue_drain(struct front *f, struct exchange *x)
+{
+    list_push_back(&f->drained, &x->drained);
+    front_wants_flush(f);
+}
+
+static void front_resume(struct exchange *x)
+{
+    const struct front_config *config = &x->front->config;
+
+    x->suspended = false;
+    if (x->state == X_ANSWER)
+        client_deadline(x->client, loop_now_us(x->front->loop) + config->write_timeout_us);
+    else if (x->state == X_BODY)
+        client_deadline(x->client, loop_now_us(x->front->loop) + config->body_timeout_us);
+    MHD_resume_connection(x->conn);
+    shard_mark_dirty(x->client->shard);
+}
+
+/* Edge-triggered inside: it is done only when it says that nothing is pending. */
+static void shard_run(struct shard *s)
+{
+    unsigned long long timeout_ms;
+
+    for (int i = 0; i < RUNS_PER_TURN; i++) {
+        MHD_run(s->daemon);
+        if (MHD_get_timeout(s->daemon, &timeout_ms) != MHD_YES || timeout_ms != 0)
+            return;
+    }
+    list_push_back(&s->front->dirty, &s->dirty);
+    loop_timer_set(s->front->loop, &s->front->again, loop_now_us(s->front->loop), front_flush, s->front);
+}
+
+static void front_flush(void *ctx)
+{
+    struct front *f = ctx;
+    struct list now;
+
+    while (!list_empty(&f->kicked)) {
+        struct exchange *x = LIST_ENTRY(list_first(&f->kicked), struct exchange, kicked);
+
+        list_unlink(&x->kicked);
+        front_resume(x);
+    }
+    /* Those that have more to do put themselves back, for the next turn. */
+    list_init(&now);
+    LIST_EACH(&f->dirty, node, next)
+    list_push_back(&now, node);
+    while (!list_empty(&now)) {
+        struct shard *s = LIST_ENTRY(list_first(&now), struct shard, dirty);
+
+        list_unlink(&s->dirty);
+        shard_run(s);
+    }
+    while (!list_empty(&f->drained)) {
+        struct exchange *x = LIST_ENTRY(list_first(&f->drained), struct exchange, drained);
+
+        list_unlink(&x->drained);
+        if (x->state != X_DONE && !x->gone)
+            f->ops->on_drain(f->ctx, x);
+    }
+}
+
+static void shard_on_event(void *ctx, uint32_t events)
+{
+    (void)events;
+    shard_mark_dirty(ctx);
+}
+
+/* ---- the head of a request ----------------------------------------------------------------------------- */
+
+static size_t front_url_as_is(void *cls, struct MHD_Connection *conn, char *s)
+{
+    (void)cls;
+    (void)conn;
+    return strlen(s);
+}
+
+/* The request line was read. libmicrohttpd decodes the target in place after this; we want it as it came. */
+static void *front_on_target(void *cls, const char *target, struct MHD_Connection *conn)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    (void)cls;
+    return exchange_new(info->socket_context, conn, target ? target : "");
+}
+
+struct header_sink {
+    struct http_header *to;
+    size_t n, cap;
+};
+
+static enum MHD_Result front_on_header(void *cls, enum MHD_ValueKind kind, const char *key, size_t key_n,
+                                       const char *value, size_t value_n)
+{
+    struct header_sink *sink = cls;
+
+    (void)kind;
+    MG_ASSERT(sink->n < sink->cap);
+    sink->to[sink->n++] = (struct http_header){slice_of(key, key_n), slice_of(value ? value : "", value_n)};
+    return MHD_YES;
+}
+
+static void front_collect_headers(struct exchange *x)
+{
+    int count = MHD_get_connection_values_n(x->conn, MHD_HEADER_KIND, NULL, NULL);
+    struct header_sink sink = {x->inline_headers, 0, EXCHANGE_INLINE_HEADERS};
+
+    if (count > EXCHANGE_INLINE_HEADERS) { /* bounded: each takes its place in the 32 KiB pool */
+        sink.cap = (size_t)count;
+        sink.to = xcalloc(sink.cap, sizeof sink.to[0]);
+    }
+    (void)MHD_get_connection_values_n(x->conn, MHD_HEADER_KIND, front_on_header, &sink);
+    x->head.headers = sink.to;
+    x->head.header_count = sink.n;
+}
+
+/*
+ * libmicrohttpd cuts the head up in place: each CR, LF and each colon became a NUL. So the lines must lie one
+ * behind the other, each as NAME NUL blanks VALUE NUL NUL, beginning after the version. What does not (a
+ * folded line, which it glues to the wrong header; a bare LF; a NUL inside) was not what its header list
+ * says.
+ */
+static bool front_head_is_plain(const struct exchange *x, const char *version)
+{
+    const char *at = version + strlen(version) + 2;
+
+    for (size_t i = 0; i < x->head.header_count; i++) {
+        const struct http_header *h = &x->head.headers[i];
+
+        if (h->name.p != at || at[-1] != '\0')
+            return false;
+        at = h->name.p + h->name.n + 1;
+        if (h->value.p < at || (size_t)(h->value.p - at) > FRONT_HEAD_BYTES)
+            return false;
+        for (; at < h->value.p; at++)
+            if (*at != ' ' && *at != '\t')
+                return false;
+        at += h->value.n;
+        if (at[0] != '\0' || at[1] != '\0')
+            return false;
+        at += 2;
+    }
+    return at[-1] == '\0' && at[0] == '\0' && at[1] == '\0';
+}
+
+static int front_minor_version(const char *version)
+{
+    if (strcmp(version, "HTTP/1.1") == 0)
+        return 1;
+    return strcmp(version, "HTTP/1.0") == 0 ? 0 : -1;
+}
+
+static const char *front_read_head(struct exchange *x, const char *method, const char *version)
+{
+    struct http_header *headers;
+
+    x->head.method = slice_str(method);
+    x->head.minor = front_minor_version(version);
+    front_collect_headers(x);
+    if (!front_head_is_plain(x, version))
+        return "the head has a folded or wrongly ended line in it";
+    headers = (struct http_header *)x->head.headers;
+    for (size_t i = 0; i < x->head.header_count; i++)
+        headers[i].value = slice_trim(headers[i].value);
+    return http_check_head(&x->head, &x->framing);
+}
+
+/* ---- the answer ---------------------------------------------------------------------------------------- */
+
+/*
+ * An HTTP/1.0 client takes the close for the end of a body without a length. libmicrohttpd sends a FIN before
+ * it closes; dissolving the association first sends a reset instead. (A Unix socket has no reset: there the
+ * cut cannot be shown.)
+ */
+static void front_reset(const struct exchange *x)
+{
+    struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+    if (x->client->local.len && x->client->local.sa.ss_family != AF_UNIX)
+        (void)!connect(x->client->fd, &none, sizeof none);
+}
+
+/* libmicrohttpd asks for bytes of the body. */
+static ssize_t front_read_answer(void *cls, uint64_t pos, char *p, size_t max)
+{
+    struct exchange *x = cls;
+    size_t n;
+
+    (void)pos;
+    if (x->gone || x->cut) {
+        if (x->content_length < 0 && x->head.minor == 0)
+            front_reset(x);
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+    n = exchange_take_out(x, p, max);
+    if (n) {
+        client_deadline(x->client, loop_now_us(x->front->loop) + x->front->config.write_timeout_us);
+        return (ssize_t)n;
+    }
+    if (x->finished)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    front_suspend(x);
+    return 0;
+}
+
+static struct MHD_Response *front_make_response(struct exchange *x)
+{
+    struct MHD_Response *r;
+    uint64_t length = x->content_length < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)x->content_length;
+
+    if (x->finished && !exchange_is_bodyless(x) && exchange_buffered(x) <= WHOLE_ANSWER_BYTES)
+        return MHD_create_response_from_buffer(exchange_buffered(x), x->out.p + x->out_taken,
+                                               MHD_RESPMEM_PERSISTENT);
+    if (x->status == 204)
+        return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    r = MHD_create_response_from_callback(length, READER_BLOCK_BYTES, front_read_answer, x, NULL);
+    /*
+     * Left to itself it would announce a chunked body and send the last chunk of it even where there is none.
+     */
+    if (r && length == MHD_SIZE_UNKNOWN && exchange_is_bodyless(x))
+        MHD_set_response_options(r, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    return r;
+}
+
+static void front_add_headers(const struct exchange *x, struct MHD_Response *r)
+{
+    const char *at = x->headers.p;
+    const char *end = at + x->headers.n;
+
+    while (at < end) {
+        const char *value = at + strlen(at) + 1;
+
+        (void)MHD_add_response_header(r, at, value);
+        at = value + strlen(value) + 1;
+    }
+    if (x->front->draining)
+        (void)MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+}
+
+static enum MHD_Result front_queue_answer(struct exchange *x)
+{
+    struct MHD_Response *r = front_make_response(x);
+    enum MHD_Result rc;
+
+    if (!r)
+        return MHD_NO;
+    front_add_headers(x, r);
+    exchange_enter(x, X_ANSWER);
+    client_deadline(x->client, loop_now_us(x->front->loop) + x->front->config.write_timeout_us);
+    rc = MHD_queue_response(x->conn, (unsigned)x->status, r);
+    MHD_destroy_response(r);
+    return rc;
+}
+
+/* ---- what libmicrohttpd calls -------------------------------------------------------------------------- */
+
+static enum MHD_Result front_first_call(struct exchange *x, const char *method, const char *version)
+{
+    if (x->front->stopping)
+        return MHD_NO;
+    exchange_announce(x, front_read_head(x, method, version));
+    if (x->gone || x->cut)
+        return MHD_NO;
+    if (!exchange_answers_early(x))
+        return MHD_YES;
+    x->client->linger = true; /* it may be sending; libmicrohttpd closes after the answer */
+    return front_queue_answer(x);
+}
+
+/*
+ * The request is complete and the answer may be: the call after the last piece, and again after each resume.
+ */
+static enum MHD_Result front_last_call(struct exchange *x)
+{
+    if (x->state == X_BODY)
+        exchange_end_body(x);
+    if (x->gone || x->cut)
+        return MHD_NO;
+    if (x->started)
+        return front_queue_answer(x);
+    if (x->client->left) { /* nobody would tell us again */
+        exchange_lose(x);
+        return MHD_NO;
+    }
+    front_suspend(x);
+    return MHD_YES;
+}
+
+static enum MHD_Result front_on_request(void *cls, struct MHD_Connection *conn, const char *url,
+                                        const char *method, const char *version, const char *piece,
+                                        size_t *piece_n, void **con_cls)
+{
+    struct exchange *x = *con_cls;
+    size_t n = *piece_n;
+
+    (void)cls;
+    (void)conn;
+    (void)url;
+    if (x->state == X_HEAD)
+        return front_first_call(x, method, version);
+    if (n == 0)
+        return front_last_call(x);
+    *piece_n = 0; /* always all of it: what is left over would make libmicrohttpd call again at once */
+    if (!exchange_take_piece(x, piece, n))
+        return MHD_NO;
+    if (x->paused && !x->suspended) /* it may call once more for the next chunk of the same read */
+        front_suspend(x);
+    return MHD_YES;
+}
+
+static void front_on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
+                               enum MHD_RequestTerminationCode how)
+{
+    struct exchange *x = *con_cls;
+    struct client *c;
+
+    (void)cls;
+    (void)conn;
+    if (!x)
+        return;
+    *con_cls = NULL;
+    c = x->client;
+    client_deadline(c, loop_now_us(x->front->loop) + x->front->config.idle_timeout_us);
+    exchange_end(x, how == MHD_REQUEST_TERMINATED_COMPLETED_OK && x->finished && !x->cut && !x->gone);
+    exchange_bury(x);
+}
+
+static void front_on_connection(void *cls, struct MHD_Connection *conn, void **socket_context,
+                                enum MHD_ConnectionNotificationCode what)
+{
+    struct front *f = cls;
+    struct client *c;
+
+    (void)conn;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        c = f->accepting;
+        f->accepting = NULL;
+        *socket_context = c;
+        client_open(c);
+        return;
+    }
+    c = *socket_context;
+    if (c->linger && !f->stopping) {
+        int fd = dup(c->fd); /* keeps the connection while libmicrohttpd closes its descriptor */
+
+        if (fd >= 0)
+            linger_start(f->loop, &f->lingering, fd);
+    }
+    client_close(c);
+    front_retry_accept(f);
+}
+
+/* ---- accepting ----------------------------------------------------------------------------------------- */
+
+static void front_on_port(void *ctx, uint32_t events);
+
+static void front_accept_off(struct front *f)
+{
+    f->accepting_off = true;
+    LIST_EACH(&f->ports, node, next)
+    loop_watch_clear(f->loop, &LIST_ENTRY(node, struct port, ports)->watch);
+}
+
+static void front_accept_on(void *ctx)
+{
+    struct front *f = ctx;
+
+    f->accepting_off = false;
+    loop_timer_clear(f->loop, &f->accept_retry);
+    LIST_EACH(&f->ports, node, next)
+    {
+        struct port *p = LIST_ENTRY(node, struct port, ports);
+
+        if (loop_watch_set(f->loop, &p->watch, p->listener->fd, EPOLLIN, front_on_port, p) < 0)
+            log_error("cannot watch %s: no new connections on it", net_addr_format(&p->listener->addr).text);
+    }
+}
+
+void front_retry_accept(struct front *f)
+{
+    if (f->accepting_off && !f->draining && f->stats.connections < f->config.max_connections)
+        front_accept_on(f);
+}
+
+static void front_add_client(struct front *f, int fd, const struct net_addr *peer)
+{
+    static const struct sockaddr_in nobody = {.sin_family = AF_INET};
+    struct shard *s = &f->shards[f->next_shard];
+
+    f->next_shard = (f->next_shard + 1) % f->config.shards;
+    f->accepting = client_new(f, fd, peer);
+    f->accepting->shard = s;
+    /* It only keeps the address for logs of its own, and wants some. */
+    MHD_add_connection(s->daemon, fd, (const struct sockaddr *)&nobody, sizeof nobody);
+    if (f->accepting) { /* refused before it was told to us; the descriptor is closed */
+        free(f->accepting);
+        f->accepting = NULL;
+        return;
+    }
+    shard_mark_dirty(s); /* the request is often there already */
+}
+
+static void front_on_port(void *ctx, uint32_t events)
+{
+    struct port *p = ctx;
+    struct front *f = p->front;
+
+    (void)events;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        struct net_addr peer = {.len = sizeof peer.sa};
+        int fd;
+
+        if (f->stats.connections >= f->config.max_connections) {
+            front_accept_off(f); /* the rest waits in the backlog until somebody leaves */
+            return;
+        }
+        fd = accept4(p->listener->fd, (struct sockaddr *)&peer.sa, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            front_add_client(f, fd, &peer);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            log_warn("no new connections for a moment: %s", strerror(errno));
+            front_accept_off(f);
+            loop_timer_set(f->loop, &f->accept_retry, loop_now_us(f->loop) + ACCEPT_RETRY_US, front_accept_on,
+                           f);
+            return;
+        } else if (errno == EAGAIN) {
+            return;
+        }
+    }
+}
+
+int front_listen(struct front *f, struct listener *ln)
+{
+    struct port *p = xcalloc(1, sizeof *p);
+    int rc;
+
+    list_init(&p->ports);
+    p->front = f;
+    p->listener = ln;
+    rc = loop_watch_set(f->loop, &p->watch, ln->fd, EPOLLIN, front_on_port, p);
+    if (rc < 0) {
+        free(p);
+        return rc;
+    }
+    list_push_back(&f->ports, &p->ports);
+    return 0;
+}
+
+void front_stop_listening(struct front *f)
+{
+    f->draining = true;
+    loop_timer_clear(f->loop, &f->accept_retry);
+    front_accept_off(f);
+    while (!list_empty(&f->ports)) {
+        struct port *p = LIST_ENTRY(list_first(&f->ports), struct port, ports);
+
+        list_unlink(&p->ports);
+        loop_bury(f->loop, p, free);
+    }
+    LIST_EACH(&f->clients, node, next)
+    {
+        struct client *c = LIST_ENTRY(node, struct client, clients);
+
+        if (!c->exchange)
+            client_shutdown(c);
+    }
+}
+
+/* ---- birth and death ----------------------------------------------------------------------------------- */
+
+static void front_on_panic(void *cls, const char *file, unsigned line, const char *reason)
+{
+    (void)cls;
+    err_bug(reason ? reason : "libmicrohttpd", file, (int)line);
+}
+
+static int shard_start(struct shard *s, struct front *f, struct errbuf *e)
+{
+    const union MHD_DaemonInfo *info;
+    int rc;
+
+    s->front = f;
+    list_init(&s->dirty);
+    s->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, front_on_request,
+        f, MHD_OPTION_CONNECTION_MEMORY_LIMIT, FRONT_HEAD_BYTES, MHD_OPTION_CONNECTION_LIMIT,
+        f->config.max_connections, MHD_OPTION_URI_LOG_CALLBACK, front_on_target, f,
+        MHD_OPTION_UNESCAPE_CALLBACK, front_url_as_is, NULL, MHD_OPTION_NOTIFY_COMPLETED, front_on_completed,
+        f, MHD_OPTION_NOTIFY_CONNECTION, front_on_connection, f, MHD_OPTION_END);
+    info = s->daemon ? MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+    if (!info) {
+        err_set(e, "cannot start the HTTP server: %s", strerror(errno));
+        return -EMFILE;
+    }
+    rc = loop_watch_set(f->loop, &s->watch, info->epoll_fd, EPOLLIN, shard_on_event, s);
+    if (rc < 0)
+        err_set(e, "cannot watch the HTTP server: %s", strerror(-rc));
+    return rc;
+}
+
+static void shard_stop(struct shard *s)
+{
+    if (!s->daemon)
+        return;
+    list_unlink(&s->dirty);
+    loop_watch_clear(s->front->loop, &s->watch);
+    MHD_stop_daemon(s->daemon);
+    s->daemon = NULL;
+}
+
+static int64_t or_default(int64_t value, int64_t fallback)
+{
+    return value ? value : fallback;
+}
+
+static struct front_config front_fill(const struct front_config *given)
+{
+    struct front_config c = *given;
+
+    c.shards = c.shards ? c.shards : SHARDS_DEFAULT;
+    c.max_connections = c.max_connections ? c.max_connections : CONNECTIONS_DEFAULT;
+    c.head_timeout_us = or_default(c.head_timeout_us, 30 * CLOCK_S);
+    c.body_timeout_us = or_default(c.body_timeout_us, 60 * CLOCK_S);
+    c.idle_timeout_us = or_default(c.idle_timeout_us, 75 * CLOCK_S);
+    c.write_timeout_us = or_default(c.write_timeout_us, 600 * CLOCK_S);
+    return c;
+}
+
+int front_new(struct loop *l, const struct front_config *config, const struct front_ops *ops, void *ctx,
+              struct front **ret, struct errbuf *e)
+{
+    struct front *f = xcalloc(1, sizeof *f);
+
+    MHD_set_panic_func(front_on_panic, NULL);
+    f->loop = l;
+    f->ops = ops;
+    f->ctx = ctx;
+    f->config = front_fill(config);
+    list_init(&f->ports);
+    list_init(&f->clients);
+    list_init(&f->kicked);
+    list_init(&f->drained);
+    list_init(&f->dirty);
+    list_init(&f->lingering);
+    f->shards = xcalloc(f->config.shards, sizeof f->shards[0]);
+    for (unsigned i = 0; i < f->config.shards; i++) {
+        int rc = shard_start(&f->shards[i], f, e);
+
+        if (rc < 0) {
+            front_free(f);
+            return rc;
+        }
+    }
+    *ret = f;
+    return 0;
+}
+
+void front_free(struct front *f)
+{
+    if (!f)
+        return;
+    f->stopping = true;
+    front_stop_listening(f);
+    /*
+     * Stopping a daemon with a suspended connection is not allowed: each loses its client first, and is
+     * resumed.
+     */
+    LIST_EACH(&f->clients, node, next)
+    {
+        struct exchange *x = LIST_ENTRY(node, struct client, clients)->exchange;
+
+        if (x && x->announced)
+            exchange_lose(x);
+        if (x)
+            front_kick(f, x);
+    }
+    front_flush(f);
+    for (unsigned i = 0; i < f->config.shards; i++)
+        shard_stop(&f->shards[i]);
+    linger_stop_all(&f->lingering);
+    loop_task_clear(f->loop, &f->flush);
+    loop_timer_clear(f->loop, &f->again);
+    MG_ASSERT(list_empty(&f->clients) && f->stats.exchanges == 0);
+    free(f->shards);
+    free(f);
+}
+
+struct front_stats front_stats(const struct front *f)
+{
+    return f->stats;
+}

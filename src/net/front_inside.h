@@ -1,0 +1,193 @@
+/*
+ * front_inside: what front.c (libmicrohttpd), client.c (connections) and exchange.c (requests and answers)
+ * know of each other. Nobody else includes it.
+ *
+ * Ownership: the front has a list of clients; a client has at most one exchange (HTTP/1.1 answers in order);
+ * libmicrohttpd has the descriptor and closes it. A client lives from accept to NOTIFY_CLOSED, an exchange
+ * from its request line to NOTIFY_COMPLETED; both are buried, not freed, because events of the running turn
+ * may point to them.
+ */
+#ifndef METERGATE_NET_FRONT_INSIDE_H
+#define METERGATE_NET_FRONT_INSIDE_H
+
+#include "metergate/base/buf.h"
+#include "metergate/base/clock.h"
+#include "metergate/base/list.h"
+#include "metergate/net/front.h"
+
+struct MHD_Connection;
+struct MHD_Daemon;
+
+/* One libmicrohttpd daemon. Dirty: it must be run before the loop sleeps. */
+struct shard {
+    struct front *front;
+    struct MHD_Daemon *daemon;
+    struct loop_watch watch; /* its epoll descriptor inside ours */
+    struct list dirty;       /* in front.dirty */
+};
+
+/* A listening socket. */
+struct port {
+    struct list ports; /* in front.ports */
+    struct front *front;
+    struct listener *listener; /* borrowed */
+    struct loop_watch watch;
+};
+
+struct front {
+    struct loop *loop;
+    const struct front_ops *ops;
+    void *ctx;
+    struct front_config config; /* with the defaults filled in */
+
+    struct shard *shards;
+    unsigned next_shard;
+    struct client *accepting; /* the client that MHD_add_connection is being called for */
+
+    struct list ports;
+    struct list clients;
+    struct list kicked;  /* exchanges to be resumed at the end of the turn */
+    struct list drained; /* exchanges that owe an on_drain */
+    struct list dirty;   /* shards */
+    struct list lingering;
+    struct loop_task flush;
+    struct loop_timer again;        /* set while a shard has more to do than one turn should give it */
+    struct loop_timer accept_retry; /* set while accepting is off for want of descriptors */
+    bool accepting_off;
+    bool draining; /* no new connections, every answer is the last of its connection */
+    bool stopping; /* inside front_free */
+
+    struct front_stats stats;
+};
+
+/* One accepted connection. */
+struct client {
+    struct list clients; /* in front.clients */
+    struct front *front;
+    struct shard *shard;
+    struct exchange *exchange; /* NULL between requests */
+    int fd;                    /* libmicrohttpd's; valid until NOTIFY_CLOSED */
+    struct net_addr peer, local;
+    struct loop_watch watch; /* EPOLLRDHUP, edge-triggered */
+    bool left;               /* the peer has closed its side, or all of it */
+    bool linger;             /* closing with unread bytes of a body: see linger.c */
+
+    int64_t deadline_us; /* CLOCK_NEVER: none. The timer may be set earlier; it then moves itself. */
+    struct loop_timer timer;
+};
+
+/* Which list or callback an exchange is with. */
+enum xstate {
+    X_HEAD,   /* the request line was seen; not announced */
+    X_BODY,   /* announced; its body is read, or dropped */
+    X_WAIT,   /* the whole request is there, the answer is not; suspended */
+    X_ANSWER, /* libmicrohttpd has the answer; suspended while it wants bytes that are not there */
+    X_DONE,   /* on_done was called, or will never be */
+};
+
+enum xbody { XBODY_DROP, XBODY_BUFFER, XBODY_STREAM };
+
+#define EXCHANGE_INLINE_HEADERS 24
+
+struct exchange {
+    struct front *front;
+    struct client *client;
+    struct MHD_Connection *conn;
+    struct list kicked;  /* in front.kicked: implies suspended */
+    struct list drained; /* in front.drained */
+    void *user;
+    uint64_t id;
+    enum xstate state;
+
+    bool announced; /* on_head or on_bad was called: on_done is owed */
+    bool bad;       /* on_bad was called: nothing of the request is believed, the connection closes */
+    bool suspended; /* libmicrohttpd leaves the connection alone until it is kicked */
+    bool gone;      /* the client left with an answer owed: nothing is sent any more */
+
+    /* the request */
+    char *target;
+    struct http_head head;
+    struct http_framing framing;
+    struct http_header inline_headers[EXCHANGE_INLINE_HEADERS];
+    bool expects_continue;
+    enum xbody body_mode;
+    bool paused;       /* on_chunk is not wanted */
+    int body_rc;       /* 0, or why the body was refused */
+    size_t body_max;   /* XBODY_BUFFER */
+    int64_t body_seen; /* bytes read of it so far */
+    struct buf body;
+
+    /* the answer */
+    bool started;   /* status and headers are given */
+    bool finished;  /* the last byte of it is in `out`, or has left it */
+    bool cut;       /* it shall end unclean */
+    bool over_high; /* `out` was over the high mark and has not yet drained */
+    int status;
+    struct buf headers;     /* "name\0value\0" ... */
+    int64_t content_length; /* -1: not known */
+    int64_t written;
+    struct buf out; /* bytes from out_taken on wait for the client */
+    size_t out_taken;
+};
+
+/* ---- client.c ------------------------------------------------------------------------------------------ */
+
+/* Wraps an accepted descriptor. */
+struct client *client_new(struct front *f, int fd, const struct net_addr *peer);
+
+/* The watch for its leaving is on from here to client_close. */
+void client_open(struct client *c);
+void client_close(struct client *c);
+
+/* At `at_us` the connection is shut down, unless the deadline was moved or cleared (CLOCK_NEVER) before. */
+void client_deadline(struct client *c, int64_t at_us);
+
+/* Ends the connection whatever state libmicrohttpd is in; it notices through its own epoll. */
+void client_shutdown(struct client *c);
+
+/* ---- exchange.c ---------------------------------------------------------------------------------------- */
+
+struct exchange *exchange_new(struct client *c, struct MHD_Connection *conn, const char *target);
+
+/* Frees what it owns and buries it. */
+void exchange_bury(struct exchange *x);
+
+void exchange_enter(struct exchange *x, enum xstate to);
+
+/* The head is complete: checks it, announces it. */
+void exchange_announce(struct exchange *x, const char *fault);
+
+/* A piece of the request's body; false: give the connection up. */
+bool exchange_take_piece(struct exchange *x, const char *p, size_t n);
+
+/* The request is complete. */
+void exchange_end_body(struct exchange *x);
+
+/*
+ * An answer is there, but the body is not: whether to answer without reading the body (the connection closes
+ * then).
+ */
+bool exchange_answers_early(const struct exchange *x);
+
+/* The client left: on_gone if an answer is owed, and the connection is brought down. */
+void exchange_lose(struct exchange *x);
+
+/* Calls on_done if it is owed. */
+void exchange_end(struct exchange *x, bool complete);
+
+/* HEAD, 204, 304: an answer without a body whatever its headers say. */
+bool exchange_is_bodyless(const struct exchange *x);
+
+/* Moves up to `max` bytes of the answer to `p`; counts, and queues on_drain. */
+size_t exchange_take_out(struct exchange *x, char *p, size_t max);
+
+/* ---- front.c ------------------------------------------------------------------------------------------- */
+
+/* A suspended exchange is resumed at the end of the turn; nothing happens to one that is not suspended. */
+void front_kick(struct front *f, struct exchange *x);
+void front_queue_drain(struct front *f, struct exchange *x);
+
+/* A connection has ended: there may be room to accept again. */
+void front_retry_accept(struct front *f);
+
+#endif
