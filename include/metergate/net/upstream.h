@@ -95,8 +95,8 @@ struct transfer_request {
 
 struct upstream_config {
     unsigned max_transfers;    /* at one time; further ones wait in arrival order; 0 = 4096 */
-    unsigned max_tls_per_turn; /* new TLS connections begun in one turn; 0 = 8 */
-    size_t max_head_bytes;     /* of one answer, interim responses together with it; 0 = 64 KiB */
+    unsigned max_handshakes;   /* https transfers between start and an established connection; 0 = 64 */
+    size_t max_head_bytes;     /* of one answer, interim ones with it; 0 = 24 KiB: what a front can send */
     int64_t keep_idle_us;      /* how long an unused connection is kept; 0 = 60 s */
     const struct trust *trust; /* borrowed; may be NULL when no https upstream is used */
 };

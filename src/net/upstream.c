@@ -1,0 +1,555 @@
+/*
+ * upstream: the pool: when transfers run, and libcurl's descriptors in our loop. What was measured, and is
+ * the reason for the shape (libcurl 7.88.1):
+ *
+ * - For each new transfer curl scans all connections to the same host. With 3,000 streams in one CURLM a call
+ *   costs 778 us, with 64 to a CURLM 98. Hence lanes: CURLMs of at most LANE_TRANSFERS, filled first-fit, so
+ *   that the first ones stay hot.
+ * - What curl keeps pending is scanned again for each transfer that ends. So nothing is ever queued in curl:
+ *   a transfer is added when it has a slot.
+ * - Registering and unregistering a kept connection for each request costs a tenth of the CPU. So a sock may
+ *   be watched for more than curl wants; when an event shows that, the watch is narrowed.
+ *
+ * What must always be true:
+ * - depth is 0 outside of curl's functions. Transfers start, end and are freed at depth 0 only; pool_leave
+ *   finishes what callbacks have left to do as soon as it is.
+ * - A transfer is on exactly one of waiting, running, dead; `active` of its lane counts it while it is in
+ *   that lane.
+ * - A published sock is closed by curl through pool_close_socket; others curl closes by itself, so their
+ *   watches are only ever forgotten (see loop_watch_forget).
+ */
+#include "upstream_inside.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "metergate/base/log.h"
+
+#define LANE_TRANSFERS       64u
+#define TRANSFERS_DEFAULT    4096u
+#define HANDSHAKES_DEFAULT   64u
+#define HEAD_BYTES_DEFAULT   ((size_t)24 * 1024)
+#define KEEP_IDLE_US_DEFAULT (60 * CLOCK_S)
+
+static void pool_run(void *ctx);
+static void pool_leave(struct upstream_pool *p, struct lane *lane);
+
+static void pool_wants_run(struct upstream_pool *p)
+{
+    loop_task_queue(p->loop, &p->task, pool_run, p);
+}
+
+/* ---- descriptors --------------------------------------------------------------------------------------- */
+
+static struct sock *sock_get(struct upstream_pool *p, int fd)
+{
+    if (fd >= p->sock_cap) {
+        int cap = p->sock_cap ? p->sock_cap : 64;
+
+        while (cap <= fd)
+            cap *= 2;
+        p->socks = xrealloc(p->socks, (size_t)cap * sizeof p->socks[0]);
+        memset(p->socks + p->sock_cap, 0, (size_t)(cap - p->sock_cap) * sizeof p->socks[0]);
+        p->sock_cap = cap;
+    }
+    if (!p->socks[fd]) {
+        p->socks[fd] = xcalloc(1, sizeof *p->socks[fd]);
+        p->socks[fd]->fd = fd;
+        list_init(&p->socks[fd]->socks);
+    }
+    return p->socks[fd];
+}
+
+static void lane_drive(struct lane *lane, curl_socket_t fd, int what)
+{
+    int running;
+
+    lane->pool->depth++;
+    curl_multi_socket_action(lane->multi, fd, what, &running);
+    lane->pool->depth--;
+    pool_leave(lane->pool, lane);
+}
+
+static void sock_on_event(void *ctx, uint32_t events)
+{
+    struct sock *s = ctx;
+    struct upstream_pool *p = s->lane->pool;
+    int what = 0;
+
+    if (!s->want) { /* a kept connection that the provider closed: curl finds it dead at the next use */
+        (void)!loop_watch_set(p->loop, &s->watch, s->fd, EPOLLIN, sock_on_event, s); /* also if forgotten */
+        loop_watch_clear(p->loop, &s->watch);
+        return;
+    }
+    if (!(events & (s->want | EPOLLERR | EPOLLHUP))) {
+        (void)!loop_watch_set(p->loop, &s->watch, s->fd, s->want, sock_on_event, s);
+        return;
+    }
+    what |= events & EPOLLIN ? CURL_CSELECT_IN : 0;
+    what |= events & EPOLLOUT ? CURL_CSELECT_OUT : 0;
+    what |= events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0;
+    lane_drive(s->lane, s->fd, what);
+}
+
+/* curl says what it waits for on a descriptor. */
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *unused)
+{
+    struct lane *lane = ctx;
+    struct sock *s = sock_get(lane->pool, fd);
+
+    (void)easy;
+    (void)unused;
+    s->lane = lane;
+    if (what == CURL_POLL_REMOVE) {
+        s->want = 0;
+        if (!s->published) /* curl closes it by itself, or has already */
+            loop_watch_forget(lane->pool->loop, &s->watch);
+        return 0;
+    }
+    s->want = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) | (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
+    if ((s->watch.events & s->want) == s->want)
+        return 0;
+    if (loop_watch_set(lane->pool->loop, &s->watch, fd, s->want, sock_on_event, s) < 0)
+        log_error("cannot watch an upstream connection: it will time out");
+    return 0;
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *ctx);
+
+curl_socket_t pool_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct lane *lane = ctx;
+    struct loop *l = lane->pool->loop;
+    struct sock *s;
+    uint32_t watched;
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+
+    (void)purpose;
+    if (fd < 0)
+        return CURL_SOCKET_BAD;
+    s = sock_get(lane->pool, fd);
+    watched = s->watch.events;
+    s->lane = lane;
+    s->published = false;
+    s->local_port = 0;
+    list_push_back(&lane->socks, &s->socks);
+    if (watched) {
+        /*
+         * curl closed the last one of this number behind our back, and may believe that it is still watched.
+         */
+        loop_watch_forget(l, &s->watch);
+        (void)!loop_watch_set(l, &s->watch, fd, watched, sock_on_event, s);
+    }
+    return fd;
+}
+
+int pool_close_socket(void *ctx, curl_socket_t fd)
+{
+    struct upstream_pool *p = ctx;
+    struct sock *s = sock_get(p, fd);
+
+    if (s->transfer) {
+        transfer_lose_sock(s->transfer);
+        s->transfer = NULL;
+    }
+    loop_watch_clear(p->loop, &s->watch);
+    list_unlink(&s->socks);
+    if (s->published)
+        p->stats.connections--;
+    s->published = false;
+    s->want = 0;
+    return close(fd);
+}
+
+bool sock_is_drained(const struct sock *s)
+{
+    int waiting = 0;
+
+    return ioctl(s->fd, SIOCOUTQ, &waiting) == 0 && waiting == 0;
+}
+
+static int port_of(const struct sockaddr_storage *sa)
+{
+    return ntohs(sa->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)sa)->sin6_port
+                                           : ((const struct sockaddr_in *)sa)->sin_port);
+}
+
+/* Its two ends, once it is connected. */
+static void sock_learn_ends(struct sock *s)
+{
+    struct sockaddr_storage local, remote;
+    socklen_t local_n = sizeof local, remote_n = sizeof remote;
+    const void *ip;
+
+    if (getsockname(s->fd, (struct sockaddr *)&local, &local_n) < 0 ||
+        getpeername(s->fd, (struct sockaddr *)&remote, &remote_n) < 0)
+        return; /* the loser of a race between addresses */
+    ip = remote.ss_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)&remote)->sin6_addr
+                                      : (const void *)&((const struct sockaddr_in *)&remote)->sin_addr;
+    if (!inet_ntop(remote.ss_family, ip, s->remote_ip, sizeof s->remote_ip))
+        return;
+    s->remote_port = port_of(&remote);
+    s->local_port = port_of(&local);
+}
+
+/* 7.88 does not say which connection a transfer uses, only its two ends. */
+struct sock *pool_find_sock(struct transfer *t, const char *remote_ip, int remote_port, int local_port)
+{
+    LIST_EACH(&t->lane->socks, node, next)
+    {
+        struct sock *s = LIST_ENTRY(node, struct sock, socks);
+
+        if (!s->local_port)
+            sock_learn_ends(s);
+        if (s->local_port != local_port || s->remote_port != remote_port ||
+            strcmp(s->remote_ip, remote_ip) != 0)
+            continue;
+        if (!s->published)
+            t->pool->stats.connections++;
+        s->published = true;
+        if (s->transfer)
+            s->transfer->sock = NULL;
+        s->transfer = t;
+        return s;
+    }
+    return NULL;
+}
+
+/* ---- lanes --------------------------------------------------------------------------------------------- */
+
+static void lane_on_timer(void *ctx)
+{
+    struct lane *lane = ctx;
+
+    lane->due = true;
+    pool_wants_run(lane->pool);
+}
+
+/* curl says when it wants to be called; 0 ms is the usual answer to a new transfer. */
+static int on_timer(CURLM *multi, long timeout_ms, void *ctx)
+{
+    struct lane *lane = ctx;
+    struct loop *l = lane->pool->loop;
+
+    (void)multi;
+    loop_timer_clear(l, &lane->timer);
+    if (timeout_ms == 0)
+        lane_on_timer(lane);
+    else if (timeout_ms > 0)
+        loop_timer_set(l, &lane->timer, loop_now_us(l) + timeout_ms * CLOCK_MS, lane_on_timer, lane);
+    return 0;
+}
+
+static int lane_open(struct lane *lane, struct upstream_pool *p)
+{
+    lane->pool = p;
+    if (lane->multi)
+        return 0;
+    list_init(&lane->socks);
+    lane->multi = curl_multi_init();
+    if (!lane->multi)
+        return -ENOMEM;
+    curl_multi_setopt(lane->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(lane->multi, CURLMOPT_SOCKETDATA, lane);
+    curl_multi_setopt(lane->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(lane->multi, CURLMOPT_TIMERDATA, lane);
+    curl_multi_setopt(lane->multi, CURLMOPT_MAXCONNECTS, (long)LANE_TRANSFERS);
+    curl_multi_setopt(lane->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+    return 0;
+}
+
+/* Closes its kept connections and gives its memory back. */
+static void lane_close(void *ctx)
+{
+    struct lane *lane = ctx;
+    struct upstream_pool *p = lane->pool;
+
+    MG_ASSERT(lane->active == 0);
+    loop_timer_clear(p->loop, &lane->idle_timer);
+    if (!lane->multi)
+        return;
+    p->depth++;
+    curl_multi_cleanup(lane->multi);
+    p->depth--;
+    lane->multi = NULL;
+    lane->due = false;
+    loop_timer_clear(p->loop, &lane->timer);
+    LIST_EACH(&lane->socks, node, next)
+    { /* what curl closed by itself */
+        struct sock *s = LIST_ENTRY(node, struct sock, socks);
+
+        loop_watch_forget(p->loop, &s->watch);
+        list_unlink(&s->socks);
+    }
+}
+
+/* The first lane with room; NULL: none, or no memory for one. */
+static struct lane *pool_find_lane(struct upstream_pool *p)
+{
+    for (unsigned i = 0; i < p->lane_n; i++)
+        if (p->lanes[i].active < LANE_TRANSFERS)
+            return lane_open(&p->lanes[i], p) == 0 ? &p->lanes[i] : NULL;
+    return NULL;
+}
+
+/* ---- transfers: start and end -------------------------------------------------------------------------- */
+
+static bool pool_has_slot(const struct upstream_pool *p, const struct transfer *t)
+{
+    if (p->stats.active >= p->config.max_transfers)
+        return false;
+    return !t->https || p->handshakes < p->config.max_handshakes;
+}
+
+static void pool_launch(struct upstream_pool *p, struct transfer *t)
+{
+    struct lane *lane = pool_find_lane(p);
+
+    if (!lane) {
+        pool_end(t, TRANSFER_CONNECT, "no memory for another connection");
+        return;
+    }
+    p->stats.waiting--;
+    p->stats.active++;
+    p->stats.started++;
+    list_push_back(&p->running, &t->pooled);
+    t->lane = lane;
+    lane->active++;
+    loop_timer_clear(p->loop, &lane->idle_timer);
+    transfer_begin(t);
+    p->depth++;
+    if (curl_multi_add_handle(lane->multi, t->easy) != CURLM_OK)
+        t->verdict = TRANSFER_CONNECT;
+    p->depth--;
+    if (t->verdict != TRANSFER_OK)
+        pool_end(t, TRANSFER_CONNECT, "libcurl refused the request");
+}
+
+/* Takes it out of wherever it is. At depth 0. */
+static void pool_take_out(struct transfer *t)
+{
+    struct upstream_pool *p = t->pool;
+    struct lane *lane = t->lane;
+
+    if (t->state == T_CONNECT && t->https)
+        p->handshakes--;
+    list_unlink(&t->pooled);
+    if (lane) {
+        p->depth++;
+        curl_multi_remove_handle(lane->multi, t->easy);
+        p->depth--;
+        p->stats.active--;
+        lane->active--;
+        t->lane = NULL;
+        if (lane->active == 0)
+            loop_timer_set(p->loop, &lane->idle_timer, loop_now_us(p->loop) + p->config.keep_idle_us,
+                           lane_close, lane);
+        pool_wants_run(p);
+    } else {
+        p->stats.waiting--;
+    }
+    if (t->sock)
+        t->sock->transfer = NULL;
+    t->sock = NULL;
+    t->state = T_ENDED;
+}
+
+void pool_end(struct transfer *t, enum transfer_result r, const char *why)
+{
+    const struct transfer_ops *ops = t->ops;
+
+    MG_ASSERT(t->pool->depth == 0);
+    pool_take_out(t);
+    ops->on_end(t->ctx, t, r, why);
+    transfer_free(t);
+}
+
+void transfer_abort(struct transfer *t)
+{
+    struct upstream_pool *p = t->pool;
+
+    if (p->depth == 0) {
+        pool_take_out(t);
+        transfer_free(t);
+        return;
+    }
+    /* Inside curl: its callbacks fail from now on, and the rest is done when curl has returned. */
+    if (t->state == T_CONNECT && t->https)
+        p->handshakes--;
+    t->state = T_ENDED;
+    list_push_back(&p->dead, &t->pooled);
+}
+
+static void pool_reap(struct lane *lane)
+{
+    CURLMsg *msg;
+    int left;
+
+    while (lane->multi && (msg = curl_multi_info_read(lane->multi, &left)) != NULL) {
+        struct transfer *t = NULL;
+        CURLcode code = msg->data.result; /* the message dies with the handle */
+        const char *why;
+        enum transfer_result r;
+
+        if (msg->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &t);
+        if (t->state == T_ENDED)
+            continue; /* it is in `dead` */
+        r = transfer_judge(t, code, &why);
+        pool_end(t, r, why);
+    }
+}
+
+/* curl was left, after it had driven `lane` (or none): what its callbacks could not do. */
+static void pool_leave(struct upstream_pool *p, struct lane *lane)
+{
+    MG_ASSERT(p->depth == 0);
+    while (!list_empty(&p->dead)) {
+        struct transfer *t = LIST_ENTRY(list_first(&p->dead), struct transfer, pooled);
+
+        pool_take_out(t);
+        transfer_free(t);
+    }
+    if (lane)
+        pool_reap(lane);
+    if (!list_empty(&p->waiting) &&
+        pool_has_slot(p, LIST_ENTRY(list_first(&p->waiting), struct transfer, pooled)))
+        pool_wants_run(p);
+}
+
+void pool_unpause(struct transfer *t)
+{
+    list_push_back(&t->pool->unpaused, &t->unpaused);
+    pool_wants_run(t->pool);
+}
+
+static void pool_run(void *ctx)
+{
+    struct upstream_pool *p = ctx;
+
+    while (!list_empty(&p->waiting)) {
+        struct transfer *t = LIST_ENTRY(list_first(&p->waiting), struct transfer, pooled);
+
+        if (!pool_has_slot(p, t))
+            break;
+        pool_launch(p, t);
+    }
+    while (!list_empty(&p->unpaused)) {
+        struct transfer *t = LIST_ENTRY(list_first(&p->unpaused), struct transfer, unpaused);
+
+        list_unlink(&t->unpaused);
+        if (t->state == T_ENDED || !t->lane)
+            continue;
+        p->depth++;
+        transfer_unpause(t);
+        p->depth--;
+    }
+    pool_leave(p, NULL);
+    for (unsigned i = 0; i < p->lane_n; i++) {
+        if (!p->lanes[i].due)
+            continue;
+        p->lanes[i].due = false;
+        lane_drive(&p->lanes[i], CURL_SOCKET_TIMEOUT, 0);
+    }
+}
+
+int transfer_start(struct upstream_pool *p, const struct transfer_request *request,
+                   const struct transfer_ops *ops, void *ctx, struct transfer **ret)
+{
+    struct transfer *t = xcalloc(1, sizeof *t);
+    int rc;
+
+    list_init(&t->pooled);
+    list_init(&t->unpaused);
+    t->pool = p;
+    t->ops = ops;
+    t->ctx = ctx;
+    rc = transfer_prepare(t, request);
+    if (rc < 0) {
+        transfer_free(t);
+        return rc;
+    }
+    list_push_back(&p->waiting, &t->pooled);
+    p->stats.waiting++;
+    pool_wants_run(p);
+    *ret = t;
+    return 0;
+}
+
+/* ---- birth and death ----------------------------------------------------------------------------------- */
+
+static struct upstream_config pool_fill(const struct upstream_config *given)
+{
+    struct upstream_config c = *given;
+
+    c.max_transfers = c.max_transfers ? c.max_transfers : TRANSFERS_DEFAULT;
+    c.max_handshakes = c.max_handshakes ? c.max_handshakes : HANDSHAKES_DEFAULT;
+    c.max_head_bytes = c.max_head_bytes ? c.max_head_bytes : HEAD_BYTES_DEFAULT;
+    c.keep_idle_us = c.keep_idle_us ? c.keep_idle_us : KEEP_IDLE_US_DEFAULT;
+    return c;
+}
+
+int upstream_pool_new(struct loop *l, const struct upstream_config *config, struct upstream_pool **ret,
+                      struct errbuf *e)
+{
+    struct upstream_pool *p = xcalloc(1, sizeof *p);
+
+    p->loop = l;
+    p->config = pool_fill(config);
+    list_init(&p->waiting);
+    list_init(&p->running);
+    list_init(&p->unpaused);
+    list_init(&p->dead);
+    /* Counted by curl: as many cleanups as inits. */
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        err_set(e, "libcurl does not start");
+        free(p);
+        return -ENOMEM;
+    }
+    p->share = curl_share_init();
+    curl_share_setopt(p->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
+    curl_share_setopt(p->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+    p->lane_n = (p->config.max_transfers + LANE_TRANSFERS - 1) / LANE_TRANSFERS;
+    p->lanes = xcalloc(p->lane_n, sizeof p->lanes[0]);
+    *ret = p;
+    return 0;
+}
+
+static void pool_abort_all(struct list *transfers)
+{
+    while (!list_empty(transfers))
+        transfer_abort(LIST_ENTRY(list_first(transfers), struct transfer, pooled));
+}
+
+void upstream_pool_free(struct upstream_pool *p)
+{
+    if (!p)
+        return;
+    MG_ASSERT(p->depth == 0);
+    pool_abort_all(&p->waiting);
+    pool_abort_all(&p->running);
+    for (unsigned i = 0; i < p->lane_n; i++)
+        if (p->lanes[i].pool)
+            lane_close(&p->lanes[i]);
+    loop_task_clear(p->loop, &p->task);
+    curl_share_cleanup(p->share);
+    for (int fd = 0; fd < p->sock_cap; fd++)
+        free(p->socks[fd]);
+    free(p->socks);
+    free(p->lanes);
+    free(p);
+    curl_global_cleanup();
+}
+
+struct upstream_stats upstream_stats(const struct upstream_pool *p)
+{
+    return p->stats;
+}
