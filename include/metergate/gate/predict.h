@@ -1,0 +1,27 @@
+/*
+ * predict: when a call will start, from what stands before it.
+ *
+ * The start is a fluid estimate: the tokens ahead of the call flow through the window, which repeats itself:
+ * T(x) = E(x - qU) + qW with q = floor((x - 1) / U), x the tokens ahead and its own, E the first moment with that much
+ * room by known expiries.
+ *
+ * The slack bounds what packing may add. Whenever a head is blocked by a limit, more than U - c of it is charged (c: the
+ * largest call that waits), so A waiting tokens pass in less than (A / (U - c) + 1) W; and a head starts within W of
+ * becoming the head, so n calls pass within n W. With several limits the first bound adds up over them. It holds while
+ * nothing arrives later, charges are as reserved, and the time between dispatch and arrival at the provider is
+ * neglected.
+ */
+#ifndef METERGATE_GATE_PREDICT_H
+#define METERGATE_GATE_PREDICT_H
+
+#include <stdint.h>
+
+#include "metergate/gate/gate.h"
+
+/* For a ticket that is not queued yet: everything in its queue is ahead. Its windows are advanced to now_us. */
+struct prediction predict_arrival(const struct ticket *t, int64_t now_us);
+
+/* For a queued one. O(n) in the calls ahead. */
+struct prediction predict_held(const struct ticket *t, int64_t now_us);
+
+#endif

@@ -1,0 +1,90 @@
+/* profile: what a call costs, and when. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "metergate/gate/profile.h"
+
+static const struct estimate story = {.input = 21605, .expected_output = 512, .characters = 80000, .choices = 1, .exact = true};
+
+static void test_profile__openai__charges_the_larger_of_sum_characters_and_bound_on_arrival(void **state)
+{
+    struct estimate e = story;
+    struct cost c = profile_reserve(PROFILE_OPENAI, &e);
+
+    (void)state;
+    assert_int_equal(c.on_arrival[METRIC_TOKENS], 22117);
+    assert_int_equal(c.at_end[METRIC_TOKENS], 0);
+    assert_int_equal(c.floor[METRIC_TOKENS], 20000);
+    assert_int_equal(c.on_arrival[METRIC_REQUESTS], 1);
+    e.characters = 100000;
+    assert_int_equal(profile_reserve(PROFILE_OPENAI, &e).on_arrival[METRIC_TOKENS], 25000);
+    e.max_output = 20000;
+    e.choices = 2;
+    assert_int_equal(profile_reserve(PROFILE_OPENAI, &e).on_arrival[METRIC_TOKENS], 40000);
+    assert_int_equal(profile_reserve(PROFILE_OPENAI, &e).floor[METRIC_TOKENS], 40000);
+}
+
+static void test_profile__actual__charges_input_on_arrival_and_output_at_the_end(void **state)
+{
+    struct cost c = profile_reserve(PROFILE_ACTUAL, &story);
+
+    (void)state;
+    assert_int_equal(c.on_arrival[METRIC_TOKENS], 21605);
+    assert_int_equal(c.at_end[METRIC_TOKENS], 512);
+    assert_int_equal(c.on_arrival[METRIC_INPUT], 21605);
+    assert_int_equal(c.on_arrival[METRIC_OUTPUT], 0);
+    assert_int_equal(c.at_end[METRIC_OUTPUT], 512);
+    assert_int_equal(cost_total(&c, METRIC_TOKENS), 22117);
+}
+
+static void test_profile__settling__takes_what_was_reported(void **state)
+{
+    const struct usage u = {.input = 100, .cached = 40, .output = 7};
+    struct cost c = profile_settle(PROFILE_OPENAI, &story, &u);
+
+    (void)state;
+    assert_int_equal(c.on_arrival[METRIC_TOKENS], 107);
+    c = profile_settle(PROFILE_ACTUAL, &story, &u);
+    assert_int_equal(c.on_arrival[METRIC_TOKENS], 100);
+    assert_int_equal(c.at_end[METRIC_TOKENS], 7);
+}
+
+static void test_profile__a_refused_attempt__costs_a_request_and_no_tokens(void **state)
+{
+    struct cost c = profile_refused(PROFILE_OPENAI);
+
+    (void)state;
+    assert_int_equal(cost_total(&c, METRIC_REQUESTS), 1);
+    assert_int_equal(cost_total(&c, METRIC_TOKENS), 0);
+    assert_int_equal(cost_total(&c, METRIC_INPUT), 0);
+    assert_int_equal(cost_total(&c, METRIC_OUTPUT), 0);
+}
+
+static void test_profile__absurd_figures__are_clamped_and_never_overflow(void **state)
+{
+    const struct estimate e = {.input = INT64_MAX, .expected_output = INT64_MAX, .characters = -5, .max_output = INT64_MAX,
+                               .choices = INT64_MAX};
+    const struct usage u = {.input = -1, .output = INT64_MAX};
+
+    (void)state;
+    assert_int_equal(profile_reserve(PROFILE_OPENAI, &e).on_arrival[METRIC_TOKENS], PROFILE_AMOUNT_MAX);
+    assert_int_equal(profile_reserve(PROFILE_ACTUAL, &e).at_end[METRIC_TOKENS], PROFILE_AMOUNT_MAX);
+    assert_int_equal(profile_settle(PROFILE_OPENAI, &e, &u).on_arrival[METRIC_TOKENS], PROFILE_AMOUNT_MAX);
+    assert_int_equal(profile_settle(PROFILE_ACTUAL, &e, &u).on_arrival[METRIC_INPUT], 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_profile__openai__charges_the_larger_of_sum_characters_and_bound_on_arrival),
+        cmocka_unit_test(test_profile__actual__charges_input_on_arrival_and_output_at_the_end),
+        cmocka_unit_test(test_profile__settling__takes_what_was_reported),
+        cmocka_unit_test(test_profile__a_refused_attempt__costs_a_request_and_no_tokens),
+        cmocka_unit_test(test_profile__absurd_figures__are_clamped_and_never_overflow),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
