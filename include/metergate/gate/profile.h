@@ -1,0 +1,75 @@
+/*
+ * profile: how a provider charges a call against its limits, and when (contract section 5).
+ *
+ *   profile   on arrival                                              at the end   its own lower estimate (floor)
+ *   actual    input                                                   output       input
+ *   openai    max(input + expected output, characters / 4,            -            max(characters / 4,
+ *                 max output x choices)                                                max output x choices)
+ *
+ * openai: "Your rate limit is calculated as the maximum of max_tokens and the estimated number of tokens based on the
+ * character count of your request" (OpenAI, rate limits guide, read 2026-10-08); that the divisor is 4 and that choices
+ * multiply is folklore confirmed by users. Adding the counted input is our caution: whether OpenAI takes the maximum or
+ * the sum is not published.
+ */
+#ifndef METERGATE_GATE_PROFILE_H
+#define METERGATE_GATE_PROFILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What a limit counts. */
+enum metric {
+    METRIC_REQUESTS,
+    METRIC_TOKENS, /* input plus output */
+    METRIC_INPUT,
+    METRIC_OUTPUT,
+    METRIC_CONCURRENT, /* calls in flight */
+    METRICS
+};
+
+enum profile { PROFILE_ACTUAL, PROFILE_OPENAI };
+
+/* What is known of a call before it is sent. Tokens, all >= 0. */
+struct estimate {
+    int64_t input;           /* counted */
+    int64_t expected_output; /* all choices together */
+    int64_t characters;      /* of the text of the messages */
+    int64_t max_output;      /* the client's bound for one choice; 0: none given */
+    int64_t choices;         /* >= 1 */
+    bool exact;              /* input is exact */
+};
+
+/* What the provider reported (or what we make of an answer that did not report). */
+struct usage {
+    int64_t input;       /* all of it, cached included */
+    int64_t cached;      /* of input: read from a cache */
+    int64_t cache_write; /* of input: written to a cache */
+    int64_t output;      /* all of it, reasoning included */
+    int64_t reasoning;   /* of output */
+};
+
+/* What one attempt takes of each metric. Amounts are >= 0 and at most PROFILE_AMOUNT_MAX. */
+struct cost {
+    int64_t on_arrival[METRICS];
+    int64_t at_end[METRICS];
+    int64_t floor[METRICS]; /* the least that the provider itself will charge on arrival */
+    int64_t input;          /* the counted input, for the sentence of a refusal */
+    bool exact;             /* the count behind it is exact */
+};
+
+/* No sum of a million charges of this size overflows. */
+#define PROFILE_AMOUNT_MAX (INT64_C(1) << 40)
+
+/* What to reserve for an attempt. */
+struct cost profile_reserve(enum profile p, const struct estimate *e);
+
+/* What it really took. */
+struct cost profile_settle(enum profile p, const struct estimate *e, const struct usage *u);
+
+/* A 429 or a refused connection: one request and no tokens. */
+struct cost profile_refused(enum profile p);
+
+/* on_arrival + at_end of one metric. */
+int64_t cost_total(const struct cost *c, enum metric m);
+
+#endif
