@@ -95,6 +95,11 @@ $(BIN)/metergate-simulator: $(call obj,tests/simulator/*.c) $(filter %libbase.a 
 	$(link) $(PKG_LIBS)
 
 # ---- tests -----------------------------------------------------------------------------------------------------
+# the simulator's pure parts are tested as a library: the linker takes what a test names
+$(BUILD)/libsimulator.a: $(call obj,$(filter-out tests/simulator/main.c,$(wildcard tests/simulator/*.c)))
+$(BUILD)/tests/unit/test_sim_%: $(BUILD)/obj/tests/unit/test_sim_%.o $(BUILD)/libsimulator.a $(LIBS)
+	@mkdir -p $(@D)
+	$(link) $(TEST_LIBS) $(PKG_LIBS)
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)

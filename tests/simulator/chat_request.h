@@ -1,0 +1,46 @@
+/*
+ * chat_request: what a chat/completions request asks for, and what its prompt tells the simulator to do: directives in
+ * double brackets, anywhere in the messages, `[[out=12]] [[tool]] [[unicode]] [[fault=latency_ms:50]]`.
+ */
+#ifndef SIMULATOR_CHAT_REQUEST_H
+#define SIMULATOR_CHAT_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fault.h"
+#include "metergate/base/buf.h"
+#include "metergate/base/err.h"
+#include "metergate/base/slice.h"
+
+struct cJSON;
+
+struct chat_request {
+    struct cJSON *json; /* owned */
+    const char *model;  /* borrowed from json; so are the others */
+    const char *tool;   /* name of the first tool, or NULL */
+    bool stream, has_stream_options, include_usage, obfuscation;
+    int64_t n;
+    int64_t max_tokens; /* -1: not given */
+    int64_t chars;      /* of the prompt: code points */
+    struct buf prompt;  /* all text of the messages, for the directives and the seed */
+    int64_t out;        /* [[out=N]], or -1 */
+    bool wants_tool, unicode;
+};
+
+/* What is wrong with a request, in the provider's words. */
+struct chat_fault {
+    char message[400];
+    const char *param; /* static text or NULL */
+    const char *code;  /* static text or NULL */
+};
+
+/* 0; -EINVAL with the fault in `why`; r->model is set when it could be read. Either way release it. Directives about faults
+ * go into the plan. */
+int chat_request_read(struct chat_request *r, struct slice body, struct plan *plan, struct chat_fault *why) MG_MUSTCHECK;
+void chat_request_release(struct chat_request *r);
+
+/* The last member of that name, as the providers' own parsers take it; NULL when there is none. */
+const struct cJSON *chat_request_member(const struct cJSON *object, const char *name);
+
+#endif

@@ -1,0 +1,184 @@
+/*
+ * exchange: `arrival` is owned here until exchange_admit gives it to the audit; a handler that returns without admitting
+ * is a bug. sim_finish is called once for each admitted exchange, whatever became of its answer.
+ */
+#include "exchange.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "handlers.h"
+#include "refusal.h"
+#include "wire.h"
+
+struct endpoint {
+    const char *method;
+    const char *path; /* a glob: base URLs have any prefix */
+    bool keep;        /* the handler wants the body */
+    void (*serve)(struct exchange *x);
+};
+
+static const struct endpoint endpoints[] = {
+    {"POST", "*/chat/completions", true, chat_serve},
+    {"POST", "*/embeddings", true, embeddings_serve},
+    {"GET", "*/models", false, models_serve},
+    {"GET", "*/models/*", false, models_serve},
+    {"POST", "*/files", false, files_upload},
+    {"GET", "*/files/*/content", false, files_download},
+    {NULL, "*", false, echo_serve},
+};
+
+static const struct endpoint *find_endpoint(const struct request *r)
+{
+    const struct endpoint *e = endpoints;
+
+    while ((e->method && !slice_eq(r->method, slice_str(e->method))) || (e->method && !slice_glob(r->path, e->path)))
+        e++;
+    return e;
+}
+
+static char *copy(struct slice s)
+{
+    return xstrndup(s.p, s.n);
+}
+
+static struct arrival *describe(const struct request *r, const struct body *body, int64_t t_us, int64_t connection)
+{
+    struct arrival *a = arrival_new();
+    struct buf headers;
+    size_t n;
+
+    a->t_us = t_us;
+    a->method = copy(r->method);
+    a->target = copy(r->target);
+    a->connection = connection;
+    a->body_bytes = body->bytes;
+    memcpy(a->sha256, body->sha256, sizeof a->sha256);
+    buf_init(&headers, BUF_UNLIMITED);
+    for (size_t i = 0; i < r->n_headers; i++) {
+        buf_add_str(&headers, i ? ",[" : "[[");
+        audit_quote(&headers, r->headers[i].name);
+        buf_add_char(&headers, ',');
+        audit_quote(&headers, r->headers[i].value);
+        buf_add_char(&headers, ']');
+    }
+    buf_add_char(&headers, ']');
+    a->headers = buf_take(&headers, &n);
+    return a;
+}
+
+bool exchange_admit(struct exchange *x, struct slice model, const struct demand *demand)
+{
+    static const struct demand nothing;
+    bool known = sim_key_is_good(x->sim, request_header(x->request, SLICE("authorization")));
+
+    /* a stranger uses up nobody's limits */
+    sim_arrive(x->sim, known ? model : SLICE(""), x->request->path, demand ? demand : &nothing, x->arrival, &x->plan, &x->call);
+    x->arrived = true;
+    x->arrival = NULL;
+    sim_print_limits(x->sim, &x->call, answer_headers(&x->answer));
+    if (!known) {
+        exchange_error(x, 401, "invalid_request_error", NULL, "invalid_api_key", "Incorrect API key provided.");
+        return false;
+    }
+    if (x->plan.status >= 0) {
+        refusal_by_plan(x);
+        return false;
+    }
+    if (x->call.verdict.kind != VERDICT_ADMITTED) {
+        refusal_by_limit(x);
+        return false;
+    }
+    if (x->plan.latency_ms < 0)
+        x->plan.latency_ms = x->call.config.first_byte_ms;
+    if (x->plan.event_ms < 0)
+        x->plan.event_ms = x->call.config.event_ms;
+    return true;
+}
+
+void exchange_json(struct exchange *x, int status, struct slice json)
+{
+    if (x->plan.huge < 0) {
+        answer_whole(&x->answer, status, "application/json", json);
+        return;
+    }
+    answer_begin(&x->answer, status, "application/json");
+    answer_piece(&x->answer, SLICE("{\"filler\":\""));
+    for (int64_t left = x->plan.huge - 13; left > 0 && x->answer.state == ANSWER_OPEN; left -= 65536) {
+        static char filler[65536];
+
+        if (!filler[0])
+            memset(filler, 'x', sizeof filler);
+        answer_piece(&x->answer, slice_of(filler, left < 65536 ? (size_t)left : sizeof filler));
+    }
+    answer_piece(&x->answer, SLICE("\"}"));
+    answer_end(&x->answer);
+}
+
+static void add_nullable(struct buf *out, const char *key, const char *text)
+{
+    buf_addf(out, ",\"%s\":", key);
+    if (text)
+        audit_quote(out, slice_str(text));
+    else
+        buf_add_str(out, "null");
+}
+
+void exchange_error(struct exchange *x, int status, const char *type, const char *param, const char *code, const char *fmt, ...)
+{
+    struct buf message, json;
+    va_list ap;
+
+    buf_init(&message, BUF_UNLIMITED);
+    buf_init(&json, BUF_UNLIMITED);
+    va_start(ap, fmt);
+    buf_addv(&message, fmt, ap);
+    va_end(ap);
+    buf_add_str(&json, "{\"error\":{\"message\":");
+    audit_quote(&json, buf_slice(&message));
+    add_nullable(&json, "type", type);
+    add_nullable(&json, "param", param);
+    add_nullable(&json, "code", code);
+    buf_add_str(&json, "}}");
+    answer_whole(&x->answer, status, "application/json", buf_slice(&json));
+    buf_release(&json);
+    buf_release(&message);
+}
+
+static void serve(struct exchange *x, const struct endpoint *endpoint, int64_t connection, int64_t arrived_us)
+{
+    static int64_t ids;
+
+    x->arrival = describe(x->request, &x->body, arrived_us, connection);
+    answer_header(&x->answer, "x-request-id: req_%" PRId64, __atomic_add_fetch(&ids, 1, __ATOMIC_RELAXED));
+    endpoint->serve(x);
+    MG_ASSERT(x->arrived);
+    MG_ASSERT(x->answer.state != ANSWER_OPEN);
+    sim_finish(x->sim, &x->call, x->input, x->output, x->answer.status, x->answer.state == ANSWER_GONE);
+}
+
+int exchange_run(struct sim *sim, struct wire *wire, const struct request *r, int64_t connection, bool *ret_close,
+                 bool *ret_reset, struct errbuf *e)
+{
+    struct exchange x = {.sim = sim, .request = r};
+    const struct endpoint *endpoint = find_endpoint(r);
+    int rc;
+
+    plan_init(&x.plan);
+    answer_init(&x.answer, sim, wire, &x.plan, slice_eq(r->method, SLICE("HEAD")));
+    rc = body_read(&x.body, r, wire, endpoint->keep, e);
+    if (rc == 0 && wire_has_more(wire)) {
+        err_set(e, "bytes after the body, before the answer");
+        rc = -EBADMSG;
+    }
+    if (rc == 0)
+        serve(&x, endpoint, connection, wire->received_us);
+    *ret_close = x.answer.close;
+    *ret_reset = x.answer.reset;
+    body_release(&x.body);
+    answer_release(&x.answer);
+    return rc;
+}

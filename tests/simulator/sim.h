@@ -1,0 +1,129 @@
+/*
+ * sim: the whole provider: its settings, its accounts, what it has seen. One lock guards all of it; every function here
+ * takes that lock itself. `changed` is signalled on every event that a test can wait for.
+ */
+#ifndef SIMULATOR_SIM_H
+#define SIMULATOR_SIM_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "audit.h"
+#include "fault.h"
+#include "metergate/base/err.h"
+#include "metergate/base/slice.h"
+#include "model.h"
+#include "settings.h"
+
+struct buf;
+struct cJSON;
+struct wire;
+
+#define SIM_ACCOUNTS 1000
+#define SIM_HELD     4096
+
+/* A model with what arrived for it; the account without a model takes everything else. */
+struct account {
+    struct account *next;
+    struct model *model; /* owned; NULL: what is no model's */
+    struct arrivals arrivals;
+};
+
+struct sim {
+    pthread_mutex_t lock; /* everything below is private and guarded by it */
+    pthread_cond_t changed;
+    struct settings settings;
+    struct account *accounts; /* the first is the one without a model */
+    size_t n_accounts;
+    struct violations violations;
+    int64_t connections_opened, connections_now;
+    int64_t peak_in_flight;
+    int64_t start_us;
+    struct wire *held[SIM_HELD]; /* who waits for a release, oldest first */
+    size_t n_held;
+    bool stopping;
+};
+
+void sim_init(struct sim *s);
+void sim_release(struct sim *s);
+
+/* As settings_merge. Limits that change start empty. */
+int sim_configure(struct sim *s, const struct cJSON *json, struct errbuf *e) MG_MUSTCHECK;
+
+/* Forgets what was seen and charged, and the faults; lets go what is held. Other settings stay. */
+void sim_reset(struct sim *s);
+
+/* Use by somebody else. */
+void sim_charge(struct sim *s, struct slice model, int64_t tokens);
+
+/* ---- a call's way through ---- */
+
+struct call {
+    struct account *account;    /* private */
+    struct arrival *arrival;    /* private; gone after sim_finish */
+    struct claim claim;         /* private */
+    bool claimed;               /* private */
+    struct verdict verdict;     /* readable */
+    struct model_config config; /* readable: the model's */
+    bool retry_after, retry_after_ms, obfuscation; /* readable: settings at its arrival */
+};
+
+/* The faults that act when a head was read and nothing else; what they end is no arrival. */
+void sim_plan_connection(struct sim *s, struct slice path, struct plan *plan);
+
+/*
+ * A request has been read whole: `arrival` (taken over) says when. The settings' faults are added to the plan; then the
+ * limits are asked, unless the plan is an error status: that costs one request and no tokens. An empty model: no limits.
+ */
+void sim_arrive(struct sim *s, struct slice model, struct slice path, const struct demand *demand, struct arrival *arrival,
+                struct plan *plan, struct call *ret);
+
+/* The call is over; `status` 0 when none was sent. Once for each sim_arrive. */
+void sim_finish(struct sim *s, struct call *call, int64_t input, int64_t output, int status, bool aborted);
+
+/* Appends the x-ratelimit-* lines as they are now. */
+void sim_print_limits(struct sim *s, const struct call *call, struct buf *out);
+
+/* Whether the value of an Authorization header is one of the configured keys; true when none is. */
+bool sim_key_is_good(struct sim *s, const struct slice *authorization);
+
+/* The names of the configured models, as JSON objects for /v1/models. */
+void sim_print_models(struct sim *s, struct buf *out);
+
+/* ---- connections ---- */
+
+void sim_connection_opened(struct sim *s);
+
+/* `provider` is false for a connection that turned out to be the tests' own. */
+void sim_connection_closed(struct sim *s, bool provider);
+void sim_connection_is_control(struct sim *s);
+int64_t sim_keepalive_us(struct sim *s, int64_t *ret_max_calls); /* negative: for ever */
+
+void sim_violation(struct sim *s, const char *text);
+
+/* ---- for tests ---- */
+
+/* Waits in line for a release. False when the client left meanwhile. */
+bool sim_hold(struct sim *s, struct wire *w);
+
+/* Lets the n oldest go, all when n < 0; tells how many. */
+int64_t sim_let_go(struct sim *s, int64_t n);
+
+/* What a test waits for; -1: not asked. The counters count since the last reset. */
+struct sim_condition {
+    int64_t arrivals, completed, aborted, violations; /* at least */
+    int64_t held, in_flight, connections;             /* exactly */
+};
+
+/* Whether the condition came true in time. Either way the counters are appended as a JSON object. */
+bool sim_wait(struct sim *s, const struct sim_condition *c, int64_t timeout_us, struct buf *out);
+
+/* Ends every sim_wait: the process is about to end. */
+void sim_stop(struct sim *s);
+
+/* The audit as JSON, with the last `limit` arrivals of each account. */
+void sim_print_audit(struct sim *s, int64_t limit, struct buf *out);
+
+#endif

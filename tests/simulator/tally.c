@@ -1,0 +1,58 @@
+/* tally: a content that is a list of parts counts its texts; images and audio count nothing here. */
+#include "tally.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+int64_t tally_text(struct slice model, struct slice text)
+{
+    int64_t n = 0;
+
+    (void)model;
+    for (size_t i = 0; i < text.n; i++)
+        n += text.p[i] == ' ' || i == 0;
+    return n;
+}
+
+static int64_t tally_string(struct slice model, const cJSON *node)
+{
+    return cJSON_IsString(node) ? tally_text(model, slice_str(node->valuestring)) : 0;
+}
+
+static int64_t tally_content(struct slice model, const cJSON *content)
+{
+    const cJSON *part;
+    int64_t n = tally_string(model, content);
+
+    if (cJSON_IsArray(content))
+        cJSON_ArrayForEach(part, content)
+            n += tally_string(model, cJSON_GetObjectItemCaseSensitive(part, "text"));
+    return n;
+}
+
+static int64_t tally_message(struct slice model, const cJSON *message)
+{
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(message, "name");
+
+    return 3 + tally_string(model, cJSON_GetObjectItemCaseSensitive(message, "role")) +
+           tally_content(model, cJSON_GetObjectItemCaseSensitive(message, "content")) +
+           (cJSON_IsString(name) ? 1 + tally_string(model, name) : 0);
+}
+
+int64_t tally_chat(struct slice model, const struct cJSON *request)
+{
+    const cJSON *message, *tools = cJSON_GetObjectItemCaseSensitive(request, "tools");
+    int64_t n = 3;
+
+    cJSON_ArrayForEach(message, cJSON_GetObjectItemCaseSensitive(request, "messages"))
+        n += tally_message(model, message);
+    if (tools) {
+        char *text = cJSON_PrintUnformatted(tools);
+
+        n += tally_text(model, slice_str(text));
+        free(text);
+    }
+    return n;
+}
