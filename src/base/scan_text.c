@@ -7,27 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* The length of the well-formed UTF-8 sequence at p (Unicode table 3-7), or 0. */
-static size_t utf8_length(const unsigned char *p, size_t n)
-{
-    size_t length = p[0] < 0x80   ? 1
-                    : p[0] < 0xC2 ? 0
-                    : p[0] < 0xE0 ? 2
-                    : p[0] < 0xF0 ? 3
-                    : p[0] < 0xF5 ? 4
-                                  : 0;
-
-    if (length > n)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((p[i] & 0xC0) != 0x80)
-            return 0;
-    if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) || (p[0] == 0xF0 && p[1] < 0x90) ||
-        (p[0] == 0xF4 && p[1] > 0x8F))
-        return 0;
-    return length;
-}
-
 static size_t utf8_put(uint32_t c, char out[4])
 {
     if (c < 0x80) {
@@ -131,7 +110,7 @@ static size_t plain_run(struct slice in, size_t at)
     size_t from = at, length;
 
     while (at < in.n && in.p[at] != '\\') {
-        length = utf8_length((const unsigned char *)in.p + at, in.n - at);
+        length = (unsigned char)in.p[at] < 0x80 ? 1 : slice_utf8(slice_skip(in, at));
         if (length == 0)
             break;
         at += length;

@@ -58,6 +58,40 @@ struct slice slice_skip(struct slice s, size_t n)
     return slice_of(s.n ? s.p + n : s.p, s.n - n);
 }
 
+/* True when p[i] is a byte that continues a sequence and lies within [low, high]. */
+static bool continues(struct slice s, size_t i, unsigned char low, unsigned char high)
+{
+    return i < s.n && (unsigned char)s.p[i] >= low && (unsigned char)s.p[i] <= high;
+}
+
+size_t slice_utf8(struct slice s)
+{
+    unsigned char c = s.n ? (unsigned char)s.p[0] : 0xff;
+    unsigned char low = 0x80, high = 0xbf;
+    size_t n;
+
+    if (c < 0x80)
+        return 1;
+    if (c < 0xc2 || c > 0xf4)
+        return 0;
+    n = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+    if (c == 0xe0)
+        low = 0xa0;
+    else if (c == 0xed)
+        high = 0x9f;
+    else if (c == 0xf0)
+        low = 0x90;
+    else if (c == 0xf4)
+        high = 0x8f;
+    if (!continues(s, 1, low, high))
+        return 0;
+    for (size_t i = 2; i < n; i++) {
+        if (!continues(s, i, 0x80, 0xbf))
+            return 0;
+    }
+    return n;
+}
+
 bool slice_glob(struct slice s, const char *pattern)
 {
     char name[257];

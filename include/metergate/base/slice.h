@@ -44,6 +44,9 @@ struct slice slice_trim(struct slice s);
 struct slice slice_head(struct slice s, size_t n);
 struct slice slice_skip(struct slice s, size_t n);
 
+/* Bytes of the UTF-8 sequence that s begins with, 0 when it is ill-formed (Unicode 15, table 3-7) or s is empty. */
+size_t slice_utf8(struct slice s);
+
 /* Shell glob with * ? and [...]; the whole of s must match. Names longer than 256 bytes never match. */
 bool slice_glob(struct slice s, const char *pattern);
 
