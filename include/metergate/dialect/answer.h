@@ -74,29 +74,12 @@ bool answer_complete(const struct answer *a);
  * none. */
 const char *answer_error(const struct answer *a);
 
-/* ---- for the dialects
- * ---------------------------------------------------------------------------------------- */
+/* ---- for the dialects: what their `event` and `value` say of what they were shown
+ * ----------------------------- */
 
-struct answer_cut {
-    size_t at, n;
-};
-
-/* One stream event, its data lines joined by LF. Borrowed. */
-struct answer_event {
-    struct slice name; /* of its `event:` line, or empty */
-    struct slice data;
-    bool hide_usage;
-};
-
-/* What a dialect's `event` says of it; text and usage go to the answer through the functions below. */
-struct answer_facts {
-    struct answer *answer;
-    bool drop;             /* with hide_usage: the client never gets this event */
-    struct answer_cut cut; /* with hide_usage: bytes of data that the client never gets; n is 0 for none */
-};
-
-/* Output text of choice `index`, still as JSON writes it (escapes and all). */
-void answer_saw_text(struct answer *a, int64_t index, struct slice inside);
+/* Output text of choice `index` as it stands inside its JSON string, escapes and all; `left_out` bytes more
+ * of it came but were not kept. */
+void answer_saw_text(struct answer *a, int64_t index, struct slice inside, size_t left_out);
 void answer_saw_usage(struct answer *a, const struct usage *u);
 void answer_saw_error(struct answer *a, struct slice code);
 void answer_saw_done(struct answer *a);

@@ -20,10 +20,13 @@
 #include "metergate/base/buf.h"
 #include "metergate/base/slice.h"
 
-struct answer_event;
-struct answer_facts;
+struct answer;
 struct provider_answer;
 struct refusal;
+struct sse_event;
+struct sse_fate;
+struct tap_path;
+struct tap_value;
 struct verdict;
 
 /* What a method and path ask for. */
@@ -55,16 +58,26 @@ struct span {
 
 #define DIALECT_MODEL_MAX 256
 
-/* What the body of a metered call says. Plain data; spans are offsets into the body. */
+/* Bodies above this belong to a worker thread. */
+#define DIALECT_INLINE_BYTES ((size_t)64 << 10)
+
+/* What the body of a metered call says. Plain data; spans are offsets into the body, of length 0 where
+ * absent. */
 struct dialect_request {
-    char model[DIALECT_MODEL_MAX]; /* decoded, NUL-terminated; "" when the body names none */
+    char model[DIALECT_MODEL_MAX]; /* decoded, NUL-terminated, never empty */
     bool stream;
-    int64_t max_tokens; /* the larger of max_tokens and max_completion_tokens; 0 when neither is given */
-    int64_t n;          /* answers asked for, at least 1 */
+    int64_t max_tokens; /* the larger of max_tokens and max_completion_tokens, at most DIALECT_TOKENS_MAX; 0:
+                           neither */
+    int64_t n;          /* answers asked for, 1..DIALECT_N_MAX */
     enum usage_wish usage_wish;
-    struct span stream_options; /* its value; n is 0 when absent */
-    size_t close_at;            /* where the `}` that ends the body's object stands */
+    struct span stream_options;
+    struct span messages, tools, functions, response_format; /* what is counted */
+    size_t close_at; /* where the `}` that ends the body's object stands */
 };
+
+/* A body may say more; no provider takes it, and products of these fit an int64 with room to spare. */
+#define DIALECT_TOKENS_MAX INT64_C(1000000000)
+#define DIALECT_N_MAX      INT64_C(100000)
 
 /* What counting a body gave. Plain data. */
 struct request_count {
@@ -90,13 +103,16 @@ struct dialect {
     enum endpoint (*classify)(struct slice method, struct slice path);
 
     /*
-     * Reads the few fields that steer the call. The whole body is checked to be JSON. -EBADMSG when it cannot
-     * be read; *ret_why then is a static sentence for the log. The caller forwards such a body as it is and
-     * charges its bytes.
+     * Reads the few fields that steer the call; of a field that stands twice the last one counts. The whole
+     * body is checked to be JSON. -EBADMSG when it cannot be read or names no model; *ret_why then is a
+     * static sentence for the log. The caller forwards such a body as it is and charges its bytes. Linear in
+     * the body; up to DIALECT_INLINE_BYTES it is cheap enough for the loop's thread.
      */
     int (*read)(struct slice body, struct dialect_request *ret, const char **ret_why);
 
-    /* Counts the tokens of a body that `read` could read. Takes time linear in the body. -EBADMSG, -ENOMEM.
+    /*
+     * Counts the tokens of a body that `read` could read. Linear in the body, some 100 times slower than
+     * reading it. -EBADMSG when it has no messages to count (the caller charges its bytes then), -ENOMEM.
      */
     int (*count)(struct slice body, const struct dialect_request *r, struct request_count *ret);
 
@@ -104,8 +120,14 @@ struct dialect {
      */
     bool (*splice)(struct slice body, const struct dialect_request *r, struct splice *ret);
 
-    /* For answer.c: looks at one stream event (answer.h). */
-    void (*event)(const struct answer_event *e, struct answer_facts *facts);
+    /* For answer.c: what an event of a stream says, and what becomes of it when usage is to be hidden
+     * (sse.h). */
+    void (*event)(struct answer *a, const struct sse_event *e, bool hide_usage, struct sse_fate *ret);
+
+    /* For answer.c: the values worth taking out of a plain answer (tap.h), and what one of them says. */
+    const struct tap_path *paths;
+    size_t paths_n;
+    void (*value)(struct answer *a, const struct tap_value *v);
 
     /* Appends the body of a refusal; its content type is application/json. */
     void (*refuse)(const struct refusal *r, struct buf *out);

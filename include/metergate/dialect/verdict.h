@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "metergate/base/err.h"
 #include "metergate/base/slice.h"
 
 #define VERDICT_WAIT_MAX_US (INT64_C(24) * 3600 * 1000000)
@@ -34,8 +35,7 @@ struct provider_answer {
 
 struct verdict {
     bool retry_may_help;
-    bool add_should_retry_false; /* the client's SDK would retry what cannot succeed: send x-should-retry:
-                                    false */
+    bool add_should_retry_false; /* send x-should-retry: false; the SDK would retry what cannot succeed */
     bool wait_known; /* wait_us was named by the provider; else it is 0 and the caller backs off */
     int64_t wait_us; /* from now, 0..VERDICT_WAIT_MAX_US */
     enum verdict_scope scope;
@@ -48,9 +48,24 @@ struct verdict {
  * The wait that the headers name: retry-after-ms, else Retry-After (seconds, fractions, or an HTTP date; a
  * date in the past is 0). -ENOENT when neither is there or readable.
  */
-int verdict_retry_after_us(const struct provider_answer *a, int64_t *ret);
+int verdict_retry_after_us(const struct provider_answer *a, int64_t *ret) MG_MUSTCHECK;
 
-/* The wait in "try again in 9.816s", "... 644ms", "... 6m0s", "retry after 20 seconds". -ENOENT. */
-int verdict_sentence_wait_us(struct slice message, int64_t *ret);
+/*
+ * The wait in "try again in 9.816s", "... 644ms", "... 6m0s", "retry after 20 seconds" (all in this file are
+ * bounded). -ENOENT.
+ */
+int verdict_sentence_wait_us(struct slice message, int64_t *ret) MG_MUSTCHECK;
+
+/*
+ * The wait that a "reset" header names, in whatever form: a duration (`6m0s`, `9ms`), seconds, an epoch in
+ * seconds or milliseconds, RFC 3339. -ENOENT.
+ */
+int verdict_reset_us(const struct provider_answer *a, const char *header, int64_t *ret) MG_MUSTCHECK;
+
+/* Whether `phrase` (lower case) stands in the message, whatever its case there. */
+bool verdict_says(struct slice message, const char *phrase);
+
+/* The number behind a phrase (lower case): 29937 behind ", used " in "Limit 30000, Used 29937". -1: none. */
+int64_t verdict_sentence_number(struct slice message, const char *name);
 
 #endif

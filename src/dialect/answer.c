@@ -1,0 +1,222 @@
+/*
+ * answer: what must always be true.
+ *
+ *   mode decides who looks at the bytes, and once it is not UNDECIDED it never changes.
+ *   Only a hidden stream may leave otherwise than it came: rewrites is true from the beginning, or never.
+ *   text holds at most ANSWER_TEXT_MAX bytes, all choices together; what came beyond is in text_lost_bytes.
+ */
+#include "metergate/dialect/answer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "metergate/base/scan_text.h"
+#include "metergate/dialect/sse.h"
+#include "metergate/dialect/tap.h"
+#include "metergate/gate/profile.h"
+#include "metergate/tokens/count.h"
+
+/* Choices of a higher number share a text with a lower one: the count then is a little off where pieces meet.
+ */
+#define CHOICES 8
+
+enum mode { MODE_UNDECIDED, MODE_JSON, MODE_SSE, MODE_UNREAD };
+
+struct answer {
+    const struct dialect *dialect;
+    enum encoding encoding;
+    enum mode mode;
+    bool stream, hide_usage;
+    struct sse sse; /* initialised always; used in MODE_SSE */
+    struct tap tap; /* likewise, MODE_JSON */
+
+    bool has_usage, done;
+    struct usage usage;
+    char error[64];
+    struct buf text[CHOICES];
+    size_t text_bytes, text_lost_bytes;
+};
+
+/* ---- what the dialect sees
+ * ---------------------------------------------------------------------------------- */
+
+static void on_event(void *arg, const struct sse_event *e, struct sse_fate *ret)
+{
+    struct answer *a = arg;
+
+    a->dialect->event(a, e, a->hide_usage, ret);
+}
+
+static void on_value(void *arg, const struct tap_value *v)
+{
+    struct answer *a = arg;
+
+    a->dialect->value(a, v);
+}
+
+void answer_saw_text(struct answer *a, int64_t index, struct slice inside, size_t left_out)
+{
+    struct buf *b = &a->text[index >= 0 ? index % CHOICES : 0];
+    size_t room = ANSWER_TEXT_MAX - a->text_bytes, before = b->n;
+    struct slice kept = slice_head(inside, room);
+
+    a->text_lost_bytes += left_out + (inside.n - kept.n);
+    if (scan_decode(kept, b) < 0) /* a byte that is not UTF-8 becomes three, so this may pass the maximum */
+        a->text_lost_bytes += kept.n;
+    a->text_bytes += b->n - before;
+    if (a->text_bytes > ANSWER_TEXT_MAX)
+        a->text_bytes = ANSWER_TEXT_MAX;
+}
+
+void answer_saw_usage(struct answer *a, const struct usage *u)
+{
+    a->usage = *u;
+    a->has_usage = true;
+}
+
+void answer_saw_error(struct answer *a, struct slice code)
+{
+    if (code.n == 0)
+        code = SLICE("error");
+    code = slice_head(code, sizeof a->error - 1);
+    memcpy(a->error, code.p, code.n);
+    a->error[code.n] = '\0';
+}
+
+void answer_saw_done(struct answer *a)
+{
+    a->done = true;
+}
+
+/* ---- the way through
+ * ----------------------------------------------------------------------------------------- */
+
+static bool contains(struct slice s, struct slice part)
+{
+    for (size_t i = 0; i + part.n <= s.n; i++)
+        if (slice_eq_nocase(slice_of(s.p + i, part.n), part))
+            return true;
+    return false;
+}
+
+static enum mode mode_of(const struct answer_conf *c)
+{
+    if (c->content_encoding.n && !slice_eq_nocase(slice_trim(c->content_encoding), SLICE("identity")))
+        return MODE_UNREAD;
+    if (contains(c->content_type, SLICE("text/event-stream")))
+        return MODE_SSE;
+    return contains(c->content_type, SLICE("json")) ? MODE_JSON : MODE_UNDECIDED;
+}
+
+struct answer *answer_new(const struct answer_conf *conf)
+{
+    struct answer *a = xcalloc(1, sizeof *a);
+
+    a->dialect = conf->dialect;
+    a->encoding = encoding_for_model(conf->model, strlen(conf->model)).encoding;
+    a->mode = mode_of(conf);
+    a->stream = conf->stream;
+    a->hide_usage = conf->hide_usage && conf->stream && (a->mode == MODE_SSE || a->mode == MODE_UNDECIDED);
+    sse_init(&a->sse, a->hide_usage ? SSE_HOLD : SSE_WATCH, ANSWER_EVENT_MAX, on_event, a);
+    tap_init(&a->tap, conf->dialect->paths, conf->dialect->paths_n, on_value, a);
+    for (size_t i = 0; i < CHOICES; i++)
+        buf_init(&a->text[i], 2 * ANSWER_TEXT_MAX);
+    return a;
+}
+
+void answer_free(struct answer *a)
+{
+    if (!a)
+        return;
+    sse_release(&a->sse);
+    tap_release(&a->tap);
+    for (size_t i = 0; i < CHOICES; i++)
+        buf_release(&a->text[i]);
+    free(a);
+}
+
+bool answer_rewrites(const struct answer *a)
+{
+    return a->hide_usage;
+}
+
+static int pass(struct slice in, struct buf *out)
+{
+    return out ? buf_append(out, in.p, in.n) : 0;
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* White space decides nothing and passes; the first other byte tells what the answer is. */
+static int decide(struct answer *a, struct slice *in, struct buf *out)
+{
+    size_t n = 0;
+
+    while (n < in->n && is_space(in->p[n]))
+        n++;
+    if (n < in->n) {
+        if (in->p[n] == '{' || in->p[n] == '[')
+            a->mode = MODE_JSON;
+        else
+            a->mode = a->stream ? MODE_SSE : MODE_UNREAD;
+    }
+    *in = slice_skip(*in, n);
+    return pass(slice_of(in->p - n, n), out);
+}
+
+int answer_feed(struct answer *a, struct slice in, struct buf *out)
+{
+    int rc = 0;
+
+    MG_ASSERT(out || !a->hide_usage);
+    if (a->mode == MODE_UNDECIDED && in.n)
+        rc = decide(a, &in, out);
+    if (rc < 0 || in.n == 0)
+        return rc;
+    if (a->mode == MODE_SSE)
+        return sse_feed(&a->sse, in, out);
+    rc = pass(in, out);
+    if (rc == 0 && a->mode == MODE_JSON)
+        rc = tap_feed(&a->tap, in);
+    return rc;
+}
+
+int answer_finish(struct answer *a, struct buf *out)
+{
+    if (a->mode == MODE_JSON)
+        tap_finish(&a->tap);
+    return a->mode == MODE_SSE ? sse_finish(&a->sse, out) : 0;
+}
+
+/* ---- what was seen
+ * ------------------------------------------------------------------------------------------ */
+
+bool answer_usage(const struct answer *a, struct usage *ret)
+{
+    if (a->has_usage)
+        *ret = a->usage;
+    return a->has_usage;
+}
+
+int64_t answer_counted_output(struct answer *a)
+{
+    int64_t tokens = (int64_t)(a->text_lost_bytes / 4);
+
+    for (size_t i = 0; i < CHOICES; i++)
+        tokens += tokens_count(a->encoding, a->text[i].p, a->text[i].n);
+    return tokens;
+}
+
+bool answer_complete(const struct answer *a)
+{
+    return a->done || (a->mode == MODE_JSON && tap_whole(&a->tap));
+}
+
+const char *answer_error(const struct answer *a)
+{
+    return a->error[0] ? a->error : NULL;
+}
