@@ -94,8 +94,10 @@ const struct json *json_path(const struct json *node, const char *path);
 /* Children of an array or object, in order. */
 const struct json *json_first(const struct json *node);
 const struct json *json_next(const struct json *child);
+/* NOLINTBEGIN(bugprone-macro-parentheses): `child` is the name of the variable */
 #define JSON_EACH(parent, child)                                                                             \
     for (const struct json *child = json_first(parent); child; child = json_next(child))
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* The member's name; empty for array elements and the document. */
 struct slice json_name(const struct json *node);
