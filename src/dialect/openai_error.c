@@ -239,6 +239,9 @@ void openai_judge(const struct provider_answer *a, struct verdict *ret)
         v.retry_may_help = false;
         v.reason = "the provider says not to retry";
     }
+    v.refuses_usage_option =
+        (a->status == 400 || a->status == 422) &&
+        (verdict_says(a->body, "stream_options") || verdict_says(a->body, "include_usage"));
     read_wait(a, &f, &v);
     read_limit(buf_slice(&f.message), &v);
     buf_release(&f.message);

@@ -602,6 +602,34 @@ static void test_verdict__the_figures_of_the_sentence__are_read(void **state)
     assert_int_equal(v.limit, -1);
 }
 
+static void test_verdict__a_provider_that_does_not_know_stream_options__is_recognised(void **state)
+{
+    static const struct {
+        const char *body;
+        int status;
+        bool refuses;
+    } rows[] = {
+        {"{\"detail\":[{\"loc\":[\"body\",\"stream_options\"],\"msg\":\"extra fields not permitted\"}]}", 422,
+         true},
+        {OPENAI("Unknown parameter: 'stream_options.include_usage'.", "invalid_request_error",
+                "unknown_parameter"),
+         400, true},
+        {OPENAI("Unknown parameter: 'foo'.", "invalid_request_error", "unknown_parameter"), 400, false},
+        {OPENAI("stream_options", "server_error", "x"), 500, false},
+        {"", 400, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
+        struct provider_answer a = {.status = rows[i].status, .body = slice_str(rows[i].body)};
+        struct verdict v;
+
+        dialect_openai.judge(&a, &v);
+        assert_int_equal(v.refuses_usage_option, rows[i].refuses);
+        assert_false(v.retry_may_help);
+    }
+}
+
 /* The body of an error is as long as the provider likes; only a beginning of the message is looked at. */
 static void test_verdict__an_endless_message__is_cut(void **state)
 {
@@ -631,6 +659,7 @@ int main(void)
         cmocka_unit_test(test_refusal__a_model_name_with_quotes__stays_inside_its_string),
         cmocka_unit_test(test_verdict__each_kind_of_answer__is_understood),
         cmocka_unit_test(test_verdict__the_figures_of_the_sentence__are_read),
+        cmocka_unit_test(test_verdict__a_provider_that_does_not_know_stream_options__is_recognised),
         cmocka_unit_test(test_verdict__an_endless_message__is_cut),
     };
 

@@ -331,6 +331,76 @@ static void test_stream__each_kind_of_event__is_changed_only_by_what_we_added(vo
     }
 }
 
+/* ---- property: what a provider adds for include_usage is what is taken out
+ * --------------------------------------- */
+
+static uint64_t random_next(uint64_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return *seed;
+}
+
+/* One event to both streams; `null` is what the provider adds to each chunk when it was asked for usage. */
+static void add_event(struct buf *plain, struct buf *asked, const char *end, const char *head,
+                      const char *tail, const char *null)
+{
+    buf_addf(plain, "data: %s%s%s%s", head, tail, end, end);
+    buf_addf(asked, "data: %s%s%s%s%s", head, null, tail, end, end);
+}
+
+static void random_stream(struct buf *plain, struct buf *asked, uint64_t *seed)
+{
+    static const char *const ends[] = {"\n", "\r\n", "\r"};
+    static const char *const nulls[] = {",\"usage\":null", " , \"usage\" : null"};
+    const char *end = ends[random_next(seed) % 3], *null = nulls[random_next(seed) % 2];
+    size_t many = random_next(seed) % 6;
+
+    for (size_t i = 0; i < many; i++) {
+        const char *tail = random_next(seed) % 2 ? ",\"obfuscation\":\"zz\"}" : "}";
+
+        if (random_next(seed) % 4 == 0) {
+            buf_addf(plain, ": wait%s%s", end, end);
+            buf_addf(asked, ": wait%s%s", end, end);
+        }
+        add_event(plain, asked, end,
+                  "{\"id\":\"c\",\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\":null\"}}]", tail, null);
+    }
+    buf_addf(asked, "data: {\"choices\":[] , \"usage\":%s}%s%s", USAGE, end, end);
+    buf_addf(plain, "data: [DONE]%s%s", end, end);
+    buf_addf(asked, "data: [DONE]%s%s", end, end);
+}
+
+static void test_stream__added_and_taken_out__is_the_stream_without(void **state)
+{
+    uint64_t seed = 20261123;
+
+    (void)state;
+    for (int i = 0; i < 3000; i++) {
+        struct answer *a = stream_answer(true);
+        struct buf plain, asked, out;
+        struct slice in;
+
+        buf_init(&plain, BUF_UNLIMITED);
+        buf_init(&asked, BUF_UNLIMITED);
+        buf_init(&out, BUF_UNLIMITED);
+        random_stream(&plain, &asked, &seed);
+        for (in = buf_slice(&asked); in.n;) {
+            size_t piece = 1 + random_next(&seed) % 40;
+
+            assert_int_equal(answer_feed(a, slice_head(in, piece), &out), 0);
+            in = slice_skip(in, piece);
+        }
+        assert_int_equal(answer_finish(a, &out), 0);
+        assert_string_equal(out.p, plain.p);
+        buf_release(&plain);
+        buf_release(&asked);
+        buf_release(&out);
+        answer_free(a);
+    }
+}
+
 static void test_stream__an_error_inside_it__is_told(void **state)
 {
     static const struct {
@@ -392,6 +462,7 @@ int main(void)
         cmocka_unit_test(test_stream__usage_that_the_client_asked_for__passes),
         cmocka_unit_test(test_stream__without_usage__its_text_is_counted),
         cmocka_unit_test(test_stream__each_kind_of_event__is_changed_only_by_what_we_added),
+        cmocka_unit_test(test_stream__added_and_taken_out__is_the_stream_without),
         cmocka_unit_test(test_stream__an_error_inside_it__is_told),
         cmocka_unit_test(test_stream__an_event_over_a_mebibyte__passes_unread),
     };

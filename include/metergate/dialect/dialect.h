@@ -61,31 +61,33 @@ struct span {
 /* Bodies above this belong to a worker thread. */
 #define DIALECT_INLINE_BYTES ((size_t)64 << 10)
 
+/* A body may say more than these; no provider takes it, and products of them fit an int64 with room to spare.
+ */
+#define DIALECT_TOKENS_MAX INT64_C(1000000000)
+#define DIALECT_N_MAX      INT64_C(100000)
+
 /* What the body of a metered call says. Plain data; spans are offsets into the body, of length 0 where
  * absent. */
 struct dialect_request {
     char model[DIALECT_MODEL_MAX]; /* decoded, NUL-terminated, never empty */
     bool stream;
-    int64_t max_tokens; /* the larger of max_tokens and max_completion_tokens, at most DIALECT_TOKENS_MAX; 0:
-                           neither */
-    int64_t n;          /* answers asked for, 1..DIALECT_N_MAX */
+    int64_t max_tokens; /* the larger of max_tokens and max_completion_tokens; 0 when neither is given */
+    int64_t n;          /* answers asked for, at least 1 */
     enum usage_wish usage_wish;
     struct span stream_options;
     struct span messages, tools, functions, response_format; /* what is counted */
     size_t close_at; /* where the `}` that ends the body's object stands */
 };
 
-/* A body may say more; no provider takes it, and products of these fit an int64 with room to spare. */
-#define DIALECT_TOKENS_MAX INT64_C(1000000000)
-#define DIALECT_N_MAX      INT64_C(100000)
-
-/* What counting a body gave. Plain data. */
+/*
+ * What counting a body gave. Plain data. `characters` are the Unicode code points of the messages' text,
+ * decoded; images and JSON's punctuation are left out: it is the least that a provider can mean that
+ * estimates by characters.
+ */
 struct request_count {
     int64_t input_tokens;
     bool exact; /* false: images, tools, unknown models, ... took part, and input_tokens is an estimate */
-    int64_t
-        characters; /* Unicode code points of the text of the messages, decoded; what a provider that
-                       estimates by characters counts at the least (images and JSON punctuation left out) */
+    int64_t characters;
     int64_t messages;
 };
 
@@ -111,17 +113,15 @@ struct dialect {
     int (*read)(struct slice body, struct dialect_request *ret, const char **ret_why);
 
     /*
-     * Counts the tokens of a body that `read` could read. Linear in the body, some 100 times slower than
+     * Counts the tokens of a body that `read` could read. Linear in the body, several times slower than
      * reading it. -EBADMSG when it has no messages to count (the caller charges its bytes then), -ENOMEM.
      */
     int (*count)(struct slice body, const struct dialect_request *r, struct request_count *ret);
 
-    /* The change that makes the provider report usage in the stream; false when the body goes out as it came.
-     */
+    /* The change that makes the provider report usage in the stream; false: the body goes out as it came. */
     bool (*splice)(struct slice body, const struct dialect_request *r, struct splice *ret);
 
-    /* For answer.c: what an event of a stream says, and what becomes of it when usage is to be hidden
-     * (sse.h). */
+    /* For answer.c: what an event of a stream says, and what becomes of it when usage is hidden (sse.h). */
     void (*event)(struct answer *a, const struct sse_event *e, bool hide_usage, struct sse_fate *ret);
 
     /* For answer.c: the values worth taking out of a plain answer (tap.h), and what one of them says. */

@@ -35,12 +35,16 @@ struct provider_answer {
 
 struct verdict {
     bool retry_may_help;
-    bool add_should_retry_false; /* send x-should-retry: false; the SDK would retry what cannot succeed */
-    bool wait_known; /* wait_us was named by the provider; else it is 0 and the caller backs off */
-    int64_t wait_us; /* from now, 0..VERDICT_WAIT_MAX_US */
     enum verdict_scope scope;
     const char *reason; /* static, for the log: "rate limit", "quota", "too large", "overloaded", ... */
-    bool limit_known;   /* the sentence named the limit, as "Limit 30000, Used 29937, Requested 385" does */
+
+    bool wait_known; /* wait_us was named by the provider; else it is 0 and the caller backs off */
+    int64_t wait_us; /* from now, 0..VERDICT_WAIT_MAX_US */
+
+    bool add_should_retry_false; /* send x-should-retry: false; the SDK would retry what cannot succeed */
+    bool refuses_usage_option;   /* 400 or 422 about stream_options: if we put it there, send without it */
+
+    bool limit_known; /* the sentence named the limit, as "Limit 30000, Used 29937, Requested 385" does */
     int64_t limit, used, requested; /* -1 where not named */
 };
 
