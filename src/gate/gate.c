@@ -282,6 +282,14 @@ static const struct budget_limit *never_fits(const struct ticket *t)
     return NULL;
 }
 
+/* What a refusal names: the counted input where that alone is too much, because the caller can check it. */
+static int64_t requested(const struct ticket *t, const struct limit *l)
+{
+    bool counts_input = l->metric == METRIC_TOKENS || l->metric == METRIC_INPUT;
+
+    return counts_input && t->cost.input > l->max ? t->cost.input : t->cost.floor[l->metric];
+}
+
 enum gate_verdict gate_offer(struct gate *g, struct ticket *t, int64_t now_us, struct gate_refusal *ret_why)
 {
     const struct budget_limit *l = never_fits(t);
@@ -289,10 +297,7 @@ enum gate_verdict gate_offer(struct gate *g, struct ticket *t, int64_t now_us, s
 
     MG_ASSERT(t->state == TICKET_IDLE);
     if (l) {
-        int64_t floor = t->cost.floor[l->limit.metric];
-
-        /* the sentence names what the caller can check: its counted input, unless its own bound is larger still */
-        *ret_why = (struct gate_refusal){.limit = &l->limit, .requested = t->cost.input > floor ? t->cost.input : floor};
+        *ret_why = (struct gate_refusal){.limit = &l->limit, .requested = requested(t, &l->limit)};
         return GATE_TOO_LARGE;
     }
     if (t->seq == 0)

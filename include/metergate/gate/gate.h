@@ -63,7 +63,7 @@ enum gate_verdict {
 /* Why a call is refused. */
 struct gate_refusal {
     const struct limit *limit; /* TOO_LARGE: borrowed */
-    int64_t requested;         /* TOO_LARGE: what the provider would count */
+    int64_t requested;         /* TOO_LARGE: the counted input, or what the provider would count */
     int64_t wait_us;           /* MAX_WAIT: the predicted wait */
 };
 
