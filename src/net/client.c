@@ -14,6 +14,9 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+/* libmicrohttpd misses an end that came in the same packet as data; then we close. */
+#define LEFT_GRACE_US (100 * CLOCK_MS)
+
 struct client *client_new(struct front *f, int fd, const struct net_addr *peer)
 {
     struct client *c = xcalloc(1, sizeof *c);
@@ -38,6 +41,8 @@ static void client_on_event(void *ctx, uint32_t events)
     c->left = true;
     if (c->exchange && c->exchange->announced)
         exchange_lose(c->exchange);
+    else /* a last request may have come together with the end; it will be announced in this turn */
+        client_deadline(c, loop_now_us(c->front->loop) + LEFT_GRACE_US);
 }
 
 void client_open(struct client *c)

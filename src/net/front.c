@@ -160,13 +160,22 @@ static size_t front_url_as_is(void *cls, struct MHD_Connection *conn, char *s)
     return strlen(s);
 }
 
-/* The request line was read. libmicrohttpd decodes the target in place after this; we want it as it came. */
+/*
+ * The request line was read. libmicrohttpd decodes the target in place after this; we want it as it came. It
+ * also takes the query apart, argument by argument, into the pool, and when that is full the connection hangs
+ * (0.9.75 goes on reading where it has just queued an error). The bytes are its own writable buffer, so we
+ * end the query before it looks.
+ */
 static void *front_on_target(void *cls, const char *target, struct MHD_Connection *conn)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct exchange *x = exchange_new(info->socket_context, conn, target ? target : "");
+    char *query = target ? strchr((char *)target, '?') : NULL;
 
     (void)cls;
-    return exchange_new(info->socket_context, conn, target ? target : "");
+    if (query && query[1])
+        query[1] = '\0';
+    return x;
 }
 
 struct header_sink {
@@ -393,6 +402,17 @@ static enum MHD_Result front_on_request(void *cls, struct MHD_Connection *conn, 
     return MHD_YES;
 }
 
+static void front_end(struct exchange *x, bool complete)
+{
+    struct client *c = x->client;
+
+    client_deadline(c, loop_now_us(x->front->loop) + x->front->config.idle_timeout_us);
+    if (!x->announced) /* refused by libmicrohttpd itself, perhaps in the middle of what the client sends */
+        c->linger = true;
+    exchange_end(x, complete);
+    exchange_bury(x);
+}
+
 static void front_on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
                                enum MHD_RequestTerminationCode how)
 {
@@ -405,9 +425,9 @@ static void front_on_completed(void *cls, struct MHD_Connection *conn, void **co
         return;
     *con_cls = NULL;
     c = x->client;
-    client_deadline(c, loop_now_us(x->front->loop) + x->front->config.idle_timeout_us);
-    exchange_end(x, how == MHD_REQUEST_TERMINATED_COMPLETED_OK && x->finished && !x->cut && !x->gone);
-    exchange_bury(x);
+    front_end(x, how == MHD_REQUEST_TERMINATED_COMPLETED_OK && x->finished && !x->cut && !x->gone);
+    if (c->left)
+        client_shutdown(c);
 }
 
 static void front_on_connection(void *cls, struct MHD_Connection *conn, void **socket_context,
@@ -425,7 +445,9 @@ static void front_on_connection(void *cls, struct MHD_Connection *conn, void **s
         return;
     }
     c = *socket_context;
-    if (c->linger && !f->stopping) {
+    if (c->exchange) /* some of its error paths forget NOTIFY_COMPLETED */
+        front_end(c->exchange, false);
+    if (c->linger && !c->left && !f->stopping) {
         int fd = dup(c->fd); /* keeps the connection while libmicrohttpd closes its descriptor */
 
         if (fd >= 0)

@@ -555,3 +555,8 @@ bool transfer_is_reused(const struct transfer *t)
 {
     return t->reused;
 }
+
+bool transfer_may_have_arrived(const struct transfer *t)
+{
+    return t->sends > 0 && !t->unacked;
+}

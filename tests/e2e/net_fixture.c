@@ -100,6 +100,7 @@ static void on_upstream_end(void *ctx, struct transfer *t, enum transfer_result 
     c->t = NULL;
     c->nf->counts.last_result = r;
     c->nf->counts.last_reused = transfer_is_reused(t);
+    c->nf->counts.last_may_have_arrived = transfer_may_have_arrived(t);
     if (r == TRANSFER_OK)
         exchange_finish(c->x);
     else if (exchange_is_started(c->x))
@@ -153,6 +154,8 @@ static void on_head(void *ctx, struct exchange *x)
     c->x = x;
     list_init(&c->held);
     exchange_set_user(x, c);
+    if (exchange_peer_uid(x, &nf->counts.last_uid) < 0)
+        nf->counts.last_uid = (uid_t)-1;
     if (slice_starts(target, SLICE("/local"))) {
         reply_text(x, 200, "local\n");
     } else if (slice_starts(target, SLICE("/small"))) {
@@ -195,9 +198,12 @@ static void on_body(void *ctx, struct exchange *x, int rc)
 static void on_chunk(void *ctx, struct exchange *x, const char *p, size_t n)
 {
     struct call *c = exchange_user(x);
+    struct netfix *nf = ctx;
+    size_t buffered = c->t ? transfer_write(c->t, p, n) : 0;
 
-    (void)ctx;
-    if (c->t && transfer_write(c->t, p, n) > TRANSFER_HIGH_BYTES)
+    if (buffered > nf->counts.most_uploaded)
+        nf->counts.most_uploaded = buffered;
+    if (buffered > TRANSFER_HIGH_BYTES)
         exchange_pause_body(x);
 }
 
@@ -310,7 +316,11 @@ struct netfix *netfix_start(const struct netfix_options *o)
     nf->options = *o;
     list_init(&nf->held);
     nf->upstream_fd = sock_listen(&nf->upstream_port);
-    snprintf(nf->upstream, sizeof nf->upstream, "http://127.0.0.1:%d", nf->upstream_port);
+    if (o->upstream_window)
+        assert_int_equal(setsockopt(nf->upstream_fd, SOL_SOCKET, SO_RCVBUF, &o->upstream_window, sizeof(int)),
+                         0);
+    snprintf(nf->upstream, sizeof nf->upstream, "%s:%d", o->scheme_host ? o->scheme_host : "http://127.0.0.1",
+             nf->upstream_port);
     if (o->upstream)
         snprintf(nf->upstream, sizeof nf->upstream, "%s", o->upstream);
     nf->loop = loop_new();
@@ -383,6 +393,16 @@ void netfix_interim(struct netfix *nf)
     netfix_call(nf, do_interim);
 }
 
+static void do_drain(struct netfix *nf)
+{
+    front_stop_listening(nf->front);
+}
+
+void netfix_drain(struct netfix *nf)
+{
+    netfix_call(nf, do_drain);
+}
+
 static void do_counts(struct netfix *nf)
 {
     nf->counts.front = front_stats(nf->front);
@@ -429,6 +449,21 @@ void netfix_wait_done(struct netfix *nf, unsigned done)
 void netfix_wait_sent(struct netfix *nf, unsigned sent)
 {
     WAIT_FOR(nf, n.sent == sent);
+}
+
+void netfix_wait_waiting(struct netfix *nf, unsigned waiting)
+{
+    WAIT_FOR(nf, n.pool.waiting == waiting);
+}
+
+void netfix_wait_buffered(struct netfix *nf, size_t more_than)
+{
+    WAIT_FOR(nf, n.most_buffered > more_than);
+}
+
+void netfix_wait_uploaded(struct netfix *nf, size_t more_than)
+{
+    WAIT_FOR(nf, n.most_uploaded > more_than);
 }
 
 void netfix_wait_idle(struct netfix *nf)

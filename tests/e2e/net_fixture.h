@@ -19,7 +19,9 @@
 struct netfix;
 
 struct netfix_options {
-    const char *upstream; /* "http://127.0.0.1:PORT"; NULL: that of the fixture's own listening socket */
+    const char *scheme_host; /* of the provider; NULL: "http://127.0.0.1" */
+    const char *upstream; /* all of its address; NULL: scheme_host and the port of the fixture's own socket */
+    int upstream_window;  /* receive buffer of the provider's connections; 0: the system's choice */
     const char *listen;   /* NULL: "127.0.0.1:0" */
     struct front_config front;
     struct upstream_config pool;
@@ -32,8 +34,10 @@ struct netfix_counts {
     struct upstream_stats pool;
     unsigned held, gone, done, complete, bad, sent;
     size_t most_buffered; /* of one answer */
+    size_t most_uploaded; /* of one streamed body */
     enum transfer_result last_result;
-    bool last_reused;
+    bool last_reused, last_may_have_arrived;
+    uid_t last_uid; /* of a client on a Unix socket */
     uint64_t wakeups;
 };
 
@@ -46,6 +50,7 @@ int netfix_upstream_port(const struct netfix *nf);
 
 void netfix_release(struct netfix *nf); /* answers all held requests */
 void netfix_interim(struct netfix *nf); /* sends 102 to all held requests */
+void netfix_drain(struct netfix *nf);   /* front_stop_listening */
 struct netfix_counts netfix_counts(struct netfix *nf);
 
 /* Asks again, as the loop turns, until the field has the value; fails the test after ten seconds. */
@@ -53,6 +58,9 @@ void netfix_wait_held(struct netfix *nf, unsigned held);
 void netfix_wait_gone(struct netfix *nf, unsigned gone);
 void netfix_wait_done(struct netfix *nf, unsigned done);
 void netfix_wait_sent(struct netfix *nf, unsigned sent);
+void netfix_wait_waiting(struct netfix *nf, unsigned waiting);
+void netfix_wait_buffered(struct netfix *nf, size_t more_than);
+void netfix_wait_uploaded(struct netfix *nf, size_t more_than);
 void netfix_wait_idle(struct netfix *nf); /* no exchange, no transfer, no client connection */
 
 /* ---- blocking sockets; each fails the test after ten seconds ------------------------------------------- */

@@ -22,8 +22,8 @@
  * A kept connection may die while a request is being written to it. curl would silently send the request
  * again on a new one; that is allowed only when the far end cannot have had the whole request (its last byte
  * was never acknowledged) or when the request has no body and its method is safe (GET, HEAD, OPTIONS).
- * Otherwise it ends as TRANSFER_RESET with `reused` set, and the caller decides, because the provider may
- * have charged it.
+ * Otherwise it ends as TRANSFER_RESET and the caller decides, because the provider may have charged it;
+ * transfer_may_have_arrived says whether it can have.
  */
 #ifndef METERGATE_NET_UPSTREAM_H
 #define METERGATE_NET_UPSTREAM_H
@@ -138,5 +138,11 @@ void transfer_finish_body(struct transfer *t);
 
 bool transfer_is_sent(const struct transfer *t);   /* on_sent's condition was seen */
 bool transfer_is_reused(const struct transfer *t); /* it went (last) over a kept connection */
+
+/*
+ * For TRANSFER_RESET: false when the provider cannot have had the whole request, because its last byte was
+ * never acknowledged. Then it has charged nothing, and sending again is safe.
+ */
+bool transfer_may_have_arrived(const struct transfer *t);
 
 #endif
