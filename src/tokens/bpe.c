@@ -11,15 +11,21 @@
  * is dead, for good, and the last token is taken back and shortened. A position dies at most once, so the
  * work is linear.
  *
+ * Two shortcuts change nothing but the time. A pair of neighbours that was compared lately is looked up
+ * (struct bpe_memo). And what followed the same token the last time in this piece is tried before anything
+ * else, if the text goes on with it: in long runs, where the longest token is hardly ever right, that is
+ * nearly always right.
+ *
  * Only what lies within BPE_BACK bytes before the frontier (the farthest position reached) is remembered, in
  * two rings:
  *
  *      0 ...        frontier - back  ...   at   ...   frontier          positions in the piece
  *          forgotten  |     tokens, dead bits           |   not yet seen
  *
- * No text is known that steps back farther than a few hundred bytes. One that does is counted from its start
- * by the other way, which keeps the last token of the right encoding of every prefix, for the last
- * BPE_LONGEST positions: each position has exactly one, and it fits behind the one that ends where it begins.
+ * In a search over runs and shuffled tokens no text stepped back farther than 150 bytes. One that does so
+ * beyond the rings is counted from its start by the other way, which keeps the last token of the right
+ * encoding of every prefix, for the last BPE_LONGEST positions: each position has exactly one, and it fits
+ * behind the one that ends where it begins.
  */
 #include "metergate/tokens/bpe.h"
 
@@ -31,8 +37,7 @@
 /* Dead bits are cleared by words, ahead of the frontier; tokens reach ahead of it. */
 _Static_assert(BPE_BACK + BPE_LONGEST + 64 <= RING, "what is remembered must not be overwritten from ahead");
 
-/* ---- neighbours
- * ------------------------------------------------------------------------------------------------ */
+/* ---- neighbours ---------------------------------------------------------------------------------- */
 
 static inline uint32_t merged(const struct bpe_tables *t, uint32_t left, uint32_t right)
 {
@@ -75,21 +80,70 @@ bool bpe_neighbours(const struct bpe_tables *t, uint32_t left, uint32_t right, u
     }
 }
 
-/* ---- the greedy way
- * -------------------------------------------------------------------------------------------- */
+/* The same, looked up if this pair was compared lately. */
+static inline bool fits(const struct bpe_tables *t, struct bpe_memo *memo, uint32_t left, uint32_t right,
+                        uint64_t *steps)
+{
+    uint64_t pair = ((uint64_t)left << 18 | right) + 1;
+    uint64_t *known;
+    bool yes;
+
+    if (!memo)
+        return bpe_neighbours(t, left, right, steps);
+    ++*steps;
+    known = &memo->known[pair_slot(left, right, 64 - BPE_MEMO_BITS)];
+    if (*known >> 1 == pair)
+        return *known & 1;
+    yes = bpe_neighbours(t, left, right, steps);
+    *known = pair << 1 | yes;
+    return yes;
+}
+
+/* ---- the greedy way ------------------------------------------------------------------------------ */
+
+#define GUESSES 16
+#define GUESSED UINT32_C(0x80000000) /* in greedy.token: not the longest one that fitted */
+
+/* What was placed behind the token `last` the last time, and where. BPE_NONE in `last`: nothing yet. */
+struct guess {
+    uint32_t last, next;
+    size_t at;
+};
 
 struct greedy {
     const struct bpe_tables *t;
+    struct bpe_memo *memo; /* borrowed; may be NULL */
     const unsigned char *p;
     size_t n;
     size_t at;       /* the tokens so far cover p[0..at) */
     size_t frontier; /* the highest that `at` has been */
     size_t depth;    /* how many tokens there are so far; the last ones are in `token` */
     uint64_t steps;
+    struct guess guess[GUESSES]; /* by `last` */
     uint32_t token[RING];
     uint64_t dead[RING / 64]; /* by position; defined up to the end of the frontier's word */
 };
 
+static void start(struct greedy *g, const struct bpe_tables *t, struct bpe_memo *memo, const char *p,
+                  size_t n)
+{
+    g->t = t;
+    g->memo = memo;
+    g->p = (const unsigned char *)p;
+    g->n = n;
+    g->at = g->frontier = g->depth = 0;
+    g->steps = 0;
+    for (size_t i = 0; i < GUESSES; i++)
+        g->guess[i].last = BPE_NONE;
+    g->dead[0] = 0;
+}
+
+static inline uint32_t last_token(const struct greedy *g)
+{
+    return g->depth ? g->token[(g->depth - 1) % RING] & ~GUESSED : BPE_NONE;
+}
+
+/* The longest token that the text goes on with. */
 static inline uint32_t longest(struct greedy *g)
 {
     const uint64_t *cells = g->t->cells;
@@ -123,18 +177,36 @@ static inline void advance(struct greedy *g, uint32_t token, size_t end)
     g->frontier = end;
 }
 
-/* Places one token behind the last, trying `token` and then its prefixes; or none fits, and the position is
+/* The pair was right where the guess is from, so it is right here. */
+static inline bool place_guess(struct greedy *g)
+{
+    uint32_t last = last_token(g);
+    const struct guess *guess = &g->guess[last % GUESSES];
+    size_t size;
+
+    if (last == BPE_NONE || guess->last != last)
+        return false;
+    size = token_size(g->t->tokens[guess->next]);
+    if (size > g->n - g->at || is_dead(g, g->at + size) || memcmp(g->p + g->at, g->p + guess->at, size) != 0)
+        return false;
+    g->steps++;
+    advance(g, guess->next | GUESSED, g->at + size);
+    return true;
+}
+
+/* Places one token behind the last, trying `token` and then its prefixes. False: none fits, the position is
  * dead. */
 static inline bool place(struct greedy *g, uint32_t token)
 {
-    uint32_t last = g->depth ? g->token[(g->depth - 1) % RING] : BPE_NONE;
+    uint32_t last = last_token(g);
 
     for (; token != BPE_NONE; token = token_prefix(g->t->tokens[token])) {
         size_t end = g->at + token_size(g->t->tokens[token]);
 
         if (is_dead(g, end))
             continue;
-        if (last == BPE_NONE || bpe_neighbours(g->t, last, token, &g->steps)) {
+        if (last == BPE_NONE || fits(g->t, g->memo, last, token, &g->steps)) {
+            g->guess[last % GUESSES] = (struct guess){.last = last, .next = token, .at = g->at};
             advance(g, token, end);
             return true;
         }
@@ -143,38 +215,45 @@ static inline bool place(struct greedy *g, uint32_t token)
     return false;
 }
 
+/* Takes the last token back; what `place` has to go on with. Where that token ended is dead, so it is not
+ * placed again. */
+static uint32_t take_back(struct greedy *g)
+{
+    uint32_t token;
+
+    /* the empty encoding is right for no bytes, so there is a token to take back */
+    MG_ASSERT(g->depth > 0);
+    token = g->token[--g->depth % RING];
+    g->at -= token_size(g->t->tokens[token & ~GUESSED]);
+    return token & GUESSED ? longest(g) : token;
+}
+
 /* False: the way back is longer than `back`. */
 static bool run(struct greedy *g, size_t back)
 {
-    uint32_t token = longest(g);
-
     while (g->at < g->n) {
-        if (place(g, token)) {
-            token = longest(g);
+        uint32_t token;
+
+        if (place_guess(g))
             continue;
+        token = longest(g);
+        while (!place(g, token)) {
+            token = take_back(g);
+            if (g->frontier - g->at > back)
+                return false;
         }
-        /* the empty encoding is right for no bytes, so there is a token to take back */
-        MG_ASSERT(g->depth > 0);
-        token = g->token[--g->depth % RING];
-        g->at -= token_size(g->t->tokens[token]);
-        if (g->frontier - g->at > back)
-            return false;
     }
     return true;
 }
 
-struct bpe_count bpe_count_back(const struct bpe_tables *t, const char *p, size_t n, size_t back)
+struct bpe_count bpe_count_back(const struct bpe_tables *t, struct bpe_memo *memo, const char *p, size_t n,
+                                size_t back)
 {
     struct greedy g;
     struct bpe_count all;
 
     MG_ASSERT(back <= BPE_BACK);
-    g.t = t;
-    g.p = (const unsigned char *)p;
-    g.n = n;
-    g.at = g.frontier = g.depth = 0;
-    g.steps = 0;
-    g.dead[0] = 0;
+    start(&g, t, memo, p, n);
     if (run(&g, back))
         return (struct bpe_count){(int64_t)g.depth, g.steps};
     all = bpe_count_all(t, p, n);
@@ -182,13 +261,12 @@ struct bpe_count bpe_count_back(const struct bpe_tables *t, const char *p, size_
     return all;
 }
 
-struct bpe_count bpe_count(const struct bpe_tables *t, const char *p, size_t n)
+struct bpe_count bpe_count(const struct bpe_tables *t, struct bpe_memo *memo, const char *p, size_t n)
 {
-    return bpe_count_back(t, p, n, BPE_BACK);
+    return bpe_count_back(t, memo, p, n, BPE_BACK);
 }
 
-/* ---- every prefix
- * ---------------------------------------------------------------------------------------------- */
+/* ---- every prefix -------------------------------------------------------------------------------- */
 
 #define PREFIXES ((size_t)2 * BPE_LONGEST)
 

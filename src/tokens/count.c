@@ -21,7 +21,7 @@ static int64_t count_short(const struct bpe_tables *t, struct piece_cache *cache
     unsigned count = piece_cache_get(place, &key);
 
     if (count == 0) {
-        count = (unsigned)bpe_count(t, p, n).tokens;
+        count = (unsigned)bpe_count(t, &cache->memo, p, n).tokens;
         piece_cache_put(place, &key, count);
     }
     return count;
@@ -42,7 +42,7 @@ static int64_t count_valid(enum encoding e, const char *p, const char *end)
         else if (cache && n <= PIECE_CACHE_LONGEST)
             tokens += count_short(&t, cache, p, n, end);
         else
-            tokens += bpe_count(&t, p, n).tokens;
+            tokens += bpe_count(&t, cache ? &cache->memo : NULL, p, n).tokens;
         p = next;
     }
     return tokens;

@@ -36,15 +36,17 @@ static int64_t naive_count(enum encoding e, const struct bpe_tables *t, const ch
 
 static void check(enum encoding e, const char *text, size_t n, const char *repaired, size_t repaired_n)
 {
+    static struct bpe_memo memo[ENCODINGS];
     struct bpe_tables t = tables_of(e);
     int64_t naive = naive_bpe_count(&t, text, n);
 
     MG_ASSERT(tokens_count(e, text, n) == naive_count(e, &t, repaired, repaired_n));
     MG_ASSERT(tokens_count(e, repaired, repaired_n) == tokens_count(e, text, n));
     /* as one piece, ill-formed or not */
-    MG_ASSERT(bpe_count(&t, text, n).tokens == naive);
+    MG_ASSERT(bpe_count(&t, NULL, text, n).tokens == naive);
+    MG_ASSERT(bpe_count(&t, &memo[e], text, n).tokens == naive);
     MG_ASSERT(bpe_count_all(&t, text, n).tokens == naive);
-    MG_ASSERT(bpe_count_back(&t, text, n, n % 8).tokens == naive);
+    MG_ASSERT(bpe_count_back(&t, NULL, text, n, n % 8).tokens == naive);
     /* the pieces of ill-formed text mean nothing, but they stay inside */
     for (const char *p = text, *end = text + n; p < end;) {
         const char *next = pretoken_end(e, p, end);

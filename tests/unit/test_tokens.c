@@ -15,8 +15,7 @@
 
 #define VECTORS "tests/unit/data/token_vectors.txt"
 
-/* ---- the file of texts
- * ----------------------------------------------------------------------------------------- */
+/* ---- the file of texts ----------------------------------------------------------------------- */
 
 static void add_character(struct buf *b, uint32_t cp)
 {
@@ -121,8 +120,7 @@ static void test_tokens_count__own_texts__agree_with_tiktoken(void **state)
     assert_true(texts >= 300);
 }
 
-/* ---- long runs
- * ------------------------------------------------------------------------------------------------- */
+/* ---- long runs ------------------------------------------------------------------------------- */
 
 static void test_tokens_count__a_megabyte_of_one_character__has_the_known_count(void **state)
 {
@@ -176,8 +174,7 @@ static void test_tokens_count__text_at_the_end_of_memory__is_not_read_past(void 
     }
 }
 
-/* ---- threads
- * --------------------------------------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 static const char prose[] =
     "Every thread keeps its own table of pieces, so that no two of them ever wait for each other.";

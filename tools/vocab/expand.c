@@ -82,8 +82,7 @@ static void make_tables(struct tables *t, const struct vocab *v)
     trie_release(&trie);
 }
 
-/* ---- checks
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------- */
 
 static void check_trie(const struct tables *t, const struct vocab *v)
 {

@@ -51,8 +51,7 @@ static void *zeroed(size_t count, size_t size)
     return p;
 }
 
-/* ---- the tree
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the tree -------------------------------------------------------------------------------- */
 
 static int compare(const void *a, const void *b, void *arg)
 {
@@ -99,8 +98,7 @@ static uint32_t make_node(struct builder *b, uint32_t lo, uint32_t hi, uint32_t 
     return self;
 }
 
-/* ---- the array
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the array ------------------------------------------------------------------------------- */
 
 static bool fits(const struct builder *b, const struct node *node, uint32_t base)
 {

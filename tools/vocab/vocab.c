@@ -80,8 +80,7 @@ void vocab_write_file(const char *path, const void *p, size_t n)
         vocab_die("cannot write %s", path);
 }
 
-/* ---- room
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- room ------------------------------------------------------------------------------------ */
 
 static void make_room(struct vocab *v, const char *name)
 {
@@ -116,8 +115,7 @@ static uint32_t size_of(const struct vocab *v, uint32_t r)
     return v->start[r + 1] - v->start[r];
 }
 
-/* ---- bytes to rank
- * -------------------------------------------------------------------------------------------- */
+/* ---- bytes to rank --------------------------------------------------------------------------- */
 
 struct ranks {
     const struct vocab *v;
@@ -153,8 +151,7 @@ static void ranks_init(struct ranks *t, const struct vocab *v)
     }
 }
 
-/* ---- splitting
- * ------------------------------------------------------------------------------------------------ */
+/* ---- splitting ------------------------------------------------------------------------------- */
 
 /*
  * Byte pair encoding of the token itself with the ranks below its own: the state before the last merge is the
@@ -191,8 +188,7 @@ static void split_token(struct vocab *v, const struct ranks *t, uint32_t rank)
         vocab_die("%s: token %u splits into a later one", v->name, rank);
 }
 
-/* ---- OpenAI's text
- * -------------------------------------------------------------------------------------------- */
+/* ---- OpenAI's text --------------------------------------------------------------------------- */
 
 static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 #define BASE64_DIGITS (sizeof base64 - 1)
@@ -291,8 +287,7 @@ void vocab_check(const struct vocab *v)
     vocab_die("%s: not a vocabulary whose hash is known here", v->name);
 }
 
-/* ---- our pairs
- * ------------------------------------------------------------------------------------------------ */
+/* ---- our pairs ------------------------------------------------------------------------------- */
 
 enum { PAIRS_HEAD = 12, PLANES = 6 };
 

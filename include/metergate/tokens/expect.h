@@ -1,8 +1,9 @@
 /*
- * expect: how many output tokens a call will probably produce, learned from the last answers of its model and client.
+ * expect: how many output tokens a call will probably produce, learned from the last answers of its model and
+ * client.
  *
- * The guess is a high quantile, not a mean: a reservation below the truth lifts the window over its limit when the
- * answer ends, one above it only waits a little and is given back (design section 5).
+ * The guess is a high quantile, not a mean: a reservation below the truth lifts the window over its limit
+ * when the answer ends, one above it only waits a little and is given back (design section 5).
  */
 #ifndef METERGATE_TOKENS_EXPECT_H
 #define METERGATE_TOKENS_EXPECT_H
@@ -25,8 +26,8 @@ struct expect {
 void expect_learn(struct expect *e, int64_t output_tokens);
 
 /*
- * Expected output tokens of the next call. `max_output` is the client's own bound for all choices together (0: none
- * given); the guess never exceeds it.
+ * Expected output tokens of the next call. `max_output` is the client's own bound for all choices together
+ * (0: none given); the guess never exceeds it.
  */
 int64_t expect_output(const struct expect *e, int64_t max_output);
 

@@ -1,5 +1,5 @@
 /*
- * piece_cache: the counts of short pieces that this thread has seen lately.
+ * piece_cache: what this thread has counted lately: short pieces, and pairs of tokens.
  *
  * One table a thread and an encoding, of a fixed size, direct-mapped: a piece has one place, and the last one
  * there stays. It neither grows nor needs to be emptied, and whoever sends strange text only makes it miss. A
@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "metergate/tokens/bpe.h"
 #include "metergate/tokens/encoding.h"
 
 #define PIECE_CACHE_LONGEST 15 /* bytes; longer pieces are counted each time */
@@ -35,6 +36,7 @@ struct piece_key {
 #define PIECE_COUNT_MASK  (UINT64_C(15) << PIECE_COUNT_SHIFT)
 
 struct piece_cache {
+    struct bpe_memo memo; /* for bpe_count */
     struct piece_key place[1 << PIECE_CACHE_BITS];
 };
 
