@@ -22,7 +22,7 @@ static void test_expect__ten_answers__takes_the_ninth_smallest(void **state)
     struct expect e = {0};
 
     (void)state;
-    for (int i = 10; i >= 1; i--)
+    for (int64_t i = 10; i >= 1; i--)
         expect_learn(&e, i * 100);
     assert_int_equal(expect_output(&e, 0), 900);
     assert_int_equal(expect_output(&e, 250), 250);
