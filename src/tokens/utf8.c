@@ -1,54 +1,35 @@
 /*
- * utf8: one function knows what a sequence is; everything else walks with it.
+ * utf8: base's slice_utf8 knows what a character is; what is no character is measured here.
  *
  * Always true: a step is at least one byte and never passes the end, whatever the bytes are.
  */
 #include "metergate/tokens/utf8.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "metergate/base/slice.h"
+
 static const char replacement[3] = {'\xef', '\xbf', '\xbd'};
 
-/* The bytes that a lead byte asks for in all, and which second bytes it allows; 0 for no lead byte. */
-struct lead {
-    unsigned char size, low, high;
-};
-
-static struct lead lead_of(unsigned char c)
+/*
+ * The size of the ill-formed part at p, where no character begins that is whole: the longest beginning of
+ * some character, which is what a continuation byte or two would complete, or else one byte.
+ */
+static size_t ill_formed_size(const char *p, size_t n)
 {
-    if (c < 0x80)
-        return (struct lead){1, 0, 0};
-    if (c < 0xc2)
-        return (struct lead){0, 0, 0};
-    if (c < 0xe0)
-        return (struct lead){2, 0x80, 0xbf};
-    if (c < 0xf0)
-        return (struct lead){3, c == 0xe0 ? 0xa0 : 0x80, c == 0xed ? 0x9f : 0xbf};
-    if (c < 0xf5)
-        return (struct lead){4, c == 0xf0 ? 0x90 : 0x80, c == 0xf4 ? 0x8f : 0xbf};
-    return (struct lead){0, 0, 0};
+    for (size_t size = n < 3 ? n : 3; size > 1; size--) {
+        char completed[4] = {'\x80', '\x80', '\x80', '\x80'};
+
+        memcpy(completed, p, size);
+        if (slice_utf8(slice_of(completed, sizeof completed)) > size)
+            return size;
+    }
+    return 1;
 }
 
-/* The size of the character at p, or of the ill-formed part (then *ret_whole is false). n > 0. */
-static size_t step(const unsigned char *p, size_t n, bool *ret_whole)
-{
-    struct lead lead = lead_of(p[0]);
-    size_t i = 1;
-
-    *ret_whole = lead.size == 1;
-    if (lead.size < 2 || n < 2 || p[1] < lead.low || p[1] > lead.high)
-        return 1;
-    for (i = 2; i < lead.size; i++)
-        if (i == n || (p[i] & 0xc0) != 0x80)
-            return i;
-    *ret_whole = true;
-    return i;
-}
-
-static size_t ascii_run(const unsigned char *p, size_t n)
+static size_t ascii_run(const char *p, size_t n)
 {
     size_t i = 0;
 
@@ -57,26 +38,19 @@ static size_t ascii_run(const unsigned char *p, size_t n)
         if (eight & UINT64_C(0x8080808080808080))
             break;
     }
-    while (i < n && p[i] < 0x80)
+    while (i < n && (p[i] & 0x80) == 0)
         i++;
     return i;
 }
 
-size_t utf8_valid(const char *text, size_t n)
+size_t utf8_valid(const char *p, size_t n)
 {
-    const unsigned char *p = (const unsigned char *)text;
     size_t at = 0;
 
     while (at < n) {
-        bool whole;
-        size_t size;
+        size_t size = p[at] & 0x80 ? slice_utf8(slice_of(p + at, n - at)) : ascii_run(p + at, n - at);
 
-        if (p[at] < 0x80) {
-            at += ascii_run(p + at, n - at);
-            continue;
-        }
-        size = step(p + at, n - at, &whole);
-        if (!whole)
+        if (size == 0)
             break;
         at += size;
     }
@@ -84,27 +58,26 @@ size_t utf8_valid(const char *text, size_t n)
 }
 
 /* Copies into `to` unless that is NULL; the size of what is, or would be, written. */
-static size_t repair_into(const unsigned char *p, size_t n, char *to)
+static size_t repair_into(const char *p, size_t n, char *to)
 {
     size_t out = 0;
 
     for (size_t at = 0; at < n;) {
-        bool whole;
-        size_t size = step(p + at, n - at, &whole);
-        const void *from = whole ? (const void *)(p + at) : replacement;
-        size_t add = whole ? size : sizeof replacement;
+        size_t whole = slice_utf8(slice_of(p + at, n - at));
+        const char *from = whole ? p + at : replacement;
+        size_t add = whole ? whole : sizeof replacement;
 
         if (to)
             memcpy(to + out, from, add);
         out += add;
-        at += size;
+        at += whole ? whole : ill_formed_size(p + at, n - at);
     }
     return out;
 }
 
 size_t utf8_repaired_size(const char *p, size_t n)
 {
-    return repair_into((const unsigned char *)p, n, NULL);
+    return repair_into(p, n, NULL);
 }
 
 int utf8_repair(const char *p, size_t n, char **ret, size_t *ret_n)
@@ -114,7 +87,7 @@ int utf8_repair(const char *p, size_t n, char **ret, size_t *ret_n)
 
     if (!to)
         return -ENOMEM;
-    *ret_n = repair_into((const unsigned char *)p, n, to);
+    *ret_n = repair_into(p, n, to);
     *ret = to;
     return 0;
 }
