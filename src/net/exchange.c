@@ -223,17 +223,17 @@ bool exchange_take_piece(struct exchange *x, const char *p, size_t n)
         break;
     case XBODY_STREAM:
         x->body_seen += (int64_t)n;
-        if (!x->finished)
+        if (x->finished) /* the rest is of no use to anybody */
+            x->body_dropped += (int64_t)n;
+        else
             f->ops->on_chunk(f->ctx, x, p, n);
         break;
     case XBODY_DROP:
         x->body_seen += (int64_t)n;
-        /* libmicrohttpd cannot answer in the middle of a body: past this, closing is all that is left. */
-        if (x->body_seen > (int64_t)x->body_max + BODY_DROP_BYTES)
-            return false;
+        x->body_dropped += (int64_t)n;
         break;
     }
-    return !x->gone && !x->cut;
+    return !x->gone && !x->cut && x->body_dropped <= BODY_DROP_BYTES;
 }
 
 void exchange_end_body(struct exchange *x)

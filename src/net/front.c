@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
@@ -35,7 +36,7 @@
 #include "metergate/base/log.h"
 #include "metergate/net/linger.h"
 
-#define SHARDS_DEFAULT      64u
+#define SHARDS_DEFAULT      256u
 #define CONNECTIONS_DEFAULT 16384u
 #define RUNS_PER_TURN       16
 #define ACCEPTS_PER_TURN    64
@@ -346,6 +347,37 @@ static enum MHD_Result front_queue_answer(struct exchange *x)
     return rc;
 }
 
+/*
+ * libmicrohttpd cannot answer in the middle of a body. Where the rest of it is too long to be read and
+ * dropped, the answer is written past it (nothing of its own is waiting to be written then), and the
+ * connection is closed.
+ */
+static void front_answer_past(struct exchange *x)
+{
+    const char *at = x->headers.p, *end = at + x->headers.n;
+    struct buf head;
+    struct iovec iov[2];
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+
+    buf_init(&head, BUF_UNLIMITED);
+    buf_addf(&head, "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Length: %zu\r\n", x->status,
+             MHD_get_reason_phrase_for((unsigned)x->status), exchange_buffered(x));
+    while (at < end) {
+        const char *value = at + strlen(at) + 1;
+
+        buf_addf(&head, "%s: %s\r\n", at, value);
+        at = value + strlen(value) + 1;
+    }
+    buf_add_str(&head, "\r\n");
+    iov[0] = (struct iovec){head.p, head.n};
+    iov[1] = (struct iovec){x->out.p + x->out_taken, exchange_buffered(x)};
+    /* What does not fit into the socket's buffer at once is cut, and the length tells. */
+    x->delivered =
+        sendmsg(x->client->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)(head.n + exchange_buffered(x));
+    x->client->linger = true;
+    buf_release(&head);
+}
+
 /* ---- what libmicrohttpd calls -------------------------------------------------------------------------- */
 
 static enum MHD_Result front_first_call(struct exchange *x, const char *method, const char *version)
@@ -395,8 +427,11 @@ static enum MHD_Result front_on_request(void *cls, struct MHD_Connection *conn, 
     if (n == 0)
         return front_last_call(x);
     *piece_n = 0; /* always all of it: what is left over would make libmicrohttpd call again at once */
-    if (!exchange_take_piece(x, piece, n))
+    if (!exchange_take_piece(x, piece, n)) {
+        if (x->finished && !x->gone && !x->cut)
+            front_answer_past(x);
         return MHD_NO;
+    }
     if (x->paused && !x->suspended) /* it may call once more for the next chunk of the same read */
         front_suspend(x);
     return MHD_YES;
@@ -425,7 +460,8 @@ static void front_on_completed(void *cls, struct MHD_Connection *conn, void **co
         return;
     *con_cls = NULL;
     c = x->client;
-    front_end(x, how == MHD_REQUEST_TERMINATED_COMPLETED_OK && x->finished && !x->cut && !x->gone);
+    front_end(x, x->delivered ||
+                     (how == MHD_REQUEST_TERMINATED_COMPLETED_OK && x->finished && !x->cut && !x->gone));
     if (c->left)
         client_shutdown(c);
 }
@@ -493,15 +529,16 @@ static void front_add_client(struct front *f, int fd, const struct net_addr *pee
 {
     static const struct sockaddr_in nobody = {.sin_family = AF_INET};
     struct shard *s = &f->shards[f->next_shard];
+    struct client *c = client_new(f, fd, peer);
 
     f->next_shard = (f->next_shard + 1) % f->config.shards;
-    f->accepting = client_new(f, fd, peer);
-    f->accepting->shard = s;
+    c->shard = s;
+    f->accepting = c; /* front_on_connection takes it */
     /* It only keeps the address for logs of its own, and wants some. */
     MHD_add_connection(s->daemon, fd, (const struct sockaddr *)&nobody, sizeof nobody);
-    if (f->accepting) { /* refused before it was told to us; the descriptor is closed */
-        free(f->accepting);
+    if (f->accepting == c) { /* refused before it was told to us; the descriptor is closed */
         f->accepting = NULL;
+        free(c);
         return;
     }
     shard_mark_dirty(s); /* the request is often there already */

@@ -115,11 +115,13 @@ struct exchange {
     int body_rc;       /* 0, or why the body was refused */
     size_t body_max;   /* XBODY_BUFFER */
     int64_t body_seen; /* bytes read of it so far */
+    int64_t body_dropped; /* of these, bytes that nobody wanted */
     struct buf body;
 
     /* the answer */
     bool started;   /* status and headers are given */
     bool finished;  /* the last byte of it is in `out`, or has left it */
+    bool delivered;  /* it was written past libmicrohttpd */
     bool cut;       /* it shall end unclean */
     bool over_high; /* `out` was over the high mark and has not yet drained */
     int status;
@@ -157,7 +159,7 @@ void exchange_enter(struct exchange *x, enum xstate to);
 /* The head is complete: checks it, announces it. */
 void exchange_announce(struct exchange *x, const char *fault);
 
-/* A piece of the request's body; false: give the connection up. */
+/* A piece of the request's body; false: read no further. */
 bool exchange_take_piece(struct exchange *x, const char *p, size_t n);
 
 /* The request is complete. */

@@ -1,8 +1,8 @@
 /*
  * transfer: one request on one easy handle of libcurl 7.88.
  *
- * - State changes along T_WAITING, T_CONNECT, T_AWAIT, T_BODY, T_ENDED; T_AWAIT may go back to T_CONNECT when
- *   curl repeats the request on a fresh connection.
+ * - State changes along T_WAITING, T_CONNECT, T_AWAIT, T_BODY, T_ENDED; T_AWAIT begins anew when curl repeats
+ *   the request on a fresh connection.
  * - Callbacks of curl run inside curl: they note, and call the user; they never call curl. An aborted
  *   transfer's callbacks return failure, so that curl ends it.
  * - Whether a repeat is allowed is decided in on_prereq, the one place that every sending passes: see
@@ -282,7 +282,7 @@ static bool is_ours(struct slice name)
 
 static int transfer_add_headers(struct transfer *t, const struct transfer_request *request)
 {
-    static const char *const own[] = {"Accept", "Content-Type", "User-Agent"};
+    static const char *const own[] = {"Accept", "Content-Type", "User-Agent", "Proxy-Connection"};
     struct buf line;
     int rc = transfer_add_line(t, "Expect:");
 

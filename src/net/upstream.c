@@ -184,7 +184,7 @@ static int port_of(const struct sockaddr_storage *sa)
 /* Its two ends, once it is connected. */
 static void sock_learn_ends(struct sock *s)
 {
-    struct sockaddr_storage local, remote;
+    struct sockaddr_storage local = {.ss_family = 0}, remote = {.ss_family = 0};
     socklen_t local_n = sizeof local, remote_n = sizeof remote;
     const void *ip;
 

@@ -38,6 +38,7 @@ struct netfix {
     pthread_t thread;
     struct list held;
     struct netfix_counts counts;
+    struct netfix_counts snapshot; /* written by the loop thread while the test thread waits for it */
 };
 
 /* One request on its way. */
@@ -408,12 +409,13 @@ static void do_counts(struct netfix *nf)
     nf->counts.front = front_stats(nf->front);
     nf->counts.pool = upstream_stats(nf->pool);
     nf->counts.wakeups = loop_wakeups(nf->loop);
+    nf->snapshot = nf->counts;
 }
 
 struct netfix_counts netfix_counts(struct netfix *nf)
 {
     netfix_call(nf, do_counts);
-    return nf->counts;
+    return nf->snapshot;
 }
 
 /*

@@ -249,7 +249,7 @@ static void test_front__body_a_little_too_long__is_refused_and_the_connection_ke
     close(fd);
 }
 
-static void test_front__endless_chunks__are_cut_off(void **state)
+static void test_front__endless_chunks__are_answered_and_cut_off(void **state)
 {
     struct netfix *nf = *state;
     static char chunk[65536];
@@ -263,8 +263,10 @@ static void test_front__endless_chunks__are_cut_off(void **state)
             sent = send(fd, chunk, sizeof chunk, MSG_NOSIGNAL);
         if (sent > 0)
             sent = send(fd, "\r\n", 2, MSG_NOSIGNAL);
-    } while (sent > 0);
+    } while (sent > 0 && sock_has_nothing(fd));
+    expect(fd, "HTTP/1.1 413 ", "too long\n");
     netfix_wait_done(nf, 1);
+    assert_int_equal(netfix_counts(nf).complete, 1);
     close(fd);
 }
 
@@ -530,7 +532,7 @@ int main(void)
         TEST(test_front__expect_100__is_answered_before_the_body),
         TEST(test_front__body_announced_too_long__is_refused_though_it_is_sent),
         TEST(test_front__body_a_little_too_long__is_refused_and_the_connection_kept),
-        TEST(test_front__endless_chunks__are_cut_off),
+        TEST(test_front__endless_chunks__are_answered_and_cut_off),
         TEST(test_front__broken_chunks__are_refused),
         cmocka_unit_test_setup_teardown(test_front__all_bodies_together_over_the_limit__are_refused,
                                         start_few, stop),

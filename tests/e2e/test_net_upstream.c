@@ -182,6 +182,47 @@ static void test_upstream__answers_before_the_body_was_read__pass(void **state)
     close(up);
 }
 
+static void test_upstream__answer_in_the_middle_of_a_streamed_body__reaches_the_client(void **state)
+{
+    struct netfix *nf = *state;
+    static char piece[65536];
+    int fd = ask(nf, "PUT /stream HTTP/1.1\r\n" HOST "Content-Length: 1000000000\r\n\r\n"), up = serve(nf);
+    ssize_t sent;
+
+    sock_send_str(up, "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig");
+    shutdown(up, SHUT_WR);
+    do
+        sent = send(fd, piece, sizeof piece, MSG_NOSIGNAL);
+    while (sent > 0 && sock_has_nothing(fd));
+    expect(fd, "HTTP/1.1 413 ", "big");
+    close(fd);
+    close(up);
+}
+
+static void test_upstream__through_a_proxy__is_asked_in_absolute_form(void **state)
+{
+    char proxy[64], head[1024];
+    struct netfix_options o = {.scheme_host = "http://provider.invalid", .timeouts = {.proxy = proxy}};
+    struct netfix *nf;
+    int port, listening = sock_listen(&port), fd, up;
+
+    (void)state;
+    snprintf(proxy, sizeof proxy, "http://127.0.0.1:%d", port);
+    nf = netfix_start(&o);
+    fd = ask(nf, GET);
+    up = accept(listening, NULL, NULL);
+    sock_read_until(up, head, sizeof head, "\r\n\r\n");
+    assert_memory_equal(head, "GET http://provider.invalid:", 28);
+    assert_non_null(strstr(head, "/pass HTTP/1.1\r\nHost: provider.invalid:"));
+    assert_null(strstr(head, "Proxy-Connection"));
+    sock_send_str(up, OK);
+    expect(fd, "HTTP/1.1 200 OK\r\n", "ok");
+    close(fd);
+    close(up);
+    close(listening);
+    netfix_stop(nf);
+}
+
 static void test_upstream__http_1_0_provider__ends_with_its_close(void **state)
 {
     int fd = ask(*state, GET), up = serve(*state);
@@ -625,6 +666,8 @@ int main(void)
         TEST(test_upstream__endless_head__is_cut_off),
         TEST(test_upstream__head_as_long_as_allowed__passes),
         TEST(test_upstream__answers_before_the_body_was_read__pass),
+        TEST(test_upstream__answer_in_the_middle_of_a_streamed_body__reaches_the_client),
+        cmocka_unit_test(test_upstream__through_a_proxy__is_asked_in_absolute_form),
         TEST(test_upstream__http_1_0_provider__ends_with_its_close),
         cmocka_unit_test(test_upstream__refused__is_a_connect_failure),
         TEST(test_upstream__closed_without_an_answer__is_a_reset),

@@ -44,7 +44,7 @@ struct front_ops {
 };
 
 struct front_config {
-    unsigned shards;          /* libmicrohttpd daemons; 0 = 64. ~250 when thousands are held */
+    unsigned shards;          /* libmicrohttpd daemons; 0 = 256 */
     unsigned max_connections; /* beyond it new ones wait in the backlog; 0 = 16384 */
     int64_t body_bytes_total; /* bodies buffered at one time; 0 = no limit */
     int64_t head_timeout_us;  /* from the first byte of a connection or request to its whole head; 0 = 30 s */
