@@ -1,0 +1,15 @@
+/*
+ * command: what `metergate WORD` does. main.c has the table; each function is in the file of its name. It
+ * returns the exit status (sysexits.h), after one line on stderr when that is not 0.
+ */
+#ifndef METERGATE_TOOL_COMMAND_H
+#define METERGATE_TOOL_COMMAND_H
+
+#include "metergate/tool/arguments.h"
+
+int command_run(const struct arguments *a); /* does not return when the program could be started */
+int command_env(const struct arguments *a);
+int command_status(const struct arguments *a);
+int command_count(const struct arguments *a);
+
+#endif

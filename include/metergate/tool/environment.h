@@ -1,0 +1,34 @@
+/*
+ * environment: the variables that send a program's LLM calls through the daemon.
+ */
+#ifndef METERGATE_TOOL_ENVIRONMENT_H
+#define METERGATE_TOOL_ENVIRONMENT_H
+
+#include <stddef.h>
+
+#include "metergate/base/err.h"
+#include "metergate/tool/address.h"
+
+#define ENVIRONMENT_MAX 16
+
+struct variable {
+    const char *name; /* static */
+    char *value;      /* owned */
+};
+
+struct environment {
+    struct variable v[ENVIRONMENT_MAX]; /* readable */
+    size_t n;                           /* readable */
+};
+
+/*
+ * The base URL of every SDK, with /@CLIENT[:PRIORITY] in it when `client` or `priority` is given (both may be
+ * NULL; a priority without a client belongs to the local user, whose calls they would be anyway);
+ * METERGATE_URL; and NO_PROXY and no_proxy as they are now, with the daemon's host added. -EINVAL with a
+ * sentence for a name or a priority that the daemon would not take, and for a Unix socket. Release it.
+ */
+int environment_init(struct environment *env, const struct address *a, const char *client,
+                     const char *priority, struct errbuf *e) MG_MUSTCHECK;
+void environment_release(struct environment *env);
+
+#endif

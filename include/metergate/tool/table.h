@@ -1,0 +1,39 @@
+/*
+ * table: text in columns as wide as their widest cell, two spaces between them. Cells are UTF-8; what could
+ * move the cursor of a terminal is replaced.
+ */
+#ifndef METERGATE_TOOL_TABLE_H
+#define METERGATE_TOOL_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "metergate/base/err.h"
+#include "metergate/base/slice.h"
+
+#define TABLE_COLUMNS_MAX 12
+
+struct table {
+    const char *const *heads; /* borrowed */
+    size_t columns;
+    uint32_t right; /* bit i: column i is aligned to the right */
+    char **cells;   /* private; owned, row by row */
+    size_t n;       /* private: how many cells */
+    size_t cap;     /* private */
+};
+
+void table_init(struct table *t, const char *const *heads, size_t columns, uint32_t right);
+void table_release(struct table *t);
+
+/* The next cell of the current row, or the first of a new one. */
+void table_add(struct table *t, const char *fmt, ...) MG_PRINTF(2, 3);
+void table_add_slice(struct table *t, struct slice s);
+
+/* 1234567 as "1,234,567". */
+void table_add_int(struct table *t, int64_t v);
+
+/* Heads and rows; the last row must be complete. Nothing at all when there is no row. */
+void table_print(const struct table *t, FILE *out);
+
+#endif

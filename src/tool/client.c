@@ -1,0 +1,206 @@
+/*
+ * client: one easy handle a call, so that threads share nothing. The head is kept of the last answer alone: a
+ * held call may be preceded by any number of 102s.
+ */
+#include "metergate/tool/client.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "metergate/base/log.h"
+
+#define CONNECT_TIMEOUT_MS 3000L
+#define HEAD_MAX           ((size_t)64 << 10)
+
+void client_init(struct client *c, const struct address *a)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    c->address = *a;
+}
+
+void client_release(struct client *c)
+{
+    (void)c;
+    curl_global_cleanup();
+}
+
+static size_t on_head(char *p, size_t size, size_t n, void *ctx)
+{
+    struct client_answer *a = ctx;
+    struct slice line = slice_of(p, size * n);
+
+    if (slice_starts(line, SLICE("HTTP/")))
+        buf_reset(&a->head);
+    return buf_append(&a->head, line.p, line.n) < 0 ? 0 : line.n;
+}
+
+static size_t on_body(char *p, size_t size, size_t n, void *ctx)
+{
+    struct client_answer *a = ctx;
+
+    return buf_append(&a->body, p, size * n) < 0 ? 0 : size * n;
+}
+
+static struct curl_slist *add_header(struct curl_slist *list, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(list, line);
+
+    MG_ASSERT(longer);
+    return longer;
+}
+
+static struct curl_slist *make_headers(const struct client_request *r)
+{
+    struct curl_slist *list = NULL;
+
+    list = add_header(list, "User-Agent: metergate/" METERGATE_VERSION);
+    if (r->body.n)
+        list = add_header(list, "Content-Type: application/json");
+    list = add_header(list,
+                      "Expect:"); /* curl's own, for big bodies, costs a round trip that nobody needs here */
+    for (const char *const *line = r->headers; line && *line; line++)
+        list = add_header(list, *line);
+    return list;
+}
+
+static void set_url(CURL *h, const struct client *c, const char *path)
+{
+    const char *socket = address_unix_path(&c->address);
+    struct buf url;
+
+    buf_init(&url, BUF_UNLIMITED);
+    buf_add_str(&url, socket ? "http://localhost" : c->address.text);
+    buf_add_str(&url, path);
+    curl_easy_setopt(h, CURLOPT_URL, url.p);
+    if (socket)
+        curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, socket);
+    buf_release(&url);
+}
+
+static int explain(CURL *h, const struct client *c, CURLcode rc, const char *detail, struct errbuf *e)
+{
+    const char *why = detail[0] ? detail : curl_easy_strerror(rc);
+    long os_error = 0;
+
+    curl_easy_getinfo(h, CURLINFO_OS_ERRNO, &os_error);
+    switch (rc) {
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_COULDNT_RESOLVE_HOST:
+        err_set(e,
+                "no daemon answers at %s (%s): start metergated, or name its address with --url or "
+                "$METERGATE_URL",
+                c->address.text, rc == CURLE_COULDNT_CONNECT && os_error ? strerror((int)os_error) : why);
+        return -EHOSTUNREACH;
+    case CURLE_OPERATION_TIMEDOUT:
+        err_set(e, "no answer in time from %s (%s)", c->address.text, why);
+        return -ETIMEDOUT;
+    case CURLE_WRITE_ERROR:
+        err_set(e, "the answer from %s is too long", c->address.text);
+        return -E2BIG;
+    default:
+        err_set(e, "no usable answer from %s (%s)", c->address.text, why);
+        return -EPROTO;
+    }
+}
+
+int client_call(const struct client *c, const struct client_request *r, struct client_answer *ret,
+                struct errbuf *e)
+{
+    struct curl_slist *headers = make_headers(r);
+    char detail[CURL_ERROR_SIZE] = "";
+    CURL *h = curl_easy_init();
+    struct client_answer a = {0};
+    long status = 0;
+    CURLcode rc;
+    int result = 0;
+
+    MG_ASSERT(h);
+    buf_init(&a.head, HEAD_MAX);
+    buf_init(&a.body, CLIENT_ANSWER_MAX);
+    set_url(h, c, r->path);
+    curl_easy_setopt(h, CURLOPT_ERRORBUFFER, detail);
+    curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(h, CURLOPT_PROXY, "");
+    curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+    curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)(r->timeout_ms ? r->timeout_ms : CLIENT_TIMEOUT_MS));
+    curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_head);
+    curl_easy_setopt(h, CURLOPT_HEADERDATA, &a);
+    curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(h, CURLOPT_WRITEDATA, &a);
+    if (r->body.n || r->post) {
+        curl_easy_setopt(h, CURLOPT_POST, 1L);
+        curl_easy_setopt(h, CURLOPT_POSTFIELDS, r->body.n ? r->body.p : "");
+        curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.n);
+    }
+    rc = curl_easy_perform(h);
+    curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status);
+    a.status = (int)status;
+    if (rc != CURLE_OK) {
+        result = explain(h, c, rc, detail, e);
+        client_answer_release(&a);
+    } else {
+        *ret = a;
+    }
+    curl_easy_cleanup(h);
+    curl_slist_free_all(headers);
+    return result;
+}
+
+void client_answer_release(struct client_answer *a)
+{
+    buf_release(&a->head);
+    buf_release(&a->body);
+}
+
+struct slice client_answer_header(const struct client_answer *a, const char *name)
+{
+    struct slice rest = buf_slice(&a->head);
+
+    while (rest.n) {
+        size_t end = slice_find(rest, '\n');
+        struct slice line = slice_head(rest, end);
+        size_t colon = slice_find(line, ':');
+
+        if (line.n && line.p[line.n - 1] == '\r')
+            line.n--;
+        if (colon < line.n && slice_eq_nocase(slice_head(line, colon), slice_str(name)))
+            return slice_trim(slice_skip(line, colon + 1));
+        rest = slice_skip(rest, end + 1);
+    }
+    return SLICE("");
+}
+
+int client_get(const struct client *c, const char *path, struct client_answer *ret, struct errbuf *e)
+{
+    const struct client_request r = {.path = path};
+    struct client_answer a;
+    int rc = client_call(c, &r, &a, e);
+
+    if (rc < 0)
+        return rc;
+    if (a.status == 200) {
+        *ret = a;
+        return 0;
+    }
+    err_set(e, "%s%s is answered %d: is that Metergate?", c->address.text, path, a.status);
+    client_answer_release(&a);
+    return -EPROTO;
+}
+
+int client_check(const struct client *c, struct errbuf *e)
+{
+    struct client_answer a;
+    int rc = client_get(c, "/healthz", &a, e);
+
+    if (rc < 0)
+        return rc;
+    if (!slice_starts(buf_slice(&a.body), SLICE("ok"))) {
+        err_set(e, "what answers at %s is not Metergate", c->address.text);
+        rc = -EPROTO;
+    }
+    client_answer_release(&a);
+    return rc;
+}

@@ -1,0 +1,162 @@
+/*
+ * environment: the SDKs do not agree on whether a base URL ends in /v1, so each variable has its own suffix.
+ *
+ * GOOGLE_VERTEX_BASE_URL is left out: Metergate has no upstream for Vertex, and a path such as
+ * /v1/projects/... would carry a Google credential to the upstream of /v1. A program that uses Vertex goes
+ * there directly.
+ */
+#include "metergate/tool/environment.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "metergate/base/buf.h"
+
+#define CLIENT_NAME_MAX 64
+
+static const struct {
+    const char *name, *suffix;
+} base_urls[] = {
+    {"OPENAI_BASE_URL", "/v1"},     /* OpenAI's SDKs, the AI SDK, LangChain, LiteLLM, llm */
+    {"OPENAI_API_BASE", "/v1"},     /* LangChain, LlamaIndex, LiteLLM, aider */
+    {"ANTHROPIC_BASE_URL", ""},     /* Anthropic's SDKs, Claude Code, the AI SDK (which asks for /messages) */
+    {"ANTHROPIC_API_URL", ""},      /* LangChain JS */
+    {"ANTHROPIC_API_BASE", ""},     /* LiteLLM */
+    {"GOOGLE_GEMINI_BASE_URL", ""}, /* Google's Gen AI SDKs */
+    {"AZURE_OPENAI_ENDPOINT", ""},  /* OpenAI's SDKs for Azure */
+};
+
+static bool client_name_ok(const char *name)
+{
+    size_t n = strlen(name);
+    const char *allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+    return n > 0 && n <= CLIENT_NAME_MAX && strspn(name, allowed) == n && strspn(name, ".") < n;
+}
+
+static bool priority_ok(const char *priority)
+{
+    return strcmp(priority, "high") == 0 || strcmp(priority, "normal") == 0 || strcmp(priority, "low") == 0;
+}
+
+static void add(struct environment *env, const char *name, char *value)
+{
+    MG_ASSERT(env->n < ENVIRONMENT_MAX);
+    env->v[env->n++] = (struct variable){name, value};
+}
+
+static void add_base_urls(struct environment *env, const struct address *a, const char *client,
+                          const char *priority)
+{
+    struct buf value;
+
+    buf_init(&value, BUF_UNLIMITED);
+    for (size_t i = 0; i < MG_ARRAY_LEN(base_urls); i++) {
+        buf_add_str(&value, a->text);
+        if (client)
+            buf_addf(&value, "/@%s", client);
+        if (priority)
+            buf_addf(&value, ":%s", priority);
+        buf_add_str(&value, base_urls[i].suffix);
+        add(env, base_urls[i].name, buf_take(&value, NULL));
+    }
+    buf_release(&value);
+}
+
+/* ---- NO_PROXY: a program that has HTTP_PROXY set must not send calls for this machine there
+ * ---------------------- */
+
+static bool no_proxy_has(struct slice list, struct slice host)
+{
+    while (list.n) {
+        size_t end = slice_find(list, ',');
+        struct slice entry = slice_trim(slice_head(list, end));
+
+        if (slice_eq_nocase(entry, host) || slice_eq(entry, SLICE("*")))
+            return true;
+        list = slice_skip(list, end + 1);
+    }
+    return false;
+}
+
+static void add_no_proxy(struct environment *env, const char *name, const char *now, struct slice host)
+{
+    /* ::1 only when it is the daemon's address: older httpx does not start with an IPv6 address in the list
+     */
+    const struct slice hosts[] = {SLICE("127.0.0.1"), SLICE("localhost"), host};
+    struct buf value;
+
+    buf_init(&value, BUF_UNLIMITED);
+    buf_add_str(&value, now ? now : "");
+    for (size_t i = 0; i < MG_ARRAY_LEN(hosts); i++) {
+        if (no_proxy_has(buf_slice(&value), hosts[i]))
+            continue;
+        if (value.n)
+            buf_add_char(&value, ',');
+        buf_add_slice(&value, hosts[i]);
+    }
+    add(env, name, buf_take(&value, NULL));
+    buf_release(&value);
+}
+
+/* ---- the whole
+ * --------------------------------------------------------------------------------------------------- */
+
+static int check(const struct address *a, const char *client, const char *priority, struct errbuf *e)
+{
+    if (address_unix_path(a))
+        err_set(e, "SDKs cannot call a Unix socket: give the daemon a TCP address, and name that");
+    else if (client && !client_name_ok(client))
+        err_set(e, "a client's name is 1 to 64 letters, digits, '.', '_' or '-'");
+    else if (priority && !priority_ok(priority))
+        err_set(e, "a priority is high, normal or low");
+    else
+        return 0;
+    return -EINVAL;
+}
+
+/* As the daemon calls a connection without a name. */
+static void local_user(char *name, size_t size)
+{
+    /* one thread */
+    // cppcheck-suppress getpwuidCalled
+    const struct passwd *user = getpwuid(geteuid());
+
+    if (user && client_name_ok(user->pw_name))
+        snprintf(name, size, "%s", user->pw_name);
+    else
+        snprintf(name, size, "uid-%u", (unsigned)geteuid());
+}
+
+int environment_init(struct environment *env, const struct address *a, const char *client,
+                     const char *priority, struct errbuf *e)
+{
+    const char *upper = getenv("NO_PROXY"), *lower = getenv("no_proxy");
+    char user[CLIENT_NAME_MAX + 1];
+    int rc = check(a, client, priority, e);
+
+    if (rc < 0)
+        return rc;
+    if (priority && !client) {
+        local_user(user, sizeof user);
+        client = user;
+    }
+    env->n = 0;
+    add_base_urls(env, a, client, priority);
+    add(env, "METERGATE_URL", xstrdup(a->text));
+    /* programs read one or the other: where one is missing, it must not hide what the other says */
+    add_no_proxy(env, "NO_PROXY", upper ? upper : lower, address_host(a));
+    add_no_proxy(env, "no_proxy", lower ? lower : upper, address_host(a));
+    return 0;
+}
+
+void environment_release(struct environment *env)
+{
+    for (size_t i = 0; i < env->n; i++)
+        free(env->v[i].value);
+    env->n = 0;
+}

@@ -1,0 +1,133 @@
+/*
+ * main: the `metergate` command. One table has every command: --help, the messages and the dispatch are read
+ * from it. Exit statuses are those of sysexits.h: 64 for a wrong command line, 69 when no daemon answers.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "metergate/base/err.h"
+#include "metergate/tool/command.h"
+#include "metergate/tool/report.h"
+
+struct command {
+    const char *name;
+    int (*run)(const struct arguments *a);
+    const char *usage; /* what follows the name, on the usage line */
+    unsigned arguments;
+    bool operands; /* takes some */
+    const char *summary;
+    const char *more; /* for --help; may be "" */
+};
+
+static const struct command commands[] = {
+    {"run", command_run, "[OPTION]... [--] COMMAND [ARGUMENT]...",
+     ARGUMENT_CLIENT | ARGUMENT_PRIORITY | ARGUMENT_URL | ARGUMENT_STOP, true,
+     "run a command with its LLM calls going through the daemon",
+     "Sets the base-URL variables of the LLM SDKs (the list: metergate env) and becomes COMMAND. The exit "
+     "status\n"
+     "is COMMAND's; 126 when it cannot be run, 127 when it is not found, 69 when no daemon answers.\n"
+     "With --client its calls have a name in `metergate status`; a --priority alone leaves them your "
+     "user's.\n"},
+    {"env", command_env, "[OPTION]...", ARGUMENT_CLIENT | ARGUMENT_PRIORITY | ARGUMENT_URL, false,
+     "print the variables that `run` sets, for eval",
+     "    eval \"$(metergate env)\"\nThe daemon need not run yet.\n"},
+    {"status", command_status, "[OPTION]...", ARGUMENT_JSON | ARGUMENT_URL, false,
+     "show budgets, what they hold and who waits", ""},
+    {"count", command_count, "[OPTION]... [FILE]...",
+     ARGUMENT_MODEL | ARGUMENT_ENCODING | ARGUMENT_CHAT | ARGUMENT_JSON, true,
+     "count the tokens of files or of standard input",
+     "Prints one line a file, and a total for several. No daemon is needed. A count that is an estimate (the "
+     "model's\n"
+     "vocabulary is not public, or images and tools take part) is said so on standard error and in the "
+     "JSON.\n"},
+};
+
+static void print_help(FILE *out)
+{
+    fputs("Usage: metergate COMMAND [OPTION]...\nKeeps programs under their LLM rate limits, with the daemon "
+          "metergated.\n\n",
+          out);
+    for (size_t i = 0; i < MG_ARRAY_LEN(commands); i++)
+        fprintf(out, "  %-20s %s\n", commands[i].name, commands[i].summary);
+    fputc('\n', out);
+    arguments_help(ARGUMENT_URL | ARGUMENT_HELP | ARGUMENT_VERSION, out);
+    fputs("\n'metergate COMMAND --help' tells more about a command.\n", out);
+}
+
+static void print_command_help(const struct command *c)
+{
+    printf("Usage: metergate %s %s\n%c%s.\n%s\n", c->name, c->usage, c->summary[0] - 'a' + 'A',
+           c->summary + 1, c->more);
+    arguments_help(c->arguments | ARGUMENT_HELP, stdout);
+}
+
+static const struct command *find(const char *name)
+{
+    for (size_t i = 0; i < MG_ARRAY_LEN(commands); i++) {
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    }
+    return NULL;
+}
+
+static int run_command(const struct command *c, struct arguments *a)
+{
+    char title[32];
+    int status;
+
+    snprintf(title, sizeof title, "metergate %s", c->name);
+    a->operands[0] = title; /* getopt's messages begin with it */
+    status = arguments_read(a, c->arguments | ARGUMENT_HELP, a->operand_count, a->operands);
+    if (status)
+        return status;
+    if (a->help) {
+        print_command_help(c);
+        return EX_OK;
+    }
+    if (a->operand_count && !c->operands)
+        return report(EX_USAGE, "%s takes no operand ('%s'); try 'metergate %s --help'", c->name,
+                      a->operands[0], c->name);
+    return c->run(a);
+}
+
+static int dispatch(int argc, char **argv)
+{
+    struct arguments a = {0};
+    char name[] = "metergate";
+    const struct command *c;
+    int status;
+
+    if (argc < 1)
+        return EX_USAGE;
+    argv[0] = name;
+    status = arguments_read(&a, ARGUMENT_URL | ARGUMENT_HELP | ARGUMENT_VERSION | ARGUMENT_STOP, argc, argv);
+    if (status)
+        return status;
+    if (a.help || a.version) {
+        if (a.help)
+            print_help(stdout);
+        else
+            printf("metergate %s\n", METERGATE_VERSION);
+        return EX_OK;
+    }
+    if (a.operand_count == 0) {
+        print_help(stderr);
+        return EX_USAGE;
+    }
+    c = find(a.operands[0]);
+    if (!c)
+        return report(EX_USAGE, "no command '%s'; 'metergate --help' lists them", a.operands[0]);
+    return run_command(c, &a);
+}
+
+int main(int argc, char **argv)
+{
+    int status = dispatch(argc, argv);
+
+    /* a count or a status that did not reach the disk must not look like a success */
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == EX_OK)
+        status = report(EX_IOERR, "cannot write the output: %s", strerror(errno));
+    return status;
+}

@@ -1,0 +1,222 @@
+/* status: what a document does not have counts as 0 or empty: an older daemon's status is shown as far as it
+ * goes. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "metergate/base/json.h"
+#include "metergate/tool/client.h"
+#include "metergate/tool/command.h"
+#include "metergate/tool/report.h"
+#include "metergate/tool/table.h"
+
+static int64_t whole(const struct json *node, const char *path)
+{
+    int64_t v = 0;
+
+    return json_as_int64(json_path(node, path), &v) < 0 ? 0 : v;
+}
+
+static double number(const struct json *node, const char *path)
+{
+    double v = 0;
+
+    return json_as_double(json_path(node, path), &v) < 0 ? 0 : v;
+}
+
+static bool truth(const struct json *node, const char *path)
+{
+    bool v = false;
+
+    return json_as_bool(json_path(node, path), &v) == 0 && v;
+}
+
+static struct slice text(const struct json *node, const char *path)
+{
+    struct slice v;
+
+    return json_as_str(json_path(node, path), &v) < 0 ? SLICE("") : v;
+}
+
+/* "2h 5m", "3m 12s", "5.2 s": two parts are enough to know. */
+static const char *duration(double s, char *out, size_t size)
+{
+    int64_t n = (int64_t)s;
+
+    if (s < 100 && s - (double)n > 0.05)
+        snprintf(out, size, "%.1f s", s);
+    else if (n < 120)
+        snprintf(out, size, "%" PRId64 " s", n);
+    else if (n < 7200)
+        snprintf(out, size, "%" PRId64 "m %" PRId64 "s", n / 60, n % 60);
+    else if (n < INT64_C(172800))
+        snprintf(out, size, "%" PRId64 "h %" PRId64 "m", n / 3600, n / 60 % 60);
+    else
+        snprintf(out, size, "%" PRId64 "d %" PRId64 "h", n / 86400, n / 3600 % 24);
+    return out;
+}
+
+static void print_summary(const struct json *doc, const char *url)
+{
+    struct slice version = text(doc, "version");
+    char up[32];
+
+    printf("Metergate %.*s at %s, up %s%s%s\n", (int)version.n, version.p, url,
+           duration(floor(number(doc, "uptime_s")), up, sizeof up), truth(doc, "paused") ? ", paused" : "",
+           truth(doc, "draining") ? ", stopping" : "");
+    printf("now     %" PRId64 " held (%" PRId64 " KiB), %" PRId64 " in flight\n", whole(doc, "held"),
+           (whole(doc, "held_bytes") + 1023) / 1024, whole(doc, "in_flight"));
+    printf("so far  %" PRId64 " calls: %" PRId64 " completed, %" PRId64 " refused, %" PRId64
+           " cancelled, %" PRId64 " failed; the provider said 429 to %" PRId64 "; %" PRId64 " retries\n",
+           whole(doc, "totals.calls"), whole(doc, "totals.completed"), whole(doc, "totals.refused"),
+           whole(doc, "totals.cancelled"), whole(doc, "totals.failed"), whole(doc, "totals.upstream_429"),
+           whole(doc, "totals.retries"));
+}
+
+/* ---- budgets: one row a limit; what concerns the budget stands in its first row
+ * --------------------------------- */
+
+static void add_next(struct table *t, const struct json *budget)
+{
+    int64_t paused_ms = whole(budget, "paused_until_ms"), next_ms;
+    char s[32];
+
+    if (paused_ms > 0)
+        table_add(t, "paused for %s", duration((double)paused_ms / 1000, s, sizeof s));
+    else if (whole(budget, "held") == 0)
+        table_add(t, "%s", "-");
+    else if (json_as_int64(json_get(budget, "next_dispatch_ms"), &next_ms) < 0)
+        table_add(t, "when a call ends");
+    else
+        table_add(t, "in %s", duration((double)next_ms / 1000, s, sizeof s));
+}
+
+static void add_budget_columns(struct table *t, const struct json *budget, bool first)
+{
+    if (first) {
+        table_add_int(t, whole(budget, "held"));
+        table_add_int(t, whole(budget, "in_flight"));
+        add_next(t, budget);
+        return;
+    }
+    for (int i = 0; i < 3; i++)
+        table_add(t, "%s", "");
+}
+
+static void add_limit(struct table *t, const struct json *budget, const struct json *limit, bool first)
+{
+    struct slice metric = text(limit, "metric");
+    int64_t used = whole(limit, "used"), reserved = whole(limit, "reserved"), usable = whole(limit, "usable");
+    double window_s = number(limit, "window_s");
+
+    table_add_slice(t, first ? text(budget, "name") : SLICE(""));
+    table_add(t, "%.*s%s", (int)metric.n, metric.p, truth(limit, "learned") ? " (learned)" : "");
+    if (window_s > 0)
+        table_add(t, "%.6g s", window_s);
+    else
+        table_add(t, "%s", "-");
+    table_add_int(t, whole(limit, "max"));
+    table_add_int(t, usable);
+    table_add_int(t, used);
+    table_add_int(t, reserved);
+    table_add_int(t, used + reserved < usable ? usable - used - reserved : 0);
+    add_budget_columns(t, budget, first);
+}
+
+static void add_budget(struct table *t, const struct json *budget)
+{
+    bool first = true;
+
+    JSON_EACH(json_get(budget, "limits"), limit)
+    {
+        add_limit(t, budget, limit, first);
+        first = false;
+    }
+    if (!first)
+        return;
+    table_add_slice(t, text(budget, "name"));
+    table_add(t, "none known");
+    for (int i = 0; i < 6; i++)
+        table_add(t, "%s", "");
+    add_budget_columns(t, budget, true);
+}
+
+static void print_budgets(const struct json *doc)
+{
+    static const char *const heads[] = {"BUDGET",   "LIMIT", "WINDOW", "MAX",       "USABLE", "USED",
+                                        "RESERVED", "FREE",  "HELD",   "IN FLIGHT", "NEXT"};
+    struct table t;
+
+    table_init(&t, heads, MG_ARRAY_LEN(heads), 0x3fc);
+    JSON_EACH(json_get(doc, "budgets"), budget)
+    add_budget(&t, budget);
+    if (t.n)
+        putchar('\n');
+    table_print(&t, stdout);
+    table_release(&t);
+}
+
+static void print_clients(const struct json *doc)
+{
+    static const char *const heads[] = {"CLIENT", "HELD", "IN FLIGHT", "CALLS", "TOKENS"};
+    struct table t;
+
+    table_init(&t, heads, MG_ARRAY_LEN(heads), 0x1e);
+    JSON_EACH(json_get(doc, "clients"), client)
+    {
+        table_add_slice(&t, text(client, "name"));
+        table_add_int(&t, whole(client, "held"));
+        table_add_int(&t, whole(client, "in_flight"));
+        table_add_int(&t, whole(client, "calls"));
+        table_add_int(&t, whole(client, "tokens"));
+    }
+    if (t.n)
+        putchar('\n');
+    table_print(&t, stdout);
+    table_release(&t);
+}
+
+static void print_unreachable(const struct json *doc)
+{
+    JSON_EACH(json_get(doc, "upstreams"), upstream)
+    {
+        struct slice name = text(upstream, "name");
+
+        if (!truth(upstream, "reachable"))
+            printf("\nThe last connection to upstream %.*s failed.\n", (int)name.n, name.p);
+    }
+}
+
+int command_status(const struct arguments *a)
+{
+    struct client_answer answer;
+    struct address address;
+    struct client client;
+    struct json *doc = NULL;
+    struct errbuf e;
+    int status = EX_OK, rc;
+
+    if (address_find(&address, a->url, &e) < 0)
+        return report(EX_USAGE, "%s", e.text);
+    client_init(&client, &address);
+    rc = client_get(&client, "/-/status", &answer, &e);
+    client_release(&client);
+    if (rc < 0)
+        return report(EX_UNAVAILABLE, "%s", e.text);
+    if (json_parse(buf_slice(&answer.body), &doc) < 0 || !json_is_object(doc)) {
+        status = report(EX_UNAVAILABLE, "what answers at %s is not Metergate", address.text);
+    } else if (a->json) {
+        fwrite(answer.body.p, 1, answer.body.n, stdout);
+        if (answer.body.p[answer.body.n - 1] != '\n')
+            putchar('\n');
+    } else {
+        print_summary(doc, address.text);
+        print_budgets(doc);
+        print_clients(doc);
+        print_unreachable(doc);
+    }
+    json_free(doc);
+    client_answer_release(&answer);
+    return status;
+}

@@ -1,0 +1,113 @@
+/* table: cells are kept in one row after the other; cell i is in column i % columns. */
+#include "metergate/tool/table.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "metergate/base/buf.h"
+
+void table_init(struct table *t, const char *const *heads, size_t columns, uint32_t right)
+{
+    MG_ASSERT(columns > 0 && columns <= TABLE_COLUMNS_MAX);
+    *t = (struct table){.heads = heads, .columns = columns, .right = right};
+}
+
+void table_release(struct table *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        free(t->cells[i]);
+    free(t->cells);
+    *t = (struct table){0};
+}
+
+static void push(struct table *t, char *text)
+{
+    for (char *p = text; *p; p++) {
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            *p = '?';
+    }
+    if (t->n == t->cap) {
+        t->cap = t->cap ? 2 * t->cap : 64;
+        t->cells = xrealloc(t->cells, t->cap * sizeof *t->cells);
+    }
+    t->cells[t->n++] = text;
+}
+
+void table_add(struct table *t, const char *fmt, ...)
+{
+    struct buf b;
+    va_list ap;
+
+    buf_init(&b, BUF_UNLIMITED);
+    va_start(ap, fmt);
+    buf_addv(&b, fmt, ap);
+    va_end(ap);
+    push(t, buf_take(&b, NULL));
+    buf_release(&b);
+}
+
+void table_add_slice(struct table *t, struct slice s)
+{
+    push(t, xstrndup(s.n ? s.p : "", s.n));
+}
+
+void table_add_int(struct table *t, int64_t v)
+{
+    char digits[24];
+    struct buf b;
+    int n = snprintf(digits, sizeof digits, "%" PRIu64, v < 0 ? -(uint64_t)v : (uint64_t)v);
+
+    buf_init(&b, BUF_UNLIMITED);
+    if (v < 0)
+        buf_add_char(&b, '-');
+    for (int i = 0; i < n; i++) {
+        if (i > 0 && (n - i) % 3 == 0)
+            buf_add_char(&b, ',');
+        buf_add_char(&b, digits[i]);
+    }
+    push(t, buf_take(&b, NULL));
+    buf_release(&b);
+}
+
+/* Characters, as far as a terminal gives each of them one place. */
+static size_t width(const char *text)
+{
+    size_t n = 0;
+
+    for (; *text; text++)
+        n += (*text & 0xc0) != 0x80;
+    return n;
+}
+
+static void print_row(const struct table *t, const char *const *cells, const size_t *widths, FILE *out)
+{
+    for (size_t i = 0; i < t->columns; i++) {
+        int pad = (int)(widths[i] - width(cells[i]));
+        bool right = t->right >> i & 1, last = i + 1 == t->columns;
+
+        fprintf(out, "%s%*s%s", i ? "  " : "", right ? pad : 0, "", cells[i]);
+        if (!right && !last)
+            fprintf(out, "%*s", pad, "");
+    }
+    fputc('\n', out);
+}
+
+void table_print(const struct table *t, FILE *out)
+{
+    size_t widths[TABLE_COLUMNS_MAX] = {0};
+
+    MG_ASSERT(t->n % t->columns == 0);
+    if (t->n == 0)
+        return;
+    for (size_t i = 0; i < t->columns; i++)
+        widths[i] = width(t->heads[i]);
+    for (size_t i = 0; i < t->n; i++) {
+        if (width(t->cells[i]) > widths[i % t->columns])
+            widths[i % t->columns] = width(t->cells[i]);
+    }
+    print_row(t, t->heads, widths, out);
+    for (size_t i = 0; i < t->n; i += t->columns)
+        print_row(t, (const char *const *)t->cells + i, widths, out);
+}

@@ -1,0 +1,596 @@
+/* The `metergate` command as a person and a shell script meet it: the real binary, its output and its exit
+ * status. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "metergate/base/buf.h"
+#include "metergate/base/json.h"
+#include "metergate/dialect/openai.h"
+#include "metergate/tokens/count.h"
+#include "tool_fixture.h"
+
+#define HEALTHY                                                                                              \
+    {                                                                                                        \
+        "/healthz", 200, "ok\n"                                                                              \
+    }
+
+static const char status_json[] =
+    "{\"version\":\"0.1.0\",\"uptime_s\":7325.3,\"draining\":false,\"paused\":false,\"held\":3,\"held_"
+    "bytes\":18231,"
+    "\"in_flight\":2,\"totals\":{\"calls\":41,\"dispatched\":36,\"completed\":34,\"refused\":1,\"cancelled\":"
+    "1,"
+    "\"failed\":0,\"upstream_429\":0,\"retries\":0},\"budgets\":[{\"name\":\"gpt-4o\",\"upstream\":"
+    "\"openai\","
+    "\"models\":[\"gpt-4o\"],\"held\":3,\"in_flight\":2,\"next_dispatch_ms\":5230,\"headroom\":0.2,\"paused_"
+    "until_ms\":0,"
+    "\"limits\":[{\"metric\":\"tpm\",\"max\":30000,\"window_s\":60,\"used\":11877,\"reserved\":4100,"
+    "\"usable\":24000,"
+    "\"learned\":false},{\"metric\":\"concurrent\",\"max\":4,\"window_s\":0,\"used\":0,\"reserved\":2,"
+    "\"usable\":4,"
+    "\"learned\":true}],\"clients\":[{\"name\":\"nightly\",\"held\":2},{\"name\":\"editor\",\"held\":1}]},"
+    "{\"name\":\"other\\u001b[31m\",\"upstream\":\"openai\",\"models\":[],\"held\":0,\"in_flight\":0,"
+    "\"next_dispatch_ms\":null,\"headroom\":0.2,\"paused_until_ms\":1500,\"limits\":[],\"clients\":[]}],"
+    "\"clients\":[{\"name\":\"nightly\",\"held\":2,\"in_flight\":1,\"calls\":20,\"tokens\":81234,\"cost_"
+    "usd\":null}],"
+    "\"upstreams\":[{\"name\":\"openai\",\"reachable\":false,\"connections\":2}]}";
+
+static const struct fake_answer daemon_answers[] = {HEALTHY, {"/-/status", 200, status_json}, {0}};
+
+static int lines(const char *text)
+{
+    int n = 0;
+
+    for (; *text; text++)
+        n += *text == '\n';
+    return n;
+}
+
+static void assert_contains(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("'%s' is not in:\n%s", part, text);
+}
+
+/* Each test begins with an environment that says nothing about proxies and daemons. */
+static int clean_environment(void **state)
+{
+    (void)state;
+    unsetenv("METERGATE_URL");
+    unsetenv("NO_PROXY");
+    unsetenv("no_proxy");
+    return setenv("http_proxy", "http://127.0.0.1:1", 1); /* must be used by nobody */
+}
+
+/* ---- the command line
+ * --------------------------------------------------------------------------------------------- */
+
+static void test_tool__wrong_command_line__is_64_and_says_why(void **state)
+{
+    static const char *const rows[][4] = {
+        {"nonsense"},
+        {"--nonsense"},
+        {"status", "--nonsense"},
+        {"status", "operand"},
+        {"status", "--url", "ftp://127.0.0.1"},
+        {"status", "--url", "http://"},
+        {"status", "--url", "http://127.0.0.1/'x"},
+        {"env", "operand"},
+        {"env", "--client", "two words"},
+        {"env", "--client", "..."},
+        {"env", "--priority", "urgent"},
+        {"env", "--url", "unix:/run/metergate.sock"},
+        {"run"},
+        {"run", "--client", "", "true"},
+        {"count", "--encoding", "latin1"},
+        {"count", "--chat", "--encoding", "o200k_base"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
+        const char *argv[6] = {tool_path(), rows[i][0], rows[i][1], rows[i][2], rows[i][3], NULL};
+        struct outcome o = tool_run_program(argv, NULL);
+
+        assert_int_equal(o.status, 64);
+        assert_string_equal(o.out, "");
+        assert_in_range(lines(o.err), 1, 2);
+        assert_memory_equal(o.err, "metergate", 9);
+        outcome_release(&o);
+    }
+}
+
+static void test_tool__no_command__is_64_and_shows_the_commands(void **state)
+{
+    const char *argv[] = {tool_path(), NULL};
+    struct outcome o = tool_run_program(argv, NULL);
+
+    (void)state;
+    assert_int_equal(o.status, 64);
+    assert_contains(o.err, "status");
+    outcome_release(&o);
+}
+
+static void test_tool__help__tells_every_command_and_its_options(void **state)
+{
+    static const char *const commands[] = {"run", "env", "status", "count"};
+    struct outcome all = TOOL("--help"), version = TOOL("-V");
+
+    (void)state;
+    assert_int_equal(all.status, 0);
+    for (size_t i = 0; i < MG_ARRAY_LEN(commands); i++) {
+        struct outcome one = TOOL(commands[i], "--help");
+
+        assert_contains(all.out, commands[i]);
+        assert_int_equal(one.status, 0);
+        assert_contains(one.out, "Usage: metergate ");
+        assert_contains(one.out, commands[i]);
+        assert_contains(one.out, "--help");
+        outcome_release(&one);
+    }
+    assert_int_equal(version.status, 0);
+    assert_string_equal(version.out, "metergate " METERGATE_VERSION "\n");
+    outcome_release(&all);
+    outcome_release(&version);
+}
+
+static void test_tool__completion__knows_every_option_that_help_shows(void **state)
+{
+    static const char *const commands[] = {"run", "env", "status", "count"};
+    FILE *f = fopen("conf/completion/metergate.bash", "re");
+    char script[8192] = "";
+    size_t n;
+
+    (void)state;
+    assert_non_null(f);
+    n = fread(script, 1, sizeof script - 1, f);
+    assert_in_range(n, 1, sizeof script - 2);
+    fclose(f);
+    for (size_t i = 0; i < MG_ARRAY_LEN(commands); i++) {
+        struct outcome one = TOOL(commands[i], "--help");
+        char *save = NULL;
+
+        for (char *word = strtok_r(one.out, " ,\n", &save); word; word = strtok_r(NULL, " ,\n", &save)) {
+            if (strncmp(word, "--", 2) == 0 && word[2])
+                assert_contains(script, word);
+        }
+        outcome_release(&one);
+    }
+}
+
+/* ---- no daemon
+ * --------------------------------------------------------------------------------------------------- */
+
+static void test_tool__no_daemon__is_69_and_one_line(void **state)
+{
+    struct outcome all[] = {TOOL("status", "--url", unanswered_url()),
+                            TOOL("--url", unanswered_url(), "status", "--json"),
+                            TOOL("run", "--url", unanswered_url(), "--", "echo", "started"),
+                            TOOL("status", "--url", "unix:/nowhere/metergate.sock")};
+
+    (void)state;
+    for (size_t i = 0; i < MG_ARRAY_LEN(all); i++) {
+        assert_int_equal(all[i].status, 69);
+        assert_string_equal(all[i].out, "");
+        assert_int_equal(lines(all[i].err), 1);
+        assert_contains(all[i].err, "no daemon answers at ");
+        outcome_release(&all[i]);
+    }
+}
+
+static void test_tool__something_else_answers__is_69_and_says_so(void **state)
+{
+    static const struct fake_answer others[] = {
+        {"/healthz", 200, "<html>"}, {"/-/status", 200, "<html>"}, {0}};
+    static const struct fake_answer nothing[] = {{0}};
+    struct fake_server *web = fake_server_start(others), *bare = fake_server_start(nothing);
+    struct outcome all[] = {TOOL("status", "--url", fake_server_url(web)),
+                            TOOL("status", "--url", fake_server_url(bare)),
+                            TOOL("run", "--url", fake_server_url(web), "echo", "started"),
+                            TOOL("run", "--url", fake_server_url(bare), "echo", "started")};
+
+    (void)state;
+    for (size_t i = 0; i < MG_ARRAY_LEN(all); i++) {
+        assert_int_equal(all[i].status, 69);
+        assert_string_equal(all[i].out, "");
+        assert_int_equal(lines(all[i].err), 1);
+        assert_contains(all[i].err, "Metergate");
+        outcome_release(&all[i]);
+    }
+    fake_server_stop(web);
+    fake_server_stop(bare);
+}
+
+/* ---- env and run
+ * ------------------------------------------------------------------------------------------------- */
+
+static struct outcome shell(const char *script)
+{
+    const char *argv[] = {"/bin/sh", "-euc", script, tool_path(), NULL}; /* $0 is the tool */
+
+    return tool_run_program(argv, NULL);
+}
+
+static void test_env__evaluated_in_sh__sets_every_variable(void **state)
+{
+    struct outcome o =
+        shell("eval \"$(\"$0\" env --url http://127.0.0.1:999/ --client nightly --priority low)\"\n"
+              "echo $OPENAI_BASE_URL $OPENAI_API_BASE $ANTHROPIC_BASE_URL $ANTHROPIC_API_URL\n"
+              "echo $ANTHROPIC_API_BASE $GOOGLE_GEMINI_BASE_URL $AZURE_OPENAI_ENDPOINT $METERGATE_URL\n"
+              "sh -c 'echo exported: $OPENAI_BASE_URL'\n");
+
+    (void)state;
+    assert_string_equal(o.err, "");
+    assert_string_equal(o.out, "http://127.0.0.1:999/@nightly:low/v1 http://127.0.0.1:999/@nightly:low/v1 "
+                               "http://127.0.0.1:999/@nightly:low http://127.0.0.1:999/@nightly:low\n"
+                               "http://127.0.0.1:999/@nightly:low http://127.0.0.1:999/@nightly:low "
+                               "http://127.0.0.1:999/@nightly:low http://127.0.0.1:999\n"
+                               "exported: http://127.0.0.1:999/@nightly:low/v1\n");
+    outcome_release(&o);
+}
+
+static void test_env__evaluated_without_quotes__does_the_same(void **state)
+{
+    struct outcome o = shell("eval $(\"$0\" env)\necho $OPENAI_BASE_URL $no_proxy\n");
+
+    (void)state;
+    assert_string_equal(o.out, "http://127.0.0.1:4283/v1 127.0.0.1,localhost\n");
+    outcome_release(&o);
+}
+
+static void test_env__url_of_the_environment__is_used_and_an_option_wins(void **state)
+{
+    struct outcome o = shell("export METERGATE_URL=127.0.0.1:77\n\"$0\" env | head -n 1\n\"$0\" env -u "
+                             "127.0.0.1:78 | head -n 1\n");
+
+    (void)state;
+    assert_string_equal(o.out, "export OPENAI_BASE_URL='http://127.0.0.1:77/v1';\nexport "
+                               "OPENAI_BASE_URL='http://127.0.0.1:78/v1';\n");
+    outcome_release(&o);
+}
+
+static void test_env__priority_alone__keeps_the_users_own_name(void **state)
+{
+    struct outcome o = shell("eval \"$(\"$0\" env --priority high)\"\n"
+                             "test \"$OPENAI_BASE_URL\" = \"http://127.0.0.1:4283/@$(id -un):high/v1\"\n");
+
+    (void)state;
+    assert_int_equal(o.status, 0);
+    outcome_release(&o);
+}
+
+static void test_env__proxy_exceptions__are_kept_and_added_to_once(void **state)
+{
+    struct outcome o =
+        shell("export NO_PROXY=\"it's.example, localhost\"\n"
+              "eval \"$(\"$0\" env)\"; eval \"$(\"$0\" env)\"\n"
+              "echo \"$NO_PROXY\"; echo \"$no_proxy\"\n"
+              "unset NO_PROXY; no_proxy='*'; eval \"$(\"$0\" env)\"; echo \"$NO_PROXY $no_proxy\"\n"
+              "no_proxy=; NO_PROXY=; eval \"$(\"$0\" env --url 'http://[::1]:4283')\"; echo \"$NO_PROXY\"\n");
+
+    (void)state;
+    assert_string_equal(o.out, "it's.example, localhost,127.0.0.1\nit's.example, localhost,127.0.0.1\n* *\n"
+                               "127.0.0.1,localhost,::1\n");
+    outcome_release(&o);
+}
+
+static void test_run__command__gets_the_variables_and_gives_its_exit_status(void **state)
+{
+    struct fake_server *s = fake_server_start(daemon_answers);
+    struct outcome o = TOOL("run", "--url", fake_server_url(s), "-c", "nightly", "--", "sh", "-c",
+                            "echo \"$OPENAI_BASE_URL $NO_PROXY $1\"; exit 42", "sh", "--url");
+    char want[256];
+
+    (void)state;
+    snprintf(want, sizeof want, "%s/@nightly/v1 127.0.0.1,localhost --url\n", fake_server_url(s));
+    assert_string_equal(o.out, want);
+    assert_string_equal(o.err, "");
+    assert_int_equal(o.status, 42);
+    outcome_release(&o);
+    fake_server_stop(s);
+}
+
+static void test_run__options_after_the_command__are_the_commands(void **state)
+{
+    struct fake_server *s = fake_server_start(daemon_answers);
+    struct outcome o;
+
+    (void)state;
+    setenv("METERGATE_URL", fake_server_url(s), 1);
+    o = TOOL("run", "echo", "--client", "x", "--help");
+    assert_int_equal(o.status, 0);
+    assert_string_equal(o.out, "--client x --help\n");
+    outcome_release(&o);
+    fake_server_stop(s);
+}
+
+static void test_run__command_killed_by_a_signal__is_seen_to_be(void **state)
+{
+    struct fake_server *s = fake_server_start(daemon_answers);
+    struct outcome o = TOOL("run", "--url", fake_server_url(s), "sh", "-c", "kill -TERM $$");
+
+    (void)state;
+    assert_int_equal(o.status, 128 + 15);
+    outcome_release(&o);
+    fake_server_stop(s);
+}
+
+static void test_run__command_that_cannot_run__is_126_or_127(void **state)
+{
+    struct fake_server *s = fake_server_start(daemon_answers);
+    struct outcome missing = TOOL("run", "--url", fake_server_url(s), "no-such-program-here");
+    struct outcome directory = TOOL("run", "--url", fake_server_url(s), "/");
+
+    (void)state;
+    assert_int_equal(missing.status, 127);
+    assert_int_equal(lines(missing.err), 1);
+    assert_int_equal(directory.status, 126);
+    assert_int_equal(lines(directory.err), 1);
+    outcome_release(&missing);
+    outcome_release(&directory);
+    fake_server_stop(s);
+}
+
+/* ---- status
+ * ------------------------------------------------------------------------------------------------------- */
+
+static void test_status__text__shows_every_figure_of_the_snapshot(void **state)
+{
+    static const char *const parts[] = {
+        "Metergate 0.1.0 at http://127.0.0.1:",
+        "up 2h 2m",
+        "3 held (18 KiB), 2 in flight",
+        "41 calls: 34 completed",
+        "the provider said 429 to 0",
+        "in 5.2 s",
+        "concurrent (learned)",
+        "other?[31m",
+        "none known",
+        "paused for 1.5 s",
+        "81,234",
+        "The last connection to upstream openai failed.",
+    };
+    struct fake_server *s = fake_server_start(daemon_answers);
+    struct outcome o = TOOL("status", "--url", fake_server_url(s));
+
+    (void)state;
+    assert_int_equal(o.status, 0);
+    assert_string_equal(o.err, "");
+    for (size_t i = 0; i < MG_ARRAY_LEN(parts); i++)
+        assert_contains(o.out, parts[i]);
+    assert_contains(o.out, "30,000  24,000  11,877     4,100  8,023     3          2  in 5.2 s\n");
+    outcome_release(&o);
+    fake_server_stop(s);
+}
+
+static void test_status__json__is_the_daemons_own(void **state)
+{
+    struct fake_server *s = fake_server_start(daemon_answers);
+    struct outcome o = TOOL("status", "--json", "--url", fake_server_url(s));
+
+    (void)state;
+    assert_int_equal(o.status, 0);
+    assert_int_equal(o.out_n, sizeof status_json);
+    assert_memory_equal(o.out, status_json, sizeof status_json - 1);
+    outcome_release(&o);
+    fake_server_stop(s);
+}
+
+static void test_status__empty_document__is_shown_as_far_as_it_goes(void **state)
+{
+    static const struct fake_answer answers[] = {{"/-/status", 200, "{}"}, {0}};
+    struct fake_server *s = fake_server_start(answers);
+    struct outcome o = TOOL("status", "--url", fake_server_url(s));
+
+    (void)state;
+    assert_int_equal(o.status, 0);
+    assert_contains(o.out, "0 held");
+    outcome_release(&o);
+    fake_server_stop(s);
+}
+
+static void test_status__answer_without_end__is_refused(void **state)
+{
+    size_t n = (size_t)9 << 20;
+    char *big = xmalloc(n + 1);
+    const struct fake_answer answers[] = {{"/-/status", 200, big}, {0}};
+    struct fake_server *s;
+    struct outcome o;
+
+    (void)state;
+    memset(big, ' ', n);
+    big[n] = '\0';
+    s = fake_server_start(answers);
+    o = TOOL("status", "--url", fake_server_url(s));
+    assert_int_equal(o.status, 69);
+    assert_contains(o.err, "too long");
+    outcome_release(&o);
+    fake_server_stop(s);
+    free(big);
+}
+
+/* ---- count
+ * -------------------------------------------------------------------------------------------------------- */
+
+#define PROSE                                                                                                \
+    "The gate of a canal both measures and limits.\nDie Schleuse misst 30.000 \xc3\xa4\xc3\xb6\xc3\xbc "     \
+    "\xe6\xb0\xb4.\n"
+
+struct files {
+    char dir[32], one[64], two[64];
+};
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "we");
+
+    assert_non_null(f);
+    assert_int_equal(fputs(text, f) < 0, 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void files_make(struct files *f, const char *one, const char *two)
+{
+    snprintf(f->dir, sizeof f->dir, "/tmp/mg-tool-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    snprintf(f->one, sizeof f->one, "%s/one", f->dir);
+    snprintf(f->two, sizeof f->two, "%s/two", f->dir);
+    write_file(f->one, one);
+    write_file(f->two, two);
+}
+
+static void files_remove(struct files *f)
+{
+    unlink(f->one);
+    unlink(f->two);
+    rmdir(f->dir);
+}
+
+static void test_count__files__are_counted_as_the_daemon_counts_text(void **state)
+{
+    int64_t prose = tokens_count(ENCODING_O200K, PROSE, strlen(PROSE));
+    struct files f = {0};
+    struct outcome o;
+    char want[256];
+
+    (void)state;
+    files_make(&f, PROSE, "");
+    o = TOOL("count", f.one, f.two, f.one);
+    snprintf(want, sizeof want, "%8lld %s\n%8d %s\n%8lld %s\n%8lld total\n", (long long)prose, f.one, 0,
+             f.two, (long long)prose, f.one, 2 * (long long)prose);
+    assert_int_equal(o.status, 0);
+    assert_string_equal(o.out, want);
+    assert_string_equal(o.err, "");
+    outcome_release(&o);
+    files_remove(&f);
+}
+
+static void test_count__standard_input__prints_a_bare_number(void **state)
+{
+    int64_t o200k = tokens_count(ENCODING_O200K, PROSE, strlen(PROSE));
+    int64_t cl100k = tokens_count(ENCODING_CL100K, PROSE, strlen(PROSE));
+    struct outcome plain = TOOL_WITH_INPUT(PROSE, "count"),
+                   encoding = TOOL_WITH_INPUT(PROSE, "count", "-e", "cl100k_base"),
+                   model = TOOL_WITH_INPUT(PROSE, "count", "-m", "gpt-4-0613");
+
+    (void)state;
+    assert_int_not_equal(o200k, cl100k);
+    assert_int_equal(strtoll(plain.out, NULL, 10), o200k);
+    assert_int_equal(strtoll(encoding.out, NULL, 10), cl100k);
+    assert_string_equal(encoding.out, model.out);
+    assert_string_equal(encoding.err, "");
+    outcome_release(&plain);
+    outcome_release(&encoding);
+    outcome_release(&model);
+}
+
+static void test_count__model_without_a_public_vocabulary__is_said_to_be_an_estimate(void **state)
+{
+    struct outcome text = TOOL_WITH_INPUT("water", "count", "--model", "claude-sonnet-4-5");
+    struct outcome json = TOOL_WITH_INPUT("water", "count", "--json", "--model", "claude-sonnet-4-5");
+
+    (void)state;
+    assert_int_equal(text.status, 0);
+    assert_string_equal(text.out, "1\n");
+    assert_contains(text.err, "estimate");
+    assert_string_equal(
+        json.out, "{\"encoding\":\"o200k_base\",\"files\":[{\"file\":\"-\",\"tokens\":1,\"exact\":false}],"
+                  "\"total\":1,\"exact\":false}\n");
+    outcome_release(&text);
+    outcome_release(&json);
+}
+
+static void test_count__file_that_is_not_there__is_66_and_the_others_are_counted(void **state)
+{
+    struct files f = {0};
+    struct outcome o;
+
+    (void)state;
+    files_make(&f, "water", "");
+    o = TOOL("count", "/nowhere/at/all", f.one);
+    assert_int_equal(o.status, 66);
+    assert_contains(o.out, f.one);
+    assert_contains(o.out, "       1 total\n");
+    assert_contains(o.err, "/nowhere/at/all: No such file or directory");
+    outcome_release(&o);
+    files_remove(&f);
+}
+
+static void test_count__chat_request__is_counted_as_the_daemon_would(void **state)
+{
+    static const char body[] = "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\""
+                               "caf\\u00e9 "
+                               "\"}]}";
+    struct dialect_request r;
+    struct request_count count;
+    const char *why;
+    struct outcome o = TOOL_WITH_INPUT(body, "count", "--chat"),
+                   wrong = TOOL_WITH_INPUT("[1,", "count", "--chat"),
+                   json = TOOL_WITH_INPUT(body, "count", "--chat", "--json");
+
+    (void)state;
+    assert_int_equal(dialect_openai.read(slice_str(body), &r, &why), 0);
+    assert_int_equal(dialect_openai.count(slice_str(body), &r, &count), 0);
+    assert_int_equal(strtoll(o.out, NULL, 10), count.input_tokens);
+    assert_string_equal(o.err, "");
+    assert_int_equal(wrong.status, 65);
+    assert_int_equal(lines(wrong.err), 1);
+    assert_contains(json.out, "\"model\":\"gpt-4o\"");
+    outcome_release(&o);
+    outcome_release(&wrong);
+    outcome_release(&json);
+}
+
+static void test_tool__output_that_cannot_be_written__is_74(void **state)
+{
+    struct outcome o = shell("echo water | \"$0\" count >/dev/full");
+
+    (void)state;
+    assert_int_equal(o.status, 74);
+    assert_int_equal(lines(o.err), 1);
+    outcome_release(&o);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_tool__wrong_command_line__is_64_and_says_why, clean_environment),
+        cmocka_unit_test_setup(test_tool__no_command__is_64_and_shows_the_commands, clean_environment),
+        cmocka_unit_test_setup(test_tool__help__tells_every_command_and_its_options, clean_environment),
+        cmocka_unit_test_setup(test_tool__completion__knows_every_option_that_help_shows, clean_environment),
+        cmocka_unit_test_setup(test_tool__no_daemon__is_69_and_one_line, clean_environment),
+        cmocka_unit_test_setup(test_tool__something_else_answers__is_69_and_says_so, clean_environment),
+        cmocka_unit_test_setup(test_tool__output_that_cannot_be_written__is_74, clean_environment),
+        cmocka_unit_test_setup(test_env__evaluated_in_sh__sets_every_variable, clean_environment),
+        cmocka_unit_test_setup(test_env__evaluated_without_quotes__does_the_same, clean_environment),
+        cmocka_unit_test_setup(test_env__url_of_the_environment__is_used_and_an_option_wins,
+                               clean_environment),
+        cmocka_unit_test_setup(test_env__priority_alone__keeps_the_users_own_name, clean_environment),
+        cmocka_unit_test_setup(test_env__proxy_exceptions__are_kept_and_added_to_once, clean_environment),
+        cmocka_unit_test_setup(test_run__command__gets_the_variables_and_gives_its_exit_status,
+                               clean_environment),
+        cmocka_unit_test_setup(test_run__options_after_the_command__are_the_commands, clean_environment),
+        cmocka_unit_test_setup(test_run__command_killed_by_a_signal__is_seen_to_be, clean_environment),
+        cmocka_unit_test_setup(test_run__command_that_cannot_run__is_126_or_127, clean_environment),
+        cmocka_unit_test_setup(test_status__text__shows_every_figure_of_the_snapshot, clean_environment),
+        cmocka_unit_test_setup(test_status__json__is_the_daemons_own, clean_environment),
+        cmocka_unit_test_setup(test_status__empty_document__is_shown_as_far_as_it_goes, clean_environment),
+        cmocka_unit_test_setup(test_status__answer_without_end__is_refused, clean_environment),
+        cmocka_unit_test_setup(test_count__files__are_counted_as_the_daemon_counts_text, clean_environment),
+        cmocka_unit_test_setup(test_count__standard_input__prints_a_bare_number, clean_environment),
+        cmocka_unit_test_setup(test_count__model_without_a_public_vocabulary__is_said_to_be_an_estimate,
+                               clean_environment),
+        cmocka_unit_test_setup(test_count__file_that_is_not_there__is_66_and_the_others_are_counted,
+                               clean_environment),
+        cmocka_unit_test_setup(test_count__chat_request__is_counted_as_the_daemon_would, clean_environment),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
