@@ -134,6 +134,15 @@ void buf_drop_head(struct buf *b, size_t n)
     b->p[b->n] = '\0';
 }
 
+void buf_drop_tail(struct buf *b, size_t n)
+{
+    MG_ASSERT(n <= b->n);
+    if (n == 0)
+        return;
+    b->n -= n;
+    b->p[b->n] = '\0';
+}
+
 char *buf_take(struct buf *b, size_t *ret_n)
 {
     char *p;

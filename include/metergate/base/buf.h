@@ -49,6 +49,9 @@ void buf_addv(struct buf *b, const char *fmt, va_list ap) MG_PRINTF(2, 0);
 /* Removes the first n bytes (n <= b->n). */
 void buf_drop_head(struct buf *b, size_t n);
 
+/* Removes the last n bytes (n <= b->n). */
+void buf_drop_tail(struct buf *b, size_t n);
+
 /* The bytes leave the buffer; free() them. Never NULL. */
 char *buf_take(struct buf *b, size_t *ret_n);
 

@@ -15,7 +15,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 #include "metergate/base/buf.h"
 #include "metergate/base/err.h"
@@ -23,24 +22,17 @@
 #include "metergate/base/secret.h"
 #include "metergate/base/slice.h"
 #include "metergate/config/problems.h"
+#include "metergate/gate/profile.h"
 
 enum config_dialect { CONFIG_OPENAI, CONFIG_ANTHROPIC, CONFIG_GEMINI, CONFIG_AZURE, CONFIG_OLLAMA };
 
 /* How the provider charges a call. The other profiles of the manual are refused by the reader. */
 enum config_counting { CONFIG_COUNTING_ACTUAL, CONFIG_COUNTING_OPENAI };
 
-enum config_metric {
-    CONFIG_REQUESTS,
-    CONFIG_TOKENS, /* input plus output */
-    CONFIG_INPUT,
-    CONFIG_OUTPUT,
-    CONFIG_CONCURRENT /* calls in flight: no span */
-};
-
 struct config_limit {
-    enum config_metric metric;
+    enum metric metric;
     int64_t max;
-    int64_t span_us; /* the rolling window: a minute, a day, or what `per` says; 0 for CONFIG_CONCURRENT */
+    int64_t span_us; /* the rolling window: a minute, a day, or what `per` says; 0 for METRIC_CONCURRENT */
     const char *key; /* as in the file: "rpm", "tpd", "concurrent"; static */
     bool in_full;    /* headroom does not apply: requests per day, concurrency */
 };
@@ -63,10 +55,9 @@ struct config_strings {
     size_t n;
 };
 
+/* An address to listen on: 127.0.0.1:4283, [::1]:4283, unix:/run/metergate.sock; loopback, checked. */
 struct config_listen {
-    char *text;                   /* as written: "127.0.0.1:4283", "[::1]:4283", "unix:/run/metergate.sock" */
-    struct sockaddr_storage addr; /* ready for bind */
-    socklen_t addr_len;
+    char *text;
     bool optional; /* a default address: the machine may lack it (EADDRNOTAVAIL is a warning) */
 };
 
@@ -78,10 +69,11 @@ struct config_listens {
 struct config_upstream {
     char *name;
     enum config_dialect dialect;
-    char *base_url;        /* http(s)://HOST[:PORT][/PATH], without '/' at its end */
-    char *api_key_env;     /* where api_key came from: at most one of the two is not NULL */
-    char *api_key_file;    /* (the other) */
-    struct secret api_key; /* unset: the client's own key travels */
+    char *base_url;           /* http(s)://HOST[:PORT][/PATH], without '/' at its end */
+    char *api_key_env;        /* where api_key came from: at most one of the three is not NULL */
+    char *api_key_file;       /* (the second) */
+    char *api_key_credential; /* (the third: a name in systemd's $CREDENTIALS_DIRECTORY) */
+    struct secret api_key;    /* unset: the client's own key travels */
     enum config_counting counting;
     int64_t max_concurrent; /* calls in flight; 0 = no cap */
     enum config_scope scope;
@@ -90,8 +82,8 @@ struct config_upstream {
     int64_t idle_timeout_us;
     int64_t retry_attempts; /* in all, the first included; waits that the provider asked for do not count */
     unsigned retry_for;     /* CONFIG_RETRY_* */
-    char *proxy;            /* "" = none */
-    char *ca_file;          /* "" = none */
+    char *proxy;            /* http://HOST:PORT; "" = none */
+    char *ca_file;          /* readable when the file was read; "" = none */
     int line;               /* in the file; 0 for a built-in one */
 };
 
@@ -144,7 +136,7 @@ struct config {
         struct config_strings origins;
     } allow;
     struct {
-        bool require_token; /* always false in this version */
+        bool require_token; /* always false in this version: true is refused */
     } clients;
     struct config_price *prices;
     size_t price_count;
@@ -175,10 +167,6 @@ void config_free(struct config *c);
  * sentence.
  */
 int config_override(struct config *c, const char *key, const char *value, struct errbuf *e) MG_MUSTCHECK;
-
-/* Appends the effective configuration as YAML: loadable again, the same text for the same configuration, no
- * secrets. */
-void config_print(const struct config *c, struct buf *out);
 
 /* The upstream of that name, or NULL. */
 const struct config_upstream *config_upstream_named(const struct config *c, struct slice name);

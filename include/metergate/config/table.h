@@ -17,20 +17,25 @@
 #include "metergate/base/slice.h"
 
 enum table_type {
-    TABLE_DURATION, /* int64_t, microseconds */
-    TABLE_SIZE,     /* int64_t, bytes */
-    TABLE_COUNT,    /* int64_t */
-    TABLE_SHARE,    /* int64_t, thousandths; written as a percentage */
-    TABLE_USD,      /* int64_t, millionths of a dollar */
-    TABLE_BOOL,     /* bool */
-    TABLE_CHOICE,   /* an enum: the place of the word in `choices` */
-    TABLE_CHOICES,  /* unsigned: bit i is word i of `choices` */
-    TABLE_TEXT,     /* char *, owned */
-    TABLE_TEXTS,    /* struct config_strings */
-    TABLE_GLOBS,    /* struct config_strings */
-    TABLE_URL,      /* char *, owned */
-    TABLE_LISTEN,   /* struct config_listens */
-    TABLE_LIMIT     /* a number or {max, per}: appended to the model's limits; `span` is the default window */
+    TABLE_DURATION,   /* int64_t, microseconds */
+    TABLE_SIZE,       /* int64_t, bytes */
+    TABLE_COUNT,      /* int64_t */
+    TABLE_SHARE,      /* int64_t, thousandths; written as a percentage */
+    TABLE_USD,        /* int64_t, millionths of a dollar */
+    TABLE_BOOL,       /* bool */
+    TABLE_CHOICE,     /* an enum: the place of the word in `choices` */
+    TABLE_CHOICES,    /* unsigned: bit i is word i of `choices` */
+    TABLE_TEXT,       /* char *, owned */
+    TABLE_PATH,       /* char *, owned: absolute (~/ replaced), or "" */
+    TABLE_URL,        /* char *, owned; `choices` are its schemes */
+    TABLE_NAME,       /* char *, owned; NULL when unset: the name of an upstream */
+    TABLE_ENV,        /* char *, owned; NULL when unset: where a credential is, never the credential */
+    TABLE_FILE,       /* (likewise) */
+    TABLE_CREDENTIAL, /* (likewise) */
+    TABLE_TEXTS,      /* struct config_strings */
+    TABLE_GLOBS,      /* struct config_strings */
+    TABLE_LISTEN,     /* struct config_listens */
+    TABLE_LIMIT       /* a count or {max, per}: put among the model's limits */
 };
 
 /* The struct that `offset` counts in: what the first part of the path names. */
@@ -47,14 +52,16 @@ struct table_row {
     enum table_type type;
     enum table_home home;
     size_t offset;
-    const char
-        *fallback;   /* the default as it would be written; NULL: unset (the help says what then holds) */
-    const char *min; /* bounds as they would be written; NULL: the type's own */
+    const char *fallback; /* the default as it would be written; NULL: unset, the help says what then holds */
+    const char *min;      /* bounds as they would be written; NULL: the type's own */
     const char *max;
-    const char *choices; /* "fair|fifo" */
+    const char *choices;         /* "fair|fifo" */
+    const char *choices_refused; /* words of the manual that this version answers with an error */
     enum table_status status;
     const char *idle; /* a value that asks for nothing, and so needs neither warning nor error; or NULL */
     bool restart;     /* a reload does not apply it */
+    int metric;       /* of a limit: enum metric */
+    const char *span; /* of a limit: its window when `per` is not given; NULL: it has none */
     const char *help; /* one sentence, without its full stop */
 };
 
@@ -76,11 +83,5 @@ struct slice table_nearest(struct slice section, struct slice key);
 /* Edits (insert, delete, replace, swap of neighbours) between the two, at most `limit` + 1. Case is ignored.
  */
 unsigned table_distance(struct slice a, struct slice b, unsigned limit);
-
-/* "duration", "one of fair, fifo", ...: what the row takes, in words. */
-void table_describe_type(const struct table_row *row, struct buf *out);
-
-/* Appends the reference part of docs/configuration.md: every option in a table, section by section. */
-void table_markdown(struct buf *out);
 
 #endif

@@ -20,26 +20,26 @@
 #include "metergate/base/slice.h"
 #include "metergate/config/problems.h"
 
-#define YAML_BYTES_MAX ((size_t)1 << 20)
-#define YAML_DEPTH_MAX 16
-#define YAML_NODES_MAX 20000
+#define YAML_BYTES_MAX   ((size_t)1 << 20)
+#define YAML_DEPTH_MAX   16
+#define YAML_NODES_MAX   20000
+#define YAML_ANCHORS_MAX 64
 
 enum yaml_kind { YAML_SCALAR, YAML_LIST, YAML_MAP };
 
 struct yaml_node {
     enum yaml_kind kind;
-    int line;            /* from 1 */
-    int column;          /* from 1, in characters */
-    bool plain;          /* a scalar without quotes */
-    struct slice text;   /* of a scalar; NUL-terminated after its n bytes, and without NUL inside */
-    struct slice anchor; /* of what is named by &anchor, else empty */
+    int line;          /* from 1 */
+    int column;        /* from 1, in characters */
+    bool plain;        /* a scalar without quotes */
+    struct slice text; /* of a scalar; NUL-terminated after its n bytes, and without NUL inside */
 
     /* of a list: its elements; of a map: key, value, key, value, ... */
     struct yaml_node **children;
     size_t n;
 
-    struct yaml_node *all_next; /* private */
     size_t cap;                 /* private */
+    struct yaml_node *all_next; /* private */
 };
 
 struct yaml_doc {
@@ -55,6 +55,9 @@ struct yaml_doc {
  */
 int yaml_read(struct yaml_doc *doc, struct slice text, struct problems *problems) MG_MUSTCHECK;
 void yaml_release(struct yaml_doc *doc);
+
+/* The value of that key in a map, or NULL. */
+const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
 
 /* An empty plain scalar, null or ~: nothing was written. */
 bool yaml_is_null(const struct yaml_node *node);

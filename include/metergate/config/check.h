@@ -1,0 +1,49 @@
+/*
+ * check: is this text a good URL, address, path, glob, name? Pure, but for the sentences: those of
+ * credentials, paths to them and URLs quote nothing of the text, because an operator may have put a key
+ * there.
+ */
+#ifndef METERGATE_CONFIG_CHECK_H
+#define METERGATE_CONFIG_CHECK_H
+
+#include "metergate/base/buf.h"
+#include "metergate/base/err.h"
+#include "metergate/base/slice.h"
+
+/* Each: 0, or -EINVAL with a sentence about the text. */
+
+/* At most 4,096 bytes without control characters. */
+int check_text(struct slice text, struct errbuf *e) MG_MUSTCHECK;
+
+/* The name of an environment variable. */
+int check_env(struct slice text, struct errbuf *e) MG_MUSTCHECK;
+
+/* The name of a systemd credential. */
+int check_credential(struct slice text, struct errbuf *e) MG_MUSTCHECK;
+
+/* Begins with / or ~/. */
+int check_path(struct slice text, struct errbuf *e) MG_MUSTCHECK;
+
+/* SCHEME://HOST[:PORT][/PATH] with one of the schemes "http|https"; no user, query or fragment. */
+int check_url(struct slice text, const char *schemes, struct errbuf *e) MG_MUSTCHECK;
+
+/* A shell glob of at most 256 bytes. */
+int check_glob(struct slice text, struct errbuf *e) MG_MUSTCHECK;
+
+/* A loopback address in numbers with its port, or unix:/PATH. */
+int check_listen(struct slice text, struct errbuf *e) MG_MUSTCHECK;
+
+/* The place of the word in "a|b|c", or -1. */
+int check_word(const char *words, struct slice word);
+
+/* Appends "a, b or c". */
+void check_list_words(const char *words, struct buf *out);
+
+/* Operator-given text for a sentence: what is not printable replaced, cut at 60 bytes. */
+struct check_shown {
+    char text[72];
+};
+struct check_shown check_show(struct slice text);
+#define SHOW(slice) check_show(slice).text
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * value: one option's value, from the text of a YAML scalar into the field that its row names.
+ *
+ * A field is released with value_release, and reads of the list types (TABLE_TEXTS, TABLE_GLOBS,
+ * TABLE_LISTEN, TABLE_CHOICES) add one element to what is there. Nothing is changed when the text is refused.
+ */
+#ifndef METERGATE_CONFIG_VALUE_H
+#define METERGATE_CONFIG_VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "metergate/base/err.h"
+#include "metergate/base/slice.h"
+#include "metergate/config/table.h"
+
+/* True for the types that take a YAML list. */
+bool value_is_list(enum table_type type);
+
+/*
+ * -EINVAL with a sentence about the text. TABLE_LIMIT is read here as its count alone (int64_t). The sentence
+ * never quotes what may be a credential.
+ */
+int value_read(const struct table_row *row, struct slice text, void *field, struct errbuf *e) MG_MUSTCHECK;
+
+/* Sets an unset field to the row's default. */
+void value_set_default(const struct table_row *row, void *field);
+
+/* Frees what the field owns and leaves it unset. */
+void value_release(const struct table_row *row, void *field);
+
+/* Sets an unset field from the table's own text ("a, b" for a list), which is good or a bug. */
+void value_set(const struct table_row *row, const char *text, void *field);
+
+/* Room for a field of any type, for values that are checked and not kept. All zeros is unset. */
+union value_any {
+    int64_t number;
+    unsigned word;
+    bool yes;
+    char *text;
+    struct {
+        void *v;
+        size_t n;
+    } list;
+};
+
+#endif

@@ -1,0 +1,163 @@
+/*
+ * secret: p is NULL exactly while n is 0. Every copy of the bytes that is made here is wiped before its
+ * memory is given back, the ones on the stack and in stdio's buffer among them (a file is read with read(2)
+ * for that reason).
+ */
+#include "metergate/base/secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+void secret_init(struct secret *s)
+{
+    *s = (struct secret){0};
+}
+
+void secret_release(struct secret *s)
+{
+    if (s->p)
+        OPENSSL_cleanse(s->p, s->n);
+    free(s->p);
+    secret_init(s);
+}
+
+static int check(struct slice bytes)
+{
+    if (bytes.n == 0)
+        return -EINVAL;
+    if (bytes.n > SECRET_MAX)
+        return -E2BIG;
+    for (size_t i = 0; i < bytes.n; i++) {
+        if (bytes.p[i] < 0x21 || bytes.p[i] > 0x7e)
+            return -EINVAL;
+    }
+    return 0;
+}
+
+int secret_set(struct secret *s, struct slice bytes)
+{
+    int rc = check(bytes);
+    char *p;
+
+    if (rc < 0)
+        return rc;
+    p = xmalloc(bytes.n + 1);
+    memcpy(p, bytes.p, bytes.n);
+    p[bytes.n] = '\0';
+    secret_release(s);
+    s->p = p;
+    s->n = bytes.n;
+    return 0;
+}
+
+/* secret_set with the reason in words; `from` says where the bytes were. */
+static int set_from(struct secret *s, struct slice bytes, const char *from, struct errbuf *e)
+{
+    int rc = secret_set(s, bytes);
+
+    if (rc == -E2BIG)
+        err_set(e, "%s is longer than %zu bytes", from, SECRET_MAX);
+    else if (rc < 0 && bytes.n == 0)
+        err_set(e, "%s is empty", from);
+    else if (rc < 0)
+        err_set(e, "%s has a space or a byte that is not printable ASCII", from);
+    return rc;
+}
+
+int secret_from_env(struct secret *s, const char *name, struct errbuf *e)
+{
+    const char *value = getenv(name);
+    char from[160];
+
+    if (!value) {
+        err_set(e, "the environment variable %s is not set", name);
+        return -ENOENT;
+    }
+    snprintf(from, sizeof from, "the environment variable %s", name);
+    return set_from(s, slice_str(value), from, e);
+}
+
+/* Up to `cap` bytes of the file; -errno. A short file is read to its end. */
+static ssize_t read_file(const char *path, char *p, size_t cap)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    size_t n = 0;
+    ssize_t got = 0;
+
+    if (fd < 0)
+        return -errno;
+    while (n < cap) {
+        got = read(fd, p + n, cap - n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        n += (size_t)got;
+    }
+    got = got < 0 ? -errno : (ssize_t)n;
+    close(fd);
+    return got;
+}
+
+int secret_from_file(struct secret *s, const char *path, struct errbuf *e)
+{
+    char bytes[SECRET_MAX + 2]; /* one more than fits, and a line end */
+    ssize_t got = read_file(path, bytes, sizeof bytes);
+    struct slice line;
+    int rc;
+
+    if (got < 0) {
+        err_set(e, "cannot read %s: %s", path, strerror((int)-got));
+        return (int)got;
+    }
+    line = slice_of(bytes, (size_t)got);
+    line = slice_head(line, slice_find(line, '\n'));
+    if (line.n && line.p[line.n - 1] == '\r')
+        line.n--;
+    rc = set_from(s, line, path, e);
+    OPENSSL_cleanse(bytes, sizeof bytes);
+    return rc;
+}
+
+bool secret_is_set(const struct secret *s)
+{
+    return s->p != NULL;
+}
+
+struct slice secret_expose(const struct secret *s)
+{
+    return slice_of(s->p, s->n);
+}
+
+struct secret_fingerprint secret_fingerprint_of(struct slice credential)
+{
+    struct secret_fingerprint f;
+    unsigned n = 0;
+
+    MG_ASSERT(EVP_Digest(credential.n ? credential.p : "", credential.n, f.bytes, &n, EVP_sha256(), NULL) ==
+              1);
+    MG_ASSERT(n == sizeof f.bytes);
+    return f;
+}
+
+bool secret_fingerprint_eq(const struct secret_fingerprint *a, const struct secret_fingerprint *b)
+{
+    return CRYPTO_memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+/* The digests are compared, not the bytes: they have one length, so the secret's own length does not show
+ * either. */
+bool secret_equals(const struct secret *s, struct slice given)
+{
+    struct secret_fingerprint a = secret_fingerprint_of(secret_expose(s));
+    struct secret_fingerprint b = secret_fingerprint_of(given);
+
+    return secret_fingerprint_eq(&a, &b) && secret_is_set(s);
+}

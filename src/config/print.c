@@ -1,0 +1,180 @@
+/*
+ * print: rows come in the order of the table, where those of one mapping stand together: a mapping is opened when a path
+ * enters it and needs no closing.
+ */
+#include "metergate/config/print.h"
+
+#include <string.h>
+
+#include "metergate/config/format.h"
+#include "metergate/config/table.h"
+#include "metergate/config/value.h"
+
+static void indent(struct buf *out, size_t depth)
+{
+    for (size_t i = 0; i < depth; i++)
+        buf_add_str(out, "  ");
+}
+
+/* Opens the mappings of `path` that `last` (the path printed before, or NULL) was not in; returns the key. */
+static const char *open_maps(const char *path, const char *last, size_t depth, struct buf *out)
+{
+    const char *key = path, *dot;
+    bool same = last != NULL;
+
+    while ((dot = strchr(key, '.')) != NULL) {
+        size_t n = (size_t)(dot - path) + 1;
+
+        same = same && strncmp(path, last, n) == 0;
+        if (!same) {
+            indent(out, depth);
+            buf_add(out, key, (size_t)(dot - key));
+            buf_add_str(out, ":\n");
+        }
+        key = dot + 1;
+        depth++;
+    }
+    indent(out, depth);
+    return key;
+}
+
+/* Worth printing: what this version acts on, and what the file gave of the rest. */
+static bool shown(const struct table_row *row, const void *field)
+{
+    bool optional = row->type == TABLE_NAME || row->type == TABLE_ENV || row->type == TABLE_FILE || row->type == TABLE_CREDENTIAL;
+
+    if (optional || row->type == TABLE_URL)
+        return *(char *const *)field != NULL;
+    if (row->type == TABLE_GLOBS || row->type == TABLE_TEXTS)
+        return ((const struct config_strings *)field)->n > 0;
+    return row->status == TABLE_WORKS || !format_is(row, field, row->fallback);
+}
+
+static void print_rows(enum table_home home, const void *base, size_t skip, size_t depth, struct buf *out)
+{
+    size_t n;
+    const struct table_row *rows = table_rows(&n);
+    const char *last = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        const void *field = (const char *)base + rows[i].offset;
+        const char *path = rows[i].path + skip;
+
+        if (rows[i].home != home || rows[i].type == TABLE_LIMIT || !shown(&rows[i], field))
+            continue;
+        buf_addf(out, "%s: ", open_maps(path, last, depth, out));
+        format_value(&rows[i], field, out);
+        buf_add_char(out, '\n');
+        last = path;
+    }
+}
+
+static void print_limits(const struct config_model *m, struct buf *out)
+{
+    for (size_t i = 0; i < m->limit_count; i++) {
+        const struct config_limit *l = &m->limits[i];
+
+        indent(out, 2);
+        if (l->metric == METRIC_CONCURRENT) {
+            buf_addf(out, "%s: %lld\n", l->key, (long long)l->max);
+            continue;
+        }
+        buf_addf(out, "%s: {max: %lld, per: ", l->key, (long long)l->max);
+        format_duration(l->span_us, out);
+        buf_add_str(out, "}\n");
+    }
+}
+
+static void print_name(const char *name, struct buf *out)
+{
+    indent(out, 1);
+    format_text(slice_str(name), out);
+    buf_add_str(out, ":\n");
+}
+
+void config_print(const struct config *c, struct buf *out)
+{
+    print_rows(TABLE_IN_CONFIG, c, 0, 0, out);
+    buf_add_str(out, "upstreams:\n");
+    for (size_t i = 0; i < c->upstream_count; i++) {
+        print_name(c->upstreams[i]->name, out);
+        print_rows(TABLE_IN_UPSTREAM, c->upstreams[i], strlen("upstreams.*."), 2, out);
+    }
+    buf_add_str(out, "models:\n");
+    for (size_t i = 0; i < c->model_count; i++) {
+        print_name(c->models[i]->name, out);
+        print_rows(TABLE_IN_MODEL, c->models[i], strlen("models.*."), 2, out);
+        print_limits(c->models[i], out);
+    }
+}
+
+/* ---- docs/configuration.md ------------------------------------------------------------------------------------------- */
+
+static const char *type_words(enum table_type type)
+{
+    switch (type) {
+    case TABLE_DURATION:
+        return "duration";
+    case TABLE_SIZE:
+        return "size";
+    case TABLE_COUNT:
+        return "count";
+    case TABLE_SHARE:
+        return "percentage";
+    case TABLE_USD:
+        return "US dollars";
+    case TABLE_BOOL:
+        return "true or false";
+    case TABLE_CHOICE:
+        return "one of";
+    case TABLE_CHOICES:
+        return "list of";
+    case TABLE_URL:
+        return "URL";
+    case TABLE_PATH:
+    case TABLE_FILE:
+        return "path";
+    case TABLE_TEXTS:
+    case TABLE_LISTEN:
+        return "list";
+    case TABLE_GLOBS:
+        return "list of globs";
+    case TABLE_LIMIT:
+        return "count, or {max, per}";
+    case TABLE_TEXT:
+    case TABLE_NAME:
+    case TABLE_ENV:
+    case TABLE_CREDENTIAL:
+    default:
+        return "text";
+    }
+}
+
+static void print_option(const struct table_row *row, struct buf *out)
+{
+    buf_addf(out, "| `%s` | %s", row->path, type_words(row->type));
+    if (row->choices && (row->type == TABLE_CHOICE || row->type == TABLE_CHOICES)) {
+        buf_add_char(out, ' ');
+        for (const char *p = row->choices; *p; p++) {
+            if (*p == '|')
+                buf_add_str(out, ", ");
+            else
+                buf_add_char(out, *p);
+        }
+    }
+    buf_addf(out, " | %s | ", row->fallback ? (row->fallback[0] ? row->fallback : "none") : "-");
+    buf_addf(out, "%s%s%s |\n", row->help, row->restart ? " (a change needs a restart)" : "",
+             row->status == TABLE_LATER     ? ". **Not implemented in this version: accepted with a warning, ignored.**"
+             : row->status == TABLE_REFUSED ? ". **Not enforced in this version: refused.**"
+                                            : "");
+}
+
+void print_reference(struct buf *out)
+{
+    size_t n;
+    const struct table_row *rows = table_rows(&n);
+
+    buf_add_str(out, "| option | value | default | what it does |\n|---|---|---|---|\n");
+    for (size_t i = 0; i < n; i++)
+        print_option(&rows[i], out);
+}

@@ -1,0 +1,455 @@
+/*
+ * table: rows of one mapping stand together and a nested mapping's rows stand together inside it, because the
+ * printer opens and closes mappings as the paths change. Every `fallback` and bound is text that value_read
+ * accepts (a test reads them all).
+ */
+#include "metergate/config/table.h"
+
+#include <string.h>
+
+#include "metergate/config/config.h"
+
+#define CONFIG(member)   .home = TABLE_IN_CONFIG, .offset = offsetof(struct config, member)
+#define UPSTREAM(member) .home = TABLE_IN_UPSTREAM, .offset = offsetof(struct config_upstream, member)
+#define MODEL(member)    .home = TABLE_IN_MODEL, .offset = offsetof(struct config_model, member)
+#define PRICE(member)    .home = TABLE_IN_PRICE, .offset = offsetof(struct config_price, member)
+#define NOWHERE          .home = TABLE_NOWHERE
+
+#define LIMIT(metric_, span_)                                                                                \
+    .type = TABLE_LIMIT, MODEL(limits), .min = "1", .max = "1000G", .metric = (metric_), .span = (span_)
+#define MONEY .type = TABLE_USD, NOWHERE, .status = TABLE_REFUSED
+
+static const struct table_row rows[] = {
+    {.path = "listen",
+     .type = TABLE_LISTEN,
+     CONFIG(listen),
+     .fallback = "127.0.0.1:4283, [::1]:4283",
+     .restart = true,
+     .help = "addresses to listen on: HOST:PORT with a loopback address in numbers, [IPV6]:PORT, or "
+             "unix:/PATH; a "
+             "default address that the machine lacks is only a warning"},
+    {.path = "state_dir",
+     .type = TABLE_TEXT,
+     CONFIG(state_dir),
+     .fallback = "",
+     .status = TABLE_LATER,
+     .idle = "none",
+     .restart = true,
+     .help = "directory of the ledger; `none` keeps nothing; default $STATE_DIRECTORY, else "
+             "$XDG_STATE_HOME/metergate"},
+    {.path = "log.level",
+     .type = TABLE_CHOICE,
+     CONFIG(log.level),
+     .fallback = "info",
+     .choices = "error|warn|info|debug",
+     .help = "how much is logged; `info` is one line a finished call"},
+    {.path = "log.format",
+     .type = TABLE_CHOICE,
+     CONFIG(log.format),
+     .fallback = "text",
+     .choices = "text|json",
+     .help = "how a line is written; never a body, a prompt or a key"},
+    {.path = "queue.max_wait",
+     .type = TABLE_DURATION,
+     CONFIG(queue.max_wait_us),
+     .fallback = "24h",
+     .min = "0s",
+     .max = "365d",
+     .help = "longest time that a call is held, from its arrival"},
+    {.path = "queue.max_requests",
+     .type = TABLE_COUNT,
+     CONFIG(queue.max_requests),
+     .fallback = "10000",
+     .min = "1",
+     .max = "1M",
+     .help = "calls held, all queues together; one client may hold at most 80 % of it"},
+    {.path = "queue.max_bytes",
+     .type = TABLE_SIZE,
+     CONFIG(queue.max_bytes),
+     .fallback = "1GiB",
+     .min = "1",
+     .max = "1024GiB",
+     .help = "bodies held, all queues together; one client may hold at most 80 % of it"},
+    {.path = "queue.max_body",
+     .type = TABLE_SIZE,
+     CONFIG(queue.max_body),
+     .fallback = "64MiB",
+     .min = "1",
+     .max = "1GiB",
+     .help = "the body of one call that may be held; what passes through is streamed and not limited"},
+    {.path = "queue.keepalive",
+     .type = TABLE_DURATION,
+     CONFIG(queue.keepalive_us),
+     .fallback = "15s",
+     .min = "0s",
+     .max = "1d",
+     .status = TABLE_LATER,
+     .idle = "0s",
+     .help = "how often a held call is told that it is alive (102 Processing); 0 = never"},
+    {.path = "queue.keepalive_agents",
+     .type = TABLE_GLOBS,
+     CONFIG(queue.keepalive_agents),
+     .fallback = "",
+     .status = TABLE_LATER,
+     .idle = "",
+     .help = "User-Agent globs that may get 102, besides the built-in ones"},
+    {.path = "queue.order",
+     .type = TABLE_CHOICE,
+     CONFIG(queue.order),
+     .fallback = "fair",
+     .choices = "fair|fifo",
+     .help = "who goes first; this version serves both in the order of arrival"},
+    {.path = "headroom",
+     .type = TABLE_SHARE,
+     CONFIG(headroom_permille),
+     .fallback = "20%",
+     .min = "0%",
+     .max = "90%",
+     .help = "share of every token and per-minute request limit that is left unused; concurrency and "
+             "requests per day "
+             "are used in full, and one request is always usable"},
+    {.path = "retention",
+     .type = TABLE_DURATION,
+     CONFIG(retention_us),
+     .fallback = "400d",
+     .min = "1h",
+     .max = "36500d",
+     .status = TABLE_LATER,
+     .help = "how long the ledger keeps rows"},
+    {.path = "drain",
+     .type = TABLE_DURATION,
+     CONFIG(drain_us),
+     .fallback = "60s",
+     .min = "0s",
+     .max = "1d",
+     .help = "how long a stop waits for calls in flight"},
+
+    {.path = "upstreams.*.dialect",
+     .type = TABLE_CHOICE,
+     UPSTREAM(dialect),
+     .fallback = "openai",
+     .choices = "openai",
+     .choices_refused = "anthropic|gemini|azure|ollama",
+     .restart = true,
+     .help =
+         "how the provider is spoken to; an upstream that is named like a dialect has that one by default"},
+    {.path = "upstreams.*.base_url",
+     .type = TABLE_URL,
+     UPSTREAM(base_url),
+     .choices = "http|https",
+     .restart = true,
+     .help = "what the provider's own SDK would be given; takes the place of the caller's leading /v1; "
+             "required, but for "
+             "`openai`, which has https://api.openai.com/v1"},
+    {.path = "upstreams.*.api_key.env",
+     .type = TABLE_ENV,
+     UPSTREAM(api_key_env),
+     .help = "name of the environment variable with the key that replaces the client's own"},
+    {.path = "upstreams.*.api_key.file",
+     .type = TABLE_FILE,
+     UPSTREAM(api_key_file),
+     .help = "file whose first line is that key"},
+    {.path = "upstreams.*.api_key.credential",
+     .type = TABLE_CREDENTIAL,
+     UPSTREAM(api_key_credential),
+     .help = "name of the systemd credential (LoadCredential=) with that key"},
+    {.path = "upstreams.*.counting",
+     .type = TABLE_CHOICE,
+     UPSTREAM(counting),
+     .fallback = "openai",
+     .choices = "actual|openai",
+     .choices_refused = "anthropic|gemini|azure",
+     .help = "how the provider charges a call: `openai` all of max(input + expected output, characters / 4, "
+             "max_tokens x "
+             "n) on arrival; `actual` input on arrival and output at the end, right for most others"},
+    {.path = "upstreams.*.max_concurrent",
+     .type = TABLE_COUNT,
+     UPSTREAM(max_concurrent),
+     .fallback = "0",
+     .min = "0",
+     .max = "1M",
+     .help = "calls in flight; 0 = no cap"},
+    {.path = "upstreams.*.scope",
+     .type = TABLE_CHOICE,
+     UPSTREAM(scope),
+     .fallback = "shared",
+     .choices = "shared|key",
+     .status = TABLE_LATER,
+     .idle = "shared",
+     .help = "`key` keeps one set of windows per client credential, for callers of several organisations"},
+    {.path = "upstreams.*.timeout.connect",
+     .type = TABLE_DURATION,
+     UPSTREAM(connect_timeout_us),
+     .fallback = "10s",
+     .min = "1ms",
+     .max = "1h",
+     .help = "name, connection and TLS"},
+    {.path = "upstreams.*.timeout.first_byte",
+     .type = TABLE_DURATION,
+     UPSTREAM(first_byte_timeout_us),
+     .fallback = "1h",
+     .min = "1ms",
+     .max = "7d",
+     .help = "from the sent request to the head of its answer"},
+    {.path = "upstreams.*.timeout.idle",
+     .type = TABLE_DURATION,
+     UPSTREAM(idle_timeout_us),
+     .fallback = "10m",
+     .min = "1ms",
+     .max = "7d",
+     .help = "between two pieces of an answer"},
+    {.path = "upstreams.*.retry.attempts",
+     .type = TABLE_COUNT,
+     UPSTREAM(retry_attempts),
+     .fallback = "3",
+     .min = "1",
+     .max = "100",
+     .help = "attempts in all, the first included; waits that the provider asked for are not counted"},
+    {.path = "upstreams.*.retry.for",
+     .type = TABLE_CHOICES,
+     UPSTREAM(retry_for),
+     .fallback = "429, 503, 529, connect",
+     .choices = "429|503|529|connect",
+     .help = "what is tried again: these answers, and connections that failed before anything was sent"},
+    {.path = "upstreams.*.proxy",
+     .type = TABLE_URL,
+     UPSTREAM(proxy),
+     .fallback = "",
+     .choices = "http",
+     .restart = true,
+     .help = "an HTTP proxy on the way to the provider, http://HOST:PORT; the environment's is not used"},
+    {.path = "upstreams.*.ca_file",
+     .type = TABLE_PATH,
+     UPSTREAM(ca_file),
+     .fallback = "",
+     .restart = true,
+     .help = "PEM file of trust roots besides the system's"},
+
+    {.path = "models.*.match",
+     .type = TABLE_GLOBS,
+     MODEL(match),
+     .fallback = "",
+     .help = "shell globs; all matching names share this one budget; default the key itself and its dated "
+             "snapshots"},
+    {.path = "models.*.upstream",
+     .type = TABLE_NAME,
+     MODEL(upstream_name),
+     .help = "the upstream that serves these models; default whichever the call's path chose"},
+    {.path = "models.*.rpm", LIMIT(METRIC_REQUESTS, "1m"), .help = "requests per minute"},
+    {.path = "models.*.rpd",
+     LIMIT(METRIC_REQUESTS, "1d"),
+     .help = "requests per day; used in full, whatever headroom"},
+    {.path = "models.*.tpm", LIMIT(METRIC_TOKENS, "1m"), .help = "tokens per minute, input plus output"},
+    {.path = "models.*.tpd", LIMIT(METRIC_TOKENS, "1d"), .help = "tokens per day, input plus output"},
+    {.path = "models.*.itpm", LIMIT(METRIC_INPUT, "1m"), .help = "input tokens per minute"},
+    {.path = "models.*.itpd", LIMIT(METRIC_INPUT, "1d"), .help = "input tokens per day"},
+    {.path = "models.*.otpm", LIMIT(METRIC_OUTPUT, "1m"), .help = "output tokens per minute"},
+    {.path = "models.*.otpd", LIMIT(METRIC_OUTPUT, "1d"), .help = "output tokens per day"},
+    {.path = "models.*.concurrent",
+     LIMIT(METRIC_CONCURRENT, NULL),
+     .help = "calls in flight; used in full, whatever headroom"},
+    {.path = "models.*.usd_per_hour", MONEY, .help = "money per rolling hour"},
+    {.path = "models.*.usd_per_day", MONEY, .help = "money per rolling day"},
+    {.path = "models.*.usd_per_month", MONEY, .help = "money per rolling 30 days"},
+    {.path = "models.*.smooth",
+     .type = TABLE_BOOL,
+     MODEL(smooth),
+     .fallback = "false",
+     .help = "spread requests inside the minute"},
+    {.path = "models.*.polite",
+     .type = TABLE_CHOICE,
+     MODEL(polite),
+     .fallback = "auto",
+     .choices = "auto|always|never",
+     .status = TABLE_LATER,
+     .idle = "auto",
+     .help = "pace lower priorities while a higher one is in play"},
+    {.path = "models.*.learn",
+     .type = TABLE_BOOL,
+     MODEL(learn),
+     .fallback = "false",
+     .status = TABLE_LATER,
+     .idle = "false",
+     .help = "learn the limits from the provider's headers; until then such calls are counted but not held"},
+
+    {.path = "allow.hosts",
+     .type = TABLE_TEXTS,
+     CONFIG(allow.hosts),
+     .fallback = "",
+     .help = "Host values that are ours besides localhost and the listen addresses"},
+    {.path = "allow.origins",
+     .type = TABLE_TEXTS,
+     CONFIG(allow.origins),
+     .fallback = "",
+     .help = "Origin values of browser pages that may call"},
+
+    {.path = "clients.require_token",
+     .type = TABLE_BOOL,
+     CONFIG(clients.require_token),
+     .fallback = "false",
+     .status = TABLE_REFUSED,
+     .idle = "false",
+     .help = "refuse callers without a client token"},
+    {.path = "clients.users",
+     .type = TABLE_TEXTS,
+     NOWHERE,
+     .status = TABLE_REFUSED,
+     .help = "local users that may call"},
+    {.path = "clients.*.priority",
+     .type = TABLE_CHOICE,
+     NOWHERE,
+     .fallback = "normal",
+     .choices = "high|normal|low",
+     .status = TABLE_LATER,
+     .idle = "normal",
+     .help = "whose calls go first"},
+    {.path = "clients.*.weight",
+     .type = TABLE_COUNT,
+     NOWHERE,
+     .fallback = "1",
+     .min = "1",
+     .max = "1000",
+     .status = TABLE_LATER,
+     .idle = "1",
+     .help = "its share of a queue beside the other clients"},
+    {.path = "clients.*.max_wait",
+     .type = TABLE_DURATION,
+     NOWHERE,
+     .min = "0s",
+     .max = "365d",
+     .status = TABLE_LATER,
+     .help = "as queue.max_wait, for this client; default that one"},
+    {.path = "clients.*.usd_per_hour", MONEY, .help = "money per rolling hour"},
+    {.path = "clients.*.usd_per_day", MONEY, .help = "money per rolling day"},
+    {.path = "clients.*.usd_per_month", MONEY, .help = "money per rolling 30 days"},
+    {.path = "clients.*.token.env",
+     .type = TABLE_ENV,
+     NOWHERE,
+     .status = TABLE_REFUSED,
+     .help = "environment variable with the token that proves this client"},
+    {.path = "clients.*.token.file",
+     .type = TABLE_FILE,
+     NOWHERE,
+     .status = TABLE_REFUSED,
+     .help = "file whose first line is that token"},
+    {.path = "clients.*.token.credential",
+     .type = TABLE_CREDENTIAL,
+     NOWHERE,
+     .status = TABLE_REFUSED,
+     .help = "systemd credential with that token"},
+
+    {.path = "prices.*.input",
+     .type = TABLE_USD,
+     PRICE(input_pico),
+     .status = TABLE_LATER,
+     .help = "USD per million input tokens"},
+    {.path = "prices.*.cached",
+     .type = TABLE_USD,
+     PRICE(cached_pico),
+     .status = TABLE_LATER,
+     .help = "USD per million input tokens read from the provider's cache"},
+    {.path = "prices.*.output",
+     .type = TABLE_USD,
+     PRICE(output_pico),
+     .status = TABLE_LATER,
+     .help = "USD per million output tokens"},
+};
+
+const struct table_row *table_rows(size_t *ret_n)
+{
+    *ret_n = MG_ARRAY_LEN(rows);
+    return rows;
+}
+
+const struct table_row *table_find(struct slice path)
+{
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
+        if (slice_eq(path, slice_str(rows[i].path)))
+            return &rows[i];
+    }
+    return NULL;
+}
+
+/* What follows `section` and its dot in the row's path; false when the row does not lie below the section. */
+static bool below(const struct table_row *row, struct slice section, struct slice *ret_rest)
+{
+    struct slice path = slice_str(row->path);
+
+    if (section.n) {
+        if (!slice_starts(path, section) || path.n <= section.n || path.p[section.n] != '.')
+            return false;
+        path = slice_skip(path, section.n + 1);
+    }
+    *ret_rest = path;
+    return true;
+}
+
+bool table_is_section(struct slice path)
+{
+    struct slice rest;
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
+        if (below(&rows[i], path, &rest))
+            return true;
+    }
+    return false;
+}
+
+static unsigned min3(unsigned a, unsigned b, unsigned c)
+{
+    unsigned least = a < b ? a : b;
+
+    return least < c ? least : c;
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+#define DISTANCE_MAX 32 /* longer words are not compared */
+
+/* Optimal string alignment: row i of the matrix needs rows i-1 and i-2 alone. */
+unsigned table_distance(struct slice a, struct slice b, unsigned limit)
+{
+    unsigned d[3][DISTANCE_MAX + 1];
+
+    if (a.n > DISTANCE_MAX || b.n > DISTANCE_MAX)
+        return limit + 1;
+    for (unsigned j = 0; j <= b.n; j++)
+        d[0][j] = j;
+    for (unsigned i = 1; i <= a.n; i++) {
+        unsigned *now = d[i % 3], *last = d[(i + 2) % 3], *before = d[(i + 1) % 3];
+
+        now[0] = i;
+        for (unsigned j = 1; j <= b.n; j++) {
+            char x = lower(a.p[i - 1]), y = lower(b.p[j - 1]);
+
+            now[j] = min3(last[j] + 1, now[j - 1] + 1, last[j - 1] + (x != y));
+            if (i > 1 && j > 1 && x == lower(b.p[j - 2]) && lower(a.p[i - 2]) == y &&
+                before[j - 2] + 1 < now[j])
+                now[j] = before[j - 2] + 1;
+        }
+    }
+    return d[a.n % 3][b.n] <= limit ? d[a.n % 3][b.n] : limit + 1;
+}
+
+struct slice table_nearest(struct slice section, struct slice key)
+{
+    struct slice best = {NULL, 0}, rest;
+    unsigned best_distance = 3;
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
+        unsigned distance;
+
+        if (!below(&rows[i], section, &rest))
+            continue;
+        rest = slice_head(rest, slice_find(rest, '.'));
+        distance = table_distance(key, rest, 2);
+        if (distance >= best_distance || 2 * distance > rest.n)
+            continue;
+        best = rest;
+        best_distance = distance;
+    }
+    return best;
+}
