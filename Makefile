@@ -136,6 +136,9 @@ test-fuzz: $(FUZZ) ## fuzz corpora, once through
 bench: $(BENCH) ## measurements, printed as tables
 	@set -e; for b in $(BENCH); do $$b; done
 
+test-sdk: all ## the provider's own SDK (npm) through the daemon; needs Node.js and the network
+	cd tests/sdk && npm install --no-package-lock --no-audit --no-fund --silent && BIN=$(abspath $(BIN)) node run.mjs
+
 asan: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory test BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" \
 	    SAN="-fsanitize=address,undefined -fno-sanitize-recover=all"

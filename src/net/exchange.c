@@ -86,6 +86,13 @@ static void drop_out(struct exchange *x)
     buf_release(&x->out);
 }
 
+void exchange_take_body(struct exchange *x, struct buf *ret)
+{
+    x->front->stats.body_bytes -= (int64_t)x->body.n;
+    *ret = x->body;
+    buf_init(&x->body, 0);
+}
+
 void exchange_drop_body(struct exchange *x)
 {
     x->front->stats.body_bytes -= (int64_t)x->body.n;

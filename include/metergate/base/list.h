@@ -59,8 +59,10 @@ static inline struct list *list_first(const struct list *head)
 
 #define LIST_ENTRY(node, type, member) MG_CONTAINER(node, type, member)
 
-/* `node` may be unlinked inside the loop; `next_` may not. */
+/* `node` may be unlinked inside the loop; `next_` may not. The two are names to be declared, so no parentheses. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define LIST_EACH(head, node, next_)                                                                         \
     for (struct list *node = (head)->next, *next_ = node->next; node != (head); node = next_, next_ = node->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif

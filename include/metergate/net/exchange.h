@@ -26,6 +26,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "metergate/base/buf.h"
 #include "metergate/base/err.h"
 #include "metergate/base/slice.h"
 #include "metergate/net/http.h"
@@ -58,6 +59,9 @@ struct slice exchange_body(const struct exchange *x);
 
 /* The body is not needed any longer (a held call was sent on): its memory is returned now. */
 void exchange_drop_body(struct exchange *x);
+
+/* The body leaves the exchange, its bytes stay where they are: for a worker that still reads them. */
+void exchange_take_body(struct exchange *x, struct buf *ret);
 
 const struct net_addr *exchange_peer(const struct exchange *x);
 const struct net_addr *exchange_local(const struct exchange *x);

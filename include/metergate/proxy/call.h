@@ -1,0 +1,163 @@
+/*
+ * call: the life of one call (design section 2).
+ *
+ *   RECEIVING -> COUNTING -> HELD -> SENT -> STREAMING -> SETTLED
+ *        |           |         ^      |
+ *        |           |         '------'   429, 503, 529, connect: back to the front of its queue
+ *        '--------> SENT                  what passes through is neither counted nor held
+ *   every state -> SETTLED                refused, cancelled, failed, completed
+ *
+ * call_enter is the only function that changes the state; it checks the move against a table and puts the call on the
+ * list of its state. call_settle is the only way into SETTLED; it closes the attempt that is open, bumps the counters
+ * and writes the log line. A call that is settled may still have an answer on its way to the client: the struct is freed
+ * when the exchange is done as well (call_on_exchange_done) and no worker has it.
+ *
+ *   state       transfer        seat in the gate   exchange
+ *   RECEIVING   -               none               alive
+ *   COUNTING    -               none               alive, or gone while a worker counts
+ *   HELD        -               held               alive
+ *   SENT        under way       dispatched         alive; nothing of the answer was given
+ *   STREAMING   under way       dispatched         alive; the answer was begun
+ *   SETTLED     -               none               alive until it has sent what it was given, then NULL
+ * A call that passes through never has a seat.
+ */
+#ifndef METERGATE_PROXY_CALL_H
+#define METERGATE_PROXY_CALL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "metergate/base/buf.h"
+#include "metergate/base/list.h"
+#include "metergate/dialect/answer.h"
+#include "metergate/dialect/dialect.h"
+#include "metergate/dialect/refusal.h"
+#include "metergate/dialect/verdict.h"
+#include "metergate/gate/gate.h"
+#include "metergate/net/exchange.h"
+#include "metergate/net/upstream.h"
+#include "metergate/proxy/headers.h"
+#include "metergate/proxy/route.h"
+#include "metergate/proxy/worker.h"
+
+struct client;
+struct model_budget;
+struct provider;
+struct proxy;
+
+enum call_state {
+    CALL_RECEIVING,
+    CALL_COUNTING,
+    CALL_HELD,
+    CALL_SENT,
+    CALL_STREAMING,
+    CALL_SETTLED,
+    CALL_STATES
+};
+
+enum call_outcome {
+    OUTCOME_COMPLETED, /* the provider's answer was given whole */
+    OUTCOME_REFUSED,   /* by us, before or instead of an attempt */
+    OUTCOME_CANCELLED, /* the client left */
+    OUTCOME_FAILED,    /* no usable answer, or it was cut */
+    OUTCOMES
+};
+
+/* Readable by all of proxy/; written by call.c, receive.c, send.c and relay.c, each its part. */
+struct call {
+    struct list link; /* on hub.calls[state] */
+    enum call_state state;
+    struct proxy *proxy;
+    struct exchange *x; /* NULL once it is done */
+    char id[24];        /* Metergate-Request-Id */
+
+    /* receive.c: who asks for what, where it goes */
+    struct route route;
+    struct client *client;
+    struct provider *provider;
+    enum endpoint endpoint;
+    int64_t max_wait_us;
+    struct dialect_request request;
+    bool readable; /* `request` and `count` say what the body means */
+    struct request_count count;
+    int count_rc;
+    const char *why_unreadable;
+    struct worker_job job;
+    bool counting;      /* a worker has it, and reads `body` */
+    struct slice body;  /* the client's, in the exchange, or when that is gone in left_body */
+    struct buf left_body;
+    struct buf spliced; /* the body that goes out, when it is not the client's own */
+    bool is_spliced;
+
+    /* the gate's side */
+    struct model_budget *budget;
+    struct estimate estimate;
+    struct ticket ticket;
+    bool seated; /* the ticket is held or dispatched */
+
+    /* send.c, relay.c: attempts and the answer */
+    struct transfer *transfer;
+    int attempts;       /* made */
+    int attempts_spent; /* of retry.attempts: those whose wait the provider did not name */
+    struct answer *answer;
+    struct buf out;        /* what answer_feed made of one piece; empty between callbacks */
+    int status;            /* of the answer given, or of our refusal; 0 when there was none */
+    bool judging;              /* an error answer is collected before it is judged: */
+    int error_status;          /* its status, */
+    int64_t error_length;      /* the length that it announced, -1 unknown, */
+    struct headers error_head; /* its head, copied, */
+    struct buf error_body;     /* and its body, bounded by RELAY_JUDGED_BYTES */
+    bool upload_paused;
+    bool never_sent;       /* the attempt failed before the provider can have seen any of it */
+    struct usage used;     /* of the attempt that was closed last */
+    bool usage_reported;   /* by the provider; else counted or estimated by us */
+
+    /* times, CLOCK_BOOTTIME; 0 where it did not come to that */
+    int64_t arrived_us, held_us, dispatched_us, first_byte_us, settled_us;
+    int64_t queued_us; /* all the time spent HELD */
+
+    enum call_outcome outcome;
+    const char *reason; /* static: why it ended so */
+};
+
+/* A call for the exchange, RECEIVING. */
+struct call *call_new(struct proxy *p, struct exchange *x);
+
+/* Moves to another state but SETTLED. */
+void call_enter(struct call *c, enum call_state to);
+
+/*
+ * The end, exactly once. `usage` is what the provider reported; NULL: nothing was, and an attempt that is open is closed
+ * as a lost answer (or with what was counted of it).
+ */
+void call_settle(struct call *c, enum call_outcome outcome, const char *reason, const struct usage *usage);
+
+/* Answers with a refusal in the shape of the caller's dialect and settles. Nothing of an answer may have been given. */
+void call_refuse(struct call *c, const struct refusal *r);
+
+/* Ends it now, in the middle of its answer: the client gets an unclean end. */
+void call_give_up(struct call *c, const char *reason);
+
+/* The attempt was refused (429, no connection): it costs a request; the call waits at the front of its queue, and `whom`
+ * pauses until then. */
+void call_back_to_queue(struct call *c, struct budget *whom, int64_t until_us);
+
+/* What its attempt will probably use, input and output. */
+int64_t call_estimated_tokens(const struct call *c);
+
+/* The client has left: in any state. */
+void call_on_gone(struct call *c);
+
+/* The exchange ends with this call of ours; frees the call as soon as nobody else has it. */
+void call_on_exchange_done(struct call *c);
+
+/* A worker gave the call back; true when it was freed because it was over. */
+bool call_reap(struct call *c);
+
+/* Frees a settled call whose worker will not give it back any more: at the very end. */
+void call_free_left(struct call *c);
+
+const char *call_state_name(enum call_state s);
+const char *call_outcome_name(enum call_outcome o);
+
+#endif

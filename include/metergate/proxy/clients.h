@@ -1,0 +1,40 @@
+/*
+ * clients: who is asking, and what each of them did.
+ *
+ * A client is a name: `/@NAME` in the path, else the Metergate-Client header, else "uid-1000" for a local user whom the
+ * kernel names behind the connection, else the peer's address. At most CLIENTS_MAX names are kept apart; later ones
+ * share the client "other", so that no caller can make the table grow without bound.
+ *
+ * A struct client lives as long as the table: calls may point to it freely.
+ */
+#ifndef METERGATE_PROXY_CLIENTS_H
+#define METERGATE_PROXY_CLIENTS_H
+
+#include <stdint.h>
+
+#include "metergate/base/map.h"
+#include "metergate/base/slice.h"
+
+#define CLIENTS_MAX 1000
+
+/* Readable; the counters are written by the call's life alone. */
+struct client {
+    char name[65];
+    int64_t held;      /* now */
+    int64_t in_flight; /* now */
+    int64_t calls;     /* finished, whatever their outcome */
+    int64_t tokens;    /* reported or estimated, in plus out */
+};
+
+struct clients {
+    struct map by_name; /* name -> struct client */
+    struct client *other;
+};
+
+void clients_init(struct clients *c);
+void clients_release(struct clients *c);
+
+/* The client of that (valid) name; made on first sight. Never NULL. */
+struct client *clients_named(struct clients *c, struct slice name);
+
+#endif

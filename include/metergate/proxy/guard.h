@@ -1,0 +1,31 @@
+/*
+ * guard: is this request from a program on this machine, or from a web page that found the port? (contract section 6)
+ *
+ * A browser page of another origin shows itself by Origin or `Sec-Fetch-Site: cross-site`; a page that rebinds its DNS
+ * name to 127.0.0.1 shows itself by Host. Node's fetch also sends `sec-fetch-mode`, so only Sec-Fetch-Site counts.
+ */
+#ifndef METERGATE_PROXY_GUARD_H
+#define METERGATE_PROXY_GUARD_H
+
+#include <stdbool.h>
+
+#include "metergate/base/slice.h"
+#include "metergate/net/http.h"
+
+struct guard_rules {
+    const char *const *hosts; /* names that are ours besides localhost, 127.0.0.0/8 and ::1 */
+    size_t host_count;
+    const char *const *origins; /* origins that may call us, as "https://app.example" */
+    size_t origin_count;
+};
+
+enum guard_verdict { GUARD_OK, GUARD_HOST, GUARD_ORIGIN };
+
+/* The header value at fault goes to *ret_culprit (borrowed) unless the verdict is GUARD_OK. */
+enum guard_verdict guard_check(const struct http_head *head, const struct guard_rules *rules,
+                               struct slice *ret_culprit);
+
+/* `name[:port]` or `[v6]:port`: localhost, *.localhost, 127.0.0.0/8 or ::1, whatever the port. */
+bool guard_is_local_host(struct slice host);
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * headers: which headers travel on, in either direction (contract section 6), and the list that carries them.
+ *
+ * Names and values are borrowed: from the request or answer that they came in, from static text, or from whoever added
+ * them; the list owns only its array.
+ */
+#ifndef METERGATE_PROXY_HEADERS_H
+#define METERGATE_PROXY_HEADERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "metergate/base/slice.h"
+#include "metergate/net/http.h"
+
+struct headers {
+    struct http_header *v; /* readable */
+    size_t n;              /* readable */
+    size_t cap;            /* private */
+    char *text;            /* private: the bytes of a headers_copy */
+};
+
+void headers_init(struct headers *h);
+void headers_release(struct headers *h);
+void headers_add(struct headers *h, struct slice name, struct slice value);
+
+/* A copy that owns its text: for an answer's head that must outlive the callback it came in. */
+void headers_copy(const struct http_header *v, size_t n, struct headers *out);
+
+/* What is different from one request to another. */
+struct headers_upstream_rules {
+    bool metered;               /* the answer must be readable: no Accept-Encoding travels */
+    struct slice authorization; /* the configured key's `Bearer ...`; empty: the client's own credentials travel */
+};
+
+/*
+ * The request's headers as the provider gets them: everything but hop-by-hop headers and what Connection names, Host,
+ * Content-Length, Expect, Metergate-*, Accept-Encoding on metered calls, and the credentials that the configuration
+ * replaces (then every credential header of the client stays here, whatever its name).
+ */
+void headers_for_upstream(const struct http_head *request, const struct headers_upstream_rules *rules,
+                          struct headers *out);
+
+/*
+ * The answer's headers as the client gets them: everything but hop-by-hop headers and what Connection names,
+ * Content-Length (the exchange states its own) and Metergate-*, which are ours to add.
+ */
+void headers_for_client(const struct http_header *answer, size_t count, struct headers *out);
+
+/* True for names that begin with Metergate-. */
+bool headers_is_ours(struct slice name);
+
+#endif

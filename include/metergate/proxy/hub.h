@@ -1,0 +1,91 @@
+/*
+ * hub: what the files of proxy/ share: one struct proxy, and the few functions by which they call each other. Nothing
+ * outside proxy/ includes this.
+ *
+ * All of it belongs to the loop's thread. Every number that a person sees (status, metrics) is read from here and from
+ * the gate, at one moment.
+ */
+#ifndef METERGATE_PROXY_HUB_H
+#define METERGATE_PROXY_HUB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "metergate/config/config.h"
+#include "metergate/gate/gate.h"
+#include "metergate/net/front.h"
+#include "metergate/net/loop.h"
+#include "metergate/net/trust.h"
+#include "metergate/net/upstream.h"
+#include "metergate/proxy/budgets.h"
+#include "metergate/proxy/call.h"
+#include "metergate/proxy/clients.h"
+#include "metergate/proxy/guard.h"
+#include "metergate/proxy/provider.h"
+#include "metergate/proxy/worker.h"
+
+/* Since the start. calls == held + in flight + being read + completed + refused + cancelled + failed. */
+struct totals {
+    int64_t calls;
+    int64_t dispatched; /* calls sent at least once */
+    int64_t outcome[OUTCOMES];
+    int64_t upstream_429;
+    int64_t retries; /* attempts after the first */
+    int64_t refused[REFUSAL_REASONS];
+};
+
+struct proxy {
+    struct loop *loop;
+    const struct config *config;
+    struct front *front;
+    struct upstream_pool *pool;
+    struct workers *workers;
+    struct trust *trust;
+    struct gate *gate;
+    struct providers providers;
+    struct budgets budgets;
+    struct clients clients;
+    struct guard_rules guard;
+
+    struct list calls[CALL_STATES]; /* every call that is not settled, by its state; SETTLED: not freed yet */
+    int64_t count[CALL_STATES];
+    int64_t held_bytes; /* bodies of calls HELD */
+    struct totals totals;
+    uint64_t next_id;
+    uint32_t boot; /* makes ids of two runs differ */
+    int64_t started_us;
+
+    struct loop_task turn;  /* lets calls go, once at the end of the loop's turn */
+    struct loop_timer wake; /* when the gate wants to be asked again */
+    bool freeing; /* proxy_free is under way: no more turns */
+    bool draining;
+    void (*drained)(void *ctx);
+    void *drained_ctx;
+    struct loop_timer drain_timer;
+};
+
+/* Asks the gate at the end of this turn: call it after anything that may let a call go. */
+void hub_turn_soon(struct proxy *p);
+
+/* The gate has let this call go: opens an attempt (send.c). */
+void send_attempt(struct call *c);
+
+/* A call that passes through: sent at once, its body streamed (send.c). */
+void send_passed(struct call *c);
+void send_chunk(struct call *c, const char *p, size_t n);
+void send_body_end(struct call *c);
+
+/* The client can take more of the answer (relay.c). */
+void relay_drained(struct call *c);
+
+/* Metergate's own endpoints (admin.c): replies, whatever is asked. */
+void admin_serve(struct proxy *p, struct exchange *x, const struct route *r);
+
+/* The body of GET /-/status and of GET /metrics (status.c, metrics.c). */
+void status_write(const struct proxy *p, struct buf *out);
+void metrics_write(const struct proxy *p, struct buf *out);
+
+/* Replies with a refusal in that dialect's shape; `id` may be NULL. Returns the status (refuse.c). */
+int refuse_reply(struct exchange *x, const struct dialect *d, const struct refusal *r, const char *id);
+
+#endif

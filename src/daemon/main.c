@@ -1,0 +1,223 @@
+/*
+ * main: boot order. Each step needs the ones before it, and what was made is released in the opposite order:
+ * options, configuration, limits of the process, loop and signals (before any thread), proxy, listeners, run.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+
+#include "metergate/base/clock.h"
+#include "metergate/base/log.h"
+#include "metergate/config/config.h"
+#include "metergate/config/print.h"
+#include "metergate/daemon/options.h"
+#include "metergate/net/listener.h"
+#include "metergate/net/loop.h"
+#include "metergate/proxy/proxy.h"
+
+struct daemon {
+    struct config *config;
+    struct loop *loop;
+    struct proxy *proxy;
+    struct listener *listeners;
+    size_t listener_count;
+    bool draining;
+};
+
+static int load_config(const struct options *o, struct config **ret)
+{
+    char *path = config_find(o->config);
+    struct problems problems;
+    struct errbuf e;
+    struct buf text;
+    int rc;
+
+    problems_init(&problems);
+    rc = config_load(path, ret, &problems);
+    buf_init(&text, BUF_UNLIMITED);
+    problems_print_all(&problems, &text);
+    if (text.n)
+        fwrite(text.p, 1, text.n, stderr);
+    buf_release(&text);
+    problems_release(&problems);
+    if (rc == 0 && o->test)
+        printf("%s: OK\n", path ? path : "built-in configuration");
+    free(path);
+    if (rc < 0)
+        return EX_CONFIG;
+    if ((o->listen && config_override(*ret, "listen", o->listen, &e) < 0) ||
+        (o->log_level && config_override(*ret, "log.level", o->log_level, &e) < 0)) {
+        fprintf(stderr, "metergated: %s\n", e.text);
+        return EX_USAGE;
+    }
+    return 0;
+}
+
+/* Keys live in this process: no core dump, no ptrace by others. Leak checking needs ptrace of itself. */
+static void protect_memory(void)
+{
+    const struct rlimit none = {0, 0};
+
+    if (setrlimit(RLIMIT_CORE, &none) < 0)
+        log_warn("cannot forbid core dumps: %s", strerror(errno));
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    if (prctl(PR_SET_DUMPABLE, 0) < 0)
+        log_warn("cannot make this process undumpable: %s", strerror(errno));
+#endif
+}
+
+/* Every held call is an open connection: take what the system lets us have. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit lim;
+
+    if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+        return;
+    lim.rlim_cur = lim.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
+        log_warn("cannot raise the limit of open files: %s", strerror(errno));
+}
+
+static void on_drained(void *ctx)
+{
+    struct daemon *d = ctx;
+
+    loop_stop(d->loop);
+}
+
+static void on_stop_signal(void *ctx, int signo)
+{
+    struct daemon *d = ctx;
+
+    if (d->draining) {
+        log_warn("%s again, stopping at once", strsignal(signo));
+        loop_stop(d->loop);
+        return;
+    }
+    log_info("%s, draining for up to %" PRId64 " s", strsignal(signo), d->config->drain_us / CLOCK_S);
+    d->draining = true;
+    proxy_drain(d->proxy, on_drained, d);
+}
+
+static void on_hangup(void *ctx, int signo)
+{
+    (void)ctx;
+    (void)signo;
+    log_warn("SIGHUP: this version does not reload its configuration, keeping the running one; restart to change it");
+}
+
+static int take_signals(struct daemon *d)
+{
+    int rc = loop_signal(d->loop, SIGTERM, on_stop_signal, d);
+
+    if (rc == 0)
+        rc = loop_signal(d->loop, SIGINT, on_stop_signal, d);
+    if (rc == 0)
+        rc = loop_signal(d->loop, SIGHUP, on_hangup, d);
+    if (rc < 0)
+        log_error("cannot take signals: %s", strerror(-rc));
+    return rc;
+}
+
+static int open_listeners(struct daemon *d, struct buf *where)
+{
+    const struct config_listens *want = &d->config->listen;
+    struct errbuf e;
+
+    d->listeners = xcalloc(want->n, sizeof *d->listeners);
+    for (size_t i = 0; i < want->n; i++) {
+        struct listener *ln = &d->listeners[d->listener_count];
+        int rc = listener_open(ln, want->v[i].text, 0600, &e);
+
+        if (rc == -EADDRNOTAVAIL && want->v[i].optional) {
+            log_warn("%s; not listening there", e.text);
+            continue;
+        }
+        if (rc < 0) {
+            log_error("%s", e.text);
+            return rc;
+        }
+        d->listener_count++;
+        rc = proxy_listen(d->proxy, ln);
+        if (rc < 0) {
+            log_error("cannot listen on %s: %s", want->v[i].text, strerror(-rc));
+            return rc;
+        }
+        buf_addf(where, "%s%s", where->n ? ", " : "", net_addr_format(&ln->addr).text);
+    }
+    if (d->listener_count == 0) {
+        log_error("no address to listen on");
+        return -EADDRNOTAVAIL;
+    }
+    return 0;
+}
+
+static int run(struct daemon *d)
+{
+    struct errbuf e;
+    struct buf where;
+    int rc;
+
+    d->loop = loop_new();
+    if (!d->loop) {
+        log_error("cannot start the event loop: %s", strerror(errno));
+        return EXIT_FAILURE;
+    }
+    if (take_signals(d) < 0)
+        return EXIT_FAILURE;
+    if (proxy_new(d->loop, d->config, &d->proxy, &e) < 0) {
+        log_error("%s", e.text);
+        return EXIT_FAILURE;
+    }
+    buf_init(&where, BUF_UNLIMITED);
+    rc = open_listeners(d, &where);
+    if (rc == 0) {
+        log_info("metergated %s ready, listening on %s", METERGATE_VERSION, where.p);
+        loop_run(d->loop);
+    }
+    buf_release(&where);
+    return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static void release(struct daemon *d)
+{
+    proxy_free(d->proxy);
+    for (size_t i = 0; i < d->listener_count; i++)
+        listener_release(&d->listeners[i]);
+    free(d->listeners);
+    loop_free(d->loop);
+    config_free(d->config);
+}
+
+int main(int argc, char **argv)
+{
+    struct daemon d = {0};
+    struct options o;
+    struct buf text;
+    int rc = options_read(&o, argc, argv);
+
+    if (rc != OPTIONS_GO_ON)
+        return rc;
+    rc = load_config(&o, &d.config);
+    if (rc == 0 && o.print) {
+        buf_init(&text, BUF_UNLIMITED);
+        config_print(d.config, &text);
+        fwrite(text.p, 1, text.n, stdout);
+        buf_release(&text);
+    } else if (rc == 0 && !o.test) {
+        log_setup(d.config->log.level, d.config->log.format);
+        protect_memory();
+        raise_descriptor_limit();
+        rc = run(&d);
+        if (rc == 0)
+            log_info("stopped");
+    }
+    release(&d);
+    return rc;
+}

@@ -1,0 +1,96 @@
+/*
+ * admin: Metergate's own endpoints, one row each. They are answered at once, whatever the calls are doing, and never
+ * count as calls. A request that came through /@CLIENT is answered alike: base URLs are often probed with GET.
+ */
+#include "metergate/base/json.h"
+#include "metergate/proxy/hub.h"
+
+struct answer_text {
+    int status;
+    const char *content_type;
+    struct buf body;
+};
+
+static void get_root(const struct proxy *p, struct answer_text *a)
+{
+    (void)p;
+    buf_addf(&a->body, "Metergate %s is running; its state is at /-/status\n", METERGATE_VERSION);
+}
+
+static void get_health(const struct proxy *p, struct answer_text *a)
+{
+    (void)p;
+    buf_add_str(&a->body, "ok\n");
+}
+
+static void get_ready(const struct proxy *p, struct answer_text *a)
+{
+    if (p->draining)
+        a->status = 503;
+    buf_add_str(&a->body, p->draining ? "draining\n" : "ok\n");
+}
+
+static void get_status(const struct proxy *p, struct answer_text *a)
+{
+    a->content_type = "application/json";
+    status_write(p, &a->body);
+    buf_add_char(&a->body, '\n');
+}
+
+static void get_metrics(const struct proxy *p, struct answer_text *a)
+{
+    a->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    metrics_write(p, &a->body);
+}
+
+static const struct {
+    const char *path;
+    void (*get)(const struct proxy *p, struct answer_text *a);
+} endpoints[] = {
+    {"/", get_root},
+    {"/healthz", get_health},
+    {"/readyz", get_ready},
+    {"/metrics", get_metrics},
+    {"/-/status", get_status},
+};
+
+static void reply_text(struct exchange *x, const struct answer_text *a)
+{
+    const struct http_header h[] = {
+        {SLICE("Content-Type"), slice_str(a->content_type)},
+        {SLICE("Cache-Control"), SLICE("no-store")},
+    };
+
+    exchange_reply(x, a->status, h, MG_ARRAY_LEN(h), buf_slice(&a->body));
+}
+
+static void reply_problem(struct exchange *x, int status, const char *sentence)
+{
+    struct answer_text a = {.status = status, .content_type = "text/plain; charset=utf-8"};
+
+    buf_init(&a.body, BUF_UNLIMITED);
+    buf_addf(&a.body, "%s\n", sentence);
+    reply_text(x, &a);
+    buf_release(&a.body);
+}
+
+void admin_serve(struct proxy *p, struct exchange *x, const struct route *r)
+{
+    struct slice method = exchange_head(x)->method;
+    struct answer_text a = {.status = 200, .content_type = "text/plain; charset=utf-8"};
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(endpoints); i++) {
+        if (!slice_eq(r->path, slice_str(endpoints[i].path)))
+            continue;
+        if (!slice_eq(method, SLICE("GET")) && !slice_eq(method, SLICE("HEAD"))) {
+            reply_problem(x, 405, "This address answers GET and HEAD only.");
+            return;
+        }
+        buf_init(&a.body, BUF_UNLIMITED);
+        endpoints[i].get(p, &a);
+        reply_text(x, &a);
+        buf_release(&a.body);
+        return;
+    }
+    reply_problem(x, 404, "Metergate has no such address of its own; see /, /healthz, /readyz, /metrics and /-/status.");
+}

@@ -1,0 +1,116 @@
+/* budgets: every model_budget is on `all` and in by_key, owned by the table, and never freed before it. */
+#include "metergate/proxy/budgets.h"
+
+#include <stdlib.h>
+
+#include "metergate/base/buf.h"
+#include "metergate/config/models.h"
+#include "metergate/proxy/clients.h"
+
+void budgets_init(struct budgets *bs, const struct config *config, struct gate *g)
+{
+    *bs = (struct budgets){.config = config, .gate = g};
+    map_init(&bs->by_key);
+    list_init(&bs->all);
+}
+
+static void free_value(void *arg, struct slice key, void *value)
+{
+    (void)arg;
+    (void)key;
+    free(value);
+}
+
+static void free_budget(struct model_budget *b)
+{
+    map_each(&b->expects, free_value, NULL);
+    map_release(&b->expects);
+    for (size_t i = 0; i < b->model_count; i++)
+        free(b->models[i]);
+    list_unlink(&b->link);
+    free(b->name);
+    free(b);
+}
+
+void budgets_release(struct budgets *bs)
+{
+    LIST_EACH (&bs->all, node, next)
+        free_budget(LIST_ENTRY(node, struct model_budget, link));
+    map_release(&bs->by_key);
+}
+
+static struct budget *make_gate_budget(struct budgets *bs, struct slice name, const struct config_model *entry)
+{
+    struct limit limits[BUDGET_LIMITS_MAX];
+    size_t n = entry ? entry->limit_count : 0;
+    char *text = xstrndup(name.n ? name.p : "", name.n);
+    struct budget *b;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct config_limit *l = &entry->limits[i];
+
+        limits[i] = (struct limit){.metric = l->metric, .max = l->max, .span_us = l->span_us, .key = l->key,
+                                   .smooth = entry->smooth && l->metric == METRIC_REQUESTS};
+    }
+    b = gate_budget_new(bs->gate, text, (int)bs->config->headroom_permille, limits, n);
+    free(text);
+    return b;
+}
+
+static struct model_budget *add(struct budgets *bs, struct slice key, struct provider *via, struct slice name,
+                                const struct config_model *entry)
+{
+    struct model_budget *b = xcalloc(1, sizeof *b);
+
+    b->name = xstrndup(name.n ? name.p : "", name.n);
+    b->provider = via;
+    b->budget = make_gate_budget(bs, name, entry);
+    map_init(&b->expects);
+    list_init(&b->link);
+    list_push_back(&bs->all, &b->link);
+    map_set(&bs->by_key, key, b);
+    return b;
+}
+
+static void remember_model(struct model_budget *b, struct slice model)
+{
+    if (model.n == 0 || b->model_count == BUDGET_MODELS_MAX)
+        return;
+    for (size_t i = 0; i < b->model_count; i++) {
+        if (slice_eq(model, slice_str(b->models[i])))
+            return;
+    }
+    b->models[b->model_count++] = xstrndup(model.p, model.n);
+}
+
+struct model_budget *budgets_find(struct budgets *bs, struct provider *via, struct slice model)
+{
+    const struct config_model *entry = config_model_for(bs->config, model, via->config);
+    bool own_limits = entry && entry->limit_count > 0;
+    struct slice name = own_limits ? slice_str(entry->name) : model.n ? model : SLICE("*");
+    struct model_budget *b;
+    struct buf key;
+
+    if (!own_limits && map_count(&bs->by_key) >= BUDGETS_MAX)
+        name = SLICE("other");
+    buf_init(&key, BUF_UNLIMITED);
+    buf_addf(&key, "%s%c", via->config->name, own_limits ? '=' : '/');
+    buf_add_slice(&key, name);
+    b = map_get(&bs->by_key, buf_slice(&key));
+    if (!b)
+        b = add(bs, buf_slice(&key), via, name, entry);
+    buf_release(&key);
+    remember_model(b, model);
+    return b;
+}
+
+struct expect *budgets_expect(struct model_budget *b, const struct client *client)
+{
+    struct expect *e = map_get(&b->expects, slice_str(client->name));
+
+    if (!e) {
+        e = xcalloc(1, sizeof *e);
+        map_set(&b->expects, slice_str(client->name), e);
+    }
+    return e;
+}

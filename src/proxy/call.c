@@ -1,0 +1,273 @@
+/*
+ * call: only call_enter and call_settle change a state; only call_settle and call_on_gone end an attempt. A call is on
+ * exactly one list, that of its state, from call_new to its release.
+ */
+#include "metergate/proxy/call.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "metergate/base/log.h"
+#include "metergate/proxy/hub.h"
+
+#define BIT(s) (1u << (unsigned)(s))
+
+static const unsigned next_states[CALL_STATES] = {
+    [CALL_RECEIVING] = BIT(CALL_COUNTING) | BIT(CALL_SENT) | BIT(CALL_SETTLED),
+    [CALL_COUNTING] = BIT(CALL_HELD) | BIT(CALL_SETTLED),
+    [CALL_HELD] = BIT(CALL_SENT) | BIT(CALL_SETTLED),
+    [CALL_SENT] = BIT(CALL_STREAMING) | BIT(CALL_HELD) | BIT(CALL_SETTLED),
+    [CALL_STREAMING] = BIT(CALL_SETTLED),
+};
+
+static const char *const state_names[CALL_STATES] = {"receiving", "counting", "held", "sent", "streaming", "settled"};
+static const char *const outcome_names[OUTCOMES] = {"completed", "refused", "cancelled", "failed"};
+
+const char *call_state_name(enum call_state s)
+{
+    return state_names[s];
+}
+
+const char *call_outcome_name(enum call_outcome o)
+{
+    return outcome_names[o];
+}
+
+struct call *call_new(struct proxy *p, struct exchange *x)
+{
+    struct call *c = xcalloc(1, sizeof *c);
+
+    c->proxy = p;
+    c->x = x;
+    list_init(&c->link);
+    snprintf(c->id, sizeof c->id, "mg-%06" PRIx32 "-%" PRIu64, p->boot & 0xffffff, ++p->next_id);
+    buf_init(&c->spliced, BUF_UNLIMITED);
+    buf_init(&c->left_body, BUF_UNLIMITED);
+    buf_init(&c->out, BUF_UNLIMITED);
+    buf_init(&c->error_body, BUF_UNLIMITED);
+    headers_init(&c->error_head);
+    c->arrived_us = loop_now_us(p->loop);
+    c->state = CALL_RECEIVING;
+    list_push_back(&p->calls[CALL_RECEIVING], &c->link);
+    p->count[CALL_RECEIVING]++;
+    p->totals.calls++;
+    exchange_set_user(x, c);
+    return c;
+}
+
+static int64_t body_bytes(const struct call *c)
+{
+    return c->x ? (int64_t)exchange_body(c->x).n : 0;
+}
+
+/* What a state means for the figures of its client and of the whole. */
+static void count_state(struct call *c, int sign)
+{
+    struct proxy *p = c->proxy;
+    bool flying = c->state == CALL_SENT || c->state == CALL_STREAMING;
+
+    p->count[c->state] += sign;
+    if (c->state == CALL_HELD)
+        p->held_bytes += sign * body_bytes(c);
+    if (c->client && c->state == CALL_HELD)
+        c->client->held += sign;
+    if (c->client && flying)
+        c->client->in_flight += sign;
+    if (c->provider && flying)
+        c->provider->in_flight += sign;
+}
+
+static void move(struct call *c, enum call_state to)
+{
+    int64_t now = loop_now_us(c->proxy->loop);
+
+    MG_ASSERT(next_states[c->state] & BIT(to));
+    log_debug("%s %s -> %s", c->id, state_names[c->state], state_names[to]);
+    if (c->state == CALL_HELD)
+        c->queued_us += now - c->held_us;
+    count_state(c, -1);
+    c->state = to;
+    count_state(c, +1);
+    if (to == CALL_HELD)
+        c->held_us = now;
+    list_push_back(&c->proxy->calls[to], &c->link);
+}
+
+void call_enter(struct call *c, enum call_state to)
+{
+    MG_ASSERT(to != CALL_SETTLED);
+    move(c, to);
+}
+
+/* ---- attempts ---------------------------------------------------------------------------------------------------- */
+
+int64_t call_estimated_tokens(const struct call *c)
+{
+    return c->estimate.input + c->estimate.expected_output;
+}
+
+/* What can be known of an answer that did not report its usage (contract section 5). */
+static struct usage guessed_usage(const struct call *c, enum call_outcome outcome)
+{
+    struct usage u = {.input = c->estimate.input};
+
+    if (outcome == OUTCOME_COMPLETED && c->status >= 400)
+        return u; /* an error produces no output; what was charged on arrival stays */
+    u.output = c->answer ? answer_counted_output(c->answer) : 0;
+    if (outcome != OUTCOME_COMPLETED && u.output == 0)
+        u.output = c->estimate.expected_output;
+    return u;
+}
+
+/* Closes the attempt that is open; `usage` NULL: guessed. */
+static void close_attempt(struct call *c, enum call_outcome outcome, const struct usage *usage)
+{
+    struct proxy *p = c->proxy;
+    bool refused = c->never_sent || (usage == NULL && c->status == 429);
+    struct cost cost;
+
+    MG_ASSERT(c->provider && c->budget);
+    c->used = usage ? *usage : guessed_usage(c, outcome);
+    if (refused)
+        c->used = (struct usage){0};
+    cost = refused ? profile_refused(c->provider->profile) : profile_settle(c->provider->profile, &c->estimate, &c->used);
+    c->usage_reported = usage != NULL;
+    if (!refused && c->status < 400 && (usage || outcome == OUTCOME_COMPLETED))
+        expect_learn(budgets_expect(c->budget, c->client), c->used.output);
+    gate_close(p->gate, &c->ticket, loop_now_us(p->loop), &cost);
+    c->seated = false;
+}
+
+void call_back_to_queue(struct call *c, struct budget *whom, int64_t until_us)
+{
+    struct proxy *p = c->proxy;
+    int64_t now = loop_now_us(p->loop);
+    struct cost cost = profile_refused(c->provider->profile);
+
+    gate_pause(p->gate, whom, until_us);
+    gate_requeue(p->gate, &c->ticket, now, &cost);
+    call_enter(c, CALL_HELD);
+    if (until_us > c->ticket.deadline_us)
+        call_refuse(c, &(struct refusal){.reason = REFUSAL_MAX_WAIT, .model = slice_str(c->request.model),
+                                         .budget = slice_str(c->budget->name), .wait_us = until_us - now});
+    hub_turn_soon(p);
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------------------- */
+
+static int64_t ms(int64_t us)
+{
+    return us / 1000;
+}
+
+static void log_end(const struct call *c)
+{
+    char first_byte[24] = "-";
+
+    if (c->first_byte_us)
+        snprintf(first_byte, sizeof first_byte, "%" PRId64, ms(c->first_byte_us - c->arrived_us));
+    log_info("%s %s client=%s upstream=%s endpoint=%s model=%s status=%d queued_ms=%" PRId64 " first_byte_ms=%s total_ms=%" PRId64
+             " input=%" PRId64 " output=%" PRId64 " usage=%s attempts=%d%s%s",
+             c->id, outcome_names[c->outcome], c->client ? c->client->name : "-", c->provider ? c->provider->config->name : "-",
+             endpoint_name(c->endpoint), c->request.model[0] ? log_quote(slice_str(c->request.model)).text : "-", c->status,
+             ms(c->queued_us), first_byte, ms(c->settled_us - c->arrived_us), c->used.input, c->used.output,
+             c->usage_reported ? "provider" : "estimated", c->attempts, c->reason ? " reason=" : "",
+             c->reason ? c->reason : "");
+}
+
+void call_settle(struct call *c, enum call_outcome outcome, const char *reason, const struct usage *usage)
+{
+    struct proxy *p = c->proxy;
+
+    MG_ASSERT(!c->transfer);
+    if (c->seated && c->state == CALL_HELD) {
+        gate_cancel(p->gate, &c->ticket, loop_now_us(p->loop));
+        c->seated = false;
+    } else if (c->seated) {
+        close_attempt(c, outcome, usage);
+    }
+    c->outcome = outcome;
+    c->reason = reason;
+    move(c, CALL_SETTLED);
+    c->settled_us = loop_now_us(p->loop);
+    p->totals.outcome[outcome]++;
+    if (c->client) {
+        c->client->calls++;
+        c->client->tokens += c->used.input + c->used.output;
+    }
+    log_end(c);
+    hub_turn_soon(p);
+    call_reap(c);
+}
+
+void call_refuse(struct call *c, const struct refusal *r)
+{
+    bool failed = r->reason == REFUSAL_UPSTREAM_CONNECT || r->reason == REFUSAL_UPSTREAM_PROTOCOL ||
+                  r->reason == REFUSAL_UPSTREAM_TIMEOUT;
+
+    c->proxy->totals.refused[r->reason]++;
+    c->status = refuse_reply(c->x, c->provider ? c->provider->dialect : NULL, r, c->id);
+    call_settle(c, failed ? OUTCOME_FAILED : OUTCOME_REFUSED, refusal_name(r->reason), NULL);
+}
+
+static void stop_transfer(struct call *c)
+{
+    struct transfer *t = c->transfer;
+
+    c->transfer = NULL;
+    if (t)
+        transfer_abort(t);
+}
+
+void call_give_up(struct call *c, const char *reason)
+{
+    stop_transfer(c);
+    exchange_abort(c->x);
+    call_settle(c, OUTCOME_FAILED, reason, NULL);
+}
+
+void call_on_gone(struct call *c)
+{
+    if (c->state == CALL_SETTLED)
+        return;
+    stop_transfer(c);
+    if (c->counting)
+        exchange_take_body(c->x, &c->left_body);
+    call_settle(c, OUTCOME_CANCELLED, "client left", NULL);
+}
+
+static void release(struct call *c)
+{
+    MG_ASSERT(!c->seated && !c->transfer);
+    count_state(c, -1);
+    list_unlink(&c->link);
+    buf_release(&c->spliced);
+    buf_release(&c->left_body);
+    buf_release(&c->out);
+    buf_release(&c->error_body);
+    headers_release(&c->error_head);
+    answer_free(c->answer);
+    free(c);
+}
+
+bool call_reap(struct call *c)
+{
+    if (c->state != CALL_SETTLED || c->x || c->counting)
+        return false;
+    release(c);
+    return true;
+}
+
+void call_free_left(struct call *c)
+{
+    c->counting = false; /* its worker has been stopped */
+    release(c);
+}
+
+void call_on_exchange_done(struct call *c)
+{
+    MG_ASSERT(c->state == CALL_SETTLED);
+    c->x = NULL;
+    call_reap(c);
+}

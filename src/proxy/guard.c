@@ -1,0 +1,80 @@
+/* guard: what is not known to be ours is refused; a missing Host (HTTP/1.0) cannot be a rebinding and passes. */
+#include "metergate/proxy/guard.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+/* "[::1]:80" -> "::1", "a.b:80" -> "a.b". */
+static struct slice without_port(struct slice host)
+{
+    if (host.n && host.p[0] == '[')
+        return slice_head(slice_skip(host, 1), slice_find(slice_skip(host, 1), ']'));
+    return slice_head(host, slice_find(host, ':'));
+}
+
+bool guard_is_local_host(struct slice host)
+{
+    struct slice name = without_port(host);
+    char text[64];
+    unsigned char ip[16];
+
+    if (slice_eq_nocase(name, SLICE("localhost")) ||
+        (name.n > 10 && slice_eq_nocase(slice_skip(name, name.n - 10), SLICE(".localhost"))))
+        return true;
+    if (name.n == 0 || name.n >= sizeof text)
+        return false;
+    memcpy(text, name.p, name.n);
+    text[name.n] = '\0';
+    if (inet_pton(AF_INET, text, ip) == 1)
+        return ip[0] == 127;
+    if (inet_pton(AF_INET6, text, ip) == 1)
+        return memcmp(ip, (const unsigned char[16]){[15] = 1}, 16) == 0;
+    return false;
+}
+
+static bool listed(struct slice value, const char *const *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (slice_eq_nocase(value, slice_str(list[i])))
+            return true;
+    }
+    return false;
+}
+
+static bool host_ok(struct slice host, const struct guard_rules *rules)
+{
+    return guard_is_local_host(host) || listed(host, rules->hosts, rules->host_count) ||
+           listed(without_port(host), rules->hosts, rules->host_count);
+}
+
+static bool origin_ok(struct slice origin, const struct guard_rules *rules)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+
+    if (listed(origin, rules->origins, rules->origin_count))
+        return true;
+    for (size_t i = 0; i < MG_ARRAY_LEN(schemes); i++) {
+        struct slice scheme = slice_str(schemes[i]);
+
+        if (slice_eq_nocase(slice_head(origin, scheme.n), scheme))
+            return guard_is_local_host(slice_skip(origin, scheme.n));
+    }
+    return false; /* "null" among them: a sandboxed page or a file */
+}
+
+enum guard_verdict guard_check(const struct http_head *head, const struct guard_rules *rules,
+                               struct slice *ret_culprit)
+{
+    struct slice host = http_header_get(head->headers, head->header_count, SLICE("host"));
+    struct slice origin = http_header_get(head->headers, head->header_count, SLICE("origin"));
+    struct slice site = http_header_get(head->headers, head->header_count, SLICE("sec-fetch-site"));
+
+    *ret_culprit = host;
+    if (host.p && !host_ok(host, rules))
+        return GUARD_HOST;
+    *ret_culprit = origin;
+    if (origin.p)
+        return origin_ok(origin, rules) ? GUARD_OK : GUARD_ORIGIN;
+    *ret_culprit = site;
+    return slice_eq_nocase(site, SLICE("cross-site")) ? GUARD_ORIGIN : GUARD_OK;
+}

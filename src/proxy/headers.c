@@ -1,0 +1,106 @@
+/* headers: a header travels unless a rule below names it; none is ever rewritten. */
+#include "metergate/proxy/headers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "metergate/base/err.h"
+
+void headers_init(struct headers *h)
+{
+    *h = (struct headers){0};
+}
+
+void headers_release(struct headers *h)
+{
+    free(h->v);
+    free(h->text);
+    headers_init(h);
+}
+
+void headers_add(struct headers *h, struct slice name, struct slice value)
+{
+    if (h->n == h->cap) {
+        h->cap = h->cap ? 2 * h->cap : 24;
+        h->v = xrealloc(h->v, h->cap * sizeof *h->v);
+    }
+    h->v[h->n++] = (struct http_header){name, value};
+}
+
+void headers_copy(const struct http_header *v, size_t n, struct headers *out)
+{
+    size_t bytes = 0, at = 0;
+
+    for (size_t i = 0; i < n; i++)
+        bytes += v[i].name.n + v[i].value.n;
+    headers_release(out);
+    out->text = xmalloc(bytes);
+    for (size_t i = 0; i < n; i++) {
+        char *name = out->text + at, *value = name + v[i].name.n;
+
+        memcpy(name, v[i].name.p, v[i].name.n);
+        if (v[i].value.n)
+            memcpy(value, v[i].value.p, v[i].value.n);
+        headers_add(out, slice_of(name, v[i].name.n), slice_of(value, v[i].value.n));
+        at += v[i].name.n + v[i].value.n;
+    }
+}
+
+bool headers_is_ours(struct slice name)
+{
+    return slice_eq_nocase(slice_head(name, 10), SLICE("metergate-"));
+}
+
+static bool is_one_of(struct slice name, const char *const *names)
+{
+    for (; *names; names++) {
+        if (slice_eq_nocase(name, slice_str(*names)))
+            return true;
+    }
+    return false;
+}
+
+/* RFC 9110 7.6.1: what Connection names concerns this connection alone. */
+static bool named_by_connection(const struct http_header *v, size_t n, struct slice name)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (slice_eq_nocase(v[i].name, SLICE("connection")) && http_list_has(v[i].value, name))
+            return true;
+    }
+    return false;
+}
+
+static bool stays_here(const struct http_header *v, size_t n, struct slice name)
+{
+    return http_is_hop_by_hop(name) || slice_eq_nocase(name, SLICE("content-length")) || headers_is_ours(name) ||
+           named_by_connection(v, n, name);
+}
+
+void headers_for_upstream(const struct http_head *request, const struct headers_upstream_rules *rules,
+                          struct headers *out)
+{
+    static const char *const always[] = {"host", "expect", NULL};
+    static const char *const credentials[] = {"authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie", NULL};
+
+    for (size_t i = 0; i < request->header_count; i++) {
+        struct slice name = request->headers[i].name;
+
+        if (stays_here(request->headers, request->header_count, name) || is_one_of(name, always))
+            continue;
+        if (rules->metered && slice_eq_nocase(name, SLICE("accept-encoding")))
+            continue;
+        if (rules->authorization.n && is_one_of(name, credentials))
+            continue;
+        headers_add(out, name, request->headers[i].value);
+    }
+    if (rules->authorization.n)
+        headers_add(out, SLICE("Authorization"), rules->authorization);
+}
+
+void headers_for_client(const struct http_header *answer, size_t count, struct headers *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!stays_here(answer, count, answer[i].name))
+            headers_add(out, answer[i].name, answer[i].value);
+    }
+}

@@ -1,0 +1,121 @@
+/*
+ * metrics: the body of GET /metrics: Prometheus text format 0.0.4. Label values are escaped as the format asks
+ * (backslash, quote, line feed).
+ */
+#include <inttypes.h>
+
+#include "metergate/base/clock.h"
+#include "metergate/proxy/hub.h"
+
+static void head(struct buf *out, const char *name, const char *type, const char *help)
+{
+    buf_addf(out, "# HELP metergate_%s %s\n# TYPE metergate_%s %s\n", name, help, name, type);
+}
+
+static void label(struct buf *out, const char *name, struct slice value)
+{
+    buf_addf(out, "%s=\"", name);
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.p[i] == '\n') {
+            buf_add_str(out, "\\n");
+            continue;
+        }
+        if (value.p[i] == '"' || value.p[i] == '\\')
+            buf_add_char(out, '\\');
+        buf_add_char(out, value.p[i]);
+    }
+    buf_add_char(out, '"');
+}
+
+static void plain(struct buf *out, const char *name, const char *type, const char *help, int64_t value)
+{
+    head(out, name, type, help);
+    buf_addf(out, "metergate_%s %" PRId64 "\n", name, value);
+}
+
+static void write_outcomes(const struct proxy *p, struct buf *out)
+{
+    head(out, "calls_finished_total", "counter", "Calls that ended, by outcome.");
+    for (int o = 0; o < OUTCOMES; o++)
+        buf_addf(out, "metergate_calls_finished_total{outcome=\"%s\"} %" PRId64 "\n", call_outcome_name((enum call_outcome)o),
+                 p->totals.outcome[o]);
+    head(out, "refused_total", "counter", "Requests that Metergate refused itself, by reason.");
+    for (int r = 0; r < REFUSAL_REASONS; r++)
+        buf_addf(out, "metergate_refused_total{reason=\"%s\"} %" PRId64 "\n", refusal_name((enum refusal_reason)r),
+                 p->totals.refused[r]);
+}
+
+enum limit_figure { LIMIT_USED, LIMIT_RESERVED, LIMIT_USABLE, LIMIT_MAX };
+
+static int64_t figure(const struct budget *b, const struct budget_limit *l, enum limit_figure f)
+{
+    bool concurrent = l->limit.metric == METRIC_CONCURRENT;
+
+    switch (f) {
+    case LIMIT_USED:
+        return concurrent ? 0 : l->window.used;
+    case LIMIT_RESERVED:
+        return concurrent ? l->in_flight : l->window.reserved;
+    case LIMIT_USABLE:
+        return budget_usable(b, l);
+    case LIMIT_MAX:
+    default:
+        return l->limit.max;
+    }
+}
+
+static void write_limits(const struct proxy *p, struct buf *out, const char *name, const char *help, enum limit_figure f)
+{
+    head(out, name, "gauge", help);
+    LIST_EACH (&p->budgets.all, node, next) {
+        const struct model_budget *b = LIST_ENTRY(node, struct model_budget, link);
+
+        for (size_t i = 0; i < b->budget->limit_count; i++) {
+            const struct budget_limit *l = &b->budget->limits[i];
+
+            buf_addf(out, "metergate_%s{", name);
+            label(out, "budget", slice_str(b->name));
+            buf_add_char(out, ',');
+            label(out, "upstream", slice_str(b->provider->config->name));
+            buf_add_char(out, ',');
+            label(out, "limit", slice_str(l->limit.key));
+            buf_addf(out, "} %" PRId64 "\n", figure(b->budget, l, f));
+        }
+    }
+}
+
+static void write_held(const struct proxy *p, struct buf *out)
+{
+    head(out, "budget_held", "gauge", "Calls that wait, by budget.");
+    LIST_EACH (&p->budgets.all, node, next) {
+        const struct model_budget *b = LIST_ENTRY(node, struct model_budget, link);
+
+        buf_add_str(out, "metergate_budget_held{");
+        label(out, "budget", slice_str(b->name));
+        buf_addf(out, "} %zu\n", b->budget->queue.n);
+    }
+}
+
+void metrics_write(const struct proxy *p, struct buf *out)
+{
+    int64_t now = loop_now_us(p->loop);
+
+    LIST_EACH (&p->budgets.all, node, next)
+        budget_advance(LIST_ENTRY(node, struct model_budget, link)->budget, now);
+    head(out, "build_info", "gauge", "Always 1; the version is a label.");
+    buf_addf(out, "metergate_build_info{version=\"%s\"} 1\n", METERGATE_VERSION);
+    plain(out, "uptime_seconds", "gauge", "Since the start.", (now - p->started_us) / CLOCK_S);
+    plain(out, "held", "gauge", "Calls that wait for room.", p->count[CALL_HELD]);
+    plain(out, "held_bytes", "gauge", "Bodies of the calls that wait.", p->held_bytes);
+    plain(out, "in_flight", "gauge", "Calls sent and not answered yet.", p->count[CALL_SENT] + p->count[CALL_STREAMING]);
+    plain(out, "calls_total", "counter", "Calls that arrived.", p->totals.calls);
+    plain(out, "dispatched_total", "counter", "Calls sent at least once.", p->totals.dispatched);
+    plain(out, "retries_total", "counter", "Attempts after a call's first.", p->totals.retries);
+    plain(out, "upstream_429_total", "counter", "Answers of status 429 from providers.", p->totals.upstream_429);
+    write_outcomes(p, out);
+    write_held(p, out);
+    write_limits(p, out, "limit_used", "What a limit's window holds from finished calls.", LIMIT_USED);
+    write_limits(p, out, "limit_reserved", "What calls in flight hold of a limit.", LIMIT_RESERVED);
+    write_limits(p, out, "limit_usable", "What calls may fill of a limit.", LIMIT_USABLE);
+    write_limits(p, out, "limit_max", "The limit itself.", LIMIT_MAX);
+}

@@ -1,0 +1,220 @@
+/*
+ * proxy: what is made in proxy_new is released in proxy_free in the opposite order; the front goes first, because its
+ * last callbacks settle the calls that are left.
+ */
+#include "metergate/proxy/proxy.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "metergate/base/clock.h"
+#include "metergate/base/log.h"
+#include "metergate/proxy/hub.h"
+#include "metergate/proxy/receive.h"
+
+#define COUNT_THREADS 2
+
+/* ---- the front's callbacks; requests are in receive.c --------------------------------------------------------------- */
+
+static void on_drain(void *ctx, struct exchange *x)
+{
+    struct call *c = exchange_user(x);
+
+    (void)ctx;
+    if (c)
+        relay_drained(c);
+}
+
+static void on_gone(void *ctx, struct exchange *x)
+{
+    struct call *c = exchange_user(x);
+
+    (void)ctx;
+    if (c)
+        call_on_gone(c);
+}
+
+static void on_done(void *ctx, struct exchange *x, bool complete)
+{
+    struct call *c = exchange_user(x);
+
+    (void)complete;
+    if (c)
+        call_on_exchange_done(c);
+    hub_turn_soon(ctx);
+}
+
+static const struct front_ops front_ops = {
+    .on_head = receive_head,
+    .on_bad = receive_bad,
+    .on_body = receive_body,
+    .on_chunk = receive_chunk,
+    .on_body_end = receive_body_end,
+    .on_drain = on_drain,
+    .on_gone = on_gone,
+    .on_done = on_done,
+};
+
+/* ---- the turn ------------------------------------------------------------------------------------------------------- */
+
+static struct call *call_of(struct ticket *t)
+{
+    return MG_CONTAINER(t, struct call, ticket);
+}
+
+static void expire(struct proxy *p, int64_t now)
+{
+    struct ticket *t;
+    int64_t wait_us;
+
+    while ((t = gate_expire(p->gate, now, &wait_us)) != NULL) {
+        struct call *c = call_of(t);
+
+        c->seated = false;
+        call_refuse(c, &(struct refusal){.reason = REFUSAL_MAX_WAIT, .model = slice_str(c->request.model),
+                                         .budget = slice_str(c->budget->name), .wait_us = wait_us});
+    }
+}
+
+static void check_drained(struct proxy *p)
+{
+    void (*drained)(void *ctx) = p->drained;
+
+    if (!p->draining || !drained || front_stats(p->front).exchanges > 0)
+        return;
+    p->drained = NULL;
+    drained(p->drained_ctx);
+}
+
+static void wake(void *ctx);
+
+static void turn(void *ctx)
+{
+    struct proxy *p = ctx;
+    int64_t now = loop_now_us(p->loop), at;
+    struct ticket *t;
+
+    expire(p, now - 1);
+    while ((t = gate_next(p->gate, now)) != NULL)
+        send_attempt(call_of(t));
+    expire(p, now);
+    at = gate_wakeup(p->gate);
+    if (at < CLOCK_NEVER)
+        loop_timer_set(p->loop, &p->wake, at, wake, p);
+    else
+        loop_timer_clear(p->loop, &p->wake);
+    check_drained(p);
+}
+
+static void wake(void *ctx)
+{
+    hub_turn_soon(ctx);
+}
+
+void hub_turn_soon(struct proxy *p)
+{
+    if (!p->freeing)
+        loop_task_queue(p->loop, &p->turn, turn, p);
+}
+
+/* ---- start and stop --------------------------------------------------------------------------------------------------- */
+
+static int open_sides(struct proxy *p, struct errbuf *e)
+{
+    const struct front_config front = {.body_bytes_total = p->config->queue.max_bytes};
+    struct upstream_config upstream = {0};
+    int rc = trust_new(NULL, &p->trust, e);
+
+    if (rc < 0)
+        log_warn("%s; https upstreams need a ca_file", e->text);
+    upstream.trust = p->trust;
+    rc = upstream_pool_new(p->loop, &upstream, &p->pool, e);
+    if (rc < 0)
+        return rc;
+    p->workers = workers_new(p->loop, COUNT_THREADS);
+    if (!p->workers) {
+        err_set(e, "cannot start threads");
+        return -EAGAIN;
+    }
+    return front_new(p->loop, &front, &front_ops, p, &p->front, e);
+}
+
+int proxy_new(struct loop *l, const struct config *config, struct proxy **ret, struct errbuf *e)
+{
+    struct proxy *p = xcalloc(1, sizeof *p);
+    int rc;
+
+    p->loop = l;
+    p->config = config;
+    p->started_us = clock_now_us();
+    if (getrandom(&p->boot, sizeof p->boot, GRND_NONBLOCK) != (ssize_t)sizeof p->boot)
+        p->boot = (uint32_t)clock_wall_us();
+    for (int s = 0; s < CALL_STATES; s++)
+        list_init(&p->calls[s]);
+    p->guard = (struct guard_rules){(const char *const *)config->allow.hosts.v, config->allow.hosts.n,
+                                    (const char *const *)config->allow.origins.v, config->allow.origins.n};
+    clients_init(&p->clients);
+    p->gate = gate_new();
+    budgets_init(&p->budgets, config, p->gate);
+    rc = providers_init(&p->providers, config, p->gate, e);
+    if (rc == 0)
+        rc = open_sides(p, e);
+    if (rc < 0) {
+        proxy_free(p);
+        return rc;
+    }
+    *ret = p;
+    return 0;
+}
+
+int proxy_listen(struct proxy *p, struct listener *ln)
+{
+    if (!net_addr_is_loopback(&ln->addr) && !p->config->clients.require_token)
+        return -EACCES;
+    return front_listen(p->front, ln);
+}
+
+static void on_drain_time_over(void *ctx)
+{
+    struct proxy *p = ctx;
+    void (*drained)(void *ctx) = p->drained;
+
+    p->drained = NULL;
+    if (drained)
+        drained(p->drained_ctx);
+}
+
+void proxy_drain(struct proxy *p, void (*drained)(void *ctx), void *ctx)
+{
+    p->draining = true;
+    p->drained = drained;
+    p->drained_ctx = ctx;
+    front_stop_listening(p->front);
+    LIST_EACH (&p->calls[CALL_HELD], node, next)
+        call_refuse(LIST_ENTRY(node, struct call, link), &(struct refusal){.reason = REFUSAL_DRAINING});
+    loop_timer_set(p->loop, &p->drain_timer, loop_now_us(p->loop) + p->config->drain_us, on_drain_time_over, p);
+    hub_turn_soon(p);
+}
+
+void proxy_free(struct proxy *p)
+{
+    if (!p)
+        return;
+    p->freeing = true;
+    workers_free(p->workers);
+    front_free(p->front);
+    upstream_pool_free(p->pool);
+    loop_task_clear(p->loop, &p->turn);
+    loop_timer_clear(p->loop, &p->wake);
+    loop_timer_clear(p->loop, &p->drain_timer);
+    LIST_EACH (&p->calls[CALL_SETTLED], node, next)
+        call_free_left(LIST_ENTRY(node, struct call, link));
+    providers_release(&p->providers);
+    budgets_release(&p->budgets);
+    gate_free(p->gate);
+    clients_release(&p->clients);
+    trust_free(p->trust);
+    free(p);
+}

@@ -1,0 +1,386 @@
+/*
+ * receive: from a request's head to a seat in the gate. Every function here ends in one of three ways: the call goes on,
+ * it is refused (call_refuse), or the request was not a call at all (admin_serve).
+ */
+#include "metergate/proxy/receive.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "metergate/base/clock.h"
+#include "metergate/base/log.h"
+#include "metergate/proxy/hub.h"
+
+static void refuse_with(struct call *c, enum refusal_reason reason, const char *detail)
+{
+    call_refuse(c, &(struct refusal){.reason = reason, .detail = slice_str(detail)});
+}
+
+/* ---- who is asking -------------------------------------------------------------------------------------------- */
+
+static struct slice peer_name(const struct exchange *x, char *text, size_t cap)
+{
+    struct net_addr_text addr = net_addr_format(exchange_peer(x));
+    struct slice s = slice_str(addr.text);
+    uid_t uid;
+    int n;
+
+    if (exchange_peer_uid(x, &uid) == 0)
+        n = snprintf(text, cap, "uid-%u", (unsigned)uid);
+    else if (s.n && s.p[0] == '[')
+        n = snprintf(text, cap, "%.*s", (int)slice_find(s, ']') - 1, s.p + 1);
+    else
+        n = snprintf(text, cap, "%.*s", (int)slice_find(s, ':'), s.p);
+    return slice_of(text, n > 0 && (size_t)n < cap ? (size_t)n : 0);
+}
+
+/* NULL, or what is wrong with the caller's Metergate-* headers. */
+static const char *read_our_headers(struct call *c)
+{
+    struct slice client = exchange_header(c->x, SLICE("Metergate-Client"));
+    struct slice priority = exchange_header(c->x, SLICE("Metergate-Priority"));
+    struct slice max_wait = exchange_header(c->x, SLICE("Metergate-Max-Wait"));
+    char text[65];
+    int64_t us;
+
+    if (client.p && !route_client_name_ok(client))
+        return "Metergate-Client must be 1 to 64 letters, digits, '.', '_' or '-'.";
+    if (priority.p && !slice_eq(priority, SLICE("high")) && !slice_eq(priority, SLICE("normal")) &&
+        !slice_eq(priority, SLICE("low")))
+        return "Metergate-Priority must be high, normal or low.";
+    if (max_wait.p && slice_duration_us(max_wait, &us) < 0)
+        return "Metergate-Max-Wait must be seconds or a duration such as 250ms, 30s or 2h.";
+    c->max_wait_us = c->proxy->config->queue.max_wait_us;
+    if (max_wait.p && us < c->max_wait_us)
+        c->max_wait_us = us;
+    if (c->route.client.n)
+        client = c->route.client;
+    if (!client.n)
+        client = peer_name(c->x, text, sizeof text);
+    c->client = clients_named(&c->proxy->clients, client);
+    return NULL;
+}
+
+/* ---- where it goes ---------------------------------------------------------------------------------------------- */
+
+static bool is_upstream(void *arg, struct slice name)
+{
+    const struct proxy *p = arg;
+
+    return config_upstream_named(p->config, name) != NULL;
+}
+
+static struct route read_route(struct proxy *p, const struct exchange *x)
+{
+    const struct http_head *h = exchange_head(x);
+    const struct route_hints hints = {
+        .has_api_key = exchange_header(x, SLICE("api-key")).p != NULL,
+        .has_anthropic_version = exchange_header(x, SLICE("anthropic-version")).p != NULL,
+        .has_goog_api_key = exchange_header(x, SLICE("x-goog-api-key")).p != NULL,
+    };
+
+    return route_read(h->method, h->target, &hints, is_upstream, p);
+}
+
+static const struct config_upstream *route_upstream(const struct config *config, const struct route *r)
+{
+    switch (r->kind) {
+    case ROUTE_NAMED:
+        return config_upstream_named(config, r->upstream);
+    case ROUTE_OPENAI:
+        return config_upstream_of(config, CONFIG_OPENAI);
+    case ROUTE_ANTHROPIC:
+        return config_upstream_of(config, CONFIG_ANTHROPIC);
+    case ROUTE_GEMINI:
+        return config_upstream_of(config, CONFIG_GEMINI);
+    case ROUTE_AZURE:
+        return config_upstream_of(config, CONFIG_AZURE);
+    case ROUTE_OLLAMA:
+        return config_upstream_of(config, CONFIG_OLLAMA);
+    case ROUTE_OWN:
+    case ROUTE_NONE:
+    case ROUTE_NOT_A_TUNNEL:
+    case ROUTE_BAD:
+    default:
+        return NULL;
+    }
+}
+
+/* Refuses and returns false when the request may not go on. */
+static bool admit(struct call *c)
+{
+    const struct config_upstream *upstream;
+    const char *problem;
+
+    if (c->route.kind == ROUTE_BAD) {
+        refuse_with(c, REFUSAL_BAD_REQUEST, c->route.problem);
+        return false;
+    }
+    if (c->route.kind == ROUTE_NOT_A_TUNNEL) {
+        refuse_with(c, REFUSAL_NOT_A_TUNNEL, NULL);
+        return false;
+    }
+    problem = read_our_headers(c);
+    if (problem) {
+        refuse_with(c, REFUSAL_BAD_REQUEST, problem);
+        return false;
+    }
+    if (http_list_has(exchange_header(c->x, SLICE("Upgrade")), SLICE("websocket"))) {
+        refuse_with(c, REFUSAL_UPGRADE, NULL);
+        return false;
+    }
+    upstream = route_upstream(c->proxy->config, &c->route);
+    if (!upstream) {
+        refuse_with(c, REFUSAL_NO_ROUTE, NULL);
+        return false;
+    }
+    c->provider = providers_find(&c->proxy->providers, upstream);
+    if (c->proxy->draining) {
+        refuse_with(c, REFUSAL_DRAINING, NULL);
+        return false;
+    }
+    return true;
+}
+
+static void begin(struct call *c)
+{
+    const struct http_head *h = exchange_head(c->x);
+    int64_t max_body = c->proxy->config->queue.max_body;
+
+    MG_ASSERT(c->provider != NULL);
+    c->endpoint = c->provider->dialect->classify(h->method, c->route.path);
+    if (!endpoint_metered(c->endpoint)) {
+        exchange_stream_body(c->x);
+        send_passed(c);
+        return;
+    }
+    if (exchange_content_length(c->x) > max_body) {
+        refuse_with(c, REFUSAL_TOO_LARGE, "The request body is longer than queue.max_body allows.");
+        return;
+    }
+    exchange_buffer_body(c->x, (size_t)max_body);
+}
+
+static bool passes_guard(struct proxy *p, struct exchange *x)
+{
+    struct slice culprit;
+    struct buf detail;
+    enum guard_verdict v = guard_check(exchange_head(x), &p->guard, &culprit);
+
+    if (v == GUARD_OK)
+        return true;
+    buf_init(&detail, BUF_UNLIMITED);
+    if (v == GUARD_HOST)
+        buf_addf(&detail, "The Host %s is not this daemon's: use 127.0.0.1 or localhost, or add `allow: {hosts: [%s]}`.",
+                 log_quote(culprit).text, log_quote(culprit).text);
+    else
+        buf_addf(&detail, "A web page of another origin (%s) may not use this daemon, unless you add `allow: {origins: [%s]}`.",
+                 log_quote(culprit).text, log_quote(culprit).text);
+    log_warn("refused a request from %s: %s", net_addr_format(exchange_peer(x)).text, detail.p);
+    refuse_reply(x, NULL, &(struct refusal){.reason = REFUSAL_ORIGIN, .detail = buf_slice(&detail)}, NULL);
+    p->totals.refused[REFUSAL_ORIGIN]++;
+    buf_release(&detail);
+    return false;
+}
+
+void receive_head(void *ctx, struct exchange *x)
+{
+    struct proxy *p = ctx;
+    struct route r;
+    struct call *c;
+
+    if (!passes_guard(p, x))
+        return;
+    r = read_route(p, x);
+    if (r.kind == ROUTE_OWN) {
+        admin_serve(p, x, &r);
+        return;
+    }
+    c = call_new(p, x);
+    c->route = r;
+    if (admit(c))
+        begin(c);
+}
+
+void receive_bad(void *ctx, struct exchange *x, const char *why)
+{
+    struct proxy *p = ctx;
+
+    p->totals.refused[REFUSAL_BAD_REQUEST]++;
+    log_info("refused invalid HTTP from %s: %s", net_addr_format(exchange_peer(x)).text, why);
+    refuse_reply(x, NULL, &(struct refusal){.reason = REFUSAL_BAD_REQUEST, .detail = slice_str(why)}, NULL);
+}
+
+/* ---- what it costs ---------------------------------------------------------------------------------------------- */
+
+static int64_t saturating_product(int64_t a, int64_t b)
+{
+    int64_t v;
+
+    return __builtin_mul_overflow(a, b, &v) ? INT64_MAX / 4 : v;
+}
+
+/* What the call will probably use; a body that cannot be read is charged by its bytes. */
+static void estimate(struct call *c)
+{
+    struct estimate *e = &c->estimate;
+    int64_t n = c->readable ? c->request.n : 1;
+    int64_t bound = c->readable ? saturating_product(c->request.max_tokens, n) : 0;
+
+    e->choices = n;
+    e->max_output = c->readable ? c->request.max_tokens : 0;
+    e->expected_output = expect_output(budgets_expect(c->budget, c->client), bound);
+    if (c->readable && c->count_rc == 0) {
+        e->input = c->count.input_tokens;
+        e->characters = c->count.characters;
+        e->exact = c->count.exact;
+    } else {
+        e->input = (int64_t)exchange_body(c->x).n;
+        e->characters = 0;
+        e->exact = false;
+    }
+}
+
+static bool queue_has_room(const struct call *c)
+{
+    const struct proxy *p = c->proxy;
+    int64_t max_requests = p->config->queue.max_requests, max_bytes = p->config->queue.max_bytes;
+    int64_t share = max_requests - max_requests / 5; /* one client: at most 80 % */
+
+    return p->count[CALL_HELD] < max_requests && c->client->held < (share > 0 ? share : 1) &&
+           p->held_bytes + (int64_t)exchange_body(c->x).n <= max_bytes;
+}
+
+/* The gate would not have it. */
+static void refuse_offer(struct call *c, const struct gate_refusal *why, enum gate_verdict verdict)
+{
+    struct refusal r = {.model = slice_str(c->request.model), .budget = slice_str(c->budget->name)};
+
+    if (verdict == GATE_TOO_LARGE) {
+        r.reason = REFUSAL_TOO_LARGE;
+        r.metric = why->limit->key;
+        r.limit = why->limit->max;
+        r.requested = why->requested;
+    } else {
+        r.reason = REFUSAL_MAX_WAIT;
+        r.wait_us = why->wait_us;
+    }
+    call_refuse(c, &r);
+}
+
+static enum gate_verdict offer(struct call *c, int64_t now, struct gate_refusal *ret_why)
+{
+    struct budget *const budgets[] = {c->budget->budget, c->provider->budget};
+    struct cost cost = profile_reserve(c->provider->profile, &c->estimate);
+
+    ticket_init(&c->ticket, &cost, budgets, MG_ARRAY_LEN(budgets), c->arrived_us, c->arrived_us + c->max_wait_us);
+    return gate_offer(c->proxy->gate, &c->ticket, now, ret_why);
+}
+
+/* The call is counted: it takes its seat, or hears why it cannot. */
+static void take_seat(struct call *c)
+{
+    struct proxy *p = c->proxy;
+    int64_t now = loop_now_us(p->loop);
+    struct gate_refusal why;
+    enum gate_verdict v;
+
+    if (p->draining) {
+        refuse_with(c, REFUSAL_DRAINING, NULL);
+        return;
+    }
+    if (!queue_has_room(c)) {
+        call_refuse(c, &(struct refusal){.reason = REFUSAL_QUEUE_FULL, .wait_us = CLOCK_S});
+        return;
+    }
+    c->budget = budgets_find(&p->budgets, c->provider, slice_str(c->request.model));
+    estimate(c);
+    v = offer(c, now, &why);
+    if (v != GATE_HELD) {
+        refuse_offer(c, &why, v);
+        return;
+    }
+    c->seated = true;
+    call_enter(c, CALL_HELD);
+    hub_turn_soon(p);
+}
+
+/* Asks the provider for usage where the client did not, unless it is known to refuse that. */
+static void splice(struct call *c)
+{
+    struct splice sp;
+
+    if (c->provider->refuses_usage_option || !c->provider->dialect->splice(c->body, &c->request, &sp))
+        return;
+    c->is_spliced = splice_apply(&sp, c->body, &c->spliced) == 0;
+    if (!c->is_spliced)
+        buf_release(&c->spliced);
+}
+
+/* May run in a worker's thread: touches nothing but the call's own figures. */
+static void count_work(struct worker_job *job)
+{
+    struct call *c = MG_CONTAINER(job, struct call, job);
+    const struct dialect *d;
+
+    MG_ASSERT(c->provider != NULL);
+    d = c->provider->dialect;
+    c->readable = d->read(c->body, &c->request, &c->why_unreadable) == 0;
+    c->count_rc = c->readable ? d->count(c->body, &c->request, &c->count) : -EBADMSG;
+}
+
+static void counted(struct call *c)
+{
+    if (c->readable)
+        splice(c);
+    else
+        log_info("%s body cannot be read (%s): forwarded, charged by its bytes", c->id, c->why_unreadable);
+    take_seat(c);
+}
+
+static void count_done(struct worker_job *job)
+{
+    struct call *c = MG_CONTAINER(job, struct call, job);
+
+    c->counting = false;
+    if (!call_reap(c) && c->state == CALL_COUNTING)
+        counted(c);
+}
+
+void receive_body(void *ctx, struct exchange *x, int rc)
+{
+    struct call *c = exchange_user(x);
+
+    (void)ctx;
+    if (rc == -E2BIG) {
+        refuse_with(c, REFUSAL_TOO_LARGE, "The request body is longer than queue.max_body allows.");
+        return;
+    }
+    if (rc < 0) {
+        call_refuse(c, &(struct refusal){.reason = REFUSAL_QUEUE_FULL, .wait_us = CLOCK_S});
+        return;
+    }
+    call_enter(c, CALL_COUNTING);
+    c->body = exchange_body(x);
+    c->job = (struct worker_job){.work = count_work, .done = count_done};
+    if (c->body.n <= DIALECT_INLINE_BYTES) {
+        count_work(&c->job);
+        counted(c);
+        return;
+    }
+    c->counting = true;
+    workers_submit(c->proxy->workers, &c->job);
+}
+
+void receive_chunk(void *ctx, struct exchange *x, const char *p, size_t n)
+{
+    (void)ctx;
+    send_chunk(exchange_user(x), p, n);
+}
+
+void receive_body_end(void *ctx, struct exchange *x)
+{
+    (void)ctx;
+    send_body_end(exchange_user(x));
+}

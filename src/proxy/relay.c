@@ -1,0 +1,347 @@
+/*
+ * relay: nothing of an answer reaches the client before give_head, and once it has, nothing is retried. After relay_end
+ * c->transfer is NULL and the call is HELD again or SETTLED.
+ */
+#include "metergate/proxy/relay.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "metergate/base/clock.h"
+#include "metergate/base/log.h"
+#include "metergate/proxy/headers.h"
+#include "metergate/proxy/hub.h"
+
+/* How much of an error answer is read before it is judged; a longer one passes on. */
+#define RELAY_JUDGED_BYTES ((size_t)64 * 1024)
+
+/* Waits between attempts when the provider names none: doubling, and never all clients at one moment. */
+#define BACKOFF_FIRST_US (CLOCK_S / 2)
+#define BACKOFF_MAX_US   (8 * CLOCK_S)
+
+/* ---- what the client gets ----------------------------------------------------------------------------------------- */
+
+struct added {
+    char queued[24], estimated[24], attempts[16];
+};
+
+static void add_ours(const struct call *c, struct added *text, struct headers *out)
+{
+    headers_add(out, SLICE("Metergate-Request-Id"), slice_str(c->id));
+    headers_add(out, SLICE("Metergate-Client"), slice_str(c->client->name));
+    snprintf(text->attempts, sizeof text->attempts, "%d", c->attempts);
+    headers_add(out, SLICE("Metergate-Attempts"), slice_str(text->attempts));
+    if (!c->budget)
+        return;
+    snprintf(text->queued, sizeof text->queued, "%lld", (long long)(c->queued_us / 1000));
+    snprintf(text->estimated, sizeof text->estimated, "%lld", (long long)call_estimated_tokens(c));
+    headers_add(out, SLICE("Metergate-Budget"), slice_str(c->budget->name));
+    headers_add(out, SLICE("Metergate-Queued-Ms"), slice_str(text->queued));
+    headers_add(out, SLICE("Metergate-Estimated-Tokens"), slice_str(text->estimated));
+}
+
+/* Begins the client's answer: SENT -> STREAMING. */
+static void give_head(struct call *c, int status, const struct http_header *v, size_t n, int64_t length, bool no_retry)
+{
+    struct added text = {0};
+    struct headers out;
+
+    headers_init(&out);
+    headers_for_client(v, n, &out);
+    add_ours(c, &text, &out);
+    if (no_retry)
+        headers_add(&out, SLICE("x-should-retry"), SLICE("false"));
+    c->status = status;
+    call_enter(c, CALL_STREAMING);
+    exchange_start(c->x, status, out.v, out.n, length);
+    headers_release(&out);
+}
+
+static void give_bytes(struct call *c, const char *p, size_t n)
+{
+    if (n && exchange_write(c->x, p, n) > EXCHANGE_HIGH_BYTES && c->transfer)
+        transfer_pause(c->transfer);
+}
+
+/* Watches the bytes pass, and passes on what the client is to get of them. */
+static void give_data(struct call *c, const char *p, size_t n)
+{
+    bool rewrites = c->answer && answer_rewrites(c->answer);
+
+    if (c->answer && answer_feed(c->answer, slice_of(p, n), rewrites ? &c->out : NULL) < 0) {
+        log_error("%s out of memory while reading the answer", c->id);
+        call_give_up(c, "out of memory");
+        return;
+    }
+    if (!rewrites) {
+        give_bytes(c, p, n);
+        return;
+    }
+    give_bytes(c, c->out.p, c->out.n);
+    buf_reset(&c->out);
+}
+
+void relay_drained(struct call *c)
+{
+    if (c->transfer)
+        transfer_resume(c->transfer);
+}
+
+void relay_upload_drained(void *ctx, struct transfer *t)
+{
+    struct call *c = ctx;
+
+    (void)t;
+    if (c->upload_paused) {
+        c->upload_paused = false;
+        exchange_resume_body(c->x);
+    }
+}
+
+/* ---- the head ------------------------------------------------------------------------------------------------------ */
+
+void relay_sent(void *ctx, struct transfer *t)
+{
+    struct call *c = ctx;
+
+    (void)t;
+    if (c->seated)
+        gate_sent(c->proxy->gate, &c->ticket, loop_now_us(c->proxy->loop));
+    hub_turn_soon(c->proxy);
+}
+
+static bool worth_judging(const struct call *c, int status)
+{
+    if (c->is_spliced && (status == 400 || status == 422))
+        return true; /* is it our splice that it does not like? */
+    return endpoint_metered(c->endpoint) && (status == 429 || status == 503 || status == 529);
+}
+
+static void read_answer(struct call *c, const struct transfer_head *h)
+{
+    const struct answer_conf conf = {
+        .dialect = c->provider->dialect,
+        .model = c->request.model,
+        .stream = c->request.stream,
+        .hide_usage = c->is_spliced,
+        .content_type = http_header_get(h->headers, h->header_count, SLICE("content-type")),
+        .content_encoding = http_header_get(h->headers, h->header_count, SLICE("content-encoding")),
+    };
+
+    answer_free(c->answer);
+    c->answer = endpoint_metered(c->endpoint) ? answer_new(&conf) : NULL;
+}
+
+void relay_head(void *ctx, struct transfer *t, const struct transfer_head *h)
+{
+    struct call *c = ctx;
+    bool rewrites;
+
+    (void)t;
+    c->first_byte_us = loop_now_us(c->proxy->loop);
+    c->provider->reachable = true;
+    if (h->status == 429)
+        c->proxy->totals.upstream_429++;
+    if (worth_judging(c, h->status)) {
+        c->judging = true;
+        c->error_status = h->status;
+        c->error_length = h->content_length;
+        headers_copy(h->headers, h->header_count, &c->error_head);
+        buf_reset(&c->error_body);
+        return;
+    }
+    read_answer(c, h);
+    rewrites = c->answer && answer_rewrites(c->answer);
+    give_head(c, h->status, h->headers, h->header_count, rewrites ? -1 : h->content_length, false);
+}
+
+/* ---- an error answer that may be retried ----------------------------------------------------------------------------- */
+
+/* It goes to the client after all. */
+static void give_error(struct call *c, bool no_retry)
+{
+    c->judging = false;
+    give_head(c, c->error_status, c->error_head.v, c->error_head.n, c->error_length, no_retry);
+    give_bytes(c, c->error_body.p, c->error_body.n);
+    buf_release(&c->error_body);
+    headers_release(&c->error_head);
+}
+
+static struct slice error_header(void *arg, const char *name)
+{
+    const struct call *c = arg;
+
+    return http_header_get(c->error_head.v, c->error_head.n, slice_str(name));
+}
+
+static unsigned retry_bit(int status)
+{
+    return status == 429 ? CONFIG_RETRY_429 : status == 503 ? CONFIG_RETRY_503 : status == 529 ? CONFIG_RETRY_529 : 0;
+}
+
+static int64_t backoff_us(const struct call *c)
+{
+    int64_t wait = BACKOFF_FIRST_US;
+
+    for (int i = 1; i < c->attempts_spent && wait < BACKOFF_MAX_US; i++)
+        wait *= 2;
+    return wait + wait / 4 * (int64_t)(c->proxy->next_id % 8) / 8;
+}
+
+/* Whether one more attempt is allowed, and after which wait. A wait that the provider named costs no attempt. */
+static bool may_retry(struct call *c, unsigned bit, bool wait_known, int64_t *wait_us)
+{
+    const struct config_upstream *u = c->provider->config;
+
+    if (!c->seated || !(u->retry_for & bit) || c->proxy->draining)
+        return false;
+    if (wait_known)
+        return true;
+    c->attempts_spent++;
+    if (c->attempts_spent >= u->retry_attempts)
+        return false;
+    *wait_us = backoff_us(c);
+    return true;
+}
+
+/* Back to the front of its queue; `whom` pauses for the wait. */
+static void retry(struct call *c, struct budget *whom, int64_t wait_us, const char *why)
+{
+    int64_t now = loop_now_us(c->proxy->loop);
+
+    log_info("%s attempt %d: %s; again in %lld ms", c->id, c->attempts, why, (long long)(wait_us / 1000));
+    c->judging = false;
+    buf_release(&c->error_body);
+    headers_release(&c->error_head);
+    call_back_to_queue(c, whom, now + wait_us);
+}
+
+/* The provider does not know stream_options: it is remembered, and the call goes again as the client wrote it. */
+static void send_unspliced(struct call *c)
+{
+    log_info("%s %s refuses stream_options: its streams go out as they came", c->id, c->provider->config->name);
+    c->provider->refuses_usage_option = true;
+    c->is_spliced = false;
+    buf_release(&c->spliced);
+    retry(c, c->budget->budget, 0, "stream_options refused");
+}
+
+static void judge(struct call *c, bool whole)
+{
+    const struct provider_answer a = {
+        .status = c->error_status,
+        .header = error_header,
+        .arg = c,
+        .body = buf_slice(&c->error_body),
+        .wall_us = clock_wall_us(),
+    };
+    struct verdict v;
+
+    c->provider->dialect->judge(&a, &v);
+    if (c->is_spliced && v.refuses_usage_option) {
+        send_unspliced(c);
+        return;
+    }
+    if (v.retry_may_help && may_retry(c, retry_bit(c->error_status), v.wait_known, &v.wait_us)) {
+        retry(c, v.scope == VERDICT_ACCOUNT ? c->provider->budget : c->budget->budget, v.wait_us, v.reason);
+        return;
+    }
+    give_error(c, v.add_should_retry_false);
+    if (whole) {
+        exchange_finish(c->x);
+        call_settle(c, OUTCOME_COMPLETED, v.reason, NULL);
+    } else {
+        exchange_abort(c->x);
+        call_settle(c, OUTCOME_FAILED, "the provider's answer was cut", NULL);
+    }
+}
+
+/* ---- the body and the end ---------------------------------------------------------------------------------------- */
+
+void relay_data(void *ctx, struct transfer *t, const char *p, size_t n)
+{
+    struct call *c = ctx;
+
+    (void)t;
+    if (!c->judging) {
+        give_data(c, p, n);
+        return;
+    }
+    buf_add(&c->error_body, p, n);
+    if (c->error_body.n > RELAY_JUDGED_BYTES)
+        give_error(c, false);
+}
+
+static void finish(struct call *c)
+{
+    struct usage usage;
+
+    if (c->answer && answer_finish(c->answer, &c->out) < 0) {
+        call_give_up(c, "out of memory");
+        return;
+    }
+    give_bytes(c, c->out.p, c->out.n);
+    buf_reset(&c->out);
+    exchange_finish(c->x);
+    call_settle(c, OUTCOME_COMPLETED, c->answer ? answer_error(c->answer) : NULL,
+                c->answer && answer_usage(c->answer, &usage) ? &usage : NULL);
+}
+
+static void refuse(struct call *c, enum refusal_reason reason, const char *why)
+{
+    struct buf detail;
+
+    buf_init(&detail, BUF_UNLIMITED);
+    buf_addf(&detail, "The provider %s gave no usable answer: %s.", c->provider->config->name, why);
+    call_refuse(c, &(struct refusal){.reason = reason, .detail = buf_slice(&detail)});
+    buf_release(&detail);
+}
+
+/* Nothing of an answer came. */
+static void failed_before_head(struct call *c, enum transfer_result r, const char *why)
+{
+    int64_t wait_us;
+
+    if (r == TRANSFER_CONNECT || r == TRANSFER_TIMEOUT_CONNECT) {
+        c->provider->reachable = false;
+        if (may_retry(c, CONFIG_RETRY_CONNECT, false, &wait_us)) {
+            retry(c, c->provider->budget, wait_us, why);
+            return;
+        }
+        c->never_sent = true;
+        refuse(c, REFUSAL_UPSTREAM_CONNECT, why);
+        return;
+    }
+    refuse(c, r == TRANSFER_TIMEOUT_FIRST_BYTE ? REFUSAL_UPSTREAM_TIMEOUT : REFUSAL_UPSTREAM_PROTOCOL, why);
+}
+
+void relay_end(void *ctx, struct transfer *t, enum transfer_result r, const char *why)
+{
+    struct call *c = ctx;
+    struct usage usage;
+
+    (void)t;
+    c->transfer = NULL;
+    if (c->judging) {
+        judge(c, r == TRANSFER_OK);
+        return;
+    }
+    if (c->state == CALL_SENT) {
+        failed_before_head(c, r, why);
+        return;
+    }
+    if (r == TRANSFER_OK) {
+        finish(c);
+        return;
+    }
+    log_warn("%s the answer of %s was cut: %s", c->id, c->provider->config->name, why);
+    exchange_abort(c->x);
+    call_settle(c, OUTCOME_FAILED, transfer_result_name(r),
+                c->answer && answer_usage(c->answer, &usage) ? &usage : NULL);
+}
+
+void relay_unsendable(struct call *c)
+{
+    c->never_sent = true;
+    refuse(c, REFUSAL_UPSTREAM_PROTOCOL, "the request could not be written as HTTP");
+}

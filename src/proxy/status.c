@@ -1,0 +1,160 @@
+/* status: the body of GET /-/status (contract section 8), written in one go from one moment. */
+#include "metergate/base/clock.h"
+#include "metergate/base/json.h"
+#include "metergate/proxy/hub.h"
+
+static void write_totals(struct json_writer *w, const struct totals *t)
+{
+    json_key(w, "totals");
+    json_object_begin(w);
+    json_member_int(w, "calls", t->calls);
+    json_member_int(w, "dispatched", t->dispatched);
+    json_member_int(w, "completed", t->outcome[OUTCOME_COMPLETED]);
+    json_member_int(w, "refused", t->outcome[OUTCOME_REFUSED]);
+    json_member_int(w, "cancelled", t->outcome[OUTCOME_CANCELLED]);
+    json_member_int(w, "failed", t->outcome[OUTCOME_FAILED]);
+    json_member_int(w, "upstream_429", t->upstream_429);
+    json_member_int(w, "retries", t->retries);
+    json_object_end(w);
+}
+
+static void write_limit(struct json_writer *w, const struct budget *b, const struct budget_limit *l)
+{
+    bool concurrent = l->limit.metric == METRIC_CONCURRENT;
+
+    json_object_begin(w);
+    json_member_str(w, "metric", slice_str(l->limit.key));
+    json_member_int(w, "max", l->limit.max);
+    json_member_int(w, "window_s", concurrent ? 0 : l->limit.span_us / CLOCK_S);
+    json_member_int(w, "used", concurrent ? 0 : l->window.used);
+    json_member_int(w, "reserved", concurrent ? l->in_flight : l->window.reserved);
+    json_member_int(w, "usable", budget_usable(b, l));
+    json_member_bool(w, "learned", false);
+    json_object_end(w);
+}
+
+/* Held calls of one budget, by client: counted from the list, since nobody else needs it. */
+struct held_by {
+    struct json_writer *w;
+    const struct proxy *p;
+    const struct model_budget *b;
+};
+
+static void write_held_by(void *arg, struct slice key, void *value)
+{
+    const struct held_by *h = arg;
+    const struct client *client = value;
+    int64_t held = 0;
+
+    if (client->held == 0)
+        return;
+    LIST_EACH (&h->p->calls[CALL_HELD], node, next) {
+        const struct call *c = LIST_ENTRY(node, struct call, link);
+
+        held += c->budget == h->b && c->client == client;
+    }
+    if (held == 0)
+        return;
+    json_object_begin(h->w);
+    json_member_str(h->w, "name", key);
+    json_member_int(h->w, "held", held);
+    json_object_end(h->w);
+}
+
+static int64_t ms_until(int64_t at_us, int64_t now)
+{
+    return at_us > now ? (at_us - now + 999) / 1000 : 0;
+}
+
+static void write_budget(struct json_writer *w, const struct proxy *p, const struct model_budget *b, int64_t now)
+{
+    struct budget *g = b->budget;
+    struct held_by held = {w, p, b};
+    int64_t next = gate_next_dispatch_us(p->gate, g, now);
+
+    budget_advance(g, now);
+    json_object_begin(w);
+    json_member_str(w, "name", slice_str(b->name));
+    json_member_str(w, "upstream", slice_str(b->provider->config->name));
+    json_key(w, "models");
+    json_array_begin(w);
+    for (size_t i = 0; i < b->model_count; i++)
+        json_str(w, slice_str(b->models[i]));
+    json_array_end(w);
+    json_member_int(w, "held", (int64_t)g->queue.n);
+    json_member_int(w, "in_flight", g->in_flight);
+    json_key(w, "next_dispatch_ms");
+    if (next < CLOCK_NEVER)
+        json_int(w, ms_until(next, now));
+    else
+        json_null(w); /* nobody waits, or a call in flight decides */
+    json_member_double(w, "headroom", (double)g->headroom_permille / 1000, 3);
+    json_member_int(w, "paused_until_ms", ms_until(g->paused_until_us, now));
+    json_key(w, "limits");
+    json_array_begin(w);
+    for (size_t i = 0; i < g->limit_count; i++)
+        write_limit(w, g, &g->limits[i]);
+    json_array_end(w);
+    json_key(w, "clients");
+    json_array_begin(w);
+    map_each(&p->clients.by_name, write_held_by, &held);
+    json_array_end(w);
+    json_object_end(w);
+}
+
+static void write_client(void *arg, struct slice key, void *value)
+{
+    struct json_writer *w = arg;
+    const struct client *c = value;
+
+    json_object_begin(w);
+    json_member_str(w, "name", key);
+    json_member_int(w, "held", c->held);
+    json_member_int(w, "in_flight", c->in_flight);
+    json_member_int(w, "calls", c->calls);
+    json_member_int(w, "tokens", c->tokens);
+    json_key(w, "cost_usd");
+    json_null(w); /* not known: no prices in this version */
+    json_object_end(w);
+}
+
+static void write_upstream(struct json_writer *w, const struct provider *u)
+{
+    json_object_begin(w);
+    json_member_str(w, "name", slice_str(u->config->name));
+    json_member_bool(w, "reachable", u->reachable);
+    json_member_int(w, "connections", u->in_flight); /* HTTP/1.1: one a call */
+    json_object_end(w);
+}
+
+void status_write(const struct proxy *p, struct buf *out)
+{
+    int64_t now = loop_now_us(p->loop);
+    struct json_writer w;
+
+    json_init(&w, out);
+    json_object_begin(&w);
+    json_member_str(&w, "version", SLICE(METERGATE_VERSION));
+    json_member_double(&w, "uptime_s", (double)(now - p->started_us) / CLOCK_S, 1);
+    json_member_bool(&w, "draining", p->draining);
+    json_member_bool(&w, "paused", false);
+    json_member_int(&w, "held", p->count[CALL_HELD]);
+    json_member_int(&w, "held_bytes", p->held_bytes);
+    json_member_int(&w, "in_flight", p->count[CALL_SENT] + p->count[CALL_STREAMING]);
+    write_totals(&w, &p->totals);
+    json_key(&w, "budgets");
+    json_array_begin(&w);
+    LIST_EACH (&p->budgets.all, node, next)
+        write_budget(&w, p, LIST_ENTRY(node, struct model_budget, link), now);
+    json_array_end(&w);
+    json_key(&w, "clients");
+    json_array_begin(&w);
+    map_each(&p->clients.by_name, write_client, &w);
+    json_array_end(&w);
+    json_key(&w, "upstreams");
+    json_array_begin(&w);
+    for (size_t i = 0; i < p->providers.n; i++)
+        write_upstream(&w, &p->providers.v[i]);
+    json_array_end(&w);
+    json_object_end(&w);
+}

@@ -1,0 +1,74 @@
+/* guard: programs pass, web pages of other origins do not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "metergate/proxy/guard.h"
+
+static const struct {
+    const char *host, *origin, *site;
+    enum guard_verdict want;
+} rows[] = {
+    {"127.0.0.1:4283", NULL, NULL, GUARD_OK},
+    {"localhost", NULL, NULL, GUARD_OK},
+    {"LOCALHOST:4283", NULL, NULL, GUARD_OK},
+    {"metergate.localhost:4283", NULL, NULL, GUARD_OK},
+    {"[::1]:4283", NULL, NULL, GUARD_OK},
+    {"127.8.9.1", NULL, NULL, GUARD_OK},
+    {NULL, NULL, NULL, GUARD_OK},
+    {"proxy.lan:4283", NULL, NULL, GUARD_OK},
+    {"evil.example", NULL, NULL, GUARD_HOST},
+    {"127.0.0.1.evil.example", NULL, NULL, GUARD_HOST},
+    {"localhost.evil.example", NULL, NULL, GUARD_HOST},
+    {"evillocalhost", NULL, NULL, GUARD_HOST},
+    {"10.0.0.1", NULL, NULL, GUARD_HOST},
+    {"", NULL, NULL, GUARD_HOST},
+    {"[::2]", NULL, NULL, GUARD_HOST},
+    {"localhost", "http://localhost:3000", NULL, GUARD_OK},
+    {"localhost", "https://127.0.0.1", "cross-site", GUARD_OK},
+    {"localhost", "https://app.example", NULL, GUARD_OK},
+    {"localhost", "https://evil.example", NULL, GUARD_ORIGIN},
+    {"localhost", "https://localhost.evil.example", NULL, GUARD_ORIGIN},
+    {"localhost", "null", NULL, GUARD_ORIGIN},
+    {"localhost", "", NULL, GUARD_ORIGIN},
+    {"localhost", "file://localhost", NULL, GUARD_ORIGIN},
+    {"localhost", NULL, "cross-site", GUARD_ORIGIN},
+    {"localhost", NULL, "Cross-Site", GUARD_ORIGIN},
+    {"localhost", NULL, "same-origin", GUARD_OK},
+    {"localhost", NULL, "none", GUARD_OK},
+};
+
+static void test_guard__every_row__is_judged_as_it_says(void **state)
+{
+    static const char *const hosts[] = {"proxy.lan"}, *const origins[] = {"https://app.example"};
+    const struct guard_rules rules = {hosts, 1, origins, 1};
+
+    (void)state;
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
+        struct http_header v[3];
+        struct http_head head = {.headers = v};
+        struct slice culprit;
+        enum guard_verdict got;
+
+        if (rows[i].host)
+            v[head.header_count++] = (struct http_header){SLICE("Host"), slice_str(rows[i].host)};
+        if (rows[i].origin)
+            v[head.header_count++] = (struct http_header){SLICE("Origin"), slice_str(rows[i].origin)};
+        if (rows[i].site)
+            v[head.header_count++] = (struct http_header){SLICE("Sec-Fetch-Site"), slice_str(rows[i].site)};
+        got = guard_check(&head, &rules, &culprit);
+        if (got != rows[i].want)
+            fail_msg("row %zu (%s, %s): got %d", i, rows[i].host, rows[i].origin, (int)got);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_guard__every_row__is_judged_as_it_says),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
