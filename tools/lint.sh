@@ -94,7 +94,7 @@ lengths() {
 check "lengths" "$(lengths)"
 
 # ---- analysers --------------------------------------------------------------------------------------------------
-flags="-std=c11 -D_GNU_SOURCE -DMETERGATE_VERSION=\"0\" -Iinclude $(pkg-config --cflags libmicrohttpd libcurl libcjson yaml-0.1 libcrypto cmocka)"
+flags="-std=c11 -D_GNU_SOURCE -DMETERGATE_VERSION=\\\"0\\\" -Iinclude $(pkg-config --cflags libmicrohttpd libcurl libcjson yaml-0.1 libcrypto cmocka)"
 tidy() {
     # shellcheck disable=SC2086
     printf '%s\n' $sources | xargs -P "${JOBS:-2}" -n 4 sh -c 'clang-tidy --quiet "$@" -- '"$flags"' 2>/dev/null' _ |
