@@ -114,12 +114,37 @@ static void check_model(struct config *c, size_t index, struct problems *problem
     }
 }
 
+/*
+ * The built-in upstreams that the file does not replace. Those of the other dialects pass calls through, so that a program
+ * whose every base URL points here still reaches its provider.
+ */
+static void add_built_in_upstreams(struct config *c)
+{
+    static const struct {
+        const char *name, *base_url;
+        enum config_dialect dialect;
+    } built_in[] = {
+        {"openai", OPENAI_BASE_URL, CONFIG_OPENAI},
+        {"anthropic", "https://api.anthropic.com", CONFIG_ANTHROPIC},
+        {"gemini", "https://generativelanguage.googleapis.com", CONFIG_GEMINI},
+    };
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(built_in); i++) {
+        struct config_upstream *u;
+
+        if (config_upstream_named(c, slice_str(built_in[i].name)))
+            continue;
+        u = read_add_upstream(c, slice_str(built_in[i].name), 0);
+        u->dialect = built_in[i].dialect;
+        u->base_url = xstrdup(built_in[i].base_url);
+    }
+}
+
 static void add_built_in(struct config *c)
 {
     struct config_model *m;
 
-    if (!config_upstream_named(c, SLICE("openai")))
-        read_add_upstream(c, SLICE("openai"), 0);
+    add_built_in_upstreams(c);
     for (size_t i = 0; i < c->model_count; i++) {
         if (strcmp(c->models[i]->name, "*") == 0 && c->models[i]->match.n == 0)
             return;
