@@ -48,6 +48,7 @@ struct call *call_new(struct proxy *p, struct exchange *x)
     buf_init(&c->error_body, BUF_UNLIMITED);
     headers_init(&c->error_head);
     c->arrived_us = loop_now_us(p->loop);
+    c->usage_source = "none";
     c->state = CALL_RECEIVING;
     list_push_back(&p->calls[CALL_RECEIVING], &c->link);
     p->count[CALL_RECEIVING]++;
@@ -70,8 +71,10 @@ static void count_state(struct call *c, int sign)
     p->count[c->state] += sign;
     if (c->state == CALL_HELD)
         p->held_bytes += sign * body_bytes(c);
-    if (c->client && c->state == CALL_HELD)
+    if (c->client && c->state == CALL_HELD) {
         c->client->held += sign;
+        c->client->held_bytes += sign * body_bytes(c);
+    }
     if (c->client && flying)
         c->client->in_flight += sign;
     if (c->provider && flying)
@@ -132,7 +135,7 @@ static void close_attempt(struct call *c, enum call_outcome outcome, const struc
     if (refused)
         c->used = (struct usage){0};
     cost = refused ? profile_refused(c->provider->profile) : profile_settle(c->provider->profile, &c->estimate, &c->used);
-    c->usage_reported = usage != NULL;
+    c->usage_source = refused ? "none" : usage ? "provider" : c->used.output > 0 && c->answer ? "counted" : "estimated";
     if (!refused && c->status < 400 && (usage || outcome == OUTCOME_COMPLETED))
         expect_learn(budgets_expect(c->budget, c->client), c->used.output);
     gate_close(p->gate, &c->ticket, loop_now_us(p->loop), &cost);
@@ -172,7 +175,7 @@ static void log_end(const struct call *c)
              c->id, outcome_names[c->outcome], c->client ? c->client->name : "-", c->provider ? c->provider->config->name : "-",
              endpoint_name(c->endpoint), c->request.model[0] ? log_quote(slice_str(c->request.model)).text : "-", c->status,
              ms(c->queued_us), first_byte, ms(c->settled_us - c->arrived_us), c->used.input, c->used.output,
-             c->usage_reported ? "provider" : "estimated", c->attempts, c->reason ? " reason=" : "",
+             c->usage_source, c->attempts, c->reason ? " reason=" : "",
              c->reason ? c->reason : "");
 }
 

@@ -242,14 +242,28 @@ static void estimate(struct call *c)
     }
 }
 
+/* One client may hold at most 80 % of what all may. */
+static int64_t client_share(int64_t max)
+{
+    return max - max / 5;
+}
+
 static bool queue_has_room(const struct call *c)
 {
     const struct proxy *p = c->proxy;
-    int64_t max_requests = p->config->queue.max_requests, max_bytes = p->config->queue.max_bytes;
-    int64_t share = max_requests - max_requests / 5; /* one client: at most 80 % */
+    int64_t requests = p->config->queue.max_requests, bytes = p->config->queue.max_bytes;
+    int64_t body = (int64_t)exchange_body(c->x).n;
 
-    return p->count[CALL_HELD] < max_requests && c->client->held < (share > 0 ? share : 1) &&
-           p->held_bytes + (int64_t)exchange_body(c->x).n <= max_bytes;
+    return p->count[CALL_HELD] < requests && c->client->held < client_share(requests) &&
+           p->held_bytes + body <= bytes && c->client->held_bytes + body <= client_share(bytes);
+}
+
+/* A place is free when the next call of its budget goes; what an event decides is worth asking again in a second. */
+static int64_t wait_for_place_us(const struct call *c, int64_t now)
+{
+    int64_t at = gate_next_dispatch_us(c->proxy->gate, c->budget->budget, now);
+
+    return at < CLOCK_NEVER && at > now + CLOCK_S ? at - now : CLOCK_S;
 }
 
 /* The gate would not have it. */
@@ -290,11 +304,11 @@ static void take_seat(struct call *c)
         refuse_with(c, REFUSAL_DRAINING, NULL);
         return;
     }
+    c->budget = budgets_find(&p->budgets, c->provider, slice_str(c->request.model));
     if (!queue_has_room(c)) {
-        call_refuse(c, &(struct refusal){.reason = REFUSAL_QUEUE_FULL, .wait_us = CLOCK_S});
+        call_refuse(c, &(struct refusal){.reason = REFUSAL_QUEUE_FULL, .wait_us = wait_for_place_us(c, now)});
         return;
     }
-    c->budget = budgets_find(&p->budgets, c->provider, slice_str(c->request.model));
     estimate(c);
     v = offer(c, now, &why);
     if (v != GATE_HELD) {

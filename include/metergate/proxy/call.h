@@ -110,7 +110,7 @@ struct call {
     bool upload_paused;
     bool never_sent;       /* the attempt failed before the provider can have seen any of it */
     struct usage used;     /* of the attempt that was closed last */
-    bool usage_reported;   /* by the provider; else counted or estimated by us */
+    const char *usage_source; /* of it: "provider", "counted", "estimated", or "none" without an attempt */
 
     /* times, CLOCK_BOOTTIME; 0 where it did not come to that */
     int64_t arrived_us, held_us, dispatched_us, first_byte_us, settled_us;

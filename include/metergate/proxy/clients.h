@@ -20,7 +20,8 @@
 /* Readable; the counters are written by the call's life alone. */
 struct client {
     char name[65];
-    int64_t held;      /* now */
+    int64_t held;       /* now */
+    int64_t held_bytes; /* bodies of them */
     int64_t in_flight; /* now */
     int64_t calls;     /* finished, whatever their outcome */
     int64_t tokens;    /* reported or estimated, in plus out */
