@@ -44,7 +44,8 @@ LIB_daemon_SRC := $(filter-out src/daemon/main.c,$(wildcard src/daemon/*.c))
 
 BIN     := $(BUILD)/bin
 PROGS   := $(if $(wildcard src/daemon/main.c),$(BIN)/metergated) $(if $(wildcard src/tool/main.c),$(BIN)/metergate) \
-           $(if $(wildcard tests/simulator/main.c),$(BIN)/metergate-simulator)
+           $(if $(wildcard tests/simulator/main.c),$(BIN)/metergate-simulator) \
+           $(if $(wildcard tools/demo/main.c),$(BIN)/metergate-demo)
 
 UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 SIM     := $(patsubst tests/sim/%.c,$(BUILD)/tests/sim/%,$(wildcard tests/sim/test_*.c))
@@ -91,6 +92,11 @@ $(BIN)/metergate: $(call obj,src/tool/*.c) $(filter %libbase.a %libtokens.a %lib
 	$(link) $(PKG_LIBS)
 
 $(BIN)/metergate-simulator: $(call obj,tests/simulator/*.c) $(filter %libbase.a %libtokens.a,$(LIBS))
+	@mkdir -p $(@D)
+	$(link) $(PKG_LIBS)
+
+# the demo is a client like the tool, and speaks HTTP with the same code
+$(BIN)/metergate-demo: $(call obj,tools/demo/*.c src/tool/client.c src/tool/address.c) $(filter %libbase.a %libtokens.a,$(LIBS))
 	@mkdir -p $(@D)
 	$(link) $(PKG_LIBS)
 
@@ -152,7 +158,7 @@ deps: ## install the Debian packages that are missing; does nothing when all is 
 
 # every object of the tree, tests included: lint builds them with warnings as errors
 ALLOBJ = $(call obj,src/*/*.c) $(call obj,tests/unit/*.c) $(call obj,tests/sim/*.c) $(call obj,tests/e2e/*.c) \
-         $(call obj,tests/simulator/*.c) $(call obj,tests/fuzz/*.c) $(call obj,tests/bench/*.c)
+         $(call obj,tests/simulator/*.c) $(call obj,tests/fuzz/*.c) $(call obj,tests/bench/*.c) $(call obj,tools/demo/*.c)
 lint-objects: $(ALLOBJ)
 
 lint-deps:
@@ -166,7 +172,7 @@ run: deps all ## the daemon in the foreground with the default configuration
 	$(BIN)/metergated
 
 demo: deps all ## the 30,000-TPM story against the simulator; no key needed, under a minute
-	@BIN=$(BIN) sh tools/demo.sh
+	@$(BIN)/metergate-demo
 
 install: all ## install under PREFIX (default /usr/local), DESTDIR honoured
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/metergate \

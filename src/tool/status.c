@@ -68,7 +68,7 @@ static void print_summary(const struct json *doc, const char *url)
     printf("now     %" PRId64 " held (%" PRId64 " KiB), %" PRId64 " in flight\n", whole(doc, "held"),
            (whole(doc, "held_bytes") + 1023) / 1024, whole(doc, "in_flight"));
     printf("so far  %" PRId64 " calls: %" PRId64 " completed, %" PRId64 " refused, %" PRId64
-           " cancelled, %" PRId64 " failed; the provider said 429 to %" PRId64 "; %" PRId64 " retries\n",
+           " cancelled, %" PRId64 " failed; the provider said 429 %" PRId64 " times; %" PRId64 " retries\n",
            whole(doc, "totals.calls"), whole(doc, "totals.completed"), whole(doc, "totals.refused"),
            whole(doc, "totals.cancelled"), whole(doc, "totals.failed"), whole(doc, "totals.upstream_429"),
            whole(doc, "totals.retries"));

@@ -23,13 +23,18 @@
 
 #include "metergate/base/err.h"
 
-const char *tool_path(void)
+const char *program_path(const char *name)
 {
     static char path[512];
     const char *bin = getenv("MG_BIN");
 
-    snprintf(path, sizeof path, "%s/metergate", bin ? bin : "build/release/bin");
+    snprintf(path, sizeof path, "%s/%s", bin ? bin : "build/release/bin", name);
     return path;
+}
+
+const char *tool_path(void)
+{
+    return program_path("metergate");
 }
 
 static int memory_file(const char *text)

@@ -24,7 +24,8 @@ void outcome_release(struct outcome *o);
 #define TOOL_WITH_INPUT(input, ...)                                                                          \
     tool_run_program((const char *const[]){tool_path(), __VA_ARGS__, NULL}, input)
 
-/* The built `metergate`, by $MG_BIN. */
+/* The path of a program that was built, by $MG_BIN; and of `metergate`. Good until the next such question. */
+const char *program_path(const char *name);
 const char *tool_path(void);
 
 /* A path that a fake server answers, with status and body. */
