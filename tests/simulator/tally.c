@@ -6,14 +6,12 @@
 
 #include <cjson/cJSON.h>
 
+#include "metergate/tokens/count.h"
+#include "metergate/tokens/encoding.h"
+
 int64_t tally_text(struct slice model, struct slice text)
 {
-    int64_t n = 0;
-
-    (void)model;
-    for (size_t i = 0; i < text.n; i++)
-        n += text.p[i] == ' ' || i == 0;
-    return n;
+    return tokens_count(encoding_for_model(model.p, model.n).encoding, text.p, text.n);
 }
 
 static int64_t tally_string(struct slice model, const cJSON *node)
