@@ -26,6 +26,9 @@
 /* A story that takes longer than this is broken; it takes two windows and a little. */
 #define TIME_LIMIT_S 58
 
+/* How often a wait is told of. */
+#define TELL_EVERY_MS 2500
+
 /* How late a held call may reach the provider on a machine that is busy with other things. Never early. */
 #define LATE_US (CLOCK_S / 2)
 
@@ -105,6 +108,16 @@ static struct gauge read_gauge(const struct demo *d, const char *budget)
 
     json_free(doc);
     return g;
+}
+
+/* Tells how many calls are held, as long as any is. */
+static void say_held(const struct demo *d)
+{
+    struct gauge g = read_gauge(d, "gpt-4o");
+
+    if (g.held)
+        narrator_say(TONE_WAIT, "metergate", "holds %" PRId64 " call%s: room in %.2f s", g.held,
+                     g.held > 1 ? "s" : "", (double)g.next_ms / 1000);
 }
 
 static void scene_hold(struct demo *d)
@@ -211,12 +224,8 @@ static void scene_release(struct demo *d)
     narrator_note("$ metergate status");
     stage_show_status(d->stage);
     narrator_note("%s", "");
-    while (!call_join_within(&d->report, 2500)) {
-        struct gauge g = read_gauge(d, "gpt-4o");
-
-        if (g.held)
-            narrator_say(TONE_WAIT, "metergate", "still holds it: room in %.2f s", (double)g.next_ms / 1000);
-    }
+    while (!call_join_within(&d->report, TELL_EVERY_MS))
+        say_held(d);
     narrator_say(d->report.status == 200 ? TONE_GOOD : TONE_BAD, "report",
                  "answered %d after %.2f s, held for %.2f of them", d->report.status,
                  seconds(d->report.took_us), (double)call_queued_ms(&d->report) / 1000);
@@ -240,17 +249,24 @@ static void say_end(struct call *c)
         narrator_say(TONE_BAD, c->script, "answered %d: %s", c->status, error_of(c));
 }
 
-/* Starts all calls of the batch and waits for them; how many were answered 200. */
-static int run_batch(struct demo *d, const struct client *to, void (*on_end)(struct call *c))
+static void start_batch(struct demo *d, const struct client *to, void (*on_end)(struct call *c))
 {
-    int good = 0;
-
     for (int i = 0; i < BATCH; i++) {
         d->batch[i].on_end = on_end;
         call_start(&d->batch[i], to);
     }
+}
+
+/* Waits for all; how many were answered 200. */
+static int finish_batch(struct demo *d, bool held)
+{
+    int good = 0;
+
     for (int i = 0; i < BATCH; i++) {
-        call_join(&d->batch[i]);
+        while (!call_join_within(&d->batch[i], TELL_EVERY_MS)) {
+            if (held)
+                say_held(d);
+        }
         good += d->batch[i].status == 200;
     }
     return good;
@@ -264,9 +280,10 @@ static void scene_batch(struct demo *d)
     narrator_say(TONE_PLAIN, "scripts",
                  "nightly, tagger and mailer make four calls each to gpt-4o, all at once");
     narrator_say(TONE_PLAIN, "metergate",
-                 "has room for %s tokens now, and for the rest when report's have left",
+                 "has room for %s tokens now, for the rest when report's 22,117 have left the minute",
                  thousands(LIMIT - read_gauge(d, "gpt-4o").used).text);
-    good = run_batch(d, &d->daemon, say_end);
+    start_batch(d, &d->daemon, say_end);
+    good = finish_batch(d, true);
     narrator_check(good == BATCH, "%d of %d calls succeeded", good, BATCH);
 }
 
@@ -317,7 +334,8 @@ static void scene_without(struct demo *d)
     direct_call(d, &d->report);
     direct_call(d, &d->chatbot);
     direct_call(d, &d->archive);
-    good = run_batch(d, &d->provider, NULL);
+    start_batch(d, &d->provider, NULL);
+    good = finish_batch(d, false);
     failed = 4 + BATCH - good - (d->editor.status == 200) - (d->report.status == 200) -
              (d->chatbot.status == 200) - (d->archive.status == 200);
     narrator_say(TONE_BAD, "scripts", "of the 12 calls of nightly, tagger and mailer, %d are answered 429",
