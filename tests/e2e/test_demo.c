@@ -46,6 +46,8 @@ static void test_demo__story__holds(void **state)
     if (o.status != 0)
         fail_msg("exit status %d\n%s%s", o.status, o.out, o.err);
     assert_non_null(strstr(o.out, "Limit 30000, Requested 40666"));
+    /* `metergate status` against the real daemon */
+    assert_non_null(strstr(o.out, "gpt-4o         tpm       3 s   30,000   30,000  12,071         0   17,929     1"));
     assert_null(strstr(o.out, "NOT SO"));
     assert_null(strchr(o.out, '\033')); /* no colours in a file */
     outcome_release(&o);
