@@ -14,14 +14,12 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-/* libmicrohttpd misses an end that came in the same packet as data; then we close. */
-#define LEFT_GRACE_US (100 * CLOCK_MS)
-
 struct client *client_new(struct front *f, int fd, const struct net_addr *peer)
 {
     struct client *c = xcalloc(1, sizeof *c);
 
     list_init(&c->clients);
+    list_init(&c->nudged);
     c->front = f;
     c->fd = fd;
     c->peer = *peer;
@@ -42,7 +40,7 @@ static void client_on_event(void *ctx, uint32_t events)
     if (c->exchange && c->exchange->announced)
         exchange_lose(c->exchange);
     else /* a last request may have come together with the end; it will be announced in this turn */
-        client_deadline(c, loop_now_us(c->front->loop) + LEFT_GRACE_US);
+        client_deadline(c, loop_now_us(c->front->loop) + CLIENT_LEFT_GRACE_US);
 }
 
 void client_open(struct client *c)
@@ -67,6 +65,7 @@ void client_close(struct client *c)
     loop_watch_clear(f->loop, &c->watch);
     loop_timer_clear(f->loop, &c->timer);
     list_unlink(&c->clients);
+    list_unlink(&c->nudged);
     f->stats.connections--;
     loop_bury(f->loop, c, free);
 }
@@ -93,4 +92,5 @@ void client_shutdown(struct client *c)
 {
     c->deadline_us = CLOCK_NEVER;
     shutdown(c->fd, SHUT_RDWR);
+    front_nudge(c->front, c);
 }

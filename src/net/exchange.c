@@ -49,8 +49,11 @@ void exchange_enter(struct exchange *x, enum xstate to)
     x->state = to;
 }
 
+/* While the request is being read; 0: none. */
 static void set_deadline(struct exchange *x, int64_t in_us)
 {
+    if (x->client->left && in_us > CLIENT_LEFT_GRACE_US)
+        in_us = CLIENT_LEFT_GRACE_US;
     client_deadline(x->client, in_us ? loop_now_us(x->front->loop) + in_us : CLOCK_NEVER);
 }
 
@@ -132,6 +135,8 @@ void exchange_lose(struct exchange *x)
 {
     const struct front *f = x->front;
 
+    if (x->state == X_BODY) /* its answer may be there, and a rest of the body in the socket */
+        set_deadline(x, CLIENT_LEFT_GRACE_US);
     if (x->gone || x->finished || x->cut)
         return;
     x->gone = true;

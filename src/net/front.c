@@ -89,6 +89,24 @@ void front_queue_drain(struct front *f, struct exchange *x)
     front_wants_flush(f);
 }
 
+void front_nudge(struct front *f, struct client *c)
+{
+    list_push_back(&f->nudged, &c->nudged);
+    front_wants_flush(f);
+}
+
+/*
+ * A connection that was closed while its state machine ran, by the reader's answer for instance, is cleaned
+ * up only when libmicrohttpd looks at it again, and in epoll mode it may have no reason to: then it would
+ * stay for ever. It does look at every connection that has a timeout of its own, each time it runs. Only
+ * connections that are about to end get here.
+ */
+static void front_look_at(struct client *c)
+{
+    (void)MHD_set_connection_option(c->conn, MHD_CONNECTION_OPTION_TIMEOUT, 1u);
+    shard_mark_dirty(c->shard);
+}
+
 static void front_resume(struct exchange *x)
 {
     const struct front_config *config = &x->front->config;
@@ -126,6 +144,12 @@ static void front_flush(void *ctx)
 
         list_unlink(&x->kicked);
         front_resume(x);
+    }
+    while (!list_empty(&f->nudged)) {
+        struct client *c = LIST_ENTRY(list_first(&f->nudged), struct client, nudged);
+
+        list_unlink(&c->nudged);
+        front_look_at(c);
     }
     /* Those that have more to do put themselves back, for the next turn. */
     list_init(&now);
@@ -285,6 +309,7 @@ static ssize_t front_read_answer(void *cls, uint64_t pos, char *p, size_t max)
     if (x->gone || x->cut) {
         if (x->content_length < 0 && x->head.minor == 0)
             front_reset(x);
+        front_nudge(x->front, x->client);
         return MHD_CONTENT_READER_END_WITH_ERROR;
     }
     n = exchange_take_out(x, p, max);
@@ -292,6 +317,8 @@ static ssize_t front_read_answer(void *cls, uint64_t pos, char *p, size_t max)
         client_deadline(x->client, loop_now_us(x->front->loop) + x->front->config.write_timeout_us);
         return (ssize_t)n;
     }
+    if (x->finished && x->content_length < 0 && x->head.minor == 0)
+        front_nudge(x->front, x->client); /* its end is the close */
     if (x->finished)
         return MHD_CONTENT_READER_END_OF_STREAM;
     front_suspend(x);
@@ -472,11 +499,11 @@ static void front_on_connection(void *cls, struct MHD_Connection *conn, void **s
     struct front *f = cls;
     struct client *c;
 
-    (void)conn;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         c = f->accepting;
         f->accepting = NULL;
         *socket_context = c;
+        c->conn = conn;
         client_open(c);
         return;
     }
@@ -684,6 +711,7 @@ int front_new(struct loop *l, const struct front_config *config, const struct fr
     list_init(&f->clients);
     list_init(&f->kicked);
     list_init(&f->drained);
+    list_init(&f->nudged);
     list_init(&f->dirty);
     list_init(&f->lingering);
     f->shards = xcalloc(f->config.shards, sizeof f->shards[0]);

@@ -48,6 +48,7 @@ struct front {
     struct list clients;
     struct list kicked;  /* exchanges to be resumed at the end of the turn */
     struct list drained; /* exchanges that owe an on_drain */
+    struct list nudged;  /* clients that libmicrohttpd must look at */
     struct list dirty;   /* shards */
     struct list lingering;
     struct loop_task flush;
@@ -60,11 +61,19 @@ struct front {
     struct front_stats stats;
 };
 
+/*
+ * libmicrohttpd misses an end that came in the same packet as data, and would wait for more. So a client that
+ * has left gets this long for what is still in its socket.
+ */
+#define CLIENT_LEFT_GRACE_US (100 * CLOCK_MS)
+
 /* One accepted connection. */
 struct client {
     struct list clients; /* in front.clients */
+    struct list nudged;  /* in front.nudged */
     struct front *front;
     struct shard *shard;
+    struct MHD_Connection *conn;
     struct exchange *exchange; /* NULL between requests */
     int fd;                    /* libmicrohttpd's; valid until NOTIFY_CLOSED */
     struct net_addr peer, local;
@@ -111,17 +120,17 @@ struct exchange {
     struct http_header inline_headers[EXCHANGE_INLINE_HEADERS];
     bool expects_continue;
     enum xbody body_mode;
-    bool paused;       /* on_chunk is not wanted */
-    int body_rc;       /* 0, or why the body was refused */
-    size_t body_max;   /* XBODY_BUFFER */
-    int64_t body_seen; /* bytes read of it so far */
+    bool paused;          /* on_chunk is not wanted */
+    int body_rc;          /* 0, or why the body was refused */
+    size_t body_max;      /* XBODY_BUFFER */
+    int64_t body_seen;    /* bytes read of it so far */
     int64_t body_dropped; /* of these, bytes that nobody wanted */
     struct buf body;
 
     /* the answer */
     bool started;   /* status and headers are given */
     bool finished;  /* the last byte of it is in `out`, or has left it */
-    bool delivered;  /* it was written past libmicrohttpd */
+    bool delivered; /* it was written past libmicrohttpd */
     bool cut;       /* it shall end unclean */
     bool over_high; /* `out` was over the high mark and has not yet drained */
     int status;
@@ -188,6 +197,9 @@ size_t exchange_take_out(struct exchange *x, char *p, size_t max);
 /* A suspended exchange is resumed at the end of the turn; nothing happens to one that is not suspended. */
 void front_kick(struct front *f, struct exchange *x);
 void front_queue_drain(struct front *f, struct exchange *x);
+
+/* libmicrohttpd will look at the connection at the end of the turn, though no event tells it to. */
+void front_nudge(struct front *f, struct client *c);
 
 /* A connection has ended: there may be room to accept again. */
 void front_retry_accept(struct front *f);

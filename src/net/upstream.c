@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "metergate/base/log.h"
+#include "metergate/net/listener.h"
 
 #define LANE_TRANSFERS       64u
 #define TRANSFERS_DEFAULT    4096u
@@ -175,28 +176,21 @@ bool sock_is_drained(const struct sock *s)
     return ioctl(s->fd, SIOCOUTQ, &waiting) == 0 && waiting == 0;
 }
 
-static int port_of(const struct sockaddr_storage *sa)
-{
-    return ntohs(sa->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)sa)->sin6_port
-                                           : ((const struct sockaddr_in *)sa)->sin_port);
-}
-
 /* Its two ends, once it is connected. */
 static void sock_learn_ends(struct sock *s)
 {
-    struct sockaddr_storage local = {.ss_family = 0}, remote = {.ss_family = 0};
-    socklen_t local_n = sizeof local, remote_n = sizeof remote;
+    struct net_addr local = {.len = sizeof local.sa}, remote = {.len = sizeof remote.sa};
     const void *ip;
 
-    if (getsockname(s->fd, (struct sockaddr *)&local, &local_n) < 0 ||
-        getpeername(s->fd, (struct sockaddr *)&remote, &remote_n) < 0)
+    if (getsockname(s->fd, (struct sockaddr *)&local.sa, &local.len) < 0 ||
+        getpeername(s->fd, (struct sockaddr *)&remote.sa, &remote.len) < 0)
         return; /* the loser of a race between addresses */
-    ip = remote.ss_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)&remote)->sin6_addr
-                                      : (const void *)&((const struct sockaddr_in *)&remote)->sin_addr;
-    if (!inet_ntop(remote.ss_family, ip, s->remote_ip, sizeof s->remote_ip))
+    ip = remote.sa.ss_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)&remote.sa)->sin6_addr
+                                         : (const void *)&((const struct sockaddr_in *)&remote.sa)->sin_addr;
+    if (!inet_ntop(remote.sa.ss_family, ip, s->remote_ip, sizeof s->remote_ip))
         return;
-    s->remote_port = port_of(&remote);
-    s->local_port = port_of(&local);
+    s->remote_port = net_addr_port(&remote);
+    s->local_port = net_addr_port(&local);
 }
 
 /* 7.88 does not say which connection a transfer uses, only its two ends. */

@@ -418,6 +418,14 @@ struct netfix_counts netfix_counts(struct netfix *nf)
     return nf->snapshot;
 }
 
+static void give_up(const struct netfix_counts *n, const char *what)
+{
+    fail_msg(
+        "never: %s (connections %u exchanges %u active %u waiting %u held %u gone %u done %u complete %u)",
+        what, n->front.connections, n->front.exchanges, n->pool.active, n->pool.waiting, n->held, n->gone,
+        n->done, n->complete);
+}
+
 /*
  * Each look costs a turn of the loop, so this is no busy wait on the proxy's side; poll() gives way
  * meanwhile.
@@ -427,7 +435,8 @@ struct netfix_counts netfix_counts(struct netfix *nf)
         int64_t until_ = clock_now_us() + PATIENCE_MS * CLOCK_MS;                                            \
         struct netfix_counts n = netfix_counts(nf);                                                          \
         while (!(condition)) {                                                                               \
-            assert_true(clock_now_us() < until_);                                                            \
+            if (clock_now_us() >= until_)                                                                    \
+                give_up(&n, #condition);                                                                     \
             poll(NULL, 0, 1);                                                                                \
             n = netfix_counts(nf);                                                                           \
         }                                                                                                    \
@@ -451,6 +460,11 @@ void netfix_wait_done(struct netfix *nf, unsigned done)
 void netfix_wait_sent(struct netfix *nf, unsigned sent)
 {
     WAIT_FOR(nf, n.sent == sent);
+}
+
+void netfix_wait_connections(struct netfix *nf, unsigned connections)
+{
+    WAIT_FOR(nf, n.front.connections == connections);
 }
 
 void netfix_wait_waiting(struct netfix *nf, unsigned waiting)

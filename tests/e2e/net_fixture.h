@@ -58,6 +58,7 @@ void netfix_wait_held(struct netfix *nf, unsigned held);
 void netfix_wait_gone(struct netfix *nf, unsigned gone);
 void netfix_wait_done(struct netfix *nf, unsigned done);
 void netfix_wait_sent(struct netfix *nf, unsigned sent);
+void netfix_wait_connections(struct netfix *nf, unsigned connections);
 void netfix_wait_waiting(struct netfix *nf, unsigned waiting);
 void netfix_wait_buffered(struct netfix *nf, size_t more_than);
 void netfix_wait_uploaded(struct netfix *nf, size_t more_than);

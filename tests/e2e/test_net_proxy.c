@@ -447,6 +447,41 @@ static void test_proxy__cut_answer_to_http_1_0__is_a_reset_and_a_whole_one_is_no
     close_pair(p);
 }
 
+/* libmicrohttpd closed these, and forgot them when another connection of the same daemon was older. */
+static void test_proxy__answers_ended_by_a_close__leave_no_connection_behind(void **state)
+{
+    static const struct netfix_options one_shard = {.front = {.shards = 1}};
+    struct netfix *nf = netfix_start(&one_shard);
+    int older = sock_connect(netfix_port(nf));
+    char head[1024];
+
+    (void)state;
+    sock_send_str(older, "GET /hold HTTP/1.1\r\n" HOST "\r\n");
+    netfix_wait_held(nf, 1);
+    netfix_release(nf);
+    expect_head(older, head, sizeof head, "HTTP/1.1 200 OK\r\n");
+    for (int i = 0; i < 3; i++) {
+        struct pair p = open_pair(nf, get);
+
+        sock_send_str(p.up, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
+        expect_head(p.client, head, sizeof head, "HTTP/1.1 200 OK\r\n");
+        close(p.up);
+        netfix_wait_connections(nf, 1); /* before the client has closed its side */
+        close(p.client);
+
+        p = open_pair(nf, "GET /pass HTTP/1.0\r\n\r\n");
+        sock_send_str(p.up, "HTTP/1.1 200 OK\r\n\r\nfull");
+        expect_head(p.client, head, sizeof head, "HTTP/1.1 200 OK\r\n");
+        expect_text(p.client, "full");
+        close(p.up);
+        netfix_wait_connections(nf, 1);
+        close(p.client);
+    }
+    close(older);
+    netfix_wait_idle(nf);
+    netfix_stop(nf);
+}
+
 /* ---- nothing is left behind ---------------------------------------------------------------------------- */
 
 static unsigned open_descriptors(void)
@@ -521,6 +556,7 @@ int main(void)
         TEST(test_proxy__upstream_cut_short_of_its_length__is_not_a_whole_answer),
         TEST(test_proxy__upstream_cut_between_chunks__has_no_last_chunk),
         TEST(test_proxy__cut_answer_to_http_1_0__is_a_reset_and_a_whole_one_is_not),
+        cmocka_unit_test(test_proxy__answers_ended_by_a_close__leave_no_connection_behind),
         cmocka_unit_test(test_proxy__after_all_kinds_of_ends__no_descriptor_is_left),
         cmocka_unit_test(test_proxy__stopped_in_the_middle_of_everything__ends_all),
     };
