@@ -171,8 +171,7 @@ int64_t budget_earliest(const struct budget *b, const struct cost *c, int64_t no
     return t;
 }
 
-bool budget_has_room_for_both(const struct budget *b, const struct cost *first, const struct cost *second, int64_t now_us,
-                              int64_t t_us)
+bool budget_has_room_for_both(const struct budget *b, const struct cost *first, const struct cost *second, int64_t t_us)
 {
     for (size_t i = 0; i < b->limit_count; i++) {
         const struct budget_limit *l = &b->limits[i];
@@ -187,8 +186,6 @@ bool budget_has_room_for_both(const struct budget *b, const struct cost *first, 
         }
         if (l->limit.smooth)
             return false; /* any request in between moves the next one */
-        if (now_us + l->limit.span_us <= t_us)
-            continue;
         if (window_sum_at(&l->window, t_us) + need + other > ceiling(b, l, need))
             return false;
     }

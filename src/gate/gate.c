@@ -141,11 +141,11 @@ static bool shares(const struct ticket *t, const struct budget *b)
 }
 
 /* Whether `small` may go now although `head` was there first: at the head's moment there is room for both. */
-static bool leaves_room(const struct ticket *head, const struct ticket *small, int64_t now_us, int64_t head_us)
+static bool leaves_room(const struct ticket *head, const struct ticket *small, int64_t head_us)
 {
     for (size_t i = 0; i < head->budget_count; i++) {
         if (shares(small, head->budgets[i]) &&
-            !budget_has_room_for_both(head->budgets[i], &head->cost, &small->cost, now_us, head_us))
+            !budget_has_room_for_both(head->budgets[i], &head->cost, &small->cost, head_us))
             return false;
     }
     return true;
@@ -191,7 +191,7 @@ static struct ticket *backfill(struct gate *g, struct budget *b, struct ticket *
         struct ticket *t = ticket_of(node);
 
         advance(t, now_us);
-        if (leaves_room(head, t, now_us, head_us)) {
+        if (leaves_room(head, t, head_us)) {
             int64_t at_us = earliest(t, now_us, &why);
 
             if (at_us <= now_us)

@@ -93,10 +93,11 @@ void budget_need(const struct budget_limit *l, const struct cost *c, int64_t *re
 int64_t budget_earliest(const struct budget *b, const struct cost *c, int64_t now_us,
                         const struct budget_limit **ret_limit);
 
-/* Whether at t_us, besides `first`, there is room for `second` too; limits out of whose window a charge made now has
- * gone by t_us do not count it. */
-bool budget_has_room_for_both(const struct budget *b, const struct cost *first, const struct cost *second, int64_t now_us,
-                              int64_t t_us);
+/*
+ * Whether at t_us, besides `first`, there is room for `second` too. A charge of `second` counts even where a window is
+ * shorter than the time until t_us: it gets its time when the provider has it, which nobody knows yet.
+ */
+bool budget_has_room_for_both(const struct budget *b, const struct cost *first, const struct cost *second, int64_t t_us);
 
 /* ---- charges: opened reserved, timed when the provider has counted, closed with what it really was -------------- */
 

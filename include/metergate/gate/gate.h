@@ -96,7 +96,8 @@ struct ticket *gate_next(struct gate *g, int64_t now_us);
 /*
  * The next held call whose deadline is not after `now_us`, now IDLE; NULL: none. *ret_wait_us is the wait that was still
  * before it. A turn is: gate_expire(now - 1) until NULL, so that nobody starts after its deadline; gate_next(now) until
- * NULL; gate_expire(now) until NULL, so that a call may still start at its deadline.
+ * NULL; gate_expire(now) until NULL, so that a call may still start at its deadline. If that gave any, take another turn:
+ * they may have stood before others.
  */
 struct ticket *gate_expire(struct gate *g, int64_t now_us, int64_t *ret_wait_us);
 
