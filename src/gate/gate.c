@@ -275,7 +275,7 @@ static const struct budget_limit *never_fits(const struct ticket *t)
             const struct budget_limit *l = &t->budgets[i]->limits[j];
             enum metric m = l->limit.metric;
 
-            if (t->cost.at_end[m] == 0 && t->cost.floor[m] > l->limit.max)
+            if (t->cost.in_full[m] && t->cost.floor[m] > l->limit.max)
                 return l;
         }
     }

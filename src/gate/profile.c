@@ -18,10 +18,12 @@ static int64_t product(int64_t a, int64_t b)
     return __builtin_mul_overflow(clamp(a), clamp(b), &v) ? PROFILE_AMOUNT_MAX : clamp(v);
 }
 
-static struct cost one_request(void)
+static struct cost one_request(enum profile p)
 {
     struct cost c = {0};
 
+    for (int m = 0; m < METRICS; m++)
+        c.in_full[m] = p == PROFILE_OPENAI || (m != METRIC_TOKENS && m != METRIC_OUTPUT);
     c.on_arrival[METRIC_REQUESTS] = 1;
     c.floor[METRIC_REQUESTS] = 1;
     c.on_arrival[METRIC_CONCURRENT] = 1;
@@ -37,7 +39,7 @@ static int64_t openai_floor(const struct estimate *e)
 
 struct cost profile_reserve(enum profile p, const struct estimate *e)
 {
-    struct cost c = one_request();
+    struct cost c = one_request(p);
     int64_t input = clamp(e->input), output = clamp(e->expected_output);
 
     c.exact = e->exact;
@@ -59,7 +61,7 @@ struct cost profile_reserve(enum profile p, const struct estimate *e)
 
 struct cost profile_settle(enum profile p, const struct estimate *e, const struct usage *u)
 {
-    struct cost c = one_request();
+    struct cost c = one_request(p);
     int64_t input = clamp(u->input), output = clamp(u->output);
 
     c.exact = true;
@@ -79,8 +81,7 @@ struct cost profile_settle(enum profile p, const struct estimate *e, const struc
 
 struct cost profile_refused(enum profile p)
 {
-    (void)p; /* the same for all so far: failed requests count as requests */
-    return one_request();
+    return one_request(p);
 }
 
 int64_t cost_total(const struct cost *c, enum metric m)

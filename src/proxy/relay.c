@@ -298,12 +298,14 @@ static void refuse(struct call *c, enum refusal_reason reason, const char *why)
 }
 
 /* Nothing of an answer came. */
-static void failed_before_head(struct call *c, enum transfer_result r, const char *why)
+static void failed_before_head(struct call *c, const struct transfer *t, enum transfer_result r, const char *why)
 {
+    bool no_connection = r == TRANSFER_CONNECT || r == TRANSFER_TIMEOUT_CONNECT;
     int64_t wait_us;
 
-    if (r == TRANSFER_CONNECT || r == TRANSFER_TIMEOUT_CONNECT) {
+    if (no_connection)
         c->provider->reachable = false;
+    if (no_connection || (r == TRANSFER_RESET && !transfer_may_have_arrived(t))) {
         if (may_retry(c, CONFIG_RETRY_CONNECT, false, &wait_us)) {
             retry(c, c->provider->budget, wait_us, why);
             return;
@@ -320,14 +322,13 @@ void relay_end(void *ctx, struct transfer *t, enum transfer_result r, const char
     struct call *c = ctx;
     struct usage usage;
 
-    (void)t;
     c->transfer = NULL;
     if (c->judging) {
         judge(c, r == TRANSFER_OK);
         return;
     }
     if (c->state == CALL_SENT) {
-        failed_before_head(c, r, why);
+        failed_before_head(c, t, r, why);
         return;
     }
     if (r == TRANSFER_OK) {

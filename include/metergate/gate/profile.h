@@ -53,6 +53,7 @@ struct cost {
     int64_t on_arrival[METRICS];
     int64_t at_end[METRICS];
     int64_t floor[METRICS]; /* the least that the provider itself will charge on arrival */
+    bool in_full[METRICS];  /* the profile charges all of it on arrival, whatever the amounts */
     int64_t input;          /* the counted input, for the sentence of a refusal */
     bool exact;             /* the count behind it is exact */
 };
