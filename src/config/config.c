@@ -61,7 +61,7 @@ static void check_key(struct config_upstream *u, struct problems *problems)
     int rc = 0;
 
     if (given > 1) {
-        problems_error(problems, u->line, 1, "upstreams.%s.api_key wants one of env, file and credential", u->name);
+        problems_error(problems, u->line, u->column, "upstreams.%s.api_key wants one of env, file and credential", u->name);
         return;
     }
     if (u->api_key_env)
@@ -75,7 +75,7 @@ static void check_key(struct config_upstream *u, struct problems *problems)
         buf_release(&path);
     }
     if (rc < 0)
-        problems_error(problems, u->line, 1, "upstreams.%s.api_key: %s", u->name, e.text);
+        problems_error(problems, u->line, u->column, "upstreams.%s.api_key: %s", u->name, e.text);
 }
 
 static void check_upstream(struct config_upstream *u, struct problems *problems)
@@ -83,10 +83,10 @@ static void check_upstream(struct config_upstream *u, struct problems *problems)
     if (!u->base_url && strcmp(u->name, "openai") == 0)
         u->base_url = xstrdup(OPENAI_BASE_URL);
     if (!u->base_url)
-        problems_error(problems, u->line, 1, "upstreams.%s wants a base_url: what the provider's own SDK would be given",
+        problems_error(problems, u->line, u->column, "upstreams.%s wants a base_url: what the provider's own SDK would be given",
                        u->name);
     if (u->ca_file[0] && access(u->ca_file, R_OK) < 0)
-        problems_error(problems, u->line, 1, "upstreams.%s.ca_file: cannot be read: %s", u->name, strerror(errno));
+        problems_error(problems, u->line, u->column, "upstreams.%s.ca_file: cannot be read: %s", u->name, strerror(errno));
     check_key(u, problems);
 }
 
@@ -97,7 +97,7 @@ static void check_model(struct config *c, size_t index, struct problems *problem
     if (m->upstream_name) {
         m->upstream = config_upstream_named(c, slice_str(m->upstream_name));
         if (!m->upstream)
-            problems_error(problems, m->line, 1, "models.%s.upstream: there is no upstream \"%s\"",
+            problems_error(problems, m->line, m->column, "models.%s.upstream: there is no upstream \"%s\"",
                            check_show(slice_str(m->name)).text, m->upstream_name);
     }
     for (size_t i = 0; i < index; i++) {
@@ -106,7 +106,7 @@ static void check_model(struct config *c, size_t index, struct problems *problem
         for (size_t j = 0; j < before->match.n; j++) {
             for (size_t k = 0; k < m->match.n; k++) {
                 if (strcmp(before->match.v[j], m->match.v[k]) == 0 && before->upstream == m->upstream)
-                    problems_error(problems, m->line, 1, "models.%s.match: \"%s\" is matched by models.%s already",
+                    problems_error(problems, m->line, m->column, "models.%s.match: \"%s\" is matched by models.%s already",
                                    check_show(slice_str(m->name)).text, m->match.v[k],
                                    check_show(slice_str(before->name)).text);
             }
@@ -134,7 +134,7 @@ static void add_built_in_upstreams(struct config *c)
 
         if (config_upstream_named(c, slice_str(built_in[i].name)))
             continue;
-        u = read_add_upstream(c, slice_str(built_in[i].name), 0);
+        u = read_add_upstream(c, slice_str(built_in[i].name), 0, 0);
         u->dialect = built_in[i].dialect;
         u->base_url = xstrdup(built_in[i].base_url);
     }
@@ -149,19 +149,20 @@ static void add_built_in(struct config *c)
         if (strcmp(c->models[i]->name, "*") == 0 && c->models[i]->match.n == 0)
             return;
     }
-    m = read_add_model(c, SLICE("*"), 0);
+    m = read_add_model(c, SLICE("*"), 0, 0);
     m->learn = true;
 }
 
+/* What only the whole can show. */
 static void complete(struct config *c, struct problems *problems)
 {
+    if (c->listen.n == 0 && problems->errors == 0)
+        problems_error(problems, 0, 0, "listen: no address is left to listen on");
     add_built_in(c);
     for (size_t i = 0; i < c->upstream_count; i++)
         check_upstream(c->upstreams[i], problems);
     for (size_t i = 0; i < c->model_count; i++)
         check_model(c, i, problems);
-    if (c->listen.n == 0)
-        problems_error(problems, 0, 0, "listen: no address is left to listen on");
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------------------- */

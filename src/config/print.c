@@ -157,7 +157,7 @@ static const char *type_words(enum table_type type)
 
 static void print_option(const struct table_row *row, struct buf *out)
 {
-    buf_addf(out, "| `%s` | %s", row->path, type_words(row->type));
+    buf_addf(out, "| `%s` | %s", row->path, row->type == TABLE_LIMIT && !row->span ? "count" : type_words(row->type));
     if (row->choices && (row->type == TABLE_CHOICE || row->type == TABLE_CHOICES)) {
         buf_add_char(out, ' ');
         for (const char *p = row->choices; *p; p++) {
@@ -168,7 +168,7 @@ static void print_option(const struct table_row *row, struct buf *out)
         }
     }
     buf_addf(out, " | %s | ", row->fallback ? (row->fallback[0] ? row->fallback : "none") : "-");
-    buf_addf(out, "%s%s%s |\n", row->help, row->restart ? " (a change needs a restart)" : "",
+    buf_addf(out, "%s%s |\n", row->help,
              row->status == TABLE_LATER     ? ". **Not implemented in this version: accepted with a warning, ignored.**"
              : row->status == TABLE_REFUSED ? ". **Not enforced in this version: refused.**"
                                             : "");

@@ -50,12 +50,13 @@ void read_release(enum table_home home, void *base)
     }
 }
 
-struct config_upstream *read_add_upstream(struct config *c, struct slice name, int line)
+struct config_upstream *read_add_upstream(struct config *c, struct slice name, int line, int column)
 {
     struct config_upstream *u = xcalloc(1, sizeof *u);
 
     u->name = xstrndup(name.p, name.n);
     u->line = line;
+    u->column = column;
     secret_init(&u->api_key);
     read_defaults(TABLE_IN_UPSTREAM, u);
     c->upstreams = xrealloc((void *)c->upstreams, (c->upstream_count + 1) * sizeof(struct config_upstream *));
@@ -63,12 +64,13 @@ struct config_upstream *read_add_upstream(struct config *c, struct slice name, i
     return u;
 }
 
-struct config_model *read_add_model(struct config *c, struct slice name, int line)
+struct config_model *read_add_model(struct config *c, struct slice name, int line, int column)
 {
     struct config_model *m = xcalloc(1, sizeof *m);
 
     m->name = xstrndup(name.p, name.n);
     m->line = line;
+    m->column = column;
     read_defaults(TABLE_IN_MODEL, m);
     c->models = xrealloc((void *)c->models, (c->model_count + 1) * sizeof(struct config_model *));
     c->models[c->model_count++] = m;
@@ -191,6 +193,8 @@ static void read_option(struct reader *r, const struct table_row *row, const str
         return;
     }
     good = value_is_list(row->type) ? read_list(r, row, node, field) : read_scalar(r, row, node, field);
+    if (!good && row->type == TABLE_URL && !*(char **)field)
+        *(char **)field = xstrdup(""); /* it is there, so that nobody says that it is missing */
     idle = good && row->idle && format_is(row, field, row->idle);
     if (good && !idle && row->status == TABLE_LATER)
         problems_warn(r->problems, key->line, key->column, "%s: not implemented in this version, ignored", r->path.p);
@@ -250,10 +254,10 @@ static void *named_base(struct reader *r, const struct yaml_node *key)
     if (slice_eq(buf_slice(&r->pattern), SLICE("upstreams.*"))) {
         if (!upstream_name_ok(r, key))
             return NULL;
-        return read_add_upstream(r->config, key->text, key->line);
+        return read_add_upstream(r->config, key->text, key->line, key->column);
     }
     if (slice_eq(buf_slice(&r->pattern), SLICE("models.*")))
-        return read_add_model(r->config, key->text, key->line);
+        return read_add_model(r->config, key->text, key->line, key->column);
     if (slice_eq(buf_slice(&r->pattern), SLICE("prices.*")))
         return add_price(r->config, key->text);
     return r->config;
@@ -272,29 +276,42 @@ static void read_section(struct reader *r, const struct yaml_node *node, void *b
         ERROR_AT(r, node, "%s wants a mapping, not %s", r->path.p, kind_name(node));
 }
 
+/* Whether the mapping that is being read holds entries that the operator names. */
+static bool holds_names(struct reader *r)
+{
+    size_t n = r->pattern.n;
+    bool names;
+
+    add_part(&r->pattern, SLICE("*"));
+    names = n > 0 && table_is_section(buf_slice(&r->pattern));
+    buf_drop_tail(&r->pattern, r->pattern.n - n);
+    return names;
+}
+
 static void read_member(struct reader *r, const struct yaml_node *key, const struct yaml_node *node, void *base)
 {
     size_t path_n = r->path.n, pattern_n = r->pattern.n;
-    const struct table_row *row;
+    bool names = holds_names(r), is_word = slice_find(key->text, '.') == key->text.n && slice_find(key->text, '*') == key->text.n;
+    const struct table_row *row = NULL;
 
     add_part(&r->path, slice_str(check_show(key->text).text));
     add_part(&r->pattern, key->text);
-    row = table_find(buf_slice(&r->pattern));
+    if (is_word) /* a key with dots or stars could be taken for a path of the table */
+        row = table_find(buf_slice(&r->pattern));
     if (row) {
         read_option(r, row, key, node, base);
-    } else if (table_is_section(buf_slice(&r->pattern))) {
-        read_section(r, node, base);
-    } else {
+    } else if (names) {
+        void *own;
+
         buf_drop_tail(&r->pattern, r->pattern.n - pattern_n);
         add_part(&r->pattern, SLICE("*"));
-        if (pattern_n && table_is_section(buf_slice(&r->pattern))) {
-            void *own = named_base(r, key);
-
-            if (own)
-                read_section(r, node, own);
-        } else {
-            unknown_key(r, key, pattern_n);
-        }
+        own = named_base(r, key);
+        if (own)
+            read_section(r, node, own);
+    } else if (is_word && table_is_section(buf_slice(&r->pattern))) {
+        read_section(r, node, base);
+    } else {
+        unknown_key(r, key, pattern_n);
     }
     buf_drop_tail(&r->path, r->path.n - path_n);
     buf_drop_tail(&r->pattern, r->pattern.n - pattern_n);

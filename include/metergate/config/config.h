@@ -84,7 +84,7 @@ struct config_upstream {
     unsigned retry_for;     /* CONFIG_RETRY_* */
     char *proxy;            /* http://HOST:PORT; "" = none */
     char *ca_file;          /* readable when the file was read; "" = none */
-    int line;               /* in the file; 0 for a built-in one */
+    int line, column;       /* in the file; 0 for a built-in one */
 };
 
 struct config_model {
@@ -92,12 +92,12 @@ struct config_model {
     struct config_strings match;            /* globs; empty: the key itself and its dated snapshots */
     char *upstream_name;                    /* NULL: whichever upstream the call goes to */
     const struct config_upstream *upstream; /* borrowed, of the same configuration; NULL with upstream_name */
-    struct config_limit limits[CONFIG_LIMITS_MAX]; /* those given, in the order of the table */
+    struct config_limit limits[CONFIG_LIMITS_MAX]; /* those given, in the order of the file */
     size_t limit_count;                            /* 0: one budget per model name, counted but not held */
     bool smooth;                                   /* spread requests inside the minute */
     enum config_polite polite;
     bool learn;
-    int line; /* in the file; 0 for a built-in one */
+    int line, column; /* in the file; 0 for a built-in one */
 };
 
 /* Prices in picodollars per token (USD per million tokens times 10^6); -1 where the file gives none. */

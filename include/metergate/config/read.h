@@ -20,7 +20,7 @@ void read_defaults(enum table_home home, void *base);
 void read_release(enum table_home home, void *base);
 
 /* A new entry of the configuration with its defaults; the configuration owns it. */
-struct config_upstream *read_add_upstream(struct config *c, struct slice name, int line);
-struct config_model *read_add_model(struct config *c, struct slice name, int line);
+struct config_upstream *read_add_upstream(struct config *c, struct slice name, int line, int column);
+struct config_model *read_add_model(struct config *c, struct slice name, int line, int column);
 
 #endif
