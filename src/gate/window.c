@@ -1,10 +1,16 @@
 /*
  * window: head <= tail; entry s lives in ring[s & (cap - 1)]; times grow with s; used is the sum of the amounts of
- * head..tail-1. Scans go from the oldest entry and stop at the moment that is looked for, which is near in practice.
+ * head..tail-1, and no amount is below 0.
+ *
+ * `sums` is a Fenwick tree (P. Fenwick, 1994) over the places of the ring: places outside head..tail-1 hold 0 in it. The
+ * entries lie in at most two runs of places, so a sum of the oldest k, or the search for the k at which a sum is reached,
+ * is one or two walks of O(log cap).
  */
 #include "metergate/gate/window.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "metergate/base/clock.h"
 #include "metergate/base/err.h"
@@ -18,6 +24,7 @@ void window_init(struct window *w, int64_t span_us)
 void window_release(struct window *w)
 {
     free(w->ring);
+    free(w->sums);
     window_init(w, w->span_us);
 }
 
@@ -26,10 +33,73 @@ static struct window_entry *at(const struct window *w, uint64_t seq)
     return &w->ring[seq & (w->cap - 1)];
 }
 
+static int64_t leaves_us(const struct window *w, uint64_t seq)
+{
+    return at(w, seq)->t_us + w->span_us;
+}
+
+/* ---- the tree of sums ---------------------------------------------------------------------------------------------- */
+
+static void sums_add(struct window *w, size_t place, int64_t delta)
+{
+    for (size_t i = place + 1; i <= w->cap; i += i & (~i + 1))
+        w->sums[i] += delta;
+}
+
+/* Of the places below `place`. */
+static int64_t sums_below(const struct window *w, size_t place)
+{
+    int64_t sum = 0;
+
+    for (size_t i = place; i > 0; i &= i - 1)
+        sum += w->sums[i];
+    return sum;
+}
+
+/* The first place at which the sum from place 0 on reaches `target`, which is above 0 and at most the whole sum. */
+static size_t sums_find(const struct window *w, int64_t target)
+{
+    size_t i = 0;
+
+    for (size_t step = w->cap; step > 0; step /= 2) {
+        if (i + step <= w->cap && w->sums[i + step] < target) {
+            i += step;
+            target -= w->sums[i];
+        }
+    }
+    return i;
+}
+
+/* The sum of the oldest entries, up to and without `seq`. */
+static int64_t oldest_until(const struct window *w, uint64_t seq)
+{
+    size_t first = w->head & (w->cap - 1), end = first + (size_t)(seq - w->head);
+
+    if (end <= w->cap)
+        return sums_below(w, end) - sums_below(w, first);
+    return w->used - sums_below(w, first) + sums_below(w, end - w->cap);
+}
+
+/* The entry with which the oldest ones together reach `target`, which is above 0 and at most used. */
+static uint64_t oldest_reaching(const struct window *w, int64_t target)
+{
+    size_t first = w->head & (w->cap - 1);
+    int64_t before = sums_below(w, first);
+
+    if (before + target <= w->used)
+        return w->head + sums_find(w, before + target) - first;
+    return w->head + sums_find(w, before + target - w->used) + w->cap - first;
+}
+
+/* ---- entries -------------------------------------------------------------------------------------------------------- */
+
 void window_advance(struct window *w, int64_t now_us)
 {
-    while (w->head < w->tail && at(w, w->head)->t_us + w->span_us <= now_us) {
-        w->used -= at(w, w->head)->amount;
+    while (w->head < w->tail && leaves_us(w, w->head) <= now_us) {
+        int64_t amount = at(w, w->head)->amount;
+
+        sums_add(w, w->head & (w->cap - 1), -amount);
+        w->used -= amount;
         w->head++;
     }
 }
@@ -42,46 +112,44 @@ void window_reserve(struct window *w, int64_t amount)
 
 static void grow(struct window *w)
 {
-    size_t cap = w->cap ? 2 * w->cap : 16;
-    struct window_entry *ring = xmalloc(cap * sizeof *ring);
+    struct window old = *w;
 
-    for (uint64_t s = w->head; s < w->tail; s++)
-        ring[s & (cap - 1)] = *at(w, s);
-    free(w->ring);
-    w->ring = ring;
-    w->cap = cap;
+    w->cap = old.cap ? 2 * old.cap : 16;
+    w->ring = xmalloc(w->cap * sizeof *w->ring);
+    w->sums = xcalloc(w->cap + 1, sizeof *w->sums);
+    for (uint64_t s = w->head; s < w->tail; s++) {
+        *at(w, s) = *at(&old, s);
+        sums_add(w, s & (w->cap - 1), at(w, s)->amount);
+    }
+    free(old.ring);
+    free(old.sums);
 }
 
 /* Whether a charge at now_us may share the newest entry. */
-static int shares_last(const struct window *w, int64_t now_us)
+static bool shares_last(const struct window *w, int64_t now_us)
 {
     const struct window_entry *last;
 
     if (w->head == w->tail)
-        return 0;
+        return false;
     last = at(w, w->tail - 1);
+    MG_ASSERT(last->t_us <= now_us);
     if (last->t_us == now_us)
-        return 1;
+        return true;
     return w->tail - w->head >= WINDOW_EXACT && now_us - last->first_us < w->span_us / WINDOW_SLOTS;
 }
 
 uint64_t window_stamp(struct window *w, int64_t now_us, int64_t amount)
 {
-    struct window_entry *e;
-
-    w->used += amount;
-    if (shares_last(w, now_us)) {
-        e = at(w, w->tail - 1);
-        MG_ASSERT(e->t_us <= now_us);
-        e->t_us = now_us;
-        e->amount += amount;
-        return w->tail - 1;
+    MG_ASSERT(amount >= 0);
+    if (!shares_last(w, now_us)) {
+        if (w->tail - w->head == w->cap)
+            grow(w);
+        *at(w, w->tail++) = (struct window_entry){.first_us = now_us};
     }
-    if (w->tail - w->head == w->cap)
-        grow(w);
-    MG_ASSERT(w->head == w->tail || at(w, w->tail - 1)->t_us <= now_us);
-    *at(w, w->tail) = (struct window_entry){.t_us = now_us, .first_us = now_us, .amount = amount};
-    return w->tail++;
+    at(w, w->tail - 1)->t_us = now_us;
+    window_correct(w, w->tail - 1, amount);
+    return w->tail - 1;
 }
 
 void window_correct(struct window *w, uint64_t handle, int64_t delta)
@@ -90,38 +158,63 @@ void window_correct(struct window *w, uint64_t handle, int64_t delta)
         return;
     MG_ASSERT(handle < w->tail);
     at(w, handle)->amount += delta;
+    MG_ASSERT(at(w, handle)->amount >= 0);
+    sums_add(w, handle & (w->cap - 1), delta);
     w->used += delta;
 }
 
+void window_set_span(struct window *w, int64_t span_us, int64_t now_us)
+{
+    MG_ASSERT(span_us > 0);
+    w->span_us = span_us;
+    window_advance(w, now_us);
+}
+
+/* ---- questions ------------------------------------------------------------------------------------------------------- */
+
 int64_t window_earliest(const struct window *w, int64_t now_us, int64_t ceiling)
 {
-    int64_t sum = w->used + w->reserved;
+    int64_t must_leave = w->used + w->reserved - ceiling;
 
-    if (sum <= ceiling)
+    if (must_leave <= 0)
         return now_us;
-    for (uint64_t s = w->head; s < w->tail; s++) {
-        sum -= at(w, s)->amount;
-        if (sum <= ceiling)
-            return at(w, s)->t_us + w->span_us;
-    }
-    return CLOCK_NEVER;
+    if (must_leave > w->used)
+        return CLOCK_NEVER;
+    return leaves_us(w, oldest_reaching(w, must_leave));
 }
 
 int64_t window_sum_at(const struct window *w, int64_t t_us)
 {
-    int64_t sum = w->used + w->reserved;
+    uint64_t gone = w->head, end = w->tail; /* what is before `gone` has left by t_us, `end` has not */
 
-    for (uint64_t s = w->head; s < w->tail && at(w, s)->t_us + w->span_us <= t_us; s++)
-        sum -= at(w, s)->amount;
-    return sum;
+    while (gone < end) {
+        uint64_t middle = gone + (end - gone) / 2;
+
+        if (leaves_us(w, middle) <= t_us)
+            gone = middle + 1;
+        else
+            end = middle;
+    }
+    return w->used + w->reserved - (gone == w->head ? 0 : oldest_until(w, gone));
 }
 
 int64_t window_next_expiry(const struct window *w)
 {
-    return w->head < w->tail ? at(w, w->head)->t_us + w->span_us : CLOCK_NEVER;
+    return w->head < w->tail ? leaves_us(w, w->head) : CLOCK_NEVER;
 }
 
 size_t window_entries(const struct window *w)
 {
     return (size_t)(w->tail - w->head);
+}
+
+void window_copy(struct window *w, const struct window *from)
+{
+    *w = *from;
+    if (from->cap == 0)
+        return;
+    w->ring = xmalloc(w->cap * sizeof *w->ring);
+    memcpy(w->ring, from->ring, w->cap * sizeof *w->ring);
+    w->sums = xmalloc((w->cap + 1) * sizeof *w->sums);
+    memcpy(w->sums, from->sums, (w->cap + 1) * sizeof *w->sums);
 }
