@@ -3,6 +3,7 @@
 #include "metergate/config/format.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "metergate/config/config.h"
@@ -40,17 +41,17 @@ static void print_size(int64_t bytes, struct buf *out)
     print_with_unit(bytes, units, out);
 }
 
-static void print_decimal(int64_t v, int64_t scale, struct buf *out)
+/* v in units of 10^-digits, without zeros at the end. */
+static void print_decimal(int64_t v, int digits, struct buf *out)
 {
-    buf_addf(out, "%" PRId64, v / scale);
-    v %= scale;
-    if (v)
-        buf_add_char(out, '.');
-    while (v) {
-        scale /= 10;
-        buf_add_char(out, (char)('0' + v / scale));
-        v %= scale;
-    }
+    char text[32];
+    int n = snprintf(text, sizeof text, "%0*" PRId64, digits + 1, v), point = n - digits;
+
+    while (n > point && text[n - 1] == '0')
+        n--;
+    buf_add(out, text, (size_t)point);
+    if (n > point)
+        buf_addf(out, ".%.*s", n - point, text + point);
 }
 
 static bool is_plain(struct slice text)
@@ -152,11 +153,11 @@ static void print_number(enum table_type type, int64_t v, struct buf *out)
         print_size(v, out);
         break;
     case TABLE_SHARE:
-        print_decimal(v, 10, out);
+        print_decimal(v, 1, out);
         buf_add_char(out, '%');
         break;
     case TABLE_USD:
-        print_decimal(v, 1000000, out);
+        print_decimal(v, 6, out);
         break;
     default:
         buf_addf(out, "%" PRId64, v);

@@ -446,7 +446,7 @@ struct slice table_nearest(struct slice section, struct slice key)
             continue;
         rest = slice_head(rest, slice_find(rest, '.'));
         distance = table_distance(key, rest, 2);
-        if (distance >= best_distance || 2 * distance > rest.n)
+        if (distance >= best_distance || 2 * (size_t)distance > rest.n)
             continue;
         best = rest;
         best_distance = distance;

@@ -129,7 +129,7 @@ static struct batch run_batch(uint64_t seed, int calls, int64_t low, int64_t hig
     const struct limit limit = {METRIC_TOKENS, limit_max, MINUTE, false, "tpm"};
     struct batch r = {0};
     struct world w;
-    int64_t total = 0, last = 0, before_last = 0;
+    int64_t total = 0, last = 0, before_last = 0, spans;
 
     world_init(&w, seed);
     world_budget(&w, 1, "model", 0, &limit, 1);
@@ -148,8 +148,9 @@ static struct batch run_batch(uint64_t seed, int calls, int64_t low, int64_t hig
     }
     for (int i = 0; i < calls; i++)
         before_last += w.actors[i].started_first_us < last ? w.actors[i].estimate.input : 0;
+    spans = (total + limit_max - 1) / limit_max - 1;
     r.makespan_s = (double)(last - 1000000) / CLOCK_S;
-    r.bound_s = (double)((total + limit_max - 1) / limit_max - 1) * 60;
+    r.bound_s = 60 * (double)spans;
     /* the last calls do not fill their span: what counts is the time until they go */
     r.used = (double)before_last / ((double)limit_max * (double)(last - 1000000) / (double)MINUTE);
     world_assert_empty(&w);

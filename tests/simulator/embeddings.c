@@ -49,7 +49,7 @@ static void add_vector(struct buf *out, int index, bool base64)
     for (int i = 0; i < DIMENSIONS; i++) {
         float v = (float)(index + i + 1) / 64;
 
-        memcpy(bytes + i * 4, &v, 4);
+        memcpy(bytes + (size_t)i * 4, &v, 4);
     }
     buf_add_char(out, '"');
     for (int i = 0; i < DIMENSIONS * 4; i += 3) {

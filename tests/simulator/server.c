@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -211,22 +212,13 @@ static int parse_address(const char *listen, struct sockaddr_storage *ret, sockl
 
 static void print_address(struct server *s)
 {
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {0};
     socklen_t n = sizeof bound;
-    char host[48];
+    char host[48] = "", port[8] = "";
 
     getsockname(s->listen_fd, (struct sockaddr *)&bound, &n);
-    if (bound.ss_family == AF_INET6) {
-        struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&bound;
-
-        inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
-        snprintf(s->address, sizeof s->address, "[%s]:%d", host, ntohs(in6->sin6_port));
-    } else {
-        struct sockaddr_in *in = (struct sockaddr_in *)&bound;
-
-        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
-        snprintf(s->address, sizeof s->address, "%s:%d", host, ntohs(in->sin_port));
-    }
+    getnameinfo((struct sockaddr *)&bound, n, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+    snprintf(s->address, sizeof s->address, bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
 int server_open(struct server *s, struct sim *sim, const char *listen_on, struct ssl_ctx_st *tls, struct errbuf *e)

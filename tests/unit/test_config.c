@@ -391,7 +391,7 @@ static void test_bombs__of_aliases_depth_and_size__are_refused(void **state)
     (void)state;
     buf_init(&text, BUF_UNLIMITED);
     buf_add_str(&text, "a: &a [x,x,x,x,x,x,x,x,x]\n");
-    for (char ch = 'b'; ch < 'k'; ch++)
+    for (int ch = 'b'; ch < 'k'; ch++)
         buf_addf(&text, "%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n", ch, ch, ch - 1, ch - 1, ch - 1, ch - 1, ch - 1, ch - 1, ch - 1,
                  ch - 1, ch - 1);
     assert_true(parse(text.p, &c, &problems) < 0);

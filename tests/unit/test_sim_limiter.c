@@ -106,7 +106,8 @@ static void test_rolling__random_traffic__agrees_with_the_definition(void **stat
             continue;
         limiter_charge(&l, amount, at);
         charges_add(&copy, at, amount);
-        all[n++] = (struct charge){at, n, amount};
+        all[n] = (struct charge){at, n, amount};
+        n++;
     }
     assert_true(charges_peak(&copy, 5000) <= 1000);
     assert_true(charges_peak(&copy, 5000) > 900);
