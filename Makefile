@@ -12,6 +12,8 @@ SAN     ?=
 OPT     ?= -O2 -g
 CC      ?= gcc
 AR      := ar
+# V=1 shows every command
+Q       := $(if $(V),,@)
 JOBS    := $(shell nproc 2>/dev/null || echo 2)
 
 PKGS    := libmicrohttpd libcurl libcjson yaml-0.1 libcrypto libssl
@@ -70,18 +72,19 @@ help: ## list the targets
 # ---- objects, one static library a layer -----------------------------------------------------------------------
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+	$(Q)echo "  CC    $<"
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
 
 $(BUILD)/libdaemon.a: $(call obj,$(LIB_daemon_SRC))
 $(foreach l,$(filter-out daemon,$(LAYERS)),$(eval $(BUILD)/lib$(l).a: $(call obj,src/$(l)/*.c)))
 $(BUILD)/lib%.a:
 	@rm -f $@
 	@mkdir -p $(@D)
-	$(AR) rcs $@ $(filter %.o,$^)
+	$(Q)$(AR) rcs $@ $(filter %.o,$^)
 
 include src/tokens/tokens.mk
 
-link = $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+link = $(Q)echo "  LINK  $@" && $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 
 $(BIN)/metergated: $(BUILD)/obj/src/daemon/main.o $(LIBS)
 	@mkdir -p $(@D)

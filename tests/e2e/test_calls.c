@@ -1,11 +1,13 @@
 /* calls: what becomes of one call, seen from outside: the real daemon between a client and the simulator. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 #include <cjson/cJSON.h>
 
@@ -349,6 +351,49 @@ static void test_answer_cut_in_the_middle__never_looks_whole(void **state)
     fixture_stop(&f);
 }
 
+static void test_https_upstream__is_verified(void **state)
+{
+    char certs[] = "/tmp/metergate-certs-XXXXXX", yaml[256];
+    const char *const more[] = {"--make-certs", certs, NULL};
+    struct process *provider;
+    struct client_reply r;
+    struct fixture f = {0};
+
+    (void)state;
+    assert_non_null(mkdtemp(certs));
+    fixture_start_simulator(&f, "{}", more);
+    provider = f.simulator; /* it speaks HTTPS only: the fixture has nothing to ask it */
+    f.simulator = NULL;
+    snprintf(yaml, sizeof yaml, "upstreams:\n  openai: {base_url: \"https://localhost:%d/v1\", ca_file: %s/ca.pem}\n",
+             f.simulator_port, certs);
+    fixture_start_daemon(&f, yaml, NULL);
+    r = fixture_chat(&f, CHAT("gpt-4o", "hello [[out=20]]"));
+    assert_int_equal(r.status, 200);
+    client_reply_release(&r);
+    fixture_stop_daemon(&f);
+
+    snprintf(yaml, sizeof yaml, "upstreams:\n  openai: {base_url: \"https://localhost:%d/v1\", retry: {attempts: 1}}\n",
+             f.simulator_port);
+    fixture_start_daemon(&f, yaml, NULL);
+    r = fixture_chat(&f, CHAT("gpt-4o", "hello"));
+    assert_int_equal(r.status, 502);
+    assert_string_equal(client_header(&r, "Metergate-Refused"), "upstream-connect");
+    client_reply_release(&r);
+    fixture_stop_daemon(&f);
+    f.simulator = NULL;
+    process_signal(provider, SIGTERM);
+    assert_int_equal(process_wait_exit(provider, FIXTURE_TIMEOUT_MS), 0);
+    process_free(provider);
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const files[] = {"ca.pem", "cert.pem", "key.pem"};
+
+        snprintf(yaml, sizeof yaml, "%s/%s", certs, files[i]);
+        unlink(yaml);
+    }
+    rmdir(certs);
+    fixture_stop(&f);
+}
+
 static void test_stop__tells_held_calls_to_come_again_and_lets_the_others_end(void **state)
 {
     struct fixture f;
@@ -393,6 +438,7 @@ int main(void)
         cmocka_unit_test(test_held_call__is_refused_at_its_deadline),
         cmocka_unit_test(test_upstream_that_refuses_connections__is_tried_three_times_then_502),
         cmocka_unit_test(test_answer_cut_in_the_middle__never_looks_whole),
+        cmocka_unit_test(test_https_upstream__is_verified),
         cmocka_unit_test(test_stop__tells_held_calls_to_come_again_and_lets_the_others_end),
     };
 
