@@ -20,21 +20,40 @@
 
 /* ---- JSON ---- */
 
+/* The longest name that is there wins, because names of models have points in them. */
+static const cJSON *member(const cJSON *json, struct slice path, struct slice *ret_rest)
+{
+    for (size_t n = path.n; n > 0; n--) {
+        const cJSON *child;
+        char name[256];
+
+        if (n < path.n && path.p[n] != '.')
+            continue;
+        snprintf(name, sizeof name, "%.*s", (int)n, path.p);
+        child = cJSON_GetObjectItemCaseSensitive(json, name);
+        if (child) {
+            *ret_rest = slice_skip(path, n + 1);
+            return child;
+        }
+    }
+    return NULL;
+}
+
 const struct cJSON *json_at(const struct cJSON *json, const char *path)
 {
     struct slice rest = slice_str(path);
 
     while (rest.n && json) {
-        struct slice key = slice_head(rest, slice_find(rest, '.'));
-        char name[128];
         int64_t index;
 
-        rest = slice_skip(rest, key.n + 1);
-        snprintf(name, sizeof name, "%.*s", (int)key.n, key.p);
-        if (cJSON_IsArray(json))
+        if (cJSON_IsArray(json)) {
+            struct slice key = slice_head(rest, slice_find(rest, '.'));
+
+            rest = slice_skip(rest, key.n + 1);
             json = slice_int64(key, &index) == 0 ? cJSON_GetArrayItem(json, (int)index) : NULL;
-        else
-            json = cJSON_GetObjectItemCaseSensitive(json, name);
+        } else {
+            json = member(json, rest, &rest);
+        }
     }
     return json;
 }

@@ -99,8 +99,7 @@ struct cJSON *fixture_audit(const struct fixture *f);
 
 /* ---- JSON ---- */
 
-/* The node at a path of names and indexes, "models.gpt-4o.list.0.status"; names may not contain points, NULL when it is not
- * there. */
+/* The node at a path of names and indexes, "models.gpt-3.5-turbo.list.0.status"; NULL when it is not there. */
 const struct cJSON *json_at(const struct cJSON *json, const char *path);
 
 /* The number, text there; fails the test when there is none. */

@@ -66,7 +66,7 @@ static void child(const char *const *argv, int out_fd)
     dup2(out_fd, STDOUT_FILENO);
     dup2(out_fd, STDERR_FILENO);
     execv(argv[0], (char *const *)(uintptr_t)argv);
-    fprintf(stderr, "cannot start %s: %s\n", argv[0], strerror(errno));
+    dprintf(STDERR_FILENO, "cannot start %s: %s\n", argv[0], strerror(errno));
     _exit(127);
 }
 

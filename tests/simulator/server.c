@@ -24,7 +24,6 @@
 
 #define STACK_BYTES     ((size_t)512 << 10)
 #define HEAD_SILENCE_US (30 * CLOCK_S)
-/* closing with unread bytes would be a reset, which could overtake the 400 */
 #define LINGER_US       (CLOCK_S / 2)
 
 struct connection {
@@ -88,7 +87,7 @@ static void violated(struct connection *c, const struct errbuf *e, const struct 
     /* it is closed whether these arrive or not */
     if (wire_write(&c->wire, answer, sizeof answer - 1) == 0 && wire_write(&c->wire, length, (size_t)n) == 0 &&
         wire_write(&c->wire, out.p, out.n) == 0)
-        (void)wire_pause(&c->wire, LINGER_US);
+        wire_linger(&c->wire, LINGER_US);
     c->close = true;
     buf_release(&out);
 }

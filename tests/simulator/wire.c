@@ -157,6 +157,12 @@ int wire_write(struct wire *w, const void *p, size_t n)
     return w->broken ? -EPIPE : 0;
 }
 
+void wire_linger(struct wire *w, int64_t us)
+{
+    shutdown(w->fd, SHUT_WR);
+    (void)wire_pause(w, us);
+}
+
 enum wire_event wire_pause(struct wire *w, int64_t us)
 {
     int64_t until_us = us < 0 ? CLOCK_NEVER : clock_now_us() + us;

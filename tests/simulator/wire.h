@@ -43,6 +43,10 @@ bool wire_has_more(struct wire *w);
 /* Writes all of it. 0, or -EPIPE. */
 int wire_write(struct wire *w, const void *p, size_t n) MG_MUSTCHECK;
 
+/* Says that nothing more will come, and waits for the peer to close (or `us`): closing with bytes unread would be a
+ * reset, which can overtake what was written. */
+void wire_linger(struct wire *w, int64_t us);
+
 enum wire_event {
     WIRE_TIME,  /* the time is over */
     WIRE_WOKEN, /* wire_wake was called (also before the pause began) */
