@@ -167,13 +167,14 @@ static int64_t ms(int64_t us)
 static void log_end(const struct call *c)
 {
     char first_byte[24] = "-";
+    bool known = !c->counting && c->request.model[0]; /* while a worker counts, the request is the worker's */
 
     if (c->first_byte_us)
         snprintf(first_byte, sizeof first_byte, "%" PRId64, ms(c->first_byte_us - c->arrived_us));
     log_info("%s %s client=%s upstream=%s endpoint=%s model=%s status=%d queued_ms=%" PRId64 " first_byte_ms=%s total_ms=%" PRId64
              " input=%" PRId64 " output=%" PRId64 " usage=%s attempts=%d%s%s",
              c->id, outcome_names[c->outcome], c->client ? c->client->name : "-", c->provider ? c->provider->config->name : "-",
-             endpoint_name(c->endpoint), c->request.model[0] ? log_quote(slice_str(c->request.model)).text : "-", c->status,
+             endpoint_name(c->endpoint), known ? log_quote(slice_str(c->request.model)).text : "-", c->status,
              ms(c->queued_us), first_byte, ms(c->settled_us - c->arrived_us), c->used.input, c->used.output,
              c->usage_source, c->attempts, c->reason ? " reason=" : "",
              c->reason ? c->reason : "");

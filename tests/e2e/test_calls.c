@@ -262,6 +262,48 @@ static void test_too_large__is_refused_at_once_in_the_callers_shape(void **state
     fixture_stop(&f);
 }
 
+/* A chat body of about so many bytes. */
+static void big_body(struct buf *body, size_t bytes)
+{
+    buf_init(body, BUF_UNLIMITED);
+    buf_add_str(body, "{\"model\":\"gpt-3.5-turbo\",\"max_tokens\":5,\"messages\":[{\"role\":\"user\",\"content\":\"[[out=5]]");
+    while (body->n < bytes)
+        buf_add_str(body, " the river carries what the gate lets pass");
+    buf_add_str(body, "\"}]}");
+}
+
+static void test_big_bodies__are_counted_beside_the_loop_and_their_clients_may_leave(void **state)
+{
+    struct fixture f;
+    struct client_reply r;
+    struct client_async *going[4];
+    struct buf body;
+    cJSON *json;
+
+    (void)state;
+    fixture_start(&f, NULL, FIXTURE_UPSTREAM);
+    big_body(&body, 300000);
+    r = fixture_chat(&f, body.p);
+    assert_int_equal(r.status, 200);
+    json = client_json(&r);
+    assert_int_equal(atoi(client_header(&r, "Metergate-Estimated-Tokens")), (int)json_number(json, "usage.total_tokens"));
+    cJSON_Delete(json);
+    client_reply_release(&r);
+    buf_release(&body);
+    big_body(&body, 8000000);
+    for (size_t i = 0; i < MG_ARRAY_LEN(going); i++)
+        going[i] = fixture_chat_start(&f, body.p);
+    fixture_wait_status(&f, "totals.calls", 5);
+    for (size_t i = 0; i < MG_ARRAY_LEN(going); i++) {
+        client_leave(going[i]);
+        r = client_finish(going[i]);
+        client_reply_release(&r);
+    }
+    buf_release(&body);
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
 static void test_max_wait__that_cannot_be_kept_is_refused_with_a_computed_retry_after(void **state)
 {
     const char *const headers[] = {"Metergate-Max-Wait: 5s", "Content-Type: application/json", NULL};
@@ -434,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_500__passes_through_and_is_not_retried),
         cmocka_unit_test(test_503__is_retried_and_given_after_the_last_attempt),
         cmocka_unit_test(test_too_large__is_refused_at_once_in_the_callers_shape),
+        cmocka_unit_test(test_big_bodies__are_counted_beside_the_loop_and_their_clients_may_leave),
         cmocka_unit_test(test_max_wait__that_cannot_be_kept_is_refused_with_a_computed_retry_after),
         cmocka_unit_test(test_held_call__is_refused_at_its_deadline),
         cmocka_unit_test(test_upstream_that_refuses_connections__is_tried_three_times_then_502),
