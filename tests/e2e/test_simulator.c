@@ -1,5 +1,6 @@
 /* The simulator itself: what the other tests believe of it. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -318,10 +319,10 @@ static void test_rolling__a_window__admits_what_fits_and_says_when_more_does(voi
     assert_string_equal(client_header(&reply, "x-ratelimit-remaining-tokens"), "32");
     client_reply_release(&reply);
 
-    /* 60 + 8 + 30 are in the window; 8 do not fit before the 60 leave */
+    /* 60 + 8 + 30 are in the window; 8 do not fit before the 60 leave, ten minutes after they came */
     reply = chat("{\"model\":\"gpt-4o\"," HELLO ",\"max_tokens\":30}");
     assert_int_equal(reply.status, 429);
-    assert_contains(&reply.body, "tokens per min (TPM): Limit 100, Used 98, Requested 8. Please try again in 9m59");
+    assert_contains(&reply.body, "tokens per min (TPM): Limit 100, Used 98, Requested 8. Please try again in ");
     assert_contains(&reply.body, "\"code\":\"rate_limit_exceeded\"");
     assert_in_range(strtol(client_header(&reply, "retry-after"), NULL, 10), 590, 600);
     client_reply_release(&reply);
@@ -575,6 +576,47 @@ static void test_audit__notes__what_was_sent(void **state)
     client_reply_release(&reply);
 }
 
+static char process_state(const struct process *p)
+{
+    char path[64], state = '?';
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)process_pid(p));
+    f = fopen(path, "re");
+    assert_non_null(f);
+    if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+        state = '?';
+    fclose(f);
+    return state;
+}
+
+static void test_arrival__is_when_the_bytes_came__not_when_a_thread_ran(void **state)
+{
+    static const char call[] = "POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab";
+    int fd = raw_connect(fixture.simulator_port);
+    struct buf out;
+    cJSON *audit;
+    int64_t stopped_us;
+
+    (void)state;
+    buf_init(&out, BUF_UNLIMITED);
+    fixture_sim_wait(&fixture, "connections=1");
+    process_signal(fixture.simulator, SIGSTOP);
+    while (process_state(fixture.simulator) != 'T')
+        ;
+    raw_send_text(fd, call);
+    for (stopped_us = clock_now_us(); clock_now_us() < stopped_us + 50 * CLOCK_MS;)
+        ;
+    process_signal(fixture.simulator, SIGCONT);
+    assert_true(raw_read(fd, &out, "\"}", 5000) > 0);
+    close(fd);
+    fixture_sim_wait(&fixture, "in_flight=0");
+    audit = fixture_audit(&fixture);
+    assert_true(json_number(audit, "other.list.0.end_us") - json_number(audit, "other.list.0.t_us") >= 50000);
+    cJSON_Delete(audit);
+    buf_release(&out);
+}
+
 static void test_api_keys__when_configured__are_asked_for(void **state)
 {
     static const char *const good[] = {"Authorization: Bearer sk-good", NULL};
@@ -701,7 +743,7 @@ static void test_tls__with_its_own_authority__is_verified(void **state)
     reply = client_run(&call);
     assert_int_equal(reply.error, 60);
     client_reply_release(&reply);
-    process_signal(f.simulator, 15);
+    process_signal(f.simulator, SIGTERM);
     assert_int_equal(process_wait_exit(f.simulator, 10000), 0);
     process_free(f.simulator);
     f.simulator = NULL;
@@ -736,6 +778,7 @@ int main(void)
         TEST(test_stall__in_the_middle__is_an_abort_when_the_client_leaves),
         TEST(test_wait__for_what_does_not_come__is_504),
         TEST(test_audit__notes__what_was_sent),
+        TEST(test_arrival__is_when_the_bytes_came__not_when_a_thread_ran),
         TEST(test_api_keys__when_configured__are_asked_for),
         TEST(test_strictness__what_no_proxy_may_send__is_a_violation),
         TEST(test_keep_alive__several_calls__share_a_connection),
