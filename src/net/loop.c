@@ -366,6 +366,12 @@ int64_t loop_now_us(const struct loop *l)
     return l->now_us;
 }
 
+int64_t loop_resample_us(struct loop *l)
+{
+    l->now_us = clock_now_us();
+    return l->now_us;
+}
+
 uint64_t loop_wakeups(const struct loop *l)
 {
     return l->wakeups;

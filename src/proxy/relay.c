@@ -105,8 +105,10 @@ void relay_sent(void *ctx, struct transfer *t)
     struct call *c = ctx;
 
     (void)t;
+    /* A near provider answers in the turn that sent the call: the turn's own time lies before the arrival, and a charge
+     * stamped with it would leave its window too early. */
     if (c->seated)
-        gate_sent(c->proxy->gate, &c->ticket, loop_now_us(c->proxy->loop));
+        gate_sent(c->proxy->gate, &c->ticket, loop_resample_us(c->proxy->loop));
     hub_turn_soon(c->proxy);
 }
 
@@ -322,6 +324,7 @@ void relay_end(void *ctx, struct transfer *t, enum transfer_result r, const char
     struct call *c = ctx;
     struct usage usage;
 
+    loop_resample_us(c->proxy->loop); /* as in relay_sent: what is charged at the end has its time now */
     c->transfer = NULL;
     if (c->judging) {
         judge(c, r == TRANSFER_OK);

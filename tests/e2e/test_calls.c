@@ -125,6 +125,31 @@ static void test_call_without_room__is_held_until_the_exact_moment(void **state)
     fixture_stop(&f);
 }
 
+static void test_burst__of_many_calls__never_passes_the_limit_by_a_microsecond(void **state)
+{
+    struct fixture f;
+    struct client_async *calls[64];
+    cJSON *audit;
+
+    (void)state;
+    fixture_start(&f, "{\"models\":{\"gpt-4o\":{\"tpm\":100000,\"rpm\":16,\"window_ms\":400}}}",
+                  FIXTURE_UPSTREAM "headroom: 0%\nmodels:\n  gpt-4o: {rpm: {max: 16, per: 400ms}}\n");
+    for (size_t i = 0; i < MG_ARRAY_LEN(calls); i++)
+        calls[i] = fixture_chat_start(&f, CHAT("gpt-4o", "hello [[out=2]]"));
+    for (size_t i = 0; i < MG_ARRAY_LEN(calls); i++) {
+        struct client_reply r = client_finish(calls[i]);
+
+        assert_int_equal(r.status, 200);
+        client_reply_release(&r);
+    }
+    audit = fixture_audit(&f);
+    assert_int_equal((int)json_number(audit, "n429"), 0);
+    assert_true(json_number(audit, "models.gpt-4o.peak_requests") <= 16);
+    cJSON_Delete(audit);
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
 static void test_client_that_leaves_while_held__costs_nothing(void **state)
 {
     struct fixture f;
@@ -469,6 +494,7 @@ int main(void)
         cmocka_unit_test(test_plain_call__passes_and_settles_to_the_reported_usage),
         cmocka_unit_test(test_stream__splice_is_taken_out_again__and_usage_is_settled),
         cmocka_unit_test(test_call_without_room__is_held_until_the_exact_moment),
+        cmocka_unit_test(test_burst__of_many_calls__never_passes_the_limit_by_a_microsecond),
         cmocka_unit_test(test_client_that_leaves_while_held__costs_nothing),
         cmocka_unit_test(test_client_that_leaves_during_the_answer__aborts_upstream),
         cmocka_unit_test(test_429_with_a_wait__is_retried_inside),

@@ -3,7 +3,7 @@
  * called from that thread.
  *
  * A turn: wait -> clock -> descriptors -> timers -> tasks -> graves.
- *   clock   sampled once a turn; loop_now_us is what everybody uses.
+ *   clock   sampled once a turn (but see loop_resample_us); loop_now_us is what everybody uses.
  *   tasks   "once, at the end of this turn": work that gains from seeing all events of the turn first (let
  *           calls go, resume connections). Tasks run in the order in which they were queued; a task queued by
  *           a task runs in the same turn, for a bounded number of rounds.
@@ -69,6 +69,12 @@ void loop_turn(struct loop *l, int64_t wait_us);
 
 /* CLOCK_BOOTTIME in microseconds, as sampled at the start of the turn. */
 int64_t loop_now_us(const struct loop *l);
+
+/*
+ * Reads the clock again: loop_now_us moves on with it. For the few moments that must not lie before an event that was met
+ * in the middle of a turn, such as the time of a charge: a near provider answers in the turn that sent the call.
+ */
+int64_t loop_resample_us(struct loop *l);
 
 /*
  * Watches `fd` for `events` (EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLET), or changes the mask of a watch that is
