@@ -48,6 +48,15 @@ static void gone(struct answer *a)
     a->close = true;
 }
 
+void answer_last(struct answer *a)
+{
+    void (*on_last)(void *arg) = a->on_last;
+
+    a->on_last = NULL;
+    if (on_last)
+        on_last(a->arg);
+}
+
 static void cut(struct answer *a, bool reset)
 {
     a->state = ANSWER_CUT;
@@ -258,6 +267,7 @@ void answer_event(struct answer *a, struct slice json)
 
 void answer_end(struct answer *a)
 {
+    answer_last(a);
     flush_events(a);
     if (a->state == ANSWER_OPEN && a->plan->gzip > 0) {
         struct buf packed;
@@ -293,6 +303,7 @@ void answer_whole(struct answer *a, int status, const char *type, struct slice b
         body = buf_slice(&packed);
     }
     add_head(a, status, type, (int64_t)body.n);
+    answer_last(a);
     put_split(a, body);
     flush(a);
     if (a->state == ANSWER_OPEN && a->chunked && !a->head_only) {

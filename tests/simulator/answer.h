@@ -28,6 +28,8 @@ struct answer {
     int status;        /* readable: 0 while no head was written */
     bool close;        /* readable: the connection must close after this */
     bool reset;        /* readable: by RST */
+    void (*on_last)(void *arg); /* called once, before the bytes that complete the answer are written; may be NULL */
+    void *arg;
     struct sim *sim;   /* borrowed */
     struct wire *wire; /* borrowed */
     const struct plan *plan;
@@ -52,6 +54,9 @@ struct buf *answer_headers(struct answer *a);
 
 /* Silence, during which the client may leave. */
 void answer_pause(struct answer *a, int64_t ms);
+
+/* Calls on_last now, if it was not called yet: the answer is complete for who knows its language. */
+void answer_last(struct answer *a);
 
 /* The head with its 1xx before it, the whole body, the end. */
 void answer_whole(struct answer *a, int status, const char *type, struct slice body);

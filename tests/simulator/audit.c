@@ -1,5 +1,5 @@
 /*
- * audit: an arrival is in the ring or evicted; it is freed when it is out of the ring and over, exactly once. in_flight
+ * audit: an arrival is in the ring or evicted; it is freed when it is out of the ring and closed, exactly once. in_flight
  * counts those without an end, evicted ones too.
  */
 #include "audit.h"
@@ -51,10 +51,10 @@ void arrivals_init(struct arrivals *a)
 
 static void evict(struct arrival *arrival)
 {
-    if (arrival->end_us)
-        arrival_free(arrival);
-    else
+    if (arrival->open)
         arrival->evicted = true;
+    else
+        arrival_free(arrival);
 }
 
 void arrivals_reset(struct arrivals *a)
@@ -82,6 +82,7 @@ void arrivals_add(struct arrivals *a, struct arrival *arrival)
         a->head = (a->head + 1) % AUDIT_ARRIVALS;
         a->n--;
     }
+    arrival->open = true;
     a->ring[(a->head + a->n++) % AUDIT_ARRIVALS] = arrival;
     a->count++;
     if (++a->in_flight > a->peak_in_flight)
@@ -93,10 +94,18 @@ void arrivals_end(struct arrivals *a, struct arrival *arrival)
     MG_ASSERT(arrival->end_us != 0);
     a->in_flight--;
     a->n429 += arrival->status == 429;
-    if (arrival->aborted)
+    a->completed++;
+}
+
+void arrivals_close(struct arrivals *a, struct arrival *arrival, bool aborted)
+{
+    MG_ASSERT(arrival->open && arrival->end_us != 0);
+    arrival->open = false;
+    arrival->aborted = aborted;
+    if (aborted) {
+        a->completed--;
         a->aborted++;
-    else
-        a->completed++;
+    }
     if (arrival->evicted)
         arrival_free(arrival);
 }

@@ -19,7 +19,7 @@ struct buf;
 /* One request that was read whole. */
 struct arrival {
     int64_t t_us;    /* when its last byte reached this machine */
-    int64_t end_us;  /* 0: in flight */
+    int64_t end_us;  /* when the last bytes of the answer were about to go; 0: in flight */
     int status;      /* 0: none was sent */
     int64_t input;   /* tokens of the prompt */
     int64_t output;  /* tokens of the answer, so far as it came */
@@ -32,7 +32,8 @@ struct arrival {
     char *headers;   /* owned; a JSON array of [name, value] */
     int64_t connection;
     bool aborted; /* the client closed before the answer was complete */
-    bool evicted; /* private: out of the ring while in flight: its end frees it */
+    bool open;    /* private: somebody may still write to it */
+    bool evicted; /* private: out of the ring while open: its closing frees it */
 };
 
 struct arrivals {
@@ -46,17 +47,20 @@ struct arrivals {
 void arrivals_init(struct arrivals *a);
 void arrivals_release(struct arrivals *a);
 
-/* Empties it; those in flight are forgotten when they end, and stay counted as in flight. */
+/* Empties it; those in flight are forgotten when they end, and stay counted until then. */
 void arrivals_reset(struct arrivals *a);
 
 struct arrival *arrival_new(void);
 void arrival_free(struct arrival *arrival);
 
-/* Takes the arrival over; it stays readable until arrivals_end. */
+/* Takes the arrival over; it may be written to until arrivals_close. */
 void arrivals_add(struct arrivals *a, struct arrival *arrival);
 
-/* The call is over. The arrival must not be touched afterwards. */
+/* The answer is complete but for its last write: end_us and status are set. Once. */
 void arrivals_end(struct arrivals *a, struct arrival *arrival);
+
+/* The call is over, after arrivals_end; `aborted` when the last write failed, or an earlier one. */
+void arrivals_close(struct arrivals *a, struct arrival *arrival, bool aborted);
 
 /* The counters as JSON members: "arrivals":N,... and "list":[...] of the last `limit`, times from start_us. */
 void arrivals_print(const struct arrivals *a, struct buf *out, int64_t limit, int64_t start_us);

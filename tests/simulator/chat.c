@@ -235,6 +235,7 @@ static void answer_as_stream(struct chat *c)
     for (int64_t i = 0; i < c->request.n; i++)
         if (!send_choice(c, i))
             return;
+    answer_last(&c->x->answer);
     if (c->request.include_usage && c->x->plan.no_usage <= 0)
         send_usage(c);
     if (c->x->plan.no_done <= 0)

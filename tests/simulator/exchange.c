@@ -148,12 +148,21 @@ void exchange_error(struct exchange *x, int status, const char *type, const char
     buf_release(&message);
 }
 
+static void on_last(void *arg)
+{
+    struct exchange *x = arg;
+
+    sim_settle(x->sim, &x->call, x->input, x->output, x->answer.status);
+}
+
 static void serve(struct exchange *x, const struct endpoint *endpoint, int64_t connection, int64_t arrived_us)
 {
     static int64_t ids;
 
     x->arrival = describe(x->request, &x->body, arrived_us, connection);
     answer_header(&x->answer, "x-request-id: req_%" PRId64, __atomic_add_fetch(&ids, 1, __ATOMIC_RELAXED));
+    x->answer.on_last = on_last;
+    x->answer.arg = x;
     endpoint->serve(x);
     MG_ASSERT(x->arrived);
     MG_ASSERT(x->answer.state != ANSWER_OPEN);

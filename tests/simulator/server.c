@@ -67,6 +67,15 @@ static int read_head(struct connection *c, struct buf *head, int64_t idle_us, st
     return 1;
 }
 
+static void note_kind(struct connection *c, bool control)
+{
+    if (!c->first)
+        return;
+    c->first = false;
+    c->provider = !control;
+    sim_connection_is(c->server->sim, c->provider);
+}
+
 /* Every request that is not as it should be ends here: noted, answered 400, closed. */
 static void violated(struct connection *c, const struct errbuf *e, const struct buf *head)
 {
@@ -78,6 +87,7 @@ static void violated(struct connection *c, const struct errbuf *e, const struct 
     struct slice line = slice_head(buf_slice(head), slice_find(buf_slice(head), '\r'));
 
     err_set(&full, "%s (%.*s)", e->text, (int)(line.n < 100 ? line.n : 100), line.n ? line.p : "");
+    note_kind(c, false);
     sim_violation(c->server->sim, full.text);
     buf_init(&out, BUF_UNLIMITED);
     buf_add_str(&out, "{\"error\":{\"message\":");
@@ -90,16 +100,6 @@ static void violated(struct connection *c, const struct errbuf *e, const struct 
         wire_linger(&c->wire, LINGER_US);
     c->close = true;
     buf_release(&out);
-}
-
-static void note_kind(struct connection *c, bool control)
-{
-    if (!c->first)
-        return;
-    c->first = false;
-    c->provider = !control;
-    if (control)
-        sim_connection_is_control(c->server->sim);
 }
 
 /* One request from its head to its answer. 0, or -EBADMSG with a violation. */
@@ -164,6 +164,7 @@ static void *connection_main(void *arg)
     list_unlink(&c->link);
     pthread_mutex_unlock(&s->lock);
     wire_close(&c->wire, c->reset);
+    note_kind(c, false);
     sim_connection_closed(s->sim, c->provider);
     free(c);
     pthread_mutex_lock(&s->lock);

@@ -115,7 +115,7 @@ void sim_reset(struct sim *s)
             model_reset(a->model);
     }
     violations_release(&s->violations);
-    s->connections_opened = s->connections_now;
+    s->connections_opened = 0;
     s->peak_in_flight = 0;
     s->start_us = clock_now_us();
     (void)let_go_locked(s, -1);
@@ -209,18 +209,33 @@ void sim_arrive(struct sim *s, struct slice model, struct slice path, const stru
     unlock_changed(s);
 }
 
+static void settle(struct call *call, int64_t input, int64_t output, int status)
+{
+    struct arrival *arrival = call->arrival;
+
+    if (call->settled)
+        return;
+    call->settled = true;
+    arrival->end_us = clock_now_us();
+    arrival->status = status;
+    arrival->output = output;
+    if (call->claimed)
+        model_finish(call->account->model, &call->claim, input, output, arrival->end_us);
+    arrivals_end(&call->account->arrivals, arrival);
+}
+
+void sim_settle(struct sim *s, struct call *call, int64_t input, int64_t output, int status)
+{
+    lock(s);
+    settle(call, input, output, status);
+    unlock_changed(s);
+}
+
 void sim_finish(struct sim *s, struct call *call, int64_t input, int64_t output, int status, bool aborted)
 {
-    int64_t now_us = clock_now_us();
-
     lock(s);
-    if (call->claimed)
-        model_finish(call->account->model, &call->claim, input, output, now_us);
-    call->arrival->end_us = now_us;
-    call->arrival->status = status;
-    call->arrival->output = output;
-    call->arrival->aborted = aborted;
-    arrivals_end(&call->account->arrivals, call->arrival);
+    settle(call, input, output, status);
+    arrivals_close(&call->account->arrivals, call->arrival, aborted);
     call->arrival = NULL;
     unlock_changed(s);
 }
@@ -262,8 +277,17 @@ void sim_print_models(struct sim *s, struct buf *out)
 void sim_connection_opened(struct sim *s)
 {
     lock(s);
-    s->connections_opened++;
     s->connections_now++;
+    unlock_changed(s);
+}
+
+void sim_connection_is(struct sim *s, bool provider)
+{
+    lock(s);
+    if (provider)
+        s->connections_opened++;
+    else
+        s->connections_now--;
     unlock_changed(s);
 }
 
@@ -272,14 +296,6 @@ void sim_connection_closed(struct sim *s, bool provider)
     lock(s);
     if (provider)
         s->connections_now--;
-    unlock_changed(s);
-}
-
-void sim_connection_is_control(struct sim *s)
-{
-    lock(s);
-    s->connections_opened--;
-    s->connections_now--;
     unlock_changed(s);
 }
 

@@ -64,7 +64,7 @@ struct call {
     struct account *account;    /* private */
     struct arrival *arrival;    /* private; gone after sim_finish */
     struct claim claim;         /* private */
-    bool claimed;               /* private */
+    bool claimed, settled;      /* private */
     struct verdict verdict;     /* readable */
     struct model_config config; /* readable: the model's */
     bool retry_after, retry_after_ms, obfuscation; /* readable: settings at its arrival */
@@ -80,7 +80,13 @@ void sim_plan_connection(struct sim *s, struct slice path, struct plan *plan);
 void sim_arrive(struct sim *s, struct slice model, struct slice path, const struct demand *demand, struct arrival *arrival,
                 struct plan *plan, struct call *ret);
 
-/* The call is over; `status` 0 when none was sent. Once for each sim_arrive. */
+/*
+ * The answer is made: its output is charged now, and the audit shows its end. To be called before its last bytes are
+ * written, so that no client can have the answer before the provider has counted it.
+ */
+void sim_settle(struct sim *s, struct call *call, int64_t input, int64_t output, int status);
+
+/* The call is over; `status` 0 when none was sent. Once for each sim_arrive; settles what was not. */
 void sim_finish(struct sim *s, struct call *call, int64_t input, int64_t output, int status, bool aborted);
 
 /* Appends the x-ratelimit-* lines as they are now. */
@@ -96,9 +102,9 @@ void sim_print_models(struct sim *s, struct buf *out);
 
 void sim_connection_opened(struct sim *s);
 
-/* `provider` is false for a connection that turned out to be the tests' own. */
+/* Its first request came, or it closed without one: it is the provider's, or the tests' own, which is not counted. */
+void sim_connection_is(struct sim *s, bool provider);
 void sim_connection_closed(struct sim *s, bool provider);
-void sim_connection_is_control(struct sim *s);
 int64_t sim_keepalive_us(struct sim *s, int64_t *ret_max_calls); /* negative: for ever */
 
 void sim_violation(struct sim *s, const char *text);
