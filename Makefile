@@ -67,7 +67,7 @@ all: ## build the daemon, the tool and the simulator
 everything: $(PROGS)
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 # ---- objects, one static library a layer -----------------------------------------------------------------------
 $(BUILD)/obj/%.o: %.c

@@ -27,7 +27,6 @@ static const struct {
     {"ANTHROPIC_API_URL", ""},      /* LangChain JS */
     {"ANTHROPIC_API_BASE", ""},     /* LiteLLM */
     {"GOOGLE_GEMINI_BASE_URL", ""}, /* Google's Gen AI SDKs */
-    {"AZURE_OPENAI_ENDPOINT", ""},  /* OpenAI's SDKs for Azure */
 };
 
 static bool client_name_ok(const char *name)
