@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "metergate/proxy/guard.h"
+
 #define CLIENT_NAME_MAX 64
 
 bool route_client_name_ok(struct slice name)
@@ -137,6 +139,20 @@ static bool is_azure_path(const struct route *r, const struct route_hints *h)
            (under(r->path, "/openai") && (h->has_api_key || route_query_has(r->query, "api-version")));
 }
 
+/* RFC 9112 3.2.2: a server takes the absolute form of its own addresses as well. */
+static struct slice without_our_host(struct slice target)
+{
+    static const char scheme[] = "http://";
+    struct slice rest = slice_skip(target, sizeof scheme - 1), host;
+
+    if (!slice_eq_nocase(slice_head(target, sizeof scheme - 1), slice_str(scheme)))
+        return target;
+    host = slice_head(rest, slice_find(rest, '/'));
+    if (!guard_is_local_host(host))
+        return target;
+    return host.n < rest.n ? slice_skip(rest, host.n) : SLICE("/");
+}
+
 struct route route_read(struct slice method, struct slice target, const struct route_hints *hints,
                         bool (*is_upstream)(void *arg, struct slice name), void *arg)
 {
@@ -147,6 +163,7 @@ struct route route_read(struct slice method, struct slice target, const struct r
         return refuse(ROUTE_NOT_A_TUNNEL, NULL);
     if (slice_eq(target, SLICE("*")))
         return refuse(ROUTE_NONE, NULL);
+    target = without_our_host(target);
     if (target.n == 0)
         return refuse(ROUTE_BAD, "The request target is empty.");
     if (target.p[0] != '/')
