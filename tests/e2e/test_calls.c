@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <cjson/cJSON.h>
 
+#include "metergate/base/secret.h"
 #include "fixture.h"
 
 #define CHAT(model, text) "{\"model\":\"" model "\",\"max_tokens\":50,\"messages\":[{\"role\":\"user\",\"content\":\"" text "\"}]}"
@@ -92,6 +93,63 @@ static void test_stream__splice_is_taken_out_again__and_usage_is_settled(void **
     assert_memory_equal(direct.body.p, through.body.p, direct.body.n);
     client_reply_release(&direct);
     client_reply_release(&through);
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
+static void sha256_hex(const char *body, char *ret)
+{
+    struct secret_fingerprint sum = secret_fingerprint_of(slice_str(body));
+
+    for (size_t i = 0; i < sizeof sum.bytes; i++)
+        snprintf(ret + 2 * i, 3, "%02x", sum.bytes[i]);
+}
+
+static void test_bodies__reach_the_provider_byte_for_byte_but_for_the_splice(void **state)
+{
+#define MESSAGES "\"messages\":[{\"role\":\"user\",\"content\":\"h\\u00e9llo [[out=2]]\"}]"
+    static const struct {
+        const char *sent, *seen; /* NULL: the same */
+    } rows[] = {
+        {"{\"model\":\"gpt-4o\"," MESSAGES "}", NULL},
+        {" {\t\"model\" : \"gpt-4o\" ,\r\n \"seed\":1e0, " MESSAGES " } \n", NULL},
+        {"{\"model\":\"x\",\"model\":\"gpt-4o\"," MESSAGES "}", NULL},
+        {"{\"stream\":false,\"model\":\"gpt-4o\"," MESSAGES "}", NULL},
+        {"{\"stream\":true,\"stream_options\":{\"include_usage\":false},\"model\":\"gpt-4o\"," MESSAGES "}", NULL},
+        {"{\"stream\":true,\"stream_options\":{\"include_usage\":true},\"model\":\"gpt-4o\"," MESSAGES "}", NULL},
+        {"{\"stream\":true,\"model\":\"gpt-4o\"," MESSAGES " }",
+         "{\"stream\":true,\"model\":\"gpt-4o\"," MESSAGES " ,\"stream_options\":{\"include_usage\":true}}"},
+        {"{\"stream\":true,\"stream_options\": null ,\"model\":\"gpt-4o\"," MESSAGES "}",
+         "{\"stream\":true,\"stream_options\": {\"include_usage\":true} ,\"model\":\"gpt-4o\"," MESSAGES "}"},
+        {"not JSON at all", NULL},
+        {"{\"model\":\"gpt-4o\"", NULL},
+    };
+#undef MESSAGES
+    struct fixture f;
+    cJSON *audit;
+    const cJSON *list, *other;
+    size_t chats = 0, others = 0;
+
+    (void)state;
+    fixture_start(&f, "{\"models\":{\"gpt-4o\":{}}}", FIXTURE_UPSTREAM);
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
+        struct client_reply r = fixture_chat(&f, rows[i].sent);
+
+        client_reply_release(&r);
+    }
+    audit = fixture_audit(&f);
+    list = json_at(audit, "models.gpt-4o.list");
+    other = json_at(audit, "other.list");
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
+        bool readable = i < MG_ARRAY_LEN(rows) - 2;
+        const cJSON *seen = cJSON_GetArrayItem(readable ? list : other, (int)(readable ? chats++ : others++));
+        char want[65];
+
+        sha256_hex(rows[i].seen ? rows[i].seen : rows[i].sent, want);
+        if (strcmp(json_text(seen, "sha256"), want) != 0)
+            fail_msg("the provider saw another body than: %s", rows[i].seen ? rows[i].seen : rows[i].sent);
+    }
+    cJSON_Delete(audit);
     fixture_assert_idle(&f);
     fixture_stop(&f);
 }
@@ -493,6 +551,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain_call__passes_and_settles_to_the_reported_usage),
         cmocka_unit_test(test_stream__splice_is_taken_out_again__and_usage_is_settled),
+        cmocka_unit_test(test_bodies__reach_the_provider_byte_for_byte_but_for_the_splice),
         cmocka_unit_test(test_call_without_room__is_held_until_the_exact_moment),
         cmocka_unit_test(test_burst__of_many_calls__never_passes_the_limit_by_a_microsecond),
         cmocka_unit_test(test_client_that_leaves_while_held__costs_nothing),
