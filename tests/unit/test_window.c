@@ -158,24 +158,24 @@ static void test_window__copy__lives_on_its_own(void **state)
 
 static void test_window__crowded__is_bounded_and_expires_late_by_a_slot_at_most(void **state)
 {
-    enum { CHARGES = 100000 };
-    const int64_t step = SPAN / CHARGES;
+    const int64_t charges = 100000;
+    const int64_t step = SPAN / charges;
     struct window w = window_of_a_minute();
     size_t most = 0;
 
     (void)state;
-    for (int64_t i = 0; i < 3 * CHARGES; i++) {
-        int64_t now = i * step, within = i < CHARGES ? i : CHARGES - 1;
+    for (int64_t i = 0; i < 3 * charges; i++) {
+        int64_t now = i * step, within = i < charges ? i : charges - 1;
 
         window_advance(&w, now);
         window_stamp(&w, now, 1);
         if (window_entries(&w) > most)
             most = window_entries(&w);
         /* never early: everything of the last span is there; late: at most what came in one slot more */
-        assert_true(w.used > within && w.used <= within + 1 + CHARGES / WINDOW_SLOTS + 1);
+        assert_true(w.used > within && w.used <= within + 1 + charges / WINDOW_SLOTS + 1);
     }
     assert_true(most <= WINDOW_EXACT + WINDOW_SLOTS + 1);
-    window_advance(&w, 3 * CHARGES * step + SPAN);
+    window_advance(&w, 3 * charges * step + SPAN);
     assert_int_equal(w.used, 0);
     window_release(&w);
 }
