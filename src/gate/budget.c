@@ -1,27 +1,32 @@
 /*
  * budget: every charge of an open attempt is either wholly in `reserved`, or its arrival part has an entry in the
  * window and its end part is in `reserved`; charge_close takes out of `reserved` exactly what budget_open put in.
+ * Charges find their limit by its id, because limits come and go (budget_update) while attempts are open.
  */
 #include "metergate/gate/budget.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "metergate/base/clock.h"
 #include "metergate/base/err.h"
 
+/* How long a call may be on its way to the provider, and its charge without a time, until it is counted as unusual. */
+#define SENDING_US (60 * CLOCK_S)
+
 static bool has_window(const struct budget_limit *l)
 {
     return l->limit.metric != METRIC_CONCURRENT;
 }
 
-static void limit_init(struct budget_limit *l, const struct limit *limit)
+static void limit_init(struct budget *b, struct budget_limit *l, const struct limit *limit)
 {
-    *l = (struct budget_limit){.limit = *limit};
+    *l = (struct budget_limit){.limit = *limit, .id = b->next_id++};
     MG_ASSERT(limit->max > 0);
     if (has_window(l))
         window_init(&l->window, limit->span_us);
+    else
+        l->in_flight = b->in_flight;
 }
 
 struct budget *budget_new(const char *name, int headroom_permille, const struct limit *limits, size_t n)
@@ -33,7 +38,8 @@ struct budget *budget_new(const char *name, int headroom_permille, const struct 
     b->headroom_permille = headroom_permille;
     b->limit_count = n;
     for (size_t i = 0; i < n; i++)
-        limit_init(&b->limits[i], &limits[i]);
+        limit_init(b, &b->limits[i], &limits[i]);
+    list_init(&b->changed);
     list_init(&b->busy);
     list_init(&b->link);
     return b;
@@ -52,6 +58,7 @@ void budget_free(struct budget *b)
     if (!b)
         return;
     release_windows(b);
+    list_unlink(&b->changed);
     list_unlink(&b->busy);
     list_unlink(&b->link);
     free(b->name);
@@ -63,40 +70,32 @@ static bool same_window(const struct limit *a, const struct limit *b)
     return a->metric == b->metric && (a->metric == METRIC_CONCURRENT || a->span_us == b->span_us);
 }
 
-int budget_update(struct budget *b, int headroom_permille, const struct limit *limits, size_t n)
+void budget_update(struct budget *b, int headroom_permille, const struct limit *limits, size_t n)
 {
-    bool same = n == b->limit_count;
+    struct budget_limit old[BUDGET_LIMITS_MAX];
+    size_t old_count = b->limit_count;
 
     MG_ASSERT(n <= BUDGET_LIMITS_MAX && headroom_permille >= 0 && headroom_permille < 1000);
-    for (size_t i = 0; same && i < n; i++)
-        same = same_window(&b->limits[i].limit, &limits[i]);
-    if (!same && b->in_flight > 0)
-        return -EBUSY;
+    memcpy(old, b->limits, sizeof old);
     b->headroom_permille = headroom_permille;
-    if (!same) {
-        struct budget_limit old[BUDGET_LIMITS_MAX];
-        size_t old_count = b->limit_count;
+    b->limit_count = n;
+    for (size_t i = 0; i < n; i++) {
+        size_t j = 0;
 
-        memcpy(old, b->limits, sizeof old);
-        b->limit_count = n;
-        for (size_t i = 0; i < n; i++) {
-            limit_init(&b->limits[i], &limits[i]);
-            for (size_t j = 0; j < old_count; j++) {
-                if (old[j].limit.max > 0 && same_window(&old[j].limit, &limits[i])) {
-                    b->limits[i] = old[j];
-                    old[j].limit.max = 0; /* its window has moved */
-                    break;
-                }
-            }
+        while (j < old_count && !same_window(&old[j].limit, &limits[i]))
+            j++;
+        if (j == old_count) {
+            limit_init(b, &b->limits[i], &limits[i]);
+            continue;
         }
-        for (size_t j = 0; j < old_count; j++) {
-            if (old[j].limit.max > 0 && has_window(&old[j]))
-                window_release(&old[j].window);
-        }
-    }
-    for (size_t i = 0; i < n; i++)
+        b->limits[i] = old[j];
         b->limits[i].limit = limits[i];
-    return 0;
+        old[j] = old[--old_count]; /* its window has moved */
+    }
+    for (size_t j = 0; j < old_count; j++) {
+        if (has_window(&old[j]))
+            window_release(&old[j].window);
+    }
 }
 
 int64_t budget_usable(const struct budget *b, const struct budget_limit *l)
@@ -108,6 +107,15 @@ int64_t budget_usable(const struct budget *b, const struct budget_limit *l)
         return max;
     usable = max / 1000 * (1000 - b->headroom_permille) + max % 1000 * (1000 - b->headroom_permille) / 1000;
     return usable > 0 ? usable : 1;
+}
+
+struct limit_figures budget_figures(const struct budget *b, const struct budget_limit *l)
+{
+    struct limit_figures f = {.max = l->limit.max, .usable = budget_usable(b, l)};
+
+    f.used = has_window(l) ? l->window.used - l->window.open : 0;
+    f.reserved = has_window(l) ? l->window.reserved + l->window.open : l->in_flight;
+    return f;
 }
 
 void budget_advance(struct budget *b, int64_t now_us)
@@ -122,11 +130,16 @@ void budget_need(const struct budget_limit *l, const struct cost *c, int64_t *re
 {
     int64_t max = l->limit.max, arrival = c->on_arrival[l->limit.metric], end = c->at_end[l->limit.metric];
 
+    if (!has_window(l)) {
+        *ret_on_arrival = 1;
+        *ret_at_end = 0;
+        return;
+    }
     *ret_on_arrival = arrival < max ? arrival : max;
     *ret_at_end = end < max - *ret_on_arrival ? end : max - *ret_on_arrival;
 }
 
-static int64_t need_total(const struct budget_limit *l, const struct cost *c)
+int64_t budget_need_total(const struct budget_limit *l, const struct cost *c)
 {
     int64_t arrival, end;
 
@@ -134,8 +147,7 @@ static int64_t need_total(const struct budget_limit *l, const struct cost *c)
     return arrival + end;
 }
 
-/* What the limit may stand at once this need is added: max for a call that runs alone. */
-static int64_t ceiling(const struct budget *b, const struct budget_limit *l, int64_t need)
+int64_t budget_ceiling(const struct budget *b, const struct budget_limit *l, int64_t need)
 {
     int64_t usable = budget_usable(b, l);
 
@@ -144,13 +156,13 @@ static int64_t ceiling(const struct budget *b, const struct budget_limit *l, int
 
 static int64_t limit_earliest(const struct budget *b, const struct budget_limit *l, const struct cost *c, int64_t now_us)
 {
-    int64_t need = need_total(l, c), t;
+    int64_t need = budget_need_total(l, c), t;
 
     if (need == 0)
         return now_us;
     if (!has_window(l))
         return l->in_flight + need <= l->limit.max ? now_us : CLOCK_NEVER;
-    t = window_earliest(&l->window, now_us, ceiling(b, l, need) - need);
+    t = window_earliest(&l->window, now_us, budget_ceiling(b, l, need) - need);
     return l->limit.smooth && l->next_us > t ? l->next_us : t;
 }
 
@@ -171,26 +183,47 @@ int64_t budget_earliest(const struct budget *b, const struct cost *c, int64_t no
     return t;
 }
 
-bool budget_has_room_for_both(const struct budget *b, const struct cost *first, const struct cost *second, int64_t t_us)
+int64_t budget_spacing_us(const struct budget *b, const struct budget_limit *l)
+{
+    return l->limit.smooth ? l->limit.span_us / budget_usable(b, l) : 0;
+}
+
+int64_t budget_stay_us(const struct budget_limit *l)
+{
+    return SENDING_US + l->limit.span_us;
+}
+
+static bool limit_has_room_for_both(const struct budget *b, const struct budget_limit *l, const struct cost *first,
+                                    int64_t head_us, const struct cost *second, int64_t at_us)
+{
+    int64_t need = budget_need_total(l, first), arrival, end;
+
+    budget_need(l, second, &arrival, &end);
+    if (need == 0 || arrival + end == 0)
+        return true;
+    if (!has_window(l))
+        return l->in_flight + need + arrival <= l->limit.max;
+    if (head_us == CLOCK_NEVER)
+        head_us = at_us;
+    if (at_us + budget_spacing_us(b, l) > head_us)
+        return false;
+    if (at_us + budget_stay_us(l) <= head_us)
+        arrival = 0;
+    return arrival + end == 0 ||
+           window_sum_at(&l->window, head_us) + need + arrival + end <= budget_ceiling(b, l, need);
+}
+
+bool budget_has_room_for_both(const struct budget *b, const struct cost *first, int64_t head_us,
+                              const struct cost *second, int64_t at_us)
 {
     for (size_t i = 0; i < b->limit_count; i++) {
-        const struct budget_limit *l = &b->limits[i];
-        int64_t need = need_total(l, first), other = need_total(l, second);
-
-        if (need == 0 || other == 0)
-            continue;
-        if (!has_window(l)) {
-            if (l->in_flight + need + other > l->limit.max)
-                return false;
-            continue;
-        }
-        if (l->limit.smooth)
-            return false; /* any request in between moves the next one */
-        if (window_sum_at(&l->window, t_us) + need + other > ceiling(b, l, need))
+        if (!limit_has_room_for_both(b, &b->limits[i], first, head_us, second, at_us))
             return false;
     }
     return true;
 }
+
+/* ---- charges ------------------------------------------------------------------------------------------------------ */
 
 void budget_open(struct budget *b, const struct cost *c, int64_t now_us, struct charge *ret_charges)
 {
@@ -198,45 +231,74 @@ void budget_open(struct budget *b, const struct cost *c, int64_t now_us, struct 
         struct budget_limit *l = &b->limits[i];
         struct charge *ch = &ret_charges[i];
 
-        *ch = (struct charge){.limit = l};
+        *ch = (struct charge){.budget = b, .limit_id = l->id};
         budget_need(l, c, &ch->on_arrival, &ch->at_end);
         if (!has_window(l)) {
-            l->in_flight += ch->on_arrival;
+            l->in_flight++;
             continue;
         }
         window_reserve(&l->window, ch->on_arrival + ch->at_end);
         if (l->limit.smooth)
-            l->next_us = now_us + l->limit.span_us / budget_usable(b, l);
+            l->next_us = now_us + budget_spacing_us(b, l);
     }
     b->in_flight++;
 }
 
-void charge_time(struct charge *ch, int64_t now_us)
+/* NULL: concurrency, which has nothing to correct, or a limit that is no more. */
+static struct window *window_of(const struct charge *ch)
 {
-    struct window *w = &ch->limit->window;
+    struct budget *b = ch->budget;
 
-    if (!has_window(ch->limit))
-        return;
-    window_advance(w, now_us);
-    window_reserve(w, -ch->on_arrival);
-    ch->handle = window_stamp(w, now_us, ch->on_arrival);
+    for (size_t i = 0; i < b->limit_count; i++) {
+        if (b->limits[i].id == ch->limit_id)
+            return has_window(&b->limits[i]) ? &b->limits[i].window : NULL;
+    }
+    return NULL;
 }
 
-void charge_close(struct charge *ch, bool timed, const struct cost *final, int64_t now_us)
+void charge_time(struct charge *ch, int64_t now_us)
 {
-    struct window *w = &ch->limit->window;
-    enum metric m = ch->limit->limit.metric;
+    struct window *w = window_of(ch);
 
-    if (!has_window(ch->limit)) {
-        ch->limit->in_flight -= ch->on_arrival;
-        MG_ASSERT(ch->limit->in_flight >= 0);
+    if (!w || ch->on_arrival == 0)
         return;
-    }
-    if (!timed)
-        charge_time(ch, now_us);
+    ch->timed = true;
     window_advance(w, now_us);
-    window_correct(w, ch->handle, final->on_arrival[m] - ch->on_arrival);
+    window_reserve(w, -ch->on_arrival);
+    ch->handle = window_stamp_open(w, now_us, ch->on_arrival);
+}
+
+void charge_close(struct charge *ch, const struct cost *final, int64_t now_us)
+{
+    struct window *w = window_of(ch);
+    int64_t arrival, end;
+    enum metric m;
+
+    if (!w)
+        return;
+    m = MG_CONTAINER(w, struct budget_limit, window)->limit.metric;
+    arrival = final->on_arrival[m];
+    end = final->at_end[m];
+    window_advance(w, now_us);
     window_reserve(w, -ch->at_end);
-    if (final->at_end[m] > 0)
-        window_stamp(w, now_us, final->at_end[m]);
+    if (ch->timed) {
+        window_settle(w, ch->handle, ch->on_arrival, arrival);
+    } else { /* never sent; or it was to cost nothing on arrival, and what it did cost counts from now: late, not early */
+        window_reserve(w, -ch->on_arrival);
+        end += arrival;
+    }
+    if (end > 0)
+        window_stamp(w, now_us, end);
+}
+
+void budget_leave(struct budget *b)
+{
+    MG_ASSERT(b->in_flight > 0);
+    b->in_flight--;
+    for (size_t i = 0; i < b->limit_count; i++) {
+        if (has_window(&b->limits[i]))
+            continue;
+        b->limits[i].in_flight--;
+        MG_ASSERT(b->limits[i].in_flight >= 0);
+    }
 }

@@ -2,6 +2,12 @@
  * gate: a HELD ticket is in the queue of budgets[0] and in the heap of deadlines, and has no charges. A DISPATCHED ticket
  * is in neither, and has one charge for each limit of all its budgets. A budget is on `busy` exactly while its queue is
  * not empty. Sequence numbers are given once, at the first offer, so a call that comes back is older than its queue.
+ *
+ * Nobody is asked twice without a reason. A budget whose queue is not empty is looked at (pick_from) when something that
+ * matters to it has changed, and then stands where the answer says: in `ready` by the age of the call that can go, in
+ * `later` by the moment at which one can, or nowhere when only an event can help. What happens to a budget of its own
+ * puts it on `changed`. What happens to a shared budget puts all queues there; but one call in flight more only moves
+ * `epoch` on, and an older answer is asked for again when its turn comes: it can only have become worse.
  */
 #include "metergate/gate/gate.h"
 
@@ -10,17 +16,17 @@
 #include "metergate/base/clock.h"
 #include "metergate/base/err.h"
 #include "metergate/base/list.h"
+#include "metergate/gate/pick.h"
 #include "metergate/gate/predict.h"
-
-/* How many small calls are tried for a hole before giving up: with one limit the first one that is tried fits. */
-#define BACKFILL_TRIES 8
 
 struct gate {
     struct list budgets;
     struct list busy;
+    struct list changed;
+    struct heap ready, later;
     struct heap deadlines;
     uint64_t next_seq;
-    int64_t wake_us;
+    uint64_t epoch;
 };
 
 struct gate *gate_new(void)
@@ -29,9 +35,11 @@ struct gate *gate_new(void)
 
     list_init(&g->budgets);
     list_init(&g->busy);
+    list_init(&g->changed);
+    heap_init(&g->ready);
+    heap_init(&g->later);
     heap_init(&g->deadlines);
     g->next_seq = 1;
-    g->wake_us = CLOCK_NEVER;
     return g;
 }
 
@@ -39,9 +47,11 @@ void gate_free(struct gate *g)
 {
     if (!g)
         return;
+    heap_release(&g->ready);
+    heap_release(&g->later);
+    heap_release(&g->deadlines);
     LIST_EACH (&g->budgets, node, next)
         budget_free(LIST_ENTRY(node, struct budget, link));
-    heap_release(&g->deadlines);
     free(g);
 }
 
@@ -59,38 +69,125 @@ struct list *gate_budgets(struct gate *g)
     return &g->budgets;
 }
 
-void ticket_init(struct ticket *t, const struct cost *cost, struct budget *const *budgets, size_t n, int64_t arrival_us,
-                 int64_t deadline_us)
-{
-    MG_ASSERT(n >= 1 && n <= TICKET_BUDGETS_MAX);
-    *t = (struct ticket){.cost = *cost, .budget_count = n, .arrival_us = arrival_us, .deadline_us = deadline_us};
-    for (size_t i = 0; i < n; i++)
-        t->budgets[i] = budgets[i];
-}
-
 static struct ticket *ticket_of(struct queue_node *node)
 {
     return MG_CONTAINER(node, struct ticket, node);
 }
 
+/* ---- where budgets stand ------------------------------------------------------------------------------------------ */
+
+static void place(struct gate *g, struct budget *b, enum budget_place to, int64_t key)
+{
+    if (b->place == BUDGET_CHANGED)
+        list_unlink(&b->changed);
+    else if (b->place == BUDGET_READY)
+        heap_remove(&g->ready, &b->turn);
+    else if (b->place == BUDGET_LATER)
+        heap_remove(&g->later, &b->turn);
+    b->place = to;
+    if (to == BUDGET_CHANGED)
+        list_push_back(&g->changed, &b->changed);
+    else if (to == BUDGET_READY)
+        heap_set(&g->ready, &b->turn, key);
+    else if (to == BUDGET_LATER)
+        heap_set(&g->later, &b->turn, key);
+}
+
+static void mark_changed(struct gate *g, struct budget *b)
+{
+    if (b->place != BUDGET_CHANGED)
+        place(g, b, b->queue.n > 0 ? BUDGET_CHANGED : BUDGET_NOWHERE, 0);
+}
+
+static void mark_all_changed(struct gate *g)
+{
+    LIST_EACH (&g->busy, node, next)
+        mark_changed(g, LIST_ENTRY(node, struct budget, busy));
+}
+
+/* What an event in a budget means to those who wait. */
+enum event { TAKEN, TIMED, FREED };
+
+static bool has_windows(const struct budget *b)
+{
+    for (size_t i = 0; i < b->limit_count; i++) {
+        if (b->limits[i].limit.metric != METRIC_CONCURRENT)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Of calls in flight, one more can only make waiting longer, and when the provider has them does not matter. With windows
+ * every event can change any answer: a head that has to wait longer may be passed by others.
+ */
+static void room_changed(struct gate *g, const struct ticket *t, enum event e)
+{
+    for (size_t i = 0; i < t->budget_count; i++) {
+        struct budget *b = t->budgets[i];
+
+        if (b->shared && (has_windows(b) || (e == FREED && b->limit_count > 0)))
+            mark_all_changed(g);
+        else if (b->shared && e == TAKEN)
+            g->epoch++;
+    }
+    mark_changed(g, t->budgets[0]);
+}
+
+static void look(struct gate *g, struct budget *b, int64_t now_us)
+{
+    struct pick p = pick_from(b, now_us);
+
+    b->seen = g->epoch;
+    b->seen_us = now_us;
+    b->next = p.ticket;
+    if (p.ticket)
+        place(g, b, BUDGET_READY, (int64_t)p.ticket->seq);
+    else if (p.at_us < CLOCK_NEVER)
+        place(g, b, BUDGET_LATER, p.at_us);
+    else
+        place(g, b, BUDGET_NOWHERE, 0);
+}
+
 /* ---- the queue of a budget ------------------------------------------------------------------------------------- */
+
+static void keep_common(struct budget *b, const struct ticket *t)
+{
+    size_t kept = 0;
+
+    if (b->queue.n == 0) {
+        for (size_t i = 0; i < t->budget_count; i++)
+            b->common[i] = t->budgets[i];
+        b->common_count = t->budget_count;
+        return;
+    }
+    for (size_t i = 0; i < b->common_count; i++) {
+        for (size_t j = 0; j < t->budget_count; j++) {
+            if (b->common[i] == t->budgets[j])
+                b->common[kept++] = t->budgets[j];
+        }
+    }
+    b->common_count = kept;
+}
 
 static void enqueue(struct gate *g, struct ticket *t)
 {
     struct budget *b = t->budgets[0];
+    struct queue_weight weight = ticket_weight(t);
 
-    MG_ASSERT(t->state != TICKET_HELD && !t->charges);
-    queue_push(&b->queue, &t->node, t->seq, cost_total(&t->cost, METRIC_TOKENS));
+    MG_ASSERT(t->state == TICKET_IDLE && !t->charges);
+    keep_common(b, t);
     for (int m = 0; m < METRICS; m++) {
         int64_t total = cost_total(&t->cost, (enum metric)m);
 
-        b->queued[m] += total;
-        if (total > b->largest[m])
+        if (b->queue.n == 0 || total > b->largest[m])
             b->largest[m] = total;
     }
+    queue_push(&b->queue, &t->node, t->seq, &weight);
     list_push_back(&g->busy, &b->busy);
     heap_set(&g->deadlines, &t->deadline, t->deadline_us);
     t->state = TICKET_HELD;
+    mark_changed(g, b);
 }
 
 static void dequeue(struct gate *g, struct ticket *t)
@@ -99,123 +196,14 @@ static void dequeue(struct gate *g, struct ticket *t)
 
     MG_ASSERT(t->state == TICKET_HELD);
     queue_remove(&b->queue, &t->node);
-    for (int m = 0; m < METRICS; m++) {
-        b->queued[m] -= cost_total(&t->cost, (enum metric)m);
-        if (b->queue.n == 0)
-            b->largest[m] = 0;
-    }
     if (b->queue.n == 0)
         list_unlink(&b->busy);
     heap_remove(&g->deadlines, &t->deadline);
     t->state = TICKET_IDLE;
-}
-
-/* ---- the limits of a ticket ------------------------------------------------------------------------------------- */
-
-static void advance(const struct ticket *t, int64_t now_us)
-{
-    for (size_t i = 0; i < t->budget_count; i++)
-        budget_advance(t->budgets[i], now_us);
-}
-
-static int64_t earliest(const struct ticket *t, int64_t now_us, struct gate_reason *ret_why)
-{
-    *ret_why = (struct gate_reason){.budget = t->budgets[0], .until_us = now_us};
-    for (size_t i = 0; i < t->budget_count; i++) {
-        const struct budget_limit *limit;
-        int64_t ti = budget_earliest(t->budgets[i], &t->cost, now_us, &limit);
-
-        if (ti > ret_why->until_us)
-            *ret_why = (struct gate_reason){.budget = t->budgets[i], .limit = limit, .until_us = ti};
-    }
-    return ret_why->until_us;
-}
-
-static bool shares(const struct ticket *t, const struct budget *b)
-{
-    for (size_t i = 0; i < t->budget_count; i++) {
-        if (t->budgets[i] == b)
-            return true;
-    }
-    return false;
-}
-
-/* Whether `small` may go now although `head` was there first: at the head's moment there is room for both. */
-static bool leaves_room(const struct ticket *head, const struct ticket *small, int64_t head_us)
-{
-    for (size_t i = 0; i < head->budget_count; i++) {
-        if (shares(small, head->budgets[i]) &&
-            !budget_has_room_for_both(head->budgets[i], &head->cost, &small->cost, head_us))
-            return false;
-    }
-    return true;
+    place(g, b, b->queue.n > 0 ? BUDGET_CHANGED : BUDGET_NOWHERE, 0);
 }
 
 /* ---- who goes next ------------------------------------------------------------------------------------------------ */
-
-/* What a call behind the head may weigh at the most: a bound by the token limits alone. */
-static int64_t backfill_bound(const struct budget *b, const struct ticket *head, int64_t head_us)
-{
-    int64_t bound = INT64_MAX;
-
-    for (size_t i = 0; i < b->limit_count; i++) {
-        const struct budget_limit *l = &b->limits[i];
-        int64_t arrival, end, room;
-
-        if (l->limit.metric != METRIC_TOKENS)
-            continue;
-        budget_need(l, &head->cost, &arrival, &end);
-        room = l->limit.max - arrival - end - window_sum_at(&l->window, head_us);
-        if (room < bound)
-            bound = room;
-    }
-    return bound;
-}
-
-static void wake_by(struct gate *g, int64_t at_us)
-{
-    if (at_us < g->wake_us)
-        g->wake_us = at_us;
-}
-
-/* The first call behind the head that may go now. */
-static struct ticket *backfill(struct gate *g, struct budget *b, struct ticket *head, int64_t now_us, int64_t head_us)
-{
-    int64_t bound = backfill_bound(b, head, head_us);
-    struct queue_node *node = queue_first_within(&b->queue, head->seq, bound);
-    struct gate_reason why;
-
-    if (b->paused_until_us > now_us)
-        return NULL;
-    for (int tries = 0; node && tries < BACKFILL_TRIES; tries++) {
-        struct ticket *t = ticket_of(node);
-
-        advance(t, now_us);
-        if (leaves_room(head, t, head_us)) {
-            int64_t at_us = earliest(t, now_us, &why);
-
-            if (at_us <= now_us)
-                return t;
-            wake_by(g, at_us);
-        }
-        node = queue_first_within(&b->queue, t->seq, bound);
-    }
-    return NULL;
-}
-
-static struct ticket *candidate(struct gate *g, struct budget *b, int64_t now_us)
-{
-    struct ticket *head = ticket_of(queue_first(&b->queue));
-    struct gate_reason why;
-    int64_t head_us;
-
-    advance(head, now_us);
-    head_us = earliest(head, now_us, &why);
-    if (head_us <= now_us)
-        return head;
-    wake_by(g, head_us);
-    return b->queue.n > 1 ? backfill(g, b, head, now_us, head_us) : NULL;
-}
 
 static void open_attempt(struct ticket *t, int64_t now_us)
 {
@@ -223,40 +211,65 @@ static void open_attempt(struct ticket *t, int64_t now_us)
 
     for (size_t i = 0; i < t->budget_count; i++)
         n += t->budgets[i]->limit_count;
-    t->charges = xcalloc(n, sizeof *t->charges);
+    t->charges = n > 0 ? xcalloc(n, sizeof *t->charges) : NULL;
     t->charge_count = n;
     t->sent = false;
     n = 0;
     for (size_t i = 0; i < t->budget_count; i++) {
-        budget_open(t->budgets[i], &t->cost, now_us, t->charges + n);
+        budget_open(t->budgets[i], &t->cost, now_us, t->charges ? t->charges + n : NULL);
         n += t->budgets[i]->limit_count;
     }
     t->state = TICKET_DISPATCHED;
 }
 
+static struct budget *first_of(const struct heap *h)
+{
+    struct heap_node *node = heap_first(h);
+
+    return node ? MG_CONTAINER(node, struct budget, turn) : NULL;
+}
+
+/* Until every answer that matters is fresh. */
+static void look_again(struct gate *g, int64_t now_us)
+{
+    struct budget *b;
+
+    while (!list_empty(&g->changed))
+        look(g, LIST_ENTRY(list_first(&g->changed), struct budget, changed), now_us);
+    while ((b = first_of(&g->later)) != NULL && (b->turn.key <= now_us || b->seen != g->epoch))
+        look(g, b, now_us);
+}
+
 struct ticket *gate_next(struct gate *g, int64_t now_us)
 {
-    struct ticket *best = NULL;
+    for (;;) {
+        struct budget *b;
+        struct ticket *t;
 
-    g->wake_us = CLOCK_NEVER;
-    LIST_EACH (&g->busy, node, next) {
-        struct ticket *t = candidate(g, LIST_ENTRY(node, struct budget, busy), now_us);
-
-        if (t && (!best || t->seq < best->seq))
-            best = t;
+        look_again(g, now_us);
+        b = first_of(&g->ready);
+        if (!b)
+            return NULL;
+        if (b->seen != g->epoch || b->seen_us != now_us) {
+            look(g, b, now_us);
+            continue;
+        }
+        t = b->next;
+        dequeue(g, t);
+        open_attempt(t, now_us);
+        room_changed(g, t, TAKEN);
+        return t;
     }
-    if (!best)
-        return NULL;
-    dequeue(g, best);
-    open_attempt(best, now_us);
-    return best;
 }
 
 int64_t gate_wakeup(const struct gate *g)
 {
-    const struct heap_node *first = heap_first(&g->deadlines);
+    const struct heap_node *deadline = heap_first(&g->deadlines), *turn = heap_first(&g->later);
+    int64_t at_us = turn ? turn->key : CLOCK_NEVER;
 
-    return first && first->key < g->wake_us ? first->key : g->wake_us;
+    if (!list_empty(&g->changed) || g->ready.n > 0)
+        return 0;
+    return deadline && deadline->key < at_us ? deadline->key : at_us;
 }
 
 /* ---- arrivals and departures ------------------------------------------------------------------------------------- */
@@ -290,6 +303,16 @@ static int64_t requested(const struct ticket *t, const struct limit *l)
     return counts_input && t->cost.input > l->max ? t->cost.input : t->cost.floor[l->metric];
 }
 
+/* Whether the call, being the last of its queue, would go at once: then what stands before it is no hindrance. */
+static bool goes_at_once(struct gate *g, struct ticket *t, int64_t now_us)
+{
+    enqueue(g, t);
+    if (pick_from(t->budgets[0], now_us).ticket == t)
+        return true;
+    dequeue(g, t);
+    return false;
+}
+
 enum gate_verdict gate_offer(struct gate *g, struct ticket *t, int64_t now_us, struct gate_refusal *ret_why)
 {
     const struct budget_limit *l = never_fits(t);
@@ -302,14 +325,16 @@ enum gate_verdict gate_offer(struct gate *g, struct ticket *t, int64_t now_us, s
     }
     if (t->seq == 0)
         t->seq = g->next_seq++;
-    advance(t, now_us);
+    ticket_advance(t, now_us);
     p = predict_arrival(t, now_us);
-    if (p.start_us > t->deadline_us) {
-        *ret_why = (struct gate_refusal){.wait_us = p.start_us - now_us};
-        return GATE_MAX_WAIT;
+    if (p.start_us <= t->deadline_us) {
+        enqueue(g, t);
+        return GATE_HELD;
     }
-    enqueue(g, t);
-    return GATE_HELD;
+    if (now_us <= t->deadline_us && goes_at_once(g, t, now_us))
+        return GATE_HELD;
+    *ret_why = (struct gate_refusal){.wait_us = p.start_us - now_us};
+    return GATE_MAX_WAIT;
 }
 
 void gate_cancel(struct gate *g, struct ticket *t, int64_t now_us)
@@ -321,7 +346,7 @@ void gate_cancel(struct gate *g, struct ticket *t, int64_t now_us)
 struct prediction gate_predict(const struct gate *g, const struct ticket *t, int64_t now_us)
 {
     (void)g;
-    advance(t, now_us);
+    ticket_advance(t, now_us);
     return predict_held(t, now_us);
 }
 
@@ -342,27 +367,27 @@ struct ticket *gate_expire(struct gate *g, int64_t now_us, int64_t *ret_wait_us)
 
 void gate_sent(struct gate *g, struct ticket *t, int64_t now_us)
 {
-    (void)g;
     MG_ASSERT(t->state == TICKET_DISPATCHED);
     if (t->sent)
         return;
     t->sent = true;
     for (size_t i = 0; i < t->charge_count; i++)
         charge_time(&t->charges[i], now_us);
+    room_changed(g, t, TIMED);
 }
 
 void gate_close(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final)
 {
-    (void)g;
     MG_ASSERT(t->state == TICKET_DISPATCHED);
     for (size_t i = 0; i < t->charge_count; i++)
-        charge_close(&t->charges[i], t->sent, final, now_us);
+        charge_close(&t->charges[i], final, now_us);
     for (size_t i = 0; i < t->budget_count; i++)
-        t->budgets[i]->in_flight--;
+        budget_leave(t->budgets[i]);
     free(t->charges);
     t->charges = NULL;
     t->charge_count = 0;
     t->state = TICKET_IDLE;
+    room_changed(g, t, FREED);
 }
 
 void gate_requeue(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final)
@@ -371,23 +396,29 @@ void gate_requeue(struct gate *g, struct ticket *t, int64_t now_us, const struct
     enqueue(g, t);
 }
 
+/* ---- from outside ----------------------------------------------------------------------------------------------------- */
+
 void gate_pause(struct gate *g, struct budget *b, int64_t until_us)
 {
-    (void)g;
-    if (until_us > b->paused_until_us)
-        b->paused_until_us = until_us;
+    if (until_us <= b->paused_until_us)
+        return;
+    b->paused_until_us = until_us;
+    mark_all_changed(g);
+}
+
+void gate_budget_update(struct gate *g, struct budget *b, int headroom_permille, const struct limit *limits, size_t n)
+{
+    budget_update(b, headroom_permille, limits, n);
+    mark_all_changed(g);
 }
 
 /* ---- what people ask ----------------------------------------------------------------------------------------------- */
 
 struct gate_reason gate_why(struct gate *g, const struct ticket *t, int64_t now_us)
 {
-    struct gate_reason why;
-
     (void)g;
-    advance(t, now_us);
-    earliest(t, now_us, &why);
-    return why;
+    ticket_advance(t, now_us);
+    return ticket_earliest(t, now_us);
 }
 
 int64_t gate_next_dispatch_us(struct gate *g, const struct budget *b, int64_t now_us)

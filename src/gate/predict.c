@@ -1,23 +1,57 @@
-/* predict: reads budgets, changes nothing. */
+/* predict: reads budgets, changes nothing. Products saturate at CLOCK_NEVER: a guess of 2^40 tokens waits for ever. */
 #include "metergate/gate/predict.h"
 
 #include "metergate/base/clock.h"
 #include "metergate/base/err.h"
 
-/* What stands before a call in its queue, and what else waits there. */
-struct ahead {
-    int64_t cost[METRICS];
+/* Calls that wait, together. */
+struct load {
     int64_t calls;
-    int64_t others[METRICS]; /* everything that waits but itself: calls behind it may fill holes first */
-    int64_t other_calls;
+    struct queue_weight tokens;
 };
 
-static int64_t need_of(const struct budget_limit *l, const struct cost *c)
-{
-    int64_t arrival, end;
+struct outlook {
+    int64_t start_us;  /* the latest of all limits */
+    int64_t by_limits; /* the first bound, from now on */
+    int64_t longest_us;
+    bool bounded;
+};
 
-    budget_need(l, c, &arrival, &end);
-    return arrival + end;
+static int64_t add(int64_t a, int64_t b)
+{
+    int64_t v;
+
+    return __builtin_add_overflow(a, b, &v) || v > CLOCK_NEVER ? CLOCK_NEVER : v;
+}
+
+static int64_t times(int64_t n, int64_t us)
+{
+    int64_t v;
+
+    return __builtin_mul_overflow(n, us, &v) || v > CLOCK_NEVER ? CLOCK_NEVER : v;
+}
+
+/* What the load takes of this limit: no call takes more than max. */
+static int64_t amount(const struct load *load, const struct limit *l)
+{
+    int64_t sum = load->calls, most = times(load->calls, l->max);
+
+    switch (l->metric) {
+    case METRIC_TOKENS:
+        sum = load->tokens.of[0];
+        break;
+    case METRIC_INPUT:
+        sum = load->tokens.of[1];
+        break;
+    case METRIC_OUTPUT:
+        sum = load->tokens.of[2];
+        break;
+    case METRIC_REQUESTS:
+    case METRIC_CONCURRENT:
+    default:
+        break;
+    }
+    return sum < most ? sum : most;
 }
 
 /* E(x), with charges whose time has not come taken to come now. */
@@ -28,93 +62,98 @@ static int64_t first_room(const struct budget_limit *l, int64_t now_us, int64_t 
     return t == CLOCK_NEVER ? now_us + l->window.span_us : t;
 }
 
-static int64_t fluid_start(const struct budget *b, const struct budget_limit *l, int64_t ahead, int64_t need, int64_t now_us)
+static int64_t fluid_start(const struct budget *b, const struct budget_limit *l, const struct load *ahead, int64_t need,
+                           int64_t now_us)
 {
-    int64_t usable = budget_usable(b, l), x = ahead + need, q;
+    int64_t usable = budget_usable(b, l), x = add(amount(ahead, &l->limit), need), q = (x - 1) / usable, t;
 
     if (need > usable) /* runs alone, after everything before it has left */
-        return first_room(l, now_us, l->limit.max, need) + (ahead + usable - 1) / usable * l->window.span_us;
-    q = (x - 1) / usable;
-    return first_room(l, now_us, usable, x - q * usable) + q * l->window.span_us;
+        t = add(first_room(l, now_us, l->limit.max, need), times((x - need + usable - 1) / usable, l->window.span_us));
+    else
+        t = add(first_room(l, now_us, usable, x - q * usable), times(q, l->window.span_us));
+    if (l->limit.smooth) {
+        int64_t kept_us = add(l->next_us > now_us ? l->next_us : now_us, times(ahead->calls, budget_spacing_us(b, l)));
+
+        t = kept_us > t ? kept_us : t;
+    }
+    return t;
 }
 
-/* By when at the latest, as far as this limit goes, in spans. */
-static int64_t latest_spans(const struct budget *b, const struct budget_limit *l, const struct ahead *a, int64_t need)
+/* How long at the most this limit keeps a call back that waits among others. */
+static int64_t latest_us(const struct budget *b, const struct budget_limit *l, const struct load *others, int64_t need)
 {
-    int64_t usable = budget_usable(b, l), largest = b->largest[l->limit.metric];
+    int64_t usable = budget_usable(b, l), largest = b->largest[l->limit.metric], spans;
 
     if (need > largest)
         largest = need;
-    if (largest >= usable)
-        return a->other_calls + 1;
-    return a->others[l->limit.metric] / (usable - largest) + 1;
+    spans = largest >= usable ? others->calls : amount(others, &l->limit) / (usable - largest);
+    return add(times(spans + 1, l->window.span_us), times(others->calls + 1, budget_spacing_us(b, l)));
 }
 
-static struct prediction predict(const struct ticket *t, const struct ahead *a, int64_t now_us)
+static void look(struct outlook *o, const struct ticket *t, size_t i, const struct load *ahead, const struct load *others,
+                 int64_t now_us)
 {
-    static const struct ahead nothing;
-    struct prediction p = {.start_us = now_us};
-    int64_t by_limits = 0, longest_us = 0, from_us = now_us;
-    bool bounded = true;
+    static const struct load nobody;
+    const struct budget *b = t->budgets[i];
+
+    if (i > 0) /* who else waits for a shared budget is not known */
+        ahead = others = &nobody;
+    for (size_t j = 0; j < b->limit_count; j++) {
+        const struct budget_limit *l = &b->limits[j];
+        int64_t need = budget_need_total(l, &t->cost), start_us;
+
+        if (need == 0)
+            continue;
+        o->bounded &= i == 0 && t->cost.at_end[l->limit.metric] == 0;
+        if (l->limit.metric == METRIC_CONCURRENT) {
+            o->bounded &= l->in_flight + others->calls < l->limit.max;
+            continue;
+        }
+        start_us = fluid_start(b, l, ahead, need, now_us);
+        if (start_us > o->start_us)
+            o->start_us = start_us;
+        o->by_limits = add(o->by_limits, latest_us(b, l, others, need));
+        if (l->window.span_us > o->longest_us)
+            o->longest_us = l->window.span_us;
+    }
+}
+
+static struct prediction predict(const struct ticket *t, const struct load *ahead, const struct load *others, int64_t now_us)
+{
+    struct outlook o = {.start_us = now_us, .bounded = true};
+    struct prediction p;
+    int64_t from_us = now_us, by_calls, latest;
 
     for (size_t i = 0; i < t->budget_count; i++) {
-        const struct budget *b = t->budgets[i];
-        const struct ahead *mine = i == 0 ? a : &nothing; /* what else goes to a shared budget is not known */
-
-        if (b->paused_until_us > from_us)
-            from_us = b->paused_until_us;
-        for (size_t j = 0; j < b->limit_count; j++) {
-            const struct budget_limit *l = &b->limits[j];
-            int64_t need = need_of(l, &t->cost), start;
-
-            if (need == 0)
-                continue;
-            if (l->limit.metric == METRIC_CONCURRENT) {
-                bounded &= l->in_flight + mine->other_calls + need <= l->limit.max;
-                continue;
-            }
-            start = fluid_start(b, l, mine->cost[l->limit.metric], need, now_us);
-            if (start > p.start_us)
-                p.start_us = start;
-            by_limits += latest_spans(b, l, mine, need) * l->window.span_us;
-            if (l->window.span_us > longest_us)
-                longest_us = l->window.span_us;
-        }
+        look(&o, t, i, ahead, others, now_us);
+        if (t->budgets[i]->paused_until_us > from_us)
+            from_us = t->budgets[i]->paused_until_us;
     }
-    if (by_limits > (a->other_calls + 1) * longest_us)
-        by_limits = (a->other_calls + 1) * longest_us;
-    if (from_us > p.start_us)
-        p.start_us = from_us;
-    p.slack_us = from_us + by_limits > p.start_us ? from_us + by_limits - p.start_us : 0;
-    if (!bounded)
-        p.slack_us = CLOCK_NEVER;
+    by_calls = times(others->calls + 1, o.longest_us);
+    latest = add(from_us, o.by_limits < by_calls ? o.by_limits : by_calls);
+    p.start_us = from_us > o.start_us ? from_us : o.start_us;
+    p.slack_us = !o.bounded ? CLOCK_NEVER : latest > p.start_us ? latest - p.start_us : 0;
     return p;
 }
 
 struct prediction predict_arrival(const struct ticket *t, int64_t now_us)
 {
-    const struct budget *b = t->budgets[0];
-    struct ahead a = {.calls = (int64_t)b->queue.n, .other_calls = (int64_t)b->queue.n};
+    const struct queue *q = &t->budgets[0]->queue;
+    const struct load all = {(int64_t)q->n, queue_sum(q)};
 
-    for (int m = 0; m < METRICS; m++)
-        a.cost[m] = a.others[m] = b->queued[m];
-    return predict(t, &a, now_us);
+    return predict(t, &all, &all, now_us);
 }
 
 struct prediction predict_held(const struct ticket *t, int64_t now_us)
 {
-    const struct budget *b = t->budgets[0];
-    struct ahead a = {.other_calls = (int64_t)b->queue.n - 1};
+    const struct queue *q = &t->budgets[0]->queue;
+    struct load ahead, others = {(int64_t)q->n - 1, queue_sum(q)};
+    size_t n;
 
     MG_ASSERT(t->state == TICKET_HELD);
-    for (struct queue_node *n = queue_first(&b->queue); n->seq < t->seq; n = queue_first_within(&b->queue, n->seq, INT64_MAX)) {
-        const struct ticket *before = MG_CONTAINER(n, struct ticket, node);
-
-        for (int m = 0; m < METRICS; m++)
-            a.cost[m] += cost_total(&before->cost, (enum metric)m);
-        a.calls++;
-    }
-    for (int m = 0; m < METRICS; m++)
-        a.others[m] = b->queued[m] - cost_total(&t->cost, (enum metric)m);
-    return predict(t, &a, now_us);
+    ahead.tokens = queue_sum_before(q, t->seq, &n);
+    ahead.calls = (int64_t)n;
+    for (int i = 0; i < QUEUE_WEIGHTS; i++)
+        others.tokens.of[i] -= t->node.weight.of[i];
+    return predict(t, &ahead, &others, now_us);
 }

@@ -1,11 +1,13 @@
 /*
- * queue: in every subtree, sequence numbers grow from left to right, no child's rank is above its parent's, and `least`
- * is the smallest weight. Ranks are a hash of the sequence number, so the shape cannot be chosen by a caller and the same
- * traffic gives the same tree. Depth is O(log n) with overwhelming probability; recursion follows it.
+ * queue: in every subtree, sequence numbers grow from left to right, no child's rank is above its parent's, and `least`,
+ * `sum` and `n` are those of the subtree. Ranks are a hash of the sequence number, so the shape cannot be chosen by a
+ * caller and the same traffic gives the same tree. Depth is O(log n) with overwhelming probability; recursion follows it.
  */
 #include "metergate/gate/queue.h"
 
 #include "metergate/base/err.h"
+
+static const struct queue_weight infinite = {{INT64_MAX, INT64_MAX, INT64_MAX}};
 
 /* splitmix64's finaliser (S. Vigna, public domain, 2015): every input bit changes half of the output's. */
 static uint32_t rank_of(uint64_t seq)
@@ -17,20 +19,24 @@ static uint32_t rank_of(uint64_t seq)
     return (uint32_t)((z ^ (z >> 31)) >> 32);
 }
 
-static int64_t least_of(const struct queue_node *n)
+static void count_in(struct queue_node *n, const struct queue_node *child)
 {
-    return n ? n->least : INT64_MAX;
+    if (!child)
+        return;
+    n->n += child->n;
+    for (int i = 0; i < QUEUE_WEIGHTS; i++) {
+        n->sum.of[i] += child->sum.of[i];
+        if (child->least.of[i] < n->least.of[i])
+            n->least.of[i] = child->least.of[i];
+    }
 }
 
 static void update(struct queue_node *n)
 {
-    int64_t l = least_of(n->left), r = least_of(n->right);
-
-    n->least = n->weight;
-    if (l < n->least)
-        n->least = l;
-    if (r < n->least)
-        n->least = r;
+    n->n = 1;
+    n->least = n->sum = n->weight;
+    count_in(n, n->left);
+    count_in(n, n->right);
 }
 
 /* What comes before `seq` goes left, the rest right. */
@@ -65,12 +71,13 @@ static struct queue_node *merge(struct queue_node *a, struct queue_node *b)
     return b;
 }
 
-void queue_push(struct queue *q, struct queue_node *node, uint64_t seq, int64_t weight)
+void queue_push(struct queue *q, struct queue_node *node, uint64_t seq, const struct queue_weight *weight)
 {
     struct queue_node *before, *after;
 
-    MG_ASSERT(!node->queued);
-    *node = (struct queue_node){.seq = seq, .weight = weight, .least = weight, .rank = rank_of(seq), .queued = true};
+    MG_ASSERT(!node->queued && seq > 0);
+    *node = (struct queue_node){.seq = seq, .weight = *weight, .rank = rank_of(seq), .queued = true};
+    update(node);
     split(q->root, seq, &before, &after);
     q->root = merge(merge(before, node), after);
     q->n++;
@@ -98,21 +105,85 @@ struct queue_node *queue_first(const struct queue *q)
     return n;
 }
 
-static struct queue_node *first_within(struct queue_node *n, uint64_t after, int64_t weight)
+struct queue_node *queue_after(const struct queue *q, uint64_t after)
+{
+    struct queue_node *best = NULL;
+
+    for (struct queue_node *n = q->root; n;) {
+        if (n->seq > after) {
+            best = n;
+            n = n->left;
+        } else {
+            n = n->right;
+        }
+    }
+    return best;
+}
+
+static bool within(const struct queue_weight *w, const struct queue_weight *most)
+{
+    for (int i = 0; i < QUEUE_WEIGHTS; i++) {
+        if (w->of[i] > most->of[i])
+            return false;
+    }
+    return true;
+}
+
+/* One search, so that recursion carries two arguments. */
+struct search {
+    uint64_t after;
+    const struct queue_weight *most;
+    queue_fits *fits;
+    void *arg;
+};
+
+static struct queue_node *find(const struct search *s, struct queue_node *n)
 {
     struct queue_node *hit;
 
-    if (!n || n->least > weight)
+    if (!n || !within(&n->least, s->most))
         return NULL;
-    if (n->seq <= after)
-        return first_within(n->right, after, weight);
-    hit = first_within(n->left, after, weight);
-    if (hit)
-        return hit;
-    return n->weight <= weight ? n : first_within(n->right, after, weight);
+    if (n->seq > s->after) {
+        hit = find(s, n->left);
+        if (hit)
+            return hit;
+        if (within(&n->weight, s->most) && (!s->fits || s->fits(s->arg, n)))
+            return n;
+    }
+    return find(s, n->right);
 }
 
-struct queue_node *queue_first_within(const struct queue *q, uint64_t after, int64_t weight)
+struct queue_node *queue_find(const struct queue *q, uint64_t after, const struct queue_weight *most, queue_fits *fits,
+                              void *arg)
 {
-    return first_within(q->root, after, weight);
+    return find(&(struct search){after, most, fits, arg}, q->root);
+}
+
+struct queue_weight queue_least(const struct queue *q)
+{
+    return q->root ? q->root->least : infinite;
+}
+
+struct queue_weight queue_sum(const struct queue *q)
+{
+    return q->root ? q->root->sum : (struct queue_weight){{0}};
+}
+
+struct queue_weight queue_sum_before(const struct queue *q, uint64_t seq, size_t *ret_n)
+{
+    struct queue_node sum = {0};
+
+    for (struct queue_node *n = q->root; n;) {
+        if (n->seq < seq) {
+            count_in(&sum, n->left);
+            sum.n++;
+            for (int i = 0; i < QUEUE_WEIGHTS; i++)
+                sum.sum.of[i] += n->weight.of[i];
+            n = n->right;
+        } else {
+            n = n->left;
+        }
+    }
+    *ret_n = sum.n;
+    return sum.sum;
 }

@@ -1,6 +1,6 @@
 /*
- * window: head <= tail; entry s lives in ring[s & (cap - 1)]; times grow with s; used is the sum of the amounts of
- * head..tail-1, and no amount is below 0.
+ * window: head <= tail; entry s lives in ring[s & (cap - 1)]; times grow with s; used and open are the sums of the
+ * amounts and opens of head..tail-1; 0 <= open <= amount in each.
  *
  * `sums` is a Fenwick tree (P. Fenwick, 1994) over the places of the ring: places outside head..tail-1 hold 0 in it. The
  * entries lie in at most two runs of places, so a sum of the oldest k, or the search for the k at which a sum is reached,
@@ -93,13 +93,26 @@ static uint64_t oldest_reaching(const struct window *w, int64_t target)
 
 /* ---- entries -------------------------------------------------------------------------------------------------------- */
 
+static void add(struct window *w, uint64_t seq, int64_t amount, int64_t open)
+{
+    struct window_entry *e = at(w, seq);
+
+    e->amount += amount;
+    e->open += open;
+    MG_ASSERT(0 <= e->open && e->open <= e->amount);
+    sums_add(w, seq & (w->cap - 1), amount);
+    w->used += amount;
+    w->open += open;
+}
+
 void window_advance(struct window *w, int64_t now_us)
 {
     while (w->head < w->tail && leaves_us(w, w->head) <= now_us) {
-        int64_t amount = at(w, w->head)->amount;
+        const struct window_entry *e = at(w, w->head);
 
-        sums_add(w, w->head & (w->cap - 1), -amount);
-        w->used -= amount;
+        sums_add(w, w->head & (w->cap - 1), -e->amount);
+        w->used -= e->amount;
+        w->open -= e->open;
         w->head++;
     }
 }
@@ -125,49 +138,37 @@ static void grow(struct window *w)
     free(old.sums);
 }
 
-/* Whether a charge at now_us may share the newest entry. */
-static bool shares_last(const struct window *w, int64_t now_us)
+/* The entry for a charge at now_us: the newest one takes those of its own moment, or of its slot while that lasts. */
+static uint64_t entry_for(struct window *w, int64_t now_us)
 {
-    const struct window_entry *last;
+    bool exact = w->tail - w->head < WINDOW_EXACT;
 
-    if (w->head == w->tail)
-        return false;
-    last = at(w, w->tail - 1);
-    MG_ASSERT(last->t_us <= now_us);
-    if (last->t_us == now_us)
-        return true;
-    return w->tail - w->head >= WINDOW_EXACT && now_us - last->first_us < w->span_us / WINDOW_SLOTS;
+    if (w->head < w->tail && now_us <= at(w, w->tail - 1)->t_us)
+        return w->tail - 1;
+    if (w->tail - w->head == w->cap)
+        grow(w);
+    *at(w, w->tail) = (struct window_entry){.t_us = exact ? now_us : now_us + w->span_us / WINDOW_SLOTS};
+    return w->tail++;
 }
 
-uint64_t window_stamp(struct window *w, int64_t now_us, int64_t amount)
+void window_stamp(struct window *w, int64_t now_us, int64_t amount)
 {
-    MG_ASSERT(amount >= 0);
-    if (!shares_last(w, now_us)) {
-        if (w->tail - w->head == w->cap)
-            grow(w);
-        *at(w, w->tail++) = (struct window_entry){.first_us = now_us};
-    }
-    at(w, w->tail - 1)->t_us = now_us;
-    window_correct(w, w->tail - 1, amount);
-    return w->tail - 1;
+    add(w, entry_for(w, now_us), amount, 0);
 }
 
-void window_correct(struct window *w, uint64_t handle, int64_t delta)
+uint64_t window_stamp_open(struct window *w, int64_t now_us, int64_t amount)
 {
-    if (handle < w->head)
-        return;
+    uint64_t seq = entry_for(w, now_us);
+
+    add(w, seq, amount, amount);
+    return seq;
+}
+
+void window_settle(struct window *w, uint64_t handle, int64_t was, int64_t is)
+{
     MG_ASSERT(handle < w->tail);
-    at(w, handle)->amount += delta;
-    MG_ASSERT(at(w, handle)->amount >= 0);
-    sums_add(w, handle & (w->cap - 1), delta);
-    w->used += delta;
-}
-
-void window_set_span(struct window *w, int64_t span_us, int64_t now_us)
-{
-    MG_ASSERT(span_us > 0);
-    w->span_us = span_us;
-    window_advance(w, now_us);
+    if (handle >= w->head)
+        add(w, handle, is - was, -was);
 }
 
 /* ---- questions ------------------------------------------------------------------------------------------------------- */
@@ -198,23 +199,7 @@ int64_t window_sum_at(const struct window *w, int64_t t_us)
     return w->used + w->reserved - (gone == w->head ? 0 : oldest_until(w, gone));
 }
 
-int64_t window_next_expiry(const struct window *w)
-{
-    return w->head < w->tail ? leaves_us(w, w->head) : CLOCK_NEVER;
-}
-
 size_t window_entries(const struct window *w)
 {
     return (size_t)(w->tail - w->head);
-}
-
-void window_copy(struct window *w, const struct window *from)
-{
-    *w = *from;
-    if (from->cap == 0)
-        return;
-    w->ring = xmalloc(w->cap * sizeof *w->ring);
-    memcpy(w->ring, from->ring, w->cap * sizeof *w->ring);
-    w->sums = xmalloc((w->cap + 1) * sizeof *w->sums);
-    memcpy(w->sums, from->sums, (w->cap + 1) * sizeof *w->sums);
 }

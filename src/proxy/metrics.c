@@ -47,20 +47,20 @@ static void write_outcomes(const struct proxy *p, struct buf *out)
 
 enum limit_figure { LIMIT_USED, LIMIT_RESERVED, LIMIT_USABLE, LIMIT_MAX };
 
-static int64_t figure(const struct budget *b, const struct budget_limit *l, enum limit_figure f)
+static int64_t figure(const struct budget *b, const struct budget_limit *l, enum limit_figure which)
 {
-    bool concurrent = l->limit.metric == METRIC_CONCURRENT;
+    struct limit_figures f = budget_figures(b, l);
 
-    switch (f) {
+    switch (which) {
     case LIMIT_USED:
-        return concurrent ? 0 : l->window.used;
+        return f.used;
     case LIMIT_RESERVED:
-        return concurrent ? l->in_flight : l->window.reserved;
+        return f.reserved;
     case LIMIT_USABLE:
-        return budget_usable(b, l);
+        return f.usable;
     case LIMIT_MAX:
     default:
-        return l->limit.max;
+        return f.max;
     }
 }
 

@@ -20,15 +20,15 @@ static void write_totals(struct json_writer *w, const struct totals *t)
 
 static void write_limit(struct json_writer *w, const struct budget *b, const struct budget_limit *l)
 {
-    bool concurrent = l->limit.metric == METRIC_CONCURRENT;
+    struct limit_figures f = budget_figures(b, l);
 
     json_object_begin(w);
     json_member_str(w, "metric", slice_str(l->limit.key));
-    json_member_int(w, "max", l->limit.max);
-    json_member_int(w, "window_s", concurrent ? 0 : l->limit.span_us / CLOCK_S);
-    json_member_int(w, "used", concurrent ? 0 : l->window.used);
-    json_member_int(w, "reserved", concurrent ? l->in_flight : l->window.reserved);
-    json_member_int(w, "usable", budget_usable(b, l));
+    json_member_int(w, "max", f.max);
+    json_member_int(w, "window_s", l->limit.metric == METRIC_CONCURRENT ? 0 : l->limit.span_us / CLOCK_S);
+    json_member_int(w, "used", f.used);
+    json_member_int(w, "reserved", f.reserved);
+    json_member_int(w, "usable", f.usable);
     json_member_bool(w, "learned", false);
     json_object_end(w);
 }

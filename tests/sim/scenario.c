@@ -220,8 +220,8 @@ static void do_budget(struct scenario *s)
 
     snprintf(name, sizeof name, "%.*s", (int)word(s, 2).n, word(s, 2).p);
     if (has(s, "again")) {
-        if (budget_update(budget(s, word(s, 2)), s->headroom_permille, limits, n) < 0)
-            wrong(s, "the budget is busy");
+        gate_budget_update(s->gate, budget(s, word(s, 2)), s->headroom_permille, limits, n);
+        let_go(s);
         return;
     }
     b = gate_budget_new(s->gate, name, s->headroom_permille, limits, n);
@@ -329,10 +329,12 @@ static void expect_why(struct scenario *s, const struct player *p)
 static void expect_used(struct scenario *s)
 {
     struct budget *b = budget(s, word(s, 2));
+    struct limit_figures f;
 
     budget_advance(b, clock_of(s));
-    if (b->limits[0].window.used != count(s, "used", 0) || b->limits[0].window.reserved != count(s, "reserved", 0))
-        wrong(s, "%s: used %" PRId64 ", reserved %" PRId64, b->name, b->limits[0].window.used, b->limits[0].window.reserved);
+    f = budget_figures(b, &b->limits[0]);
+    if (f.used != count(s, "used", 0) || f.reserved != count(s, "reserved", 0))
+        wrong(s, "%s: used %" PRId64 ", reserved %" PRId64, b->name, f.used, f.reserved);
 }
 
 static void do_expect(struct scenario *s)

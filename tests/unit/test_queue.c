@@ -1,4 +1,4 @@
-/* queue: order, places that are kept, and the first call that is small enough. */
+/* queue: order, places that are kept, the first call that is light enough, and sums; against a plain array. */
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +8,23 @@
 
 #include "metergate/gate/queue.h"
 
+static const struct queue_weight anything = {{INT64_MAX, INT64_MAX, INT64_MAX}};
+
+static struct queue_weight weight(int64_t a, int64_t b, int64_t c)
+{
+    return (struct queue_weight){{a, b, c}};
+}
+
+static void push(struct queue *q, struct queue_node *n, uint64_t seq, int64_t w)
+{
+    queue_push(q, n, seq, &(struct queue_weight){{w, w, w}});
+}
+
+static struct queue_node *first_within(const struct queue *q, uint64_t after, int64_t w)
+{
+    return queue_find(q, after, &(struct queue_weight){{w, w, w}}, NULL, NULL);
+}
+
 static void test_queue__calls__come_out_in_order_of_their_numbers(void **state)
 {
     struct queue q = {0};
@@ -15,10 +32,13 @@ static void test_queue__calls__come_out_in_order_of_their_numbers(void **state)
 
     (void)state;
     assert_null(queue_first(&q));
-    queue_push(&q, &n[1], 20, 5);
-    queue_push(&q, &n[2], 30, 5);
-    queue_push(&q, &n[0], 10, 5);
+    push(&q, &n[1], 20, 5);
+    push(&q, &n[2], 30, 5);
+    push(&q, &n[0], 10, 5);
     assert_int_equal(q.n, 3);
+    assert_ptr_equal(queue_after(&q, 0), &n[0]);
+    assert_ptr_equal(queue_after(&q, 10), &n[1]);
+    assert_null(queue_after(&q, 30));
     for (int i = 0; i < 3; i++) {
         assert_ptr_equal(queue_first(&q), &n[i]);
         queue_remove(&q, &n[i]);
@@ -34,14 +54,14 @@ static void test_queue__call_that_comes_back__has_its_old_place(void **state)
 
     (void)state;
     for (uint64_t i = 0; i < 3; i++)
-        queue_push(&q, &n[i], i + 1, 1);
+        push(&q, &n[i], i + 1, 1);
     queue_remove(&q, &n[0]);
     assert_ptr_equal(queue_first(&q), &n[1]);
-    queue_push(&q, &n[0], 1, 1);
+    push(&q, &n[0], 1, 1);
     assert_ptr_equal(queue_first(&q), &n[0]);
 }
 
-static void test_queue__first_within__is_the_first_in_order_and_not_the_smallest(void **state)
+static void test_queue__find__is_the_first_in_order_and_not_the_lightest(void **state)
 {
     static const int64_t weights[] = {900, 500, 100, 300, 50};
     struct queue q = {0};
@@ -49,55 +69,131 @@ static void test_queue__first_within__is_the_first_in_order_and_not_the_smallest
 
     (void)state;
     for (size_t i = 0; i < 5; i++)
-        queue_push(&q, &n[i], i + 1, weights[i]);
-    assert_ptr_equal(queue_first_within(&q, 0, 1000), &n[0]);
-    assert_ptr_equal(queue_first_within(&q, 0, 500), &n[1]);
-    assert_ptr_equal(queue_first_within(&q, 1, 499), &n[2]);
-    assert_ptr_equal(queue_first_within(&q, 3, 100), &n[4]);
-    assert_null(queue_first_within(&q, 0, 49));
-    assert_null(queue_first_within(&q, 5, 1000));
+        push(&q, &n[i], i + 1, weights[i]);
+    assert_ptr_equal(first_within(&q, 0, 1000), &n[0]);
+    assert_ptr_equal(first_within(&q, 0, 500), &n[1]);
+    assert_ptr_equal(first_within(&q, 1, 499), &n[2]);
+    assert_ptr_equal(first_within(&q, 3, 100), &n[4]);
+    assert_null(first_within(&q, 0, 49));
+    assert_null(first_within(&q, 5, 1000));
 }
+
+static void test_queue__find__wants_every_currency_light_enough(void **state)
+{
+    struct queue q = {0};
+    struct queue_node n[3] = {0};
+    struct queue_weight w[3] = {weight(10, 1, 9), weight(10, 9, 1), weight(9, 2, 2)}, most;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        queue_push(&q, &n[i], i + 1, &w[i]);
+    most = weight(10, 5, 5);
+    assert_ptr_equal(queue_find(&q, 0, &most, NULL, NULL), &n[2]);
+    most = weight(9, 1, 9);
+    assert_null(queue_find(&q, 0, &most, NULL, NULL));
+}
+
+/* Accepts one number, and counts how often it is asked. */
+struct choosy {
+    uint64_t seq;
+    int asked;
+};
+
+static bool only_this(void *arg, struct queue_node *node)
+{
+    struct choosy *c = arg;
+
+    c->asked++;
+    return node->seq == c->seq;
+}
+
+static void test_queue__find__asks_in_order_until_one_is_accepted(void **state)
+{
+    struct queue q = {0};
+    struct queue_node n[100] = {0};
+    struct choosy c = {.seq = 60};
+
+    (void)state;
+    for (uint64_t i = 0; i < 100; i++)
+        push(&q, &n[i], i + 1, 1 + (int64_t)(i % 2));
+    assert_ptr_equal(queue_find(&q, 10, &anything, only_this, &c), &n[59]);
+    assert_int_equal(c.asked, 50);
+    c.seq = 1000;
+    assert_null(queue_find(&q, 0, &anything, only_this, &c));
+}
+
+/* ---- against a plain array ------------------------------------------------------------------------------------------ */
 
 enum { CALLS = 300 };
 
-static struct queue_node *plain_first_within(struct queue_node *nodes, uint64_t after, int64_t weight)
+static struct queue_node nodes[CALLS];
+
+static struct queue_node *plain_find(uint64_t after, const struct queue_weight *most)
 {
     for (int i = 0; i < CALLS; i++) {
-        if (nodes[i].queued && nodes[i].seq > after && nodes[i].weight <= weight)
+        const int64_t *w = nodes[i].weight.of;
+
+        if (nodes[i].queued && nodes[i].seq > after && w[0] <= most->of[0] && w[1] <= most->of[1] && w[2] <= most->of[2])
             return &nodes[i];
     }
     return NULL;
 }
 
+static void check_sums(const struct queue *q, uint64_t seq)
+{
+    struct queue_weight sum = queue_sum(q), before, least = queue_least(q);
+    int64_t plain_least = INT64_MAX, plain_sum = 0, plain_before = 0;
+    size_t n, plain_n = 0;
+
+    before = queue_sum_before(q, seq, &n);
+    for (int i = 0; i < CALLS; i++) {
+        if (!nodes[i].queued)
+            continue;
+        plain_sum += nodes[i].weight.of[1];
+        if (nodes[i].weight.of[2] < plain_least)
+            plain_least = nodes[i].weight.of[2];
+        if (nodes[i].seq < seq) {
+            plain_before += nodes[i].weight.of[1];
+            plain_n++;
+        }
+    }
+    assert_int_equal(sum.of[1], plain_sum);
+    assert_int_equal(before.of[1], plain_before);
+    assert_int_equal(n, plain_n);
+    assert_int_equal(least.of[2], plain_least);
+}
+
 static void test_queue__random_traffic__agrees_with_a_plain_array(void **state)
 {
-    static struct queue_node nodes[CALLS];
     struct queue q = {0};
     uint64_t random = 88172645463325252u;
     size_t in = 0;
 
     (void)state;
-    for (int step = 0; step < 30000; step++) {
+    for (int step = 0; step < 20000; step++) {
+        struct queue_weight w, most;
         size_t i;
         uint64_t after;
-        int64_t weight;
 
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
         i = random % CALLS;
         after = (random >> 20) % CALLS;
-        weight = (int64_t)((random >> 32) % 1000);
+        w = weight((int64_t)((random >> 32) % 1000), (int64_t)((random >> 40) % 1000), (int64_t)((random >> 50) % 1000));
+        most = weight(w.of[1] / 2, w.of[2] / 2, w.of[0] / 2);
         if (nodes[i].queued) {
             queue_remove(&q, &nodes[i]);
             in--;
         } else {
-            queue_push(&q, &nodes[i], i + 1, weight);
+            queue_push(&q, &nodes[i], i + 1, &w);
             in++;
         }
         assert_int_equal(q.n, in);
-        assert_ptr_equal(queue_first(&q), plain_first_within(nodes, 0, INT64_MAX));
-        assert_ptr_equal(queue_first_within(&q, after, weight / 8), plain_first_within(nodes, after, weight / 8));
+        assert_ptr_equal(queue_first(&q), plain_find(0, &anything));
+        assert_ptr_equal(queue_after(&q, after), plain_find(after, &anything));
+        assert_ptr_equal(queue_find(&q, after, &most, NULL, NULL), plain_find(after, &most));
+        check_sums(&q, after);
     }
 }
 
@@ -106,7 +202,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_queue__calls__come_out_in_order_of_their_numbers),
         cmocka_unit_test(test_queue__call_that_comes_back__has_its_old_place),
-        cmocka_unit_test(test_queue__first_within__is_the_first_in_order_and_not_the_smallest),
+        cmocka_unit_test(test_queue__find__is_the_first_in_order_and_not_the_lightest),
+        cmocka_unit_test(test_queue__find__wants_every_currency_light_enough),
+        cmocka_unit_test(test_queue__find__asks_in_order_until_one_is_accepted),
         cmocka_unit_test(test_queue__random_traffic__agrees_with_a_plain_array),
     };
 

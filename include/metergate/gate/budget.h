@@ -10,7 +10,7 @@
  *      0 ............................ usable ......... max
  *      |--used--|--reserved--|--room--|    headroom     |
  *
- * Budgets belong to a gate (gate.h), which makes and frees them.
+ * Budgets belong to a gate (gate.h), which makes, changes and frees them.
  */
 #ifndef METERGATE_GATE_BUDGET_H
 #define METERGATE_GATE_BUDGET_H
@@ -19,19 +19,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "metergate/base/heap.h"
 #include "metergate/base/list.h"
 #include "metergate/gate/profile.h"
 #include "metergate/gate/queue.h"
 #include "metergate/gate/window.h"
 
 #define BUDGET_LIMITS_MAX 12
+#define BUDGET_COMMON_MAX 3
 #define BUDGET_DAY_US     (INT64_C(86400) * 1000000)
+
+struct ticket;
 
 /* As the operator wrote it. */
 struct limit {
     enum metric metric;
     int64_t max;     /* > 0 */
-    int64_t span_us; /* rolling; ignored for METRIC_CONCURRENT */
+    int64_t span_us; /* rolling; ignored for METRIC_CONCURRENT, of which every attempt takes one */
     bool smooth;     /* requests: also no two closer than span / usable */
     const char *key; /* static: "tpm", "rpd", ... for sentences */
 };
@@ -42,28 +46,48 @@ struct budget_limit {
     struct window window; /* not used for METRIC_CONCURRENT */
     int64_t in_flight;    /* METRIC_CONCURRENT: calls now */
     int64_t next_us;      /* smooth: no request before this moment */
+    uint32_t id;          /* private: what charges know it by; kept while the limit is */
 };
 
-/* Readable; `name` is owned. */
+/* Where the gate has a budget whose queue is not empty. */
+enum budget_place {
+    BUDGET_NOWHERE, /* empty, or nobody can go before an event */
+    BUDGET_CHANGED, /* on gate.changed: to be looked at */
+    BUDGET_READY,   /* in gate.ready: somebody can go */
+    BUDGET_LATER    /* in gate.later: somebody can go at a known moment */
+};
+
+/* Readable down to the line; `name` is owned. */
 struct budget {
     char *name;
-    int headroom_permille; /* 0..900 */
+    int headroom_permille; /* 0..999 */
     size_t limit_count;
     struct budget_limit limits[BUDGET_LIMITS_MAX];
     int64_t paused_until_us; /* nothing goes before this moment */
     int64_t in_flight;       /* attempts open on it */
+    struct queue queue;      /* what waits for it, when it is a call's first budget */
 
-    /* what waits for it, when it is a call's first budget */
-    struct queue queue;
-    int64_t queued[METRICS]; /* their costs together */
+    /* private to the gate ---------------------------------------------------------------------------------------- */
     int64_t largest[METRICS]; /* of any that waited since the queue was last empty */
-    struct list busy;        /* on gate.busy while the queue is not empty */
-    struct list link;        /* on gate.budgets */
+    uint32_t next_id;         /* of a limit */
+    bool shared;              /* somebody's second or third budget */
+    struct budget *common[BUDGET_COMMON_MAX]; /* that every call of the queue takes from: itself, and others */
+    size_t common_count;
+    enum budget_place place;
+    struct ticket *next;   /* while BUDGET_READY: who can go */
+    struct heap_node turn; /* in gate.ready by the age of `next`, or in gate.later by moment */
+    uint64_t seen;         /* the gate's epoch when it was last looked at */
+    int64_t seen_us;       /* and the time */
+    struct list changed;   /* on gate.changed */
+    struct list busy;      /* on gate.busy while the queue is not empty */
+    struct list link;      /* on gate.budgets */
 };
 
 /* One limit's part of an attempt. */
 struct charge {
-    struct budget_limit *limit;
+    struct budget *budget;
+    uint32_t limit_id;
+    bool timed;                 /* charge_time was called */
     int64_t on_arrival, at_end; /* as reserved */
     uint64_t handle;            /* of the arrival part, once it has its time */
 };
@@ -72,19 +96,37 @@ struct budget *budget_new(const char *name, int headroom_permille, const struct 
 void budget_free(struct budget *b);
 
 /*
- * Other limits or headroom from now on. Windows of the same metric and span keep their history; charges of attempts
- * under way must not be lost, so a limit that goes away is an error while attempts are open on it: -EBUSY.
+ * Other limits or headroom from now on. Limits of the same metric and span keep their history and the charges of open
+ * attempts. A limit that goes away takes its charges with it; a new one starts empty, but knows the calls in flight.
+ * For a budget of a gate: gate_budget_update.
  */
-int budget_update(struct budget *b, int headroom_permille, const struct limit *limits, size_t n);
+void budget_update(struct budget *b, int headroom_permille, const struct limit *limits, size_t n);
 
 /* What calls may fill of limit l. */
 int64_t budget_usable(const struct budget *b, const struct budget_limit *l);
 
-/* Lets go what has left every window. */
+/* What people are shown of limit l. Advance first. */
+struct limit_figures {
+    int64_t max, usable;
+    int64_t used;     /* what it holds now of calls that are over */
+    int64_t reserved; /* what it holds of calls in flight, counted by the provider or not yet */
+};
+struct limit_figures budget_figures(const struct budget *b, const struct budget_limit *l);
+
+/* How long limit l keeps requests apart; 0 when it is not smooth. */
+int64_t budget_spacing_us(const struct budget *b, const struct budget_limit *l);
+
+/* Lets go what has left every window. What reads windows wants it first. */
 void budget_advance(struct budget *b, int64_t now_us);
 
 /* What of the cost limit l has to hold: on_arrival and at_end together at most max. */
 void budget_need(const struct budget_limit *l, const struct cost *c, int64_t *ret_on_arrival, int64_t *ret_at_end);
+
+/* The two together. */
+int64_t budget_need_total(const struct budget_limit *l, const struct cost *c);
+
+/* What limit l may hold once a call that needs `need` of it is in: usable, or max for one that runs alone. */
+int64_t budget_ceiling(const struct budget *b, const struct budget_limit *l, int64_t need);
 
 /*
  * The first moment at which every limit of this budget has room for the cost, if nothing else is charged; CLOCK_NEVER
@@ -94,10 +136,18 @@ int64_t budget_earliest(const struct budget *b, const struct cost *c, int64_t no
                         const struct budget_limit **ret_limit);
 
 /*
- * Whether at t_us, besides `first`, there is room for `second` too. A charge of `second` counts even where a window is
- * shorter than the time until t_us: it gets its time when the provider has it, which nobody knows yet.
+ * Whether `second` may be charged at at_us although `first` waits for head_us: at head_us there is room for both. When
+ * nobody knows head_us (CLOCK_NEVER), it may be any moment, so there must be room for both at once. Advance first.
  */
-bool budget_has_room_for_both(const struct budget *b, const struct cost *first, const struct cost *second, int64_t t_us);
+bool budget_has_room_for_both(const struct budget *b, const struct cost *first, int64_t head_us,
+                              const struct cost *second, int64_t at_us);
+
+/*
+ * How long after its dispatch a charge on arrival stays in limit l at the most: a span, and a minute, because it gets its
+ * time only when the provider has the call. (What is charged at the end may stay for ever.) So a call that waits for
+ * hours, for a limit of a day, does not hold a limit of a minute empty.
+ */
+int64_t budget_stay_us(const struct budget_limit *l);
 
 /* ---- charges: opened reserved, timed when the provider has counted, closed with what it really was -------------- */
 
@@ -107,7 +157,10 @@ void budget_open(struct budget *b, const struct cost *c, int64_t now_us, struct 
 /* The provider has counted what it counts on arrival. */
 void charge_time(struct charge *ch, int64_t now_us);
 
-/* `timed`: charge_time was called. The charge takes what `final` says from now on. */
-void charge_close(struct charge *ch, bool timed, const struct cost *final, int64_t now_us);
+/* The charge takes what `final` says from now on. */
+void charge_close(struct charge *ch, const struct cost *final, int64_t now_us);
+
+/* One attempt less is open; call it after its charges are closed. */
+void budget_leave(struct budget *b);
 
 #endif

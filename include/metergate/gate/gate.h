@@ -13,8 +13,9 @@
  * one has an attempt open: its charges are reserved in every limit of all its budgets, get their time by gate_sent, and
  * are corrected by gate_close or gate_requeue, once.
  *
- * Order: within a queue by arrival; a small call may pass the head only when the head's start is not delayed by it (EASY
- * backfill). Among queues the oldest arrival that can go goes first.
+ * Order: within a queue by arrival; a small call may pass the head only when the head's start is not delayed by it
+ * (pick.h). Among queues the oldest arrival that can go goes first: so a call that waits for a limit that queues share
+ * (an upstream's calls in flight) gets it by age, but nothing is kept free in it for a call that is not ready.
  *
  * What always holds: (1) gate_next lets nothing go that would lift a limit's used + reserved over its usable part (a
  * call bigger than that: over its max). (2) When all tickets are IDLE, every `reserved` is 0.
@@ -26,33 +27,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "metergate/base/heap.h"
 #include "metergate/gate/budget.h"
+#include "metergate/gate/predict.h"
 #include "metergate/gate/profile.h"
-#include "metergate/gate/queue.h"
+#include "metergate/gate/ticket.h"
 
 struct gate;
-
-#define TICKET_BUDGETS_MAX 3
-
-enum ticket_state { TICKET_IDLE, TICKET_HELD, TICKET_DISPATCHED };
-
-/* Embedded in a call; zero-initialised. Fields are readable. */
-struct ticket {
-    enum ticket_state state;
-    struct cost cost;
-    struct budget *budgets[TICKET_BUDGETS_MAX]; /* the first is the one that it queues for */
-    size_t budget_count;
-    int64_t arrival_us;
-    int64_t deadline_us; /* latest start of an attempt */
-    bool sent;           /* gate_sent was called for this attempt */
-
-    struct queue_node node;     /* private */
-    struct heap_node deadline;  /* private */
-    struct charge *charges;     /* private: of the open attempt */
-    size_t charge_count;        /* private */
-    uint64_t seq;               /* private */
-};
 
 enum gate_verdict {
     GATE_HELD,
@@ -67,12 +47,6 @@ struct gate_refusal {
     int64_t wait_us;           /* MAX_WAIT: the predicted wait */
 };
 
-/* When a held call will start: not later than start + slack if nothing comes before it and charges are as reserved. */
-struct prediction {
-    int64_t start_us;
-    int64_t slack_us; /* CLOCK_NEVER: no bound is known (calls in flight decide) */
-};
-
 struct gate *gate_new(void);
 void gate_free(struct gate *g); /* with its budgets; every ticket must be IDLE */
 
@@ -83,9 +57,8 @@ struct budget *gate_budget_new(struct gate *g, const char *name, int headroom_pe
 /* All budgets, in order of making: LIST_EACH(gate_budgets(g), node, next) { LIST_ENTRY(node, struct budget, link) } */
 struct list *gate_budgets(struct gate *g);
 
-/* Fills in an idle ticket. budgets[0] is the queue. */
-void ticket_init(struct ticket *t, const struct cost *cost, struct budget *const *budgets, size_t n, int64_t arrival_us,
-                 int64_t deadline_us);
+/* budget_update for a budget of this gate: other limits or headroom from now on. What waits keeps its place. */
+void gate_budget_update(struct gate *g, struct budget *b, int headroom_permille, const struct limit *limits, size_t n);
 
 /* Takes a seat, or says why not. */
 enum gate_verdict gate_offer(struct gate *g, struct ticket *t, int64_t now_us, struct gate_refusal *ret_why);
@@ -96,12 +69,15 @@ struct ticket *gate_next(struct gate *g, int64_t now_us);
 /*
  * The next held call whose deadline is not after `now_us`, now IDLE; NULL: none. *ret_wait_us is the wait that was still
  * before it. A turn is: gate_expire(now - 1) until NULL, so that nobody starts after its deadline; gate_next(now) until
- * NULL; gate_expire(now) until NULL, so that a call may still start at its deadline. If that gave any, take another turn:
- * they may have stood before others.
+ * NULL; gate_expire(now) until NULL, so that a call may still start at its deadline. What expires at last may have been
+ * in somebody's way: then gate_wakeup says so, and another turn follows at once.
  */
 struct ticket *gate_expire(struct gate *g, int64_t now_us, int64_t *ret_wait_us);
 
-/* When to ask gate_next and gate_expire again if nothing happens before; valid after gate_next gave NULL. */
+/*
+ * When to take the next turn if nothing happens before: at that moment a call goes or expires, and at none before. 0: at
+ * once, because something has changed since gate_next gave NULL.
+ */
 int64_t gate_wakeup(const struct gate *g);
 
 /* A held call leaves. */
@@ -122,12 +98,7 @@ void gate_pause(struct gate *g, struct budget *b, int64_t until_us);
 /* When a held call will start (predict.c). */
 struct prediction gate_predict(const struct gate *g, const struct ticket *t, int64_t now_us);
 
-/* What a held call waits for now: the budget and the limit (NULL: a pause), and until when; CLOCK_NEVER: an event. */
-struct gate_reason {
-    const struct budget *budget;
-    const struct budget_limit *limit;
-    int64_t until_us;
-};
+/* What a held call waits for now, besides those before it. */
 struct gate_reason gate_why(struct gate *g, const struct ticket *t, int64_t now_us);
 
 /* When the head of this budget's queue will go; CLOCK_NEVER: nobody waits, or an event decides. */

@@ -6,22 +6,29 @@
  * room by known expiries.
  *
  * The slack bounds what packing may add. Whenever a head is blocked by a limit, more than U - c of it is charged (c: the
- * largest call that waits), so A waiting tokens pass in less than (A / (U - c) + 1) W; and a head starts within W of
- * becoming the head, so n calls pass within n W. With several limits the first bound adds up over them. It holds while
- * nothing arrives later, charges are as reserved, and the time between dispatch and arrival at the provider is
- * neglected.
+ * largest call that waits), so A waiting tokens pass in less than (A / (U - c) + 1) W; requests that are kept apart add
+ * their spacing; and a head starts within the longest span of becoming the head, so n calls pass within n of those. With
+ * several limits the first bound adds up over them. It holds while nothing arrives later, charges are as reserved, and
+ * the time between dispatch and arrival at the provider is neglected. Where calls in flight decide (concurrency, charges
+ * at the end, budgets shared with other queues) no bound is known.
  */
 #ifndef METERGATE_GATE_PREDICT_H
 #define METERGATE_GATE_PREDICT_H
 
 #include <stdint.h>
 
-#include "metergate/gate/gate.h"
+#include "metergate/gate/ticket.h"
+
+/* When a held call will start: not later than start + slack if nothing comes before it and charges are as reserved. */
+struct prediction {
+    int64_t start_us; /* at most CLOCK_NEVER */
+    int64_t slack_us; /* CLOCK_NEVER: no bound is known */
+};
 
 /* For a ticket that is not queued yet: everything in its queue is ahead. Its windows are advanced to now_us. */
 struct prediction predict_arrival(const struct ticket *t, int64_t now_us);
 
-/* For a queued one. O(n) in the calls ahead. */
+/* For a queued one. O(log n) and what the windows take. */
 struct prediction predict_held(const struct ticket *t, int64_t now_us);
 
 #endif

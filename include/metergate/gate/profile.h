@@ -48,7 +48,10 @@ struct usage {
     int64_t reasoning;   /* of output */
 };
 
-/* What one attempt takes of each metric. Amounts are >= 0 and at most PROFILE_AMOUNT_MAX. */
+/*
+ * What one attempt takes of each metric. Amounts are >= 0 and at most PROFILE_AMOUNT_MAX. Whatever else it costs, an
+ * attempt is one request on arrival, and one call in flight.
+ */
 struct cost {
     int64_t on_arrival[METRICS];
     int64_t at_end[METRICS];

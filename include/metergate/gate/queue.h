@@ -1,7 +1,7 @@
 /*
  * queue: the calls that wait for one budget, in order of their sequence numbers (arrival order; a call that comes back
- * keeps its number, and so goes to the front). A treap: every operation is O(log n), and each node knows the smallest
- * weight below it, so that "the first call that is small enough" needs no scan.
+ * keeps its number, and so goes to the front). A treap: pushing, removing and summing are O(log n), and each node knows
+ * the smallest weights below it, so that "the first call that is small enough" needs no scan.
  *
  * Nodes are embedded in their owner; the queue allocates nothing.
  */
@@ -12,12 +12,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A node weighs in several currencies; what each one is, its owner knows. */
+#define QUEUE_WEIGHTS 3
+
+struct queue_weight {
+    int64_t of[QUEUE_WEIGHTS]; /* each >= 0 */
+};
+
 struct queue_node {
-    uint64_t seq;   /* readable: the order; unique in a queue */
-    int64_t weight; /* readable */
-    int64_t least;  /* private: smallest weight in this subtree */
-    uint32_t rank;  /* private: the heap order that keeps the tree flat */
-    bool queued;    /* readable */
+    uint64_t seq;               /* readable: the order; unique in a queue, > 0 */
+    struct queue_weight weight; /* readable */
+    struct queue_weight least;  /* private: the smallest of each in this subtree */
+    struct queue_weight sum;    /* private: of this subtree */
+    size_t n;                   /* private: nodes in this subtree */
+    uint32_t rank;              /* private: the heap order that keeps the tree flat */
+    bool queued;                /* readable */
     struct queue_node *left, *right; /* private */
 };
 
@@ -27,13 +36,28 @@ struct queue {
 };
 
 /* The node must not be in a queue. */
-void queue_push(struct queue *q, struct queue_node *node, uint64_t seq, int64_t weight);
+void queue_push(struct queue *q, struct queue_node *node, uint64_t seq, const struct queue_weight *weight);
 void queue_remove(struct queue *q, struct queue_node *node);
 
 /* Smallest sequence number, or NULL. */
 struct queue_node *queue_first(const struct queue *q);
 
-/* The first one after sequence number `after` whose weight is at most `weight`, or NULL. */
-struct queue_node *queue_first_within(const struct queue *q, uint64_t after, int64_t weight);
+/* The next one after sequence number `after` (0: the first), or NULL. */
+struct queue_node *queue_after(const struct queue *q, uint64_t after);
+
+/*
+ * The first one after `after` that weighs at most `most` in every currency and that `fits` (NULL: any) accepts, or NULL.
+ * O(log n) while what is light enough is accepted; at the worst `fits` is asked about every node that is.
+ */
+typedef bool queue_fits(void *arg, struct queue_node *node);
+struct queue_node *queue_find(const struct queue *q, uint64_t after, const struct queue_weight *most, queue_fits *fits,
+                              void *arg);
+
+/* The smallest weight of each currency; INT64_MAX of an empty queue. */
+struct queue_weight queue_least(const struct queue *q);
+
+/* What all of them weigh together, and those before sequence number `seq`, and how many those are. */
+struct queue_weight queue_sum(const struct queue *q);
+struct queue_weight queue_sum_before(const struct queue *q, uint64_t seq, size_t *ret_n);
 
 #endif

@@ -1,0 +1,62 @@
+/*
+ * ticket: a call's seat at the gate, and what its limits say of it. Embedded in the call; the gate (gate.h) moves it
+ * from state to state, everybody may read it.
+ */
+#ifndef METERGATE_GATE_TICKET_H
+#define METERGATE_GATE_TICKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "metergate/base/heap.h"
+#include "metergate/gate/budget.h"
+#include "metergate/gate/profile.h"
+#include "metergate/gate/queue.h"
+
+#define TICKET_BUDGETS_MAX BUDGET_COMMON_MAX
+
+enum ticket_state { TICKET_IDLE, TICKET_HELD, TICKET_DISPATCHED };
+
+/* Zero-initialised, then ticket_init. Fields are readable. */
+struct ticket {
+    enum ticket_state state;
+    struct cost cost;
+    struct budget *budgets[TICKET_BUDGETS_MAX]; /* all different; the first is the one that it queues for */
+    size_t budget_count;
+    int64_t arrival_us;
+    int64_t deadline_us; /* latest start of an attempt */
+    bool sent;           /* gate_sent was called for this attempt */
+
+    struct queue_node node;    /* private */
+    struct heap_node deadline; /* private */
+    struct charge *charges;    /* private: of the open attempt */
+    size_t charge_count;       /* private */
+    uint64_t seq;              /* private */
+};
+
+/* What a held call waits for: the budget and the limit (NULL: a pause), and until when; CLOCK_NEVER: an event. */
+struct gate_reason {
+    const struct budget *budget;
+    const struct budget_limit *limit;
+    int64_t until_us;
+};
+
+/* Fills in an idle ticket. budgets[0] is the queue. */
+void ticket_init(struct ticket *t, const struct cost *cost, struct budget *const *budgets, size_t n, int64_t arrival_us,
+                 int64_t deadline_us);
+
+/* Lets go what has left the windows of its budgets. */
+void ticket_advance(const struct ticket *t, int64_t now_us);
+
+/* When its limits have room for it, and what it waits for until then. Advance first. */
+struct gate_reason ticket_earliest(const struct ticket *t, int64_t now_us);
+
+/* Whether `small` may be charged at at_us although `head`, which comes before it, waits for head_us: in every budget that
+ * they share (budget_has_room_for_both). Advance the head first. */
+bool ticket_leaves_room(const struct ticket *head, int64_t head_us, const struct ticket *small, int64_t at_us);
+
+/* What the call weighs in the queue: its tokens, input and output. */
+struct queue_weight ticket_weight(const struct ticket *t);
+
+#endif

@@ -1,0 +1,60 @@
+/* ticket: asks, changes nothing but what time itself changes. */
+#include "metergate/gate/ticket.h"
+
+#include "metergate/base/err.h"
+
+void ticket_init(struct ticket *t, const struct cost *cost, struct budget *const *budgets, size_t n, int64_t arrival_us,
+                 int64_t deadline_us)
+{
+    MG_ASSERT(n >= 1 && n <= TICKET_BUDGETS_MAX && cost->on_arrival[METRIC_REQUESTS] == 1);
+    *t = (struct ticket){.cost = *cost, .budget_count = n, .arrival_us = arrival_us, .deadline_us = deadline_us};
+    for (size_t i = 0; i < n; i++) {
+        t->budgets[i] = budgets[i];
+        budgets[i]->shared |= i > 0;
+    }
+}
+
+void ticket_advance(const struct ticket *t, int64_t now_us)
+{
+    for (size_t i = 0; i < t->budget_count; i++)
+        budget_advance(t->budgets[i], now_us);
+}
+
+struct gate_reason ticket_earliest(const struct ticket *t, int64_t now_us)
+{
+    struct gate_reason why = {.budget = t->budgets[0], .until_us = now_us};
+
+    for (size_t i = 0; i < t->budget_count; i++) {
+        const struct budget_limit *limit;
+        int64_t ti = budget_earliest(t->budgets[i], &t->cost, now_us, &limit);
+
+        if (ti > why.until_us)
+            why = (struct gate_reason){.budget = t->budgets[i], .limit = limit, .until_us = ti};
+    }
+    return why;
+}
+
+static bool takes_from(const struct ticket *t, const struct budget *b)
+{
+    for (size_t i = 0; i < t->budget_count; i++) {
+        if (t->budgets[i] == b)
+            return true;
+    }
+    return false;
+}
+
+bool ticket_leaves_room(const struct ticket *head, int64_t head_us, const struct ticket *small, int64_t at_us)
+{
+    for (size_t i = 0; i < head->budget_count; i++) {
+        if (takes_from(small, head->budgets[i]) &&
+            !budget_has_room_for_both(head->budgets[i], &head->cost, head_us, &small->cost, at_us))
+            return false;
+    }
+    return true;
+}
+
+struct queue_weight ticket_weight(const struct ticket *t)
+{
+    return (struct queue_weight){{cost_total(&t->cost, METRIC_TOKENS), cost_total(&t->cost, METRIC_INPUT),
+                                  cost_total(&t->cost, METRIC_OUTPUT)}};
+}
