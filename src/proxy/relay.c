@@ -19,6 +19,10 @@
 #define BACKOFF_FIRST_US (CLOCK_S / 2)
 #define BACKOFF_MAX_US   (8 * CLOCK_S)
 
+/* The least of the waits that a provider names: doubling as well, so that "1 ms" a thousand times is no tight loop. */
+#define NAMED_FIRST_US CLOCK_MS
+#define NAMED_DOUBLED  10
+
 /* ---- what the client gets ----------------------------------------------------------------------------------------- */
 
 struct added {
@@ -190,15 +194,27 @@ static int64_t backoff_us(const struct call *c)
     return wait + wait / 4 * (int64_t)(c->proxy->next_id % 8) / 8;
 }
 
-/* Whether one more attempt is allowed, and after which wait. A wait that the provider named costs no attempt. */
+static int64_t named_us(const struct call *c, int64_t wait_us)
+{
+    int64_t least = NAMED_FIRST_US << (c->attempts < NAMED_DOUBLED ? c->attempts : NAMED_DOUBLED);
+
+    return wait_us > least ? wait_us : least;
+}
+
+/*
+ * Whether one more attempt is allowed, and after which wait. A wait that the provider named costs no attempt; "at once"
+ * is not a wait.
+ */
 static bool may_retry(struct call *c, unsigned bit, bool wait_known, int64_t *wait_us)
 {
     const struct config_upstream *u = c->provider->config;
 
     if (!c->seated || !(u->retry_for & bit) || c->proxy->draining)
         return false;
-    if (wait_known)
+    if (wait_known && *wait_us > 0) {
+        *wait_us = named_us(c, *wait_us);
         return true;
+    }
     c->attempts_spent++;
     if (c->attempts_spent >= u->retry_attempts)
         return false;
