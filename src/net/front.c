@@ -548,7 +548,7 @@ static void front_accept_on(void *ctx)
 
 void front_retry_accept(struct front *f)
 {
-    if (f->accepting_off && !f->draining && f->stats.connections < f->config.max_connections)
+    if (f->accepting_off && !list_empty(&f->ports) && f->stats.connections < f->config.max_connections)
         front_accept_on(f);
 }
 
@@ -617,9 +617,21 @@ int front_listen(struct front *f, struct listener *ln)
     return 0;
 }
 
-void front_stop_listening(struct front *f)
+void front_drain(struct front *f)
 {
     f->draining = true;
+    LIST_EACH(&f->clients, node, next)
+    {
+        struct client *c = LIST_ENTRY(node, struct client, clients);
+
+        if (!c->exchange)
+            client_shutdown(c);
+    }
+}
+
+void front_stop_listening(struct front *f)
+{
+    front_drain(f);
     loop_timer_clear(f->loop, &f->accept_retry);
     front_accept_off(f);
     while (!list_empty(&f->ports)) {
@@ -627,13 +639,6 @@ void front_stop_listening(struct front *f)
 
         list_unlink(&p->ports);
         loop_bury(f->loop, p, free);
-    }
-    LIST_EACH(&f->clients, node, next)
-    {
-        struct client *c = LIST_ENTRY(node, struct client, clients);
-
-        if (!c->exchange)
-            client_shutdown(c);
     }
 }
 

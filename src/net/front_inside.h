@@ -55,7 +55,7 @@ struct front {
     struct loop_timer again;        /* set while a shard has more to do than one turn should give it */
     struct loop_timer accept_retry; /* set while accepting is off for want of descriptors */
     bool accepting_off;
-    bool draining; /* no new connections, every answer is the last of its connection */
+    bool draining; /* every answer is the last of its connection */
     bool stopping; /* inside front_free */
 
     struct front_stats stats;

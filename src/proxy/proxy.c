@@ -191,7 +191,7 @@ void proxy_drain(struct proxy *p, void (*drained)(void *ctx), void *ctx)
     p->draining = true;
     p->drained = drained;
     p->drained_ctx = ctx;
-    front_stop_listening(p->front);
+    front_drain(p->front);
     LIST_EACH (&p->calls[CALL_HELD], node, next)
         call_refuse(LIST_ENTRY(node, struct call, link), &(struct refusal){.reason = REFUSAL_DRAINING});
     loop_timer_set(p->loop, &p->drain_timer, loop_now_us(p->loop) + p->config->drain_us, on_drain_time_over, p);

@@ -538,6 +538,13 @@ static void test_stop__tells_held_calls_to_come_again_and_lets_the_others_end(vo
     assert_string_equal(client_header(&r, "Retry-After"), "1");
     assert_string_equal(client_header(&r, "x-should-retry"), "true");
     client_reply_release(&r);
+    r = fixture_chat(&f, CHAT("gpt-4o", "hello")); /* nobody who comes now waits for an answer that never comes */
+    assert_int_equal(r.status, 503);
+    assert_string_equal(client_header(&r, "Metergate-Refused"), "draining");
+    client_reply_release(&r);
+    r = fixture_call(&f, "GET", "/readyz", NULL);
+    assert_int_equal(r.status, 503);
+    client_reply_release(&r);
     fixture_sim_post(&f, "/_sim/release", NULL);
     r = client_finish(going);
     assert_int_equal(r.status, 200);

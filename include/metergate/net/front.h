@@ -70,7 +70,13 @@ void front_free(struct front *f);
  * front_stop_listening). */
 int front_listen(struct front *f, struct listener *ln) MG_MUSTCHECK;
 
-/* No new connections; idle ones are closed, the others close after their answer. For drains. */
+/*
+ * For drains: idle connections are closed, the others and all that still come close after their answer. Who comes now is
+ * told so by the user's on_head; without it he would wait in the backlog for an answer that never comes.
+ */
+void front_drain(struct front *f);
+
+/* front_drain, and no new connections. */
 void front_stop_listening(struct front *f);
 
 struct front_stats {

@@ -22,8 +22,8 @@ int proxy_new(struct loop *l, const struct config *config, struct proxy **ret, s
 int proxy_listen(struct proxy *p, struct listener *ln) MG_MUSTCHECK;
 
 /*
- * Stops: no new connections, held calls are told to come again (503 draining), calls in flight may end for
- * `queue.drain`. `drained` is called once, when nothing is left or the time is over.
+ * Stops: held calls and those that still come are told to come again (503 draining), calls in flight may end for
+ * `drain`. `drained` is called once, when nothing is left or the time is over.
  */
 void proxy_drain(struct proxy *p, void (*drained)(void *ctx), void *ctx);
 
