@@ -173,7 +173,7 @@ static void keep_common(struct budget *b, const struct ticket *t)
 static void enqueue(struct gate *g, struct ticket *t)
 {
     struct budget *b = t->budgets[0];
-    struct queue_weight weight = ticket_weight(t);
+    struct queue_weight weight = ticket_weight(t), load = ticket_load(t);
 
     MG_ASSERT(t->state == TICKET_IDLE && !t->charges);
     keep_common(b, t);
@@ -183,7 +183,7 @@ static void enqueue(struct gate *g, struct ticket *t)
         if (b->queue.n == 0 || total > b->largest[m])
             b->largest[m] = total;
     }
-    queue_push(&b->queue, &t->node, t->seq, &weight);
+    queue_push(&b->queue, &t->node, t->seq, &weight, &load);
     list_push_back(&g->busy, &b->busy);
     heap_set(&g->deadlines, &t->deadline, t->deadline_us);
     t->state = TICKET_HELD;
@@ -327,7 +327,7 @@ enum gate_verdict gate_offer(struct gate *g, struct ticket *t, int64_t now_us, s
         t->seq = g->next_seq++;
     ticket_advance(t, now_us);
     p = predict_arrival(t, now_us);
-    if (p.start_us <= t->deadline_us) {
+    if (p.soonest_us <= t->deadline_us) {
         enqueue(g, t);
         return GATE_HELD;
     }

@@ -40,23 +40,6 @@ static bool may_go(void *arg, struct queue_node *node)
            ticket_earliest(t, g->now_us).until_us <= g->at_us;
 }
 
-/* Which weight of a node a limit goes by; -1: none. */
-static int currency(const struct budget_limit *l)
-{
-    switch (l->limit.metric) {
-    case METRIC_TOKENS:
-        return 0;
-    case METRIC_INPUT:
-        return 1;
-    case METRIC_OUTPUT:
-        return 2;
-    case METRIC_REQUESTS:
-    case METRIC_CONCURRENT:
-    default:
-        return -1;
-    }
-}
-
 /* The most that this limit lets a call weigh that goes at at_us. */
 static int64_t most_of_limit(const struct gap *g, const struct budget *b, const struct budget_limit *l)
 {
@@ -88,7 +71,7 @@ static bool most_of_all(const struct gap *g, struct queue_weight *ret_most)
             !budget_has_room_for_both(b, &g->head->cost, g->head_us, &one_call, g->at_us))
             return false;
         for (size_t i = 0; i < b->limit_count; i++) {
-            int c = currency(&b->limits[i]);
+            int c = ticket_currency(b->limits[i].limit.metric);
             int64_t most = c < 0 ? INT64_MAX : most_of_limit(g, b, &b->limits[i]);
 
             if (c >= 0 && most < ret_most->of[c])
@@ -137,7 +120,7 @@ static int64_t lower_bound(const struct gap *g)
         if (t > bound)
             bound = t;
         for (size_t i = 0; i < b->limit_count; i++) {
-            int c = currency(&b->limits[i]);
+            int c = ticket_currency(b->limits[i].limit.metric);
 
             if (c < 0 || least.of[c] == 0)
                 continue;

@@ -11,7 +11,7 @@ struct load {
 };
 
 struct outlook {
-    int64_t start_us;  /* the latest of all limits */
+    int64_t start_us, soonest_us; /* the latest of all limits */
     int64_t by_limits; /* the first bound, from now on */
     int64_t longest_us;
     bool bounded;
@@ -31,27 +31,20 @@ static int64_t times(int64_t n, int64_t us)
     return __builtin_mul_overflow(n, us, &v) || v > CLOCK_NEVER ? CLOCK_NEVER : v;
 }
 
-/* What the load takes of this limit: no call takes more than max. */
-static int64_t amount(const struct load *load, const struct limit *l)
+static int64_t later(int64_t a_us, int64_t b_us)
 {
-    int64_t sum = load->calls, most = times(load->calls, l->max);
+    return a_us > b_us ? a_us : b_us;
+}
 
-    switch (l->metric) {
-    case METRIC_TOKENS:
-        sum = load->tokens.of[0];
-        break;
-    case METRIC_INPUT:
-        sum = load->tokens.of[1];
-        break;
-    case METRIC_OUTPUT:
-        sum = load->tokens.of[2];
-        break;
-    case METRIC_REQUESTS:
-    case METRIC_CONCURRENT:
-    default:
-        break;
-    }
-    return sum < most ? sum : most;
+/* What the load takes of this limit: no call takes longer than one that runs alone. */
+static int64_t amount(const struct budget *b, const struct budget_limit *l, const struct load *load)
+{
+    int c = ticket_currency(l->limit.metric);
+    int64_t most = times(load->calls, budget_usable(b, l));
+
+    if (c < 0)
+        return load->calls;
+    return load->tokens.of[c] < most ? load->tokens.of[c] : most;
 }
 
 /* E(x), with charges whose time has not come taken to come now. */
@@ -65,7 +58,7 @@ static int64_t first_room(const struct budget_limit *l, int64_t now_us, int64_t 
 static int64_t fluid_start(const struct budget *b, const struct budget_limit *l, const struct load *ahead, int64_t need,
                            int64_t now_us)
 {
-    int64_t usable = budget_usable(b, l), x = add(amount(ahead, &l->limit), need), q = (x - 1) / usable, t;
+    int64_t usable = budget_usable(b, l), x = add(amount(b, l, ahead), need), q = (x - 1) / usable, t;
 
     if (need > usable) /* runs alone, after everything before it has left */
         t = add(first_room(l, now_us, l->limit.max, need), times((x - need + usable - 1) / usable, l->window.span_us));
@@ -74,9 +67,19 @@ static int64_t fluid_start(const struct budget *b, const struct budget_limit *l,
     if (l->limit.smooth) {
         int64_t kept_us = add(l->next_us > now_us ? l->next_us : now_us, times(ahead->calls, budget_spacing_us(b, l)));
 
-        t = kept_us > t ? kept_us : t;
+        t = later(t, kept_us);
     }
     return t;
+}
+
+/* Whether another limit makes a call of this size count as less than it takes of this one (ticket_load). */
+static bool is_cut(const struct budget *b, const struct budget_limit *l, int64_t largest)
+{
+    for (size_t i = 0; i < b->limit_count; i++) {
+        if (b->limits[i].limit.metric == l->limit.metric && largest > budget_usable(b, &b->limits[i]))
+            return true;
+    }
+    return false;
 }
 
 /* How long at the most this limit keeps a call back that waits among others. */
@@ -86,7 +89,12 @@ static int64_t latest_us(const struct budget *b, const struct budget_limit *l, c
 
     if (need > largest)
         largest = need;
-    spans = largest >= usable ? others->calls : amount(others, &l->limit) / (usable - largest);
+    if (largest >= usable)
+        spans = others->calls;
+    else if (is_cut(b, l, largest))
+        spans = times(others->calls, largest) / (usable - largest);
+    else
+        spans = amount(b, l, others) / (usable - largest);
     return add(times(spans + 1, l->window.span_us), times(others->calls + 1, budget_spacing_us(b, l)));
 }
 
@@ -102,36 +110,39 @@ static void look(struct outlook *o, const struct ticket *t, size_t i, const stru
         const struct budget_limit *l = &b->limits[j];
         int64_t need = budget_need_total(l, &t->cost), start_us;
 
-        if (need == 0)
+        if (need == 0 && amount(b, l, others) == 0)
             continue;
         o->bounded &= i == 0 && t->cost.at_end[l->limit.metric] == 0;
         if (l->limit.metric == METRIC_CONCURRENT) {
             o->bounded &= l->in_flight + others->calls < l->limit.max;
             continue;
         }
-        start_us = fluid_start(b, l, ahead, need, now_us);
-        if (start_us > o->start_us)
-            o->start_us = start_us;
+        /* what needs nothing of a limit may still wait behind those that do */
         o->by_limits = add(o->by_limits, latest_us(b, l, others, need));
-        if (l->window.span_us > o->longest_us)
-            o->longest_us = l->window.span_us;
+        o->longest_us = later(o->longest_us, l->window.span_us);
+        if (need == 0)
+            continue;
+        start_us = fluid_start(b, l, ahead, need, now_us);
+        o->start_us = later(o->start_us, start_us);
+        o->soonest_us = later(o->soonest_us, fluid_start(b, l, &nobody, need, now_us));
+        o->soonest_us = later(o->soonest_us, ahead->calls > 0 ? start_us - l->window.span_us : start_us);
     }
 }
 
 static struct prediction predict(const struct ticket *t, const struct load *ahead, const struct load *others, int64_t now_us)
 {
-    struct outlook o = {.start_us = now_us, .bounded = true};
+    struct outlook o = {.start_us = now_us, .soonest_us = now_us, .bounded = true};
     struct prediction p;
     int64_t from_us = now_us, by_calls, latest;
 
     for (size_t i = 0; i < t->budget_count; i++) {
         look(&o, t, i, ahead, others, now_us);
-        if (t->budgets[i]->paused_until_us > from_us)
-            from_us = t->budgets[i]->paused_until_us;
+        from_us = later(from_us, t->budgets[i]->paused_until_us);
     }
     by_calls = times(others->calls + 1, o.longest_us);
     latest = add(from_us, o.by_limits < by_calls ? o.by_limits : by_calls);
-    p.start_us = from_us > o.start_us ? from_us : o.start_us;
+    p.start_us = later(from_us, o.start_us);
+    p.soonest_us = later(from_us, o.soonest_us);
     p.slack_us = !o.bounded ? CLOCK_NEVER : latest > p.start_us ? latest - p.start_us : 0;
     return p;
 }
@@ -154,6 +165,6 @@ struct prediction predict_held(const struct ticket *t, int64_t now_us)
     ahead.tokens = queue_sum_before(q, t->seq, &n);
     ahead.calls = (int64_t)n;
     for (int i = 0; i < QUEUE_WEIGHTS; i++)
-        others.tokens.of[i] -= t->node.weight.of[i];
+        others.tokens.of[i] -= t->node.load.of[i];
     return predict(t, &ahead, &others, now_us);
 }

@@ -34,7 +34,8 @@ static void count_in(struct queue_node *n, const struct queue_node *child)
 static void update(struct queue_node *n)
 {
     n->n = 1;
-    n->least = n->sum = n->weight;
+    n->least = n->weight;
+    n->sum = n->load;
     count_in(n, n->left);
     count_in(n, n->right);
 }
@@ -71,12 +72,13 @@ static struct queue_node *merge(struct queue_node *a, struct queue_node *b)
     return b;
 }
 
-void queue_push(struct queue *q, struct queue_node *node, uint64_t seq, const struct queue_weight *weight)
+void queue_push(struct queue *q, struct queue_node *node, uint64_t seq, const struct queue_weight *weight,
+                const struct queue_weight *load)
 {
     struct queue_node *before, *after;
 
     MG_ASSERT(!node->queued && seq > 0);
-    *node = (struct queue_node){.seq = seq, .weight = *weight, .rank = rank_of(seq), .queued = true};
+    *node = (struct queue_node){.seq = seq, .weight = *weight, .load = *load, .rank = rank_of(seq), .queued = true};
     update(node);
     split(q->root, seq, &before, &after);
     q->root = merge(merge(before, node), after);
@@ -178,7 +180,7 @@ struct queue_weight queue_sum_before(const struct queue *q, uint64_t seq, size_t
             count_in(&sum, n->left);
             sum.n++;
             for (int i = 0; i < QUEUE_WEIGHTS; i++)
-                sum.sum.of[i] += n->weight.of[i];
+                sum.sum.of[i] += n->load.of[i];
             n = n->right;
         } else {
             n = n->left;

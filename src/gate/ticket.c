@@ -53,8 +53,46 @@ bool ticket_leaves_room(const struct ticket *head, int64_t head_us, const struct
     return true;
 }
 
+int ticket_currency(enum metric m)
+{
+    switch (m) {
+    case METRIC_TOKENS:
+        return 0;
+    case METRIC_INPUT:
+        return 1;
+    case METRIC_OUTPUT:
+        return 2;
+    case METRIC_REQUESTS:
+    case METRIC_CONCURRENT:
+    case METRICS:
+    default:
+        return -1;
+    }
+}
+
 struct queue_weight ticket_weight(const struct ticket *t)
 {
-    return (struct queue_weight){{cost_total(&t->cost, METRIC_TOKENS), cost_total(&t->cost, METRIC_INPUT),
-                                  cost_total(&t->cost, METRIC_OUTPUT)}};
+    struct queue_weight w = {{0}};
+
+    for (int m = 0; m < METRICS; m++) {
+        int c = ticket_currency((enum metric)m);
+
+        if (c >= 0)
+            w.of[c] = cost_total(&t->cost, (enum metric)m);
+    }
+    return w;
+}
+
+struct queue_weight ticket_load(const struct ticket *t)
+{
+    struct queue_weight w = ticket_weight(t);
+    const struct budget *b = t->budgets[0];
+
+    for (size_t i = 0; i < b->limit_count; i++) {
+        int c = ticket_currency(b->limits[i].limit.metric);
+
+        if (c >= 0 && w.of[c] > budget_usable(b, &b->limits[i]))
+            w.of[c] = budget_usable(b, &b->limits[i]);
+    }
+    return w;
 }

@@ -140,7 +140,7 @@ void traffic_init(struct traffic *tr, const struct traffic_plan *plan)
     prepare(tr, plan);
     for (int i = 0; i < plan->queues; i++)
         tr->queues[i] = add_budget(tr, random_headroom(tr), limits, random_limits(tr, limits, 4));
-    if (rng_chance(&tr->rng, 50))
+    if (!plan->apart && rng_chance(&tr->rng, 50))
         tr->shared = add_budget(tr, random_headroom(tr), limits, random_limits(tr, limits, 2));
     plan_calls(tr);
 }
@@ -264,7 +264,7 @@ static void check_figures(struct traffic *tr, const struct budget *b)
     }
 }
 
-static struct traffic_call *head_of(const struct traffic *tr, const struct budget *queue)
+struct traffic_call *traffic_head(const struct traffic *tr, const struct budget *queue)
 {
     struct traffic_call *head = NULL;
 
@@ -280,7 +280,7 @@ static struct traffic_call *head_of(const struct traffic *tr, const struct budge
 /* Whether this held call may go at x_us if nothing happens before. */
 static bool could_go(const struct traffic *tr, const struct traffic_call *c, int64_t x_us)
 {
-    const struct traffic_call *head = head_of(tr, c->ticket.budgets[0]);
+    const struct traffic_call *head = traffic_head(tr, c->ticket.budgets[0]);
 
     if (oracle_earliest(tr->oracle, &c->ticket, x_us) > x_us)
         return false;
@@ -398,7 +398,9 @@ static struct cost settle(struct traffic *tr, struct traffic_call *c)
 
     if (c->fate == FATE_429 || c->fate == FATE_NEVER_SENT)
         return profile_refused(tr->plan.profile);
-    if (c->fate == FATE_OK && !tr->plan.exact) {
+    if (tr->plan.exact)
+        return c->ticket.cost;
+    if (c->fate == FATE_OK) {
         int64_t most = tr->plan.honest ? u.output : 2 * u.output + 5;
 
         u.output = rng_chance(&tr->rng, 30) ? most : rng_range(&tr->rng, 0, most);

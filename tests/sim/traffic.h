@@ -29,7 +29,8 @@ struct traffic_plan {
     int calls;
     enum profile profile;
     bool honest;  /* no answer is longer than its estimate */
-    bool exact;   /* every answer is what was estimated */
+    bool exact;   /* every attempt takes just what was reserved */
+    bool apart;   /* no budget is shared among queues */
     bool trouble; /* 429s, refused connections, lost answers, clients that leave, deadlines, pauses */
     bool updates; /* limits change at run time */
     bool brute;   /* check every idle moment against all possibilities */
@@ -53,8 +54,8 @@ struct traffic_call {
     bool done;
     int outcome;                   /* enum gate_verdict, or -1: cancelled, -2: deadline, -3: answered */
     struct heap_node next, leaves; /* events */
-    struct prediction prediction;  /* for the tests' own use */
-    int64_t promised_us;
+    struct prediction predicted;   /* for the tests' own use */
+    int64_t promised_us;           /* likewise */
 };
 
 /* What the provider counted. */
@@ -91,6 +92,9 @@ void traffic_release(struct traffic *tr);
 
 /* Until every call is done, with the checks above. */
 void traffic_run(struct traffic *tr);
+
+/* The oldest call that waits in that queue, or NULL. */
+struct traffic_call *traffic_head(const struct traffic *tr, const struct budget *queue);
 
 /* Fails the test, with the seed and the time. */
 void traffic_fail(const struct traffic *tr, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));

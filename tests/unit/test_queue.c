@@ -17,7 +17,7 @@ static struct queue_weight weight(int64_t a, int64_t b, int64_t c)
 
 static void push(struct queue *q, struct queue_node *n, uint64_t seq, int64_t w)
 {
-    queue_push(q, n, seq, &(struct queue_weight){{w, w, w}});
+    queue_push(q, n, seq, &(struct queue_weight){{w, w, w}}, &(struct queue_weight){{w, w, w}});
 }
 
 static struct queue_node *first_within(const struct queue *q, uint64_t after, int64_t w)
@@ -86,7 +86,7 @@ static void test_queue__find__wants_every_currency_light_enough(void **state)
 
     (void)state;
     for (size_t i = 0; i < 3; i++)
-        queue_push(&q, &n[i], i + 1, &w[i]);
+        queue_push(&q, &n[i], i + 1, &w[i], &w[i]);
     most = weight(10, 5, 5);
     assert_ptr_equal(queue_find(&q, 0, &most, NULL, NULL), &n[2]);
     most = weight(9, 1, 9);
@@ -149,11 +149,11 @@ static void check_sums(const struct queue *q, uint64_t seq)
     for (int i = 0; i < CALLS; i++) {
         if (!nodes[i].queued)
             continue;
-        plain_sum += nodes[i].weight.of[1];
+        plain_sum += nodes[i].load.of[1];
         if (nodes[i].weight.of[2] < plain_least)
             plain_least = nodes[i].weight.of[2];
         if (nodes[i].seq < seq) {
-            plain_before += nodes[i].weight.of[1];
+            plain_before += nodes[i].load.of[1];
             plain_n++;
         }
     }
@@ -186,7 +186,7 @@ static void test_queue__random_traffic__agrees_with_a_plain_array(void **state)
             queue_remove(&q, &nodes[i]);
             in--;
         } else {
-            queue_push(&q, &nodes[i], i + 1, &w);
+            queue_push(&q, &nodes[i], i + 1, &w, &most);
             in++;
         }
         assert_int_equal(q.n, in);

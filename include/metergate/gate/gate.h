@@ -60,7 +60,10 @@ struct list *gate_budgets(struct gate *g);
 /* budget_update for a budget of this gate: other limits or headroom from now on. What waits keeps its place. */
 void gate_budget_update(struct gate *g, struct budget *b, int headroom_permille, const struct limit *limits, size_t n);
 
-/* Takes a seat, or says why not. */
+/*
+ * Takes a seat, or says why not. It is refused for its deadline only when it could not go at once and even the most
+ * hopeful prediction lies beyond it.
+ */
 enum gate_verdict gate_offer(struct gate *g, struct ticket *t, int64_t now_us, struct gate_refusal *ret_why);
 
 /* The next call to let go, now DISPATCHED with its charges reserved; NULL: none can go. Call it until NULL. */

@@ -3,7 +3,7 @@
  *
  * The start is a fluid estimate: the tokens ahead of the call flow through the window, which repeats itself:
  * T(x) = E(x - qU) + qW with q = floor((x - 1) / U), x the tokens ahead and its own, E the first moment with that much
- * room by known expiries.
+ * room by known expiries. With nobody ahead it is exact.
  *
  * The slack bounds what packing may add. Whenever a head is blocked by a limit, more than U - c of it is charged (c: the
  * largest call that waits), so A waiting tokens pass in less than (A / (U - c) + 1) W; requests that are kept apart add
@@ -21,8 +21,9 @@
 
 /* When a held call will start: not later than start + slack if nothing comes before it and charges are as reserved. */
 struct prediction {
-    int64_t start_us; /* at most CLOCK_NEVER */
-    int64_t slack_us; /* CLOCK_NEVER: no bound is known */
+    int64_t start_us;   /* at most CLOCK_NEVER */
+    int64_t soonest_us; /* the estimate may be a span too late: a guess refuses nobody who could still make it */
+    int64_t slack_us;   /* CLOCK_NEVER: no bound is known */
 };
 
 /* For a ticket that is not queued yet: everything in its queue is ahead. Its windows are advanced to now_us. */

@@ -21,9 +21,10 @@ struct queue_weight {
 
 struct queue_node {
     uint64_t seq;               /* readable: the order; unique in a queue, > 0 */
-    struct queue_weight weight; /* readable */
+    struct queue_weight weight; /* readable: what it is found by */
+    struct queue_weight load;   /* readable: what is summed up, which may be less */
     struct queue_weight least;  /* private: the smallest of each in this subtree */
-    struct queue_weight sum;    /* private: of this subtree */
+    struct queue_weight sum;    /* private: of the loads of this subtree */
     size_t n;                   /* private: nodes in this subtree */
     uint32_t rank;              /* private: the heap order that keeps the tree flat */
     bool queued;                /* readable */
@@ -36,7 +37,8 @@ struct queue {
 };
 
 /* The node must not be in a queue. */
-void queue_push(struct queue *q, struct queue_node *node, uint64_t seq, const struct queue_weight *weight);
+void queue_push(struct queue *q, struct queue_node *node, uint64_t seq, const struct queue_weight *weight,
+                const struct queue_weight *load);
 void queue_remove(struct queue *q, struct queue_node *node);
 
 /* Smallest sequence number, or NULL. */
@@ -56,7 +58,7 @@ struct queue_node *queue_find(const struct queue *q, uint64_t after, const struc
 /* The smallest weight of each currency; INT64_MAX of an empty queue. */
 struct queue_weight queue_least(const struct queue *q);
 
-/* What all of them weigh together, and those before sequence number `seq`, and how many those are. */
+/* The loads of all of them together, and of those before sequence number `seq`, and how many those are. */
 struct queue_weight queue_sum(const struct queue *q);
 struct queue_weight queue_sum_before(const struct queue *q, uint64_t seq, size_t *ret_n);
 

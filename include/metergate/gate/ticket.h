@@ -56,7 +56,16 @@ struct gate_reason ticket_earliest(const struct ticket *t, int64_t now_us);
  * they share (budget_has_room_for_both). Advance the head first. */
 bool ticket_leaves_room(const struct ticket *head, int64_t head_us, const struct ticket *small, int64_t at_us);
 
-/* What the call weighs in the queue: its tokens, input and output. */
+/* The place of a metric of tokens among a queue's weights; -1: it has none. */
+int ticket_currency(enum metric m);
+
+/* What the call weighs in the queue. */
 struct queue_weight ticket_weight(const struct ticket *t);
+
+/*
+ * How long it keeps others waiting, in tokens: a call that runs alone takes a span, and so counts as what is usable in
+ * one, of the smallest limit there is.
+ */
+struct queue_weight ticket_load(const struct ticket *t);
 
 #endif
