@@ -258,6 +258,12 @@ static bool queue_has_room(const struct call *c)
            p->held_bytes + body <= bytes && c->client->held_bytes + body <= client_share(bytes);
 }
 
+/* The call that has just taken its seat goes in this very turn: nobody waits before it, and there is room. */
+static bool goes_at_once(const struct call *c, int64_t now)
+{
+    return c->budget->budget->queue.n == 1 && gate_why(c->proxy->gate, &c->ticket, now).until_us <= now;
+}
+
 /* A place is free when the next call of its budget goes; what an event decides is worth asking again in a second. */
 static int64_t wait_for_place_us(const struct call *c, int64_t now)
 {
@@ -305,14 +311,15 @@ static void take_seat(struct call *c)
         return;
     }
     c->budget = budgets_find(&p->budgets, c->provider, slice_str(c->request.model));
-    if (!queue_has_room(c)) {
-        call_refuse(c, &(struct refusal){.reason = REFUSAL_QUEUE_FULL, .wait_us = wait_for_place_us(c, now)});
-        return;
-    }
     estimate(c);
     v = offer(c, now, &why);
     if (v != GATE_HELD) {
         refuse_offer(c, &why, v);
+        return;
+    }
+    if (!queue_has_room(c) && !goes_at_once(c, now)) {
+        gate_cancel(p->gate, &c->ticket, now);
+        call_refuse(c, &(struct refusal){.reason = REFUSAL_QUEUE_FULL, .wait_us = wait_for_place_us(c, now)});
         return;
     }
     c->seated = true;

@@ -440,6 +440,36 @@ static void test_held_call__is_refused_at_its_deadline(void **state)
     fixture_stop(&f);
 }
 
+static void test_full_queue__is_refused_honestly_and_what_need_not_wait_still_goes(void **state)
+{
+    struct fixture f;
+    struct client_async *held[4];
+    struct client_reply r;
+
+    (void)state;
+    fixture_start(&f, NULL, FIXTURE_UPSTREAM "headroom: 0%\nqueue: {max_requests: 5}\nmodels:\n  gpt-4o: {rpm: {max: 1, per: 1h}}\n");
+    r = fixture_chat(&f, CHAT("gpt-4o", "hello"));
+    client_reply_release(&r);
+    for (size_t i = 0; i < MG_ARRAY_LEN(held); i++)
+        held[i] = fixture_chat_start(&f, CHAT("gpt-4o", "hello"));
+    fixture_wait_status(&f, "held", 4); /* 80 % of 5: all that one client may hold */
+    r = fixture_chat(&f, CHAT("gpt-4o", "hello"));
+    assert_int_equal(r.status, 429);
+    assert_string_equal(client_header(&r, "Metergate-Refused"), "queue-full");
+    assert_true(atoi(client_header(&r, "Retry-After")) > 3000);
+    client_reply_release(&r);
+    r = fixture_chat(&f, CHAT("gpt-3.5-turbo", "hello [[out=2]]"));
+    assert_int_equal(r.status, 200);
+    client_reply_release(&r);
+    for (size_t i = 0; i < MG_ARRAY_LEN(held); i++) {
+        client_leave(held[i]);
+        r = client_finish(held[i]);
+        client_reply_release(&r);
+    }
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
 static void test_upstream_that_refuses_connections__is_tried_three_times_then_502(void **state)
 {
     struct fixture f;
@@ -571,6 +601,7 @@ int main(void)
         cmocka_unit_test(test_big_bodies__are_counted_beside_the_loop_and_their_clients_may_leave),
         cmocka_unit_test(test_max_wait__that_cannot_be_kept_is_refused_with_a_computed_retry_after),
         cmocka_unit_test(test_held_call__is_refused_at_its_deadline),
+        cmocka_unit_test(test_full_queue__is_refused_honestly_and_what_need_not_wait_still_goes),
         cmocka_unit_test(test_upstream_that_refuses_connections__is_tried_three_times_then_502),
         cmocka_unit_test(test_answer_cut_in_the_middle__never_looks_whole),
         cmocka_unit_test(test_https_upstream__is_verified),
