@@ -46,6 +46,8 @@ int buf_reserve(struct buf *b, size_t n)
         cap = need;
     if (cap < 64)
         cap = 64;
+    if (cap > b->max + 1)
+        cap = b->max + 1;
     p = realloc(b->p, cap);
     if (!p)
         return -ENOMEM;

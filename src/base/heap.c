@@ -64,6 +64,7 @@ void heap_set(struct heap *h, struct heap_node *node, int64_t key)
         }
         put(h, h->n++, node);
     }
+    MG_ASSERT(node->place <= h->n && h->v[node->place - 1] == node); /* else it is in another heap */
     sift_up(h, node->place - 1);
     sift_down(h, node->place - 1);
 }

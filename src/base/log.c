@@ -36,22 +36,40 @@ void log_capture(void (*sink)(enum log_level level, const char *line, void *arg)
     capture_arg = arg;
 }
 
-/* Appends `text` to line as the inside of a JSON string; leaves room for the closing characters. */
-static size_t put_json_text(char *line, size_t at, size_t cap, const char *text)
+/*
+ * Appends one character of *text to the line as the inside of a JSON string, at most 6 bytes, and moves *text
+ * behind it. What is not UTF-8 (a sequence that was cut, a foreign library's words) becomes U+FFFD, so that the
+ * line stays JSON.
+ */
+static size_t put_json_char(char *line, size_t at, size_t cap, struct slice *text)
 {
-    for (; *text && at + 8 < cap; text++) {
-        unsigned char c = (unsigned char)*text;
+    static const char replacement[] = {'\xef', '\xbf', '\xbd'};
+    unsigned char c = (unsigned char)text->p[0];
+    size_t n = slice_utf8(*text);
 
-        if (c == '"' || c == '\\') {
-            line[at++] = '\\';
-            line[at++] = (char)c;
-        } else if (c < 0x20) {
-            at += (size_t)snprintf(line + at, cap - at, "\\u%04x", c);
-        } else {
-            line[at++] = (char)c;
-        }
+    if (n == 0) {
+        memcpy(line + at, replacement, sizeof replacement);
+        at += sizeof replacement;
+    } else if (c == '"' || c == '\\') {
+        line[at++] = '\\';
+        line[at++] = (char)c;
+    } else if (c < 0x20) {
+        at += (size_t)snprintf(line + at, cap - at, "\\u%04x", c);
+    } else {
+        memcpy(line + at, text->p, n);
+        at += n;
     }
+    *text = slice_skip(*text, n ? n : 1);
     return at;
+}
+
+/* An event is one line: a line end inside it would let whoever chose the text write lines of his own. */
+static void keep_on_one_line(char *line, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+            line[i] = '?';
+    }
 }
 
 static size_t format_line(char *line, size_t cap, enum log_level level, const char *text)
@@ -67,13 +85,15 @@ static size_t format_line(char *line, size_t cap, enum log_level level, const ch
     if (atomic_load(&current_format) == LOG_FORMAT_JSON) {
         n = (size_t)snprintf(line, cap, "{\"time\":\"%s.%03dZ\",\"level\":\"%s\",\"message\":\"", when,
                              (int)(wall / 1000 % 1000), level_name[level]);
-        n = put_json_text(line, n, cap, text);
+        for (struct slice rest = slice_str(text); rest.n && n + 6 + sizeof "\"}\n" <= cap;)
+            n = put_json_char(line, n, cap, &rest);
         n += (size_t)snprintf(line + n, cap - n, "\"}\n");
         return n;
     }
     n = (size_t)snprintf(line, cap - 1, "%s.%03dZ %-5s %s", when, (int)(wall / 1000 % 1000), level_name[level], text);
     if (n > cap - 2)
         n = cap - 2;
+    keep_on_one_line(line, n);
     line[n++] = '\n';
     return n;
 }
@@ -81,6 +101,7 @@ static size_t format_line(char *line, size_t cap, enum log_level level, const ch
 void log_write(enum log_level level, const char *fmt, ...)
 {
     char text[4096], line[8192];
+    int saved = errno;
     size_t n;
     va_list ap;
 
@@ -94,8 +115,10 @@ void log_write(enum log_level level, const char *fmt, ...)
         return;
     }
     n = format_line(line, sizeof line, level, text);
-    if (write(STDERR_FILENO, line, n) < 0)
-        return; /* nowhere left to say so */
+    if (write(STDERR_FILENO, line, n) < 0) {
+        /* nowhere left to say so */
+    }
+    errno = saved;
 }
 
 int log_level_parse(struct slice name, enum log_level *ret)

@@ -2,7 +2,6 @@
 #include "metergate/base/slice.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <strings.h>
 
 bool slice_eq(struct slice a, struct slice b)
@@ -92,16 +91,74 @@ size_t slice_utf8(struct slice s)
     return n;
 }
 
+/*
+ * Whether c is in the bracket expression that *p points into, behind its '['. Moves *p behind its ']'; without one, the
+ * '[' was an ordinary character, and *p stays.
+ */
+static bool in_bracket(const char **p, char c)
+{
+    const char *at = *p;
+    bool negated = *at == '!' || *at == '^', found = false;
+
+    at += negated;
+    for (bool first = true; *at && (first || *at != ']'); first = false) {
+        char low = *at++, high = low;
+
+        if (low == '\\' && *at)
+            low = high = *at++;
+        if (at[0] == '-' && at[1] && at[1] != ']') {
+            at++;
+            if (*at == '\\' && at[1])
+                at++;
+            high = *at++;
+        }
+        found = found || ((unsigned char)c >= (unsigned char)low && (unsigned char)c <= (unsigned char)high);
+    }
+    if (!*at)
+        return c == '[';
+    *p = at + 1;
+    return found != negated;
+}
+
+/* Whether c matches the one pattern character (not '*', not the end) at *p; moves *p behind it. */
+static bool one_matches(const char **p, char c)
+{
+    char want = *(*p)++;
+
+    if (want == '?')
+        return true;
+    if (want == '[')
+        return in_bracket(p, c);
+    if (want == '\\' && **p)
+        want = *(*p)++;
+    return want == c;
+}
+
+/*
+ * Only the last '*' is ever tried again: what an earlier one could take more of, the last can take as well. So the time
+ * is at most the product of the two lengths, whatever the pattern (fnmatch's is exponential in the number of stars).
+ */
 bool slice_glob(struct slice s, const char *pattern)
 {
-    char name[257];
+    const char *star = NULL;
+    size_t at = 0, retry = 0;
 
-    if (s.n >= sizeof name || (s.n && memchr(s.p, '\0', s.n)))
+    if (s.n > 256)
         return false;
-    if (s.n)
-        memcpy(name, s.p, s.n);
-    name[s.n] = '\0';
-    return fnmatch(pattern, name, 0) == 0;
+    while (at < s.n || *pattern) {
+        if (*pattern == '*') {
+            star = ++pattern;
+            retry = at;
+        } else if (at < s.n && *pattern && one_matches(&pattern, s.p[at])) {
+            at++;
+        } else if (star && retry < s.n) {
+            pattern = star;
+            at = ++retry;
+        } else {
+            return false;
+        }
+    }
+    return true;
 }
 
 int slice_int64(struct slice s, int64_t *ret)
@@ -120,15 +177,23 @@ int slice_int64(struct slice s, int64_t *ret)
     return 0;
 }
 
-/* A decimal with at most nine digits after the point, as billionths; advances *s past it. */
-static int take_decimal(struct slice *s, int64_t *ret_nano)
+__extension__ typedef __int128 int128;
+
+/* A decimal: billionths, and whether digits behind the ninth were lost. */
+struct decimal {
+    int128 nano;
+    bool cut;
+};
+
+/* Advances *s past the digits. */
+static int take_decimal(struct slice *s, struct decimal *ret)
 {
     int64_t whole = 0, frac = 0, scale = 100000000;
     size_t digits = 0;
+    bool cut = false;
 
     while (s->n && s->p[0] >= '0' && s->p[0] <= '9') {
-        whole = whole * 10 + (s->p[0] - '0');
-        if (whole > INT64_C(9000000000))
+        if (__builtin_mul_overflow(whole, 10, &whole) || __builtin_add_overflow(whole, s->p[0] - '0', &whole))
             return -ERANGE;
         *s = slice_skip(*s, 1);
         digits++;
@@ -136,6 +201,7 @@ static int take_decimal(struct slice *s, int64_t *ret_nano)
     if (s->n && s->p[0] == '.') {
         *s = slice_skip(*s, 1);
         while (s->n && s->p[0] >= '0' && s->p[0] <= '9') {
+            cut = cut || (scale == 0 && s->p[0] != '0');
             frac += (s->p[0] - '0') * scale;
             scale /= 10;
             *s = slice_skip(*s, 1);
@@ -144,7 +210,7 @@ static int take_decimal(struct slice *s, int64_t *ret_nano)
     }
     if (digits == 0)
         return -EINVAL;
-    *ret_nano = whole * INT64_C(1000000000) + frac;
+    *ret = (struct decimal){(int128)whole * 1000000000 + frac, cut};
     return 0;
 }
 
@@ -170,14 +236,15 @@ static int take_unit(struct slice *s, const struct unit *table, int64_t *ret_fac
     return -EINVAL;
 }
 
-__extension__ typedef __int128 int128;
-
-/* nano * factor / 1e9 without overflow; -ERANGE when it does not fit. `whole` demands no remainder. */
-static int scale_nano(int64_t nano, int64_t factor, bool whole, int64_t *ret)
+/* d * factor; -ERANGE when it does not fit. `whole` demands that nothing is lost. */
+static int scale_decimal(const struct decimal *d, int64_t factor, bool whole, int64_t *ret)
 {
-    int128 v = (int128)nano * factor;
+    int128 v = d->nano; /* < 2^93; factors are below 2^37 */
 
-    if (whole && v % 1000000000 != 0)
+    if (v > ((int128)1 << 126) / factor)
+        return -ERANGE;
+    v *= factor;
+    if (whole && (d->cut || v % 1000000000 != 0))
         return -EINVAL;
     v /= 1000000000;
     if (v > INT64_MAX)
@@ -189,29 +256,32 @@ static int scale_nano(int64_t nano, int64_t factor, bool whole, int64_t *ret)
 int slice_duration_us(struct slice s, int64_t *ret)
 {
     static const struct unit units[] = {{"us", 1},          {"ms", 1000},         {"s", 1000000},
-                                        {"m", 60000000},    {"h", 3600000000},    {"d", 86400000000},
-                                        {"", 1000000},      {NULL, 0}};
+                                        {"m", 60000000},    {"h", 3600000000},    {"d", 86400000000}, {NULL, 0}};
+    static const struct unit bare[] = {{"", 1000000}, {NULL, 0}};
     const int64_t limit_us = INT64_C(36525) * 86400000000;
     int64_t total = 0;
+    bool first = true;
 
     s = slice_trim(s);
     if (s.n == 0)
         return -EINVAL;
     while (s.n) {
-        int64_t nano, factor, us;
-        int rc = take_decimal(&s, &nano);
+        struct decimal d;
+        int64_t factor, us;
+        int rc = take_decimal(&s, &d);
 
         if (rc < 0)
             return rc;
-        rc = take_unit(&s, units, &factor);
+        rc = take_unit(&s, first && s.n == 0 ? bare : units, &factor);
         if (rc < 0)
             return rc;
-        rc = scale_nano(nano, factor, false, &us);
+        rc = scale_decimal(&d, factor, false, &us);
         if (rc < 0)
             return rc;
         if (us > limit_us || total + us > limit_us)
             return -ERANGE;
         total += us;
+        first = false;
     }
     *ret = total;
     return 0;
@@ -219,11 +289,12 @@ int slice_duration_us(struct slice s, int64_t *ret)
 
 static int number_with_unit(struct slice s, const struct unit *units, int64_t *ret)
 {
-    int64_t nano, factor;
+    struct decimal d;
+    int64_t factor;
     int rc;
 
     s = slice_trim(s);
-    rc = take_decimal(&s, &nano);
+    rc = take_decimal(&s, &d);
     if (rc < 0)
         return rc;
     rc = take_unit(&s, units, &factor);
@@ -231,7 +302,7 @@ static int number_with_unit(struct slice s, const struct unit *units, int64_t *r
         return rc;
     if (s.n)
         return -EINVAL;
-    return scale_nano(nano, factor, true, ret);
+    return scale_decimal(&d, factor, true, ret);
 }
 
 int slice_size_bytes(struct slice s, int64_t *ret)

@@ -27,7 +27,8 @@ void buf_init(struct buf *b, size_t max);
 void buf_release(struct buf *b); /* frees; the buffer is empty and usable again */
 void buf_reset(struct buf *b);   /* empty, memory kept */
 
-/* Wipes the bytes (and what lies beyond them in the allocation) before freeing: for secrets. */
+/* Wipes the bytes (and what lies beyond them in the allocation) before freeing: for secrets. Growing leaves copies behind,
+ * so reserve the room for a secret before the first byte of it. */
 void buf_release_secret(struct buf *b);
 
 /* Room for n more bytes. Growth is geometric. -E2BIG over the maximum, -ENOMEM. */

@@ -48,6 +48,7 @@ static inline void list_push_back(struct list *head, struct list *node)
 
 static inline void list_push_front(struct list *head, struct list *node)
 {
+    list_unlink(node); /* first: head->next may be the node itself */
     list_push_back(head->next, node);
 }
 

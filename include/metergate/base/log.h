@@ -20,7 +20,7 @@ enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 void log_setup(enum log_level level, enum log_format format);
 bool log_enabled(enum log_level level);
 
-/* Formats and writes one line; longer than 4 KiB is cut. */
+/* Formats and writes one line; longer than 4 KiB is cut, control characters are replaced. errno is kept. */
 void log_write(enum log_level level, const char *fmt, ...) MG_PRINTF(2, 3);
 
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)

@@ -47,7 +47,10 @@ struct slice slice_skip(struct slice s, size_t n);
 /* Bytes of the UTF-8 sequence that s begins with, 0 when it is ill-formed (Unicode 15, table 3-7) or s is empty. */
 size_t slice_utf8(struct slice s);
 
-/* Shell glob with * ? and [...]; the whole of s must match. Names longer than 256 bytes never match. */
+/*
+ * Shell glob: * any run, ? any byte, [a-z] [!a-z] one of, \ the next character itself; the whole of s must match.
+ * Names longer than 256 bytes never match. The time is bounded by the product of the lengths.
+ */
 bool slice_glob(struct slice s, const char *pattern);
 
 /* Decimal digits only, the whole of s; -EINVAL when it is not a number, -ERANGE when it does not fit. */
@@ -55,7 +58,7 @@ int slice_int64(struct slice s, int64_t *ret) MG_MUSTCHECK;
 
 /*
  * Durations as the configuration and headers write them: `250ms 15s 10m 2h 1d`, fractions (`9.816s`) and
- * sequences (`2h7m1.233s`, Go's time.Duration) allowed; a bare number is seconds. Result in microseconds, >= 0.
+ * sequences (`2h7m1.233s`, Go's time.Duration) allowed; a number without a unit is seconds and stands alone. Result in microseconds, >= 0.
  * -EINVAL, -ERANGE (over 100 years).
  */
 int slice_duration_us(struct slice s, int64_t *ret) MG_MUSTCHECK;
