@@ -4,12 +4,21 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-/* "[::1]:80" -> "::1", "a.b:80" -> "a.b". */
+/* "[::1]:80" -> "::1", "a.b:80" -> "a.b"; empty when what follows the name is no port ("localhost:80@evil.example"). */
 static struct slice without_port(struct slice host)
 {
-    if (host.n && host.p[0] == '[')
-        return slice_head(slice_skip(host, 1), slice_find(slice_skip(host, 1), ']'));
-    return slice_head(host, slice_find(host, ':'));
+    bool bracketed = host.n && host.p[0] == '[';
+    struct slice inside = slice_skip(host, bracketed);
+    size_t end = slice_find(inside, bracketed ? ']' : ':');
+    struct slice rest = slice_skip(inside, end + bracketed);
+
+    if (bracketed && end == inside.n)
+        return slice_of(NULL, 0);
+    for (size_t i = 0; i < rest.n; i++) {
+        if (i == 0 ? rest.p[i] != ':' : rest.p[i] < '0' || rest.p[i] > '9')
+            return slice_of(NULL, 0);
+    }
+    return slice_head(inside, end);
 }
 
 bool guard_is_local_host(struct slice host)
@@ -66,15 +75,19 @@ enum guard_verdict guard_check(const struct http_head *head, const struct guard_
                                struct slice *ret_culprit)
 {
     struct slice host = http_header_get(head->headers, head->header_count, SLICE("host"));
-    struct slice origin = http_header_get(head->headers, head->header_count, SLICE("origin"));
     struct slice site = http_header_get(head->headers, head->header_count, SLICE("sec-fetch-site"));
+    bool has_origin = false;
 
     *ret_culprit = host;
     if (host.p && !host_ok(host, rules))
         return GUARD_HOST;
-    *ret_culprit = origin;
-    if (origin.p)
-        return origin_ok(origin, rules) ? GUARD_OK : GUARD_ORIGIN;
-    *ret_culprit = site;
-    return slice_eq_nocase(site, SLICE("cross-site")) ? GUARD_ORIGIN : GUARD_OK;
+    for (size_t i = 0; i < head->header_count; i++) {
+        if (!slice_eq_nocase(head->headers[i].name, SLICE("origin")))
+            continue;
+        has_origin = true;
+        *ret_culprit = head->headers[i].value;
+        if (!origin_ok(head->headers[i].value, rules))
+            return GUARD_ORIGIN;
+    }
+    return !has_origin && slice_eq_nocase(site, SLICE("cross-site")) ? GUARD_SITE : GUARD_OK;
 }

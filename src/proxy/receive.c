@@ -174,6 +174,8 @@ static bool passes_guard(struct proxy *p, struct exchange *x)
     if (v == GUARD_HOST)
         buf_addf(&detail, "The Host %s is not this daemon's: use 127.0.0.1 or localhost, or add `allow: {hosts: [%s]}`.",
                  log_quote(culprit).text, log_quote(culprit).text);
+    else if (v == GUARD_SITE)
+        buf_add_str(&detail, "A web page of another site (Sec-Fetch-Site: cross-site, no Origin) may not use this daemon.");
     else
         buf_addf(&detail, "A web page of another origin (%s) may not use this daemon, unless you add `allow: {origins: [%s]}`.",
                  log_quote(culprit).text, log_quote(culprit).text);

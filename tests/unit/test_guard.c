@@ -34,8 +34,13 @@ static const struct {
     {"localhost", "null", NULL, GUARD_ORIGIN},
     {"localhost", "", NULL, GUARD_ORIGIN},
     {"localhost", "file://localhost", NULL, GUARD_ORIGIN},
-    {"localhost", NULL, "cross-site", GUARD_ORIGIN},
-    {"localhost", NULL, "Cross-Site", GUARD_ORIGIN},
+    {"localhost", "http://localhost:80@evil.example", NULL, GUARD_ORIGIN},
+    {"localhost", "http://[::1]evil.example", NULL, GUARD_ORIGIN},
+    {"localhost", "http://[::1", NULL, GUARD_ORIGIN},
+    {"localhost:x", NULL, NULL, GUARD_HOST},
+    {"localhost:", NULL, NULL, GUARD_OK},
+    {"localhost", NULL, "cross-site", GUARD_SITE},
+    {"localhost", NULL, "Cross-Site", GUARD_SITE},
     {"localhost", NULL, "same-origin", GUARD_OK},
     {"localhost", NULL, "none", GUARD_OK},
 };
@@ -64,10 +69,25 @@ static void test_guard__every_row__is_judged_as_it_says(void **state)
     }
 }
 
+static void test_guard__two_origins__must_both_be_ours(void **state)
+{
+    struct http_header v[] = {{SLICE("Host"), SLICE("localhost")},
+                              {SLICE("Origin"), SLICE("http://localhost")},
+                              {SLICE("origin"), SLICE("https://evil.example")}};
+    const struct http_head head = {.headers = v, .header_count = MG_ARRAY_LEN(v)};
+    const struct guard_rules rules = {NULL, 0, NULL, 0};
+    struct slice culprit;
+
+    (void)state;
+    assert_int_equal(guard_check(&head, &rules, &culprit), GUARD_ORIGIN);
+    assert_true(slice_eq(culprit, SLICE("https://evil.example")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_guard__every_row__is_judged_as_it_says),
+        cmocka_unit_test(test_guard__two_origins__must_both_be_ours),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

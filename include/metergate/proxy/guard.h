@@ -19,9 +19,10 @@ struct guard_rules {
     size_t origin_count;
 };
 
-enum guard_verdict { GUARD_OK, GUARD_HOST, GUARD_ORIGIN };
+/* GUARD_SITE: a page of another site that does not say which. */
+enum guard_verdict { GUARD_OK, GUARD_HOST, GUARD_ORIGIN, GUARD_SITE };
 
-/* The header value at fault goes to *ret_culprit (borrowed) unless the verdict is GUARD_OK. */
+/* The header value at fault goes to *ret_culprit (borrowed) with GUARD_HOST and GUARD_ORIGIN. */
 enum guard_verdict guard_check(const struct http_head *head, const struct guard_rules *rules,
                                struct slice *ret_culprit);
 
