@@ -27,6 +27,7 @@ struct gate {
     struct heap deadlines;
     uint64_t next_seq;
     uint64_t epoch;
+    bool stopped;
 };
 
 struct gate *gate_new(void)
@@ -141,6 +142,8 @@ static void look(struct gate *g, struct budget *b, int64_t now_us)
     b->seen = g->epoch;
     b->seen_us = now_us;
     b->next = p.ticket;
+    b->head_waits_for = p.head.until_us > now_us ? p.head.budget : NULL;
+    b->head_us = p.head.until_us;
     if (p.ticket)
         place(g, b, BUDGET_READY, (int64_t)p.ticket->seq);
     else if (p.at_us < CLOCK_NEVER)
@@ -195,6 +198,9 @@ static void dequeue(struct gate *g, struct ticket *t)
     struct budget *b = t->budgets[0];
 
     MG_ASSERT(t->state == TICKET_HELD);
+    if (b->head_waits_for && b->head_waits_for != b)
+        mark_all_changed(g); /* others may have waited for its head */
+    b->head_waits_for = NULL;
     queue_remove(&b->queue, &t->node);
     if (b->queue.n == 0)
         list_unlink(&b->busy);
@@ -240,9 +246,72 @@ static void look_again(struct gate *g, int64_t now_us)
         look(g, b, now_us);
 }
 
+/* Of what `t` shares with others, whether any can be taken in parts: calls in flight go by age alone. */
+static bool shares_windows(const struct ticket *t)
+{
+    for (size_t i = 1; i < t->budget_count; i++) {
+        if (has_windows(t->budgets[i]))
+            return true;
+    }
+    return false;
+}
+
+/* The queue whose head is older and waits for a budget that `t` would take from at its cost; NULL: none. */
+static const struct budget *barred_by(const struct gate *g, const struct ticket *t, int64_t now_us)
+{
+    if (!shares_windows(t))
+        return NULL;
+    LIST_EACH (&g->busy, node, next) {
+        const struct budget *b = LIST_ENTRY(node, struct budget, busy), *shared = b->head_waits_for;
+        const struct ticket *head = ticket_of(queue_first(&b->queue));
+
+        if (b != t->budgets[0] && shared && shared != b && head->seq < t->seq && ticket_takes_from(t, shared) &&
+            !budget_has_room_for_both(shared, &head->cost, b->head_us, &t->cost, now_us))
+            return b;
+    }
+    return NULL;
+}
+
+static void earlier(int64_t at_us, int64_t now_us, int64_t *t_us)
+{
+    if (at_us > now_us && at_us < *t_us)
+        *t_us = at_us;
+}
+
+/* The next moment at which anything in b changes by itself. */
+static int64_t next_change(const struct budget *b, int64_t now_us)
+{
+    int64_t next_us = CLOCK_NEVER;
+
+    earlier(b->paused_until_us, now_us, &next_us);
+    for (size_t i = 0; i < b->limit_count; i++) {
+        const struct window *w = &b->limits[i].window;
+
+        earlier(b->limits[i].next_us, now_us, &next_us);
+        if (w->used > 0)
+            earlier(window_earliest(w, now_us, w->used + w->reserved - 1), now_us, &next_us);
+    }
+    return next_us;
+}
+
+/*
+ * b's call is kept back by the head of another queue: b waits until that goes. Until then another call of b may get its
+ * turn whenever something changes; to work out when would take a second search like pick's, for what is rare.
+ */
+static void wait_for_bar(struct gate *g, struct budget *b, const struct ticket *t, const struct budget *bar, int64_t now_us)
+{
+    int64_t again_us = bar->head_us;
+
+    earlier(b->head_us, now_us, &again_us);
+    for (size_t i = 0; i < t->budget_count; i++)
+        earlier(next_change(t->budgets[i], now_us), now_us, &again_us);
+    place(g, b, again_us < CLOCK_NEVER ? BUDGET_LATER : BUDGET_NOWHERE, again_us);
+}
+
 struct ticket *gate_next(struct gate *g, int64_t now_us)
 {
-    for (;;) {
+    while (!g->stopped) {
+        const struct budget *bar;
         struct budget *b;
         struct ticket *t;
 
@@ -255,19 +324,25 @@ struct ticket *gate_next(struct gate *g, int64_t now_us)
             continue;
         }
         t = b->next;
+        bar = barred_by(g, t, now_us);
+        if (bar) {
+            wait_for_bar(g, b, t, bar, now_us);
+            continue;
+        }
         dequeue(g, t);
         open_attempt(t, now_us);
         room_changed(g, t, TAKEN);
         return t;
     }
+    return NULL;
 }
 
 int64_t gate_wakeup(const struct gate *g)
 {
     const struct heap_node *deadline = heap_first(&g->deadlines), *turn = heap_first(&g->later);
-    int64_t at_us = turn ? turn->key : CLOCK_NEVER;
+    int64_t at_us = turn && !g->stopped ? turn->key : CLOCK_NEVER;
 
-    if (!list_empty(&g->changed) || g->ready.n > 0)
+    if (!g->stopped && (!list_empty(&g->changed) || g->ready.n > 0))
         return 0;
     return deadline && deadline->key < at_us ? deadline->key : at_us;
 }
@@ -397,6 +472,21 @@ void gate_requeue(struct gate *g, struct ticket *t, int64_t now_us, const struct
 }
 
 /* ---- from outside ----------------------------------------------------------------------------------------------------- */
+
+void gate_stop(struct gate *g)
+{
+    g->stopped = true;
+}
+
+void gate_resume(struct gate *g)
+{
+    g->stopped = false;
+}
+
+bool gate_is_stopped(const struct gate *g)
+{
+    return g->stopped;
+}
 
 void gate_pause(struct gate *g, struct budget *b, int64_t until_us)
 {

@@ -189,18 +189,20 @@ struct pick pick_from(const struct budget *b, int64_t now_us)
 {
     struct ticket *head = ticket_of(queue_first(&b->queue));
     struct gap g = {.b = b, .head = head, .now_us = now_us};
+    struct gate_reason why;
     struct ticket *small;
     int64_t at_us;
 
     ticket_advance(head, now_us);
-    g.head_us = ticket_earliest(head, now_us).until_us;
+    why = ticket_earliest(head, now_us);
+    g.head_us = why.until_us;
     if (g.head_us <= now_us)
-        return (struct pick){head, now_us};
+        return (struct pick){head, now_us, why};
     if (b->queue.n == 1)
-        return (struct pick){NULL, g.head_us};
+        return (struct pick){NULL, g.head_us, why};
     small = filler(&g, now_us);
     if (small)
-        return (struct pick){small, now_us};
+        return (struct pick){small, now_us, why};
     at_us = filler_us(&g);
-    return (struct pick){NULL, at_us < g.head_us ? at_us : g.head_us};
+    return (struct pick){NULL, at_us < g.head_us ? at_us : g.head_us, why};
 }

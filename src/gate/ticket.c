@@ -34,7 +34,7 @@ struct gate_reason ticket_earliest(const struct ticket *t, int64_t now_us)
     return why;
 }
 
-static bool takes_from(const struct ticket *t, const struct budget *b)
+bool ticket_takes_from(const struct ticket *t, const struct budget *b)
 {
     for (size_t i = 0; i < t->budget_count; i++) {
         if (t->budgets[i] == b)
@@ -46,7 +46,7 @@ static bool takes_from(const struct ticket *t, const struct budget *b)
 bool ticket_leaves_room(const struct ticket *head, int64_t head_us, const struct ticket *small, int64_t at_us)
 {
     for (size_t i = 0; i < head->budget_count; i++) {
-        if (takes_from(small, head->budgets[i]) &&
+        if (ticket_takes_from(small, head->budgets[i]) &&
             !budget_has_room_for_both(head->budgets[i], &head->cost, head_us, &small->cost, at_us))
             return false;
     }

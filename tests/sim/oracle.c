@@ -285,21 +285,45 @@ static bool harmless(const struct oracle *o, const struct account *a, size_t i, 
     return arrival + end == 0 || sum_at(o, a, i, at_us) + need + arrival + end <= ceiling_of(a, i, need);
 }
 
+/* The same for all limits of one budget of the head's. */
+static bool harmless_to(const struct oracle *o, const struct budget *b, const struct ticket *head, const struct ticket *small,
+                        int64_t x_us, int64_t head_us)
+{
+    const struct account *a = account_of(o, b);
+
+    for (size_t i = 0; takes_from(small, b) && i < a->n; i++) {
+        if (!harmless(o, a, i, head, small, x_us, head_us))
+            return false;
+    }
+    return true;
+}
+
 bool oracle_passes(const struct oracle *o, const struct ticket *head, const struct ticket *small, int64_t x_us)
 {
     int64_t head_us = oracle_earliest(o, head, x_us);
 
     for (size_t k = 0; k < head->budget_count; k++) {
-        const struct account *a = account_of(o, head->budgets[k]);
-
-        if (!takes_from(small, a->b))
-            continue;
-        for (size_t i = 0; i < a->n; i++) {
-            if (!harmless(o, a, i, head, small, x_us, head_us))
-                return false;
-        }
+        if (!harmless_to(o, head->budgets[k], head, small, x_us, head_us))
+            return false;
     }
     return true;
+}
+
+bool oracle_bars(const struct oracle *o, const struct ticket *head, const struct ticket *other, int64_t x_us)
+{
+    int64_t head_us = oracle_earliest(o, head, x_us);
+
+    if (head_us <= x_us)
+        return false;
+    for (size_t k = 0; k < head->budget_count; k++) {
+        struct ticket alone = *head; /* as if it took from this budget only */
+
+        alone.budgets[0] = head->budgets[k];
+        alone.budget_count = 1;
+        if (oracle_earliest(o, &alone, x_us) == head_us)
+            return k > 0 && !harmless_to(o, head->budgets[k], head, other, x_us, head_us);
+    }
+    return false;
 }
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */

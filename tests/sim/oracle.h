@@ -46,6 +46,10 @@ int64_t oracle_earliest(const struct oracle *o, const struct ticket *t, int64_t 
 /* Whether `small` may go at x_us although `head` waits. */
 bool oracle_passes(const struct oracle *o, const struct ticket *head, const struct ticket *small, int64_t x_us);
 
+/* Whether an older `head` of another queue keeps `other` back at x_us: it waits for a budget that they share, and would wait
+ * longer. */
+bool oracle_bars(const struct oracle *o, const struct ticket *head, const struct ticket *other, int64_t x_us);
+
 /* The next moment after t_us at which anything changes by itself; CLOCK_NEVER. */
 int64_t oracle_next_change(const struct oracle *o, int64_t t_us);
 

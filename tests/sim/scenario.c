@@ -288,6 +288,17 @@ static void do_pause(struct scenario *s)
     gate_pause(s->gate, budget(s, word(s, 2)), clock_of(s) + duration(s, "for", 0));
 }
 
+static void do_stop(struct scenario *s)
+{
+    gate_stop(s->gate);
+}
+
+static void do_resume(struct scenario *s)
+{
+    gate_resume(s->gate);
+    let_go(s);
+}
+
 /* ---- what must be true -------------------------------------------------------------------------------------------------- */
 
 static void expect_dispatched(struct scenario *s, const struct player *p)
@@ -391,7 +402,8 @@ static const struct {
 } verbs[] = {
     {"profile", do_profile}, {"headroom", do_headroom}, {"send-by-hand", do_by_hand}, {"budget", do_budget},
     {"call", do_call},       {"sent", do_sent},         {"end", do_end},              {"429", do_429},
-    {"cancel", do_cancel},   {"pause", do_pause},       {"expect", do_expect},
+    {"cancel", do_cancel},   {"pause", do_pause},       {"stop", do_stop},            {"resume", do_resume},
+    {"expect", do_expect},
 };
 
 static void obey(struct scenario *s, struct slice line)

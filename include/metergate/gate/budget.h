@@ -75,6 +75,8 @@ struct budget {
     size_t common_count;
     enum budget_place place;
     struct ticket *next;   /* while BUDGET_READY: who can go */
+    const struct budget *head_waits_for; /* as last looked at: whose limit holds the head of the queue; NULL: none */
+    int64_t head_us;                     /* and until when */
     struct heap_node turn; /* in gate.ready by the age of `next`, or in gate.later by moment */
     uint64_t seen;         /* the gate's epoch when it was last looked at */
     int64_t seen_us;       /* and the time */

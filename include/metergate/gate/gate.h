@@ -14,8 +14,10 @@
  * are corrected by gate_close or gate_requeue, once.
  *
  * Order: within a queue by arrival; a small call may pass the head only when the head's start is not delayed by it
- * (pick.h). Among queues the oldest arrival that can go goes first: so a call that waits for a limit that queues share
- * (an upstream's calls in flight) gets it by age, but nothing is kept free in it for a call that is not ready.
+ * (pick.h). Among queues the oldest arrival that can go goes first. A head that waits for a budget which queues share (a
+ * client's, an upstream's) is not starved by younger calls of the others: they take of that budget only what leaves the
+ * head's first moment as it is, and a queue whose next call would take more waits with it. While a head waits for a
+ * limit of its own, nothing is kept free for it in what is shared.
  *
  * What always holds: (1) gate_next lets nothing go that would lift a limit's used + reserved over its usable part (a
  * call bigger than that: over its max). (2) When all tickets are IDLE, every `reserved` is 0.
@@ -78,8 +80,9 @@ struct ticket *gate_next(struct gate *g, int64_t now_us);
 struct ticket *gate_expire(struct gate *g, int64_t now_us, int64_t *ret_wait_us);
 
 /*
- * When to take the next turn if nothing happens before: at that moment a call goes or expires, and at none before. 0: at
- * once, because something has changed since gate_next gave NULL.
+ * When to take the next turn if nothing happens before: at that moment a call goes or expires, and at none before (but a
+ * call that the head of another queue keeps back may have its turn for nothing). 0: at once, because something has changed
+ * since gate_next gave NULL.
  */
 int64_t gate_wakeup(const struct gate *g);
 
@@ -94,6 +97,11 @@ void gate_close(struct gate *g, struct ticket *t, int64_t now_us, const struct c
 
 /* The attempt is over and took `final`; the call goes back to its place in the queue: the front, by its age. */
 void gate_requeue(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final);
+
+/* Nothing goes at all until gate_resume. Deadlines pass, but nobody is refused early for it. */
+void gate_stop(struct gate *g);
+void gate_resume(struct gate *g);
+bool gate_is_stopped(const struct gate *g);
 
 /* Nothing goes on this budget before `until_us`. A later pause wins over an earlier one, never the other way. */
 void gate_pause(struct gate *g, struct budget *b, int64_t until_us);

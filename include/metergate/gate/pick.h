@@ -23,6 +23,7 @@
 struct pick {
     struct ticket *ticket; /* NULL: nobody can go now */
     int64_t at_us;         /* now; or when somebody can, CLOCK_NEVER: an event decides */
+    struct gate_reason head; /* what the head waits for; until now: nothing */
 };
 
 /* The queue must not be empty. Advances the windows of the calls that it looks at. */

@@ -52,6 +52,8 @@ void ticket_advance(const struct ticket *t, int64_t now_us);
 /* When its limits have room for it, and what it waits for until then. Advance first. */
 struct gate_reason ticket_earliest(const struct ticket *t, int64_t now_us);
 
+bool ticket_takes_from(const struct ticket *t, const struct budget *b);
+
 /* Whether `small` may be charged at at_us although `head`, which comes before it, waits for head_us: in every budget that
  * they share (budget_has_room_for_both). Advance the head first. */
 bool ticket_leaves_room(const struct ticket *head, int64_t head_us, const struct ticket *small, int64_t at_us);
