@@ -151,7 +151,7 @@ static struct batch run_batch(uint64_t seed, int calls, int64_t least, int64_t m
     struct rng r = {seed};
     struct batch result = {0};
     struct traffic tr;
-    int64_t start_us, total = 0, last_us = 0;
+    int64_t start_us, bound_us, total = 0, last_us = 0;
 
     traffic_init_limits(&tr, &plan, &limit, 1);
     start_us = tr.now_us;
@@ -172,7 +172,8 @@ static struct batch run_batch(uint64_t seed, int calls, int64_t least, int64_t m
         result.fill += (double)tr.calls[i].estimate.input * (double)inside_us;
     }
     result.fill /= (double)limit.max * (double)last_us;
-    result.makespan = (double)last_us / (double)(((total - 1) / limit.max) * limit.span_us);
+    bound_us = (total - 1) / limit.max * limit.span_us;
+    result.makespan = (double)last_us / (double)bound_us;
     traffic_release(&tr);
     return result;
 }
