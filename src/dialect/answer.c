@@ -216,6 +216,11 @@ bool answer_complete(const struct answer *a)
     return a->done || (a->mode == MODE_JSON && tap_whole(&a->tap));
 }
 
+bool answer_lacks_end(const struct answer *a)
+{
+    return (a->mode == MODE_JSON || a->mode == MODE_SSE) && !answer_complete(a);
+}
+
 const char *answer_error(const struct answer *a)
 {
     return a->error[0] ? a->error : NULL;

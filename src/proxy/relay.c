@@ -157,6 +157,7 @@ void relay_head(void *ctx, struct transfer *t, const struct transfer_head *h)
         return;
     }
     read_answer(c, h);
+    c->ends_by_close = h->content_length < 0 && !http_header_get(h->headers, h->header_count, SLICE("transfer-encoding")).p;
     rewrites = c->answer && answer_rewrites(c->answer);
     give_head(c, h->status, h->headers, h->header_count, rewrites ? -1 : h->content_length, false);
 }
@@ -290,10 +291,36 @@ void relay_data(void *ctx, struct transfer *t, const char *p, size_t n)
         give_error(c, false);
 }
 
+/* The client's answer must not look whole. */
+static void cut(struct call *c, const char *reason, const char *why)
+{
+    struct usage usage;
+
+    log_warn("%s the answer of %s was cut: %s", c->id, c->provider->config->name, why);
+    exchange_abort(c->x);
+    call_settle(c, OUTCOME_FAILED, reason, c->answer && answer_usage(c->answer, &usage) ? &usage : NULL);
+}
+
+/*
+ * An answer that the close ends looks whole wherever it is cut, and we would make that certain by ending ours properly. A
+ * stream without [DONE] is cut only where the provider is known to say it.
+ */
+static bool was_cut(const struct call *c)
+{
+    return c->ends_by_close && c->answer && c->status < 300 && answer_lacks_end(c->answer) &&
+           (!c->request.stream || c->provider->says_done);
+}
+
 static void finish(struct call *c)
 {
     struct usage usage;
 
+    if (was_cut(c)) {
+        cut(c, transfer_result_name(TRANSFER_CUT), "the connection was closed before its end");
+        return;
+    }
+    if (c->request.stream && c->answer && answer_complete(c->answer))
+        c->provider->says_done = true;
     if (c->answer && answer_finish(c->answer, &c->out) < 0) {
         call_give_up(c, "out of memory");
         return;
@@ -338,7 +365,6 @@ static void failed_before_head(struct call *c, const struct transfer *t, enum tr
 void relay_end(void *ctx, struct transfer *t, enum transfer_result r, const char *why)
 {
     struct call *c = ctx;
-    struct usage usage;
 
     loop_resample_us(c->proxy->loop); /* as in relay_sent: what is charged at the end has its time now */
     c->transfer = NULL;
@@ -354,10 +380,7 @@ void relay_end(void *ctx, struct transfer *t, enum transfer_result r, const char
         finish(c);
         return;
     }
-    log_warn("%s the answer of %s was cut: %s", c->id, c->provider->config->name, why);
-    exchange_abort(c->x);
-    call_settle(c, OUTCOME_FAILED, transfer_result_name(r),
-                c->answer && answer_usage(c->answer, &usage) ? &usage : NULL);
+    cut(c, transfer_result_name(r), why);
 }
 
 void relay_unsendable(struct call *c)

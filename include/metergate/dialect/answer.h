@@ -70,6 +70,9 @@ int64_t answer_counted_output(struct answer *a);
 /* Whether the stream said [DONE], or the JSON value was complete. */
 bool answer_complete(const struct answer *a);
 
+/* Whether it was read and was not complete: a JSON value without its end, a stream without [DONE]. */
+bool answer_lacks_end(const struct answer *a);
+
 /* An error inside an answer of status 200: its code (or type), NUL-terminated, at most 63 bytes; NULL when
  * none. */
 const char *answer_error(const struct answer *a);

@@ -102,6 +102,7 @@ struct call {
     struct answer *answer;
     struct buf out;        /* what answer_feed made of one piece; empty between callbacks */
     int status;            /* of the answer given, or of our refusal; 0 when there was none */
+    bool ends_by_close;    /* nothing frames the answer: only its text can tell whether it was cut */
     bool judging;              /* an error answer is collected before it is judged: */
     int error_status;          /* its status, */
     int64_t error_length;      /* the length that it announced, -1 unknown, */

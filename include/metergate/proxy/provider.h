@@ -26,6 +26,7 @@ struct provider {
     struct buf authorization; /* "Bearer KEY" when the configuration has a key; wiped */
     bool reachable;           /* false after a failed connection until the next answer */
     bool refuses_usage_option; /* it answered 400 to stream_options: streams go out as they came */
+    bool says_done;           /* its streams end in [DONE] */
     int64_t in_flight;
 };
 
