@@ -98,6 +98,28 @@ void budget_update(struct budget *b, int headroom_permille, const struct limit *
     }
 }
 
+struct budget *budget_copy(const struct budget *b, int64_t now_us)
+{
+    struct budget *copy = budget_new(b->name, b->headroom_permille, NULL, 0);
+
+    copy->paused_until_us = b->paused_until_us;
+    copy->limit_count = b->limit_count;
+    copy->next_id = b->next_id;
+    for (size_t i = 0; i < b->limit_count; i++) {
+        struct budget_limit *l = &copy->limits[i];
+
+        *l = b->limits[i];
+        l->in_flight = 0;
+        if (!has_window(l))
+            continue;
+        window_copy(&l->window, &b->limits[i].window);
+        window_advance(&l->window, now_us);
+        window_stamp(&l->window, now_us, l->window.reserved);
+        window_reserve(&l->window, -l->window.reserved);
+    }
+    return copy;
+}
+
 int64_t budget_usable(const struct budget *b, const struct budget_limit *l)
 {
     int64_t max = l->limit.max, usable;
@@ -277,8 +299,8 @@ void charge_close(struct charge *ch, const struct cost *final, int64_t now_us)
     if (!w)
         return;
     m = MG_CONTAINER(w, struct budget_limit, window)->limit.metric;
-    arrival = final->on_arrival[m];
-    end = final->at_end[m];
+    arrival = final ? final->on_arrival[m] : ch->on_arrival;
+    end = final ? final->at_end[m] : ch->at_end;
     window_advance(w, now_us);
     window_reserve(w, -ch->at_end);
     if (ch->timed) {

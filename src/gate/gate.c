@@ -13,22 +13,13 @@
 
 #include <stdlib.h>
 
+#include "gate_inside.h"
 #include "metergate/base/clock.h"
 #include "metergate/base/err.h"
 #include "metergate/base/list.h"
 #include "metergate/gate/pick.h"
 #include "metergate/gate/predict.h"
-
-struct gate {
-    struct list budgets;
-    struct list busy;
-    struct list changed;
-    struct heap ready, later;
-    struct heap deadlines;
-    uint64_t next_seq;
-    uint64_t epoch;
-    bool stopped;
-};
+#include "metergate/gate/replay.h"
 
 struct gate *gate_new(void)
 {
@@ -173,7 +164,7 @@ static void keep_common(struct budget *b, const struct ticket *t)
     b->common_count = kept;
 }
 
-static void enqueue(struct gate *g, struct ticket *t)
+void gate_enqueue(struct gate *g, struct ticket *t)
 {
     struct budget *b = t->budgets[0];
     struct queue_weight weight = ticket_weight(t), load = ticket_load(t);
@@ -190,6 +181,7 @@ static void enqueue(struct gate *g, struct ticket *t)
     list_push_back(&g->busy, &b->busy);
     heap_set(&g->deadlines, &t->deadline, t->deadline_us);
     t->state = TICKET_HELD;
+    t->replayed_us = 0;
     mark_changed(g, b);
 }
 
@@ -329,6 +321,7 @@ struct ticket *gate_next(struct gate *g, int64_t now_us)
             wait_for_bar(g, b, t, bar, now_us);
             continue;
         }
+        g->latest_us = now_us;
         dequeue(g, t);
         open_attempt(t, now_us);
         room_changed(g, t, TAKEN);
@@ -381,7 +374,7 @@ static int64_t requested(const struct ticket *t, const struct limit *l)
 /* Whether the call, being the last of its queue, would go at once: then what stands before it is no hindrance. */
 static bool goes_at_once(struct gate *g, struct ticket *t, int64_t now_us)
 {
-    enqueue(g, t);
+    gate_enqueue(g, t);
     if (pick_from(t->budgets[0], now_us).ticket == t)
         return true;
     dequeue(g, t);
@@ -403,7 +396,7 @@ enum gate_verdict gate_offer(struct gate *g, struct ticket *t, int64_t now_us, s
     ticket_advance(t, now_us);
     p = predict_arrival(t, now_us);
     if (p.soonest_us <= t->deadline_us) {
-        enqueue(g, t);
+        gate_enqueue(g, t);
         return GATE_HELD;
     }
     if (now_us <= t->deadline_us && goes_at_once(g, t, now_us))
@@ -418,11 +411,28 @@ void gate_cancel(struct gate *g, struct ticket *t, int64_t now_us)
     dequeue(g, t);
 }
 
-struct prediction gate_predict(const struct gate *g, const struct ticket *t, int64_t now_us)
+struct prediction gate_predict(struct gate *g, const struct ticket *t, int64_t now_us)
 {
-    (void)g;
+    struct prediction p;
+    int64_t latest_us;
+
+    MG_ASSERT(t->state == TICKET_HELD);
+    if (now_us < g->latest_us)
+        now_us = g->latest_us; /* gate_expire may be asked for the microsecond before */
+    if (!g->replayed || now_us - g->replayed_us >= GATE_REPLAY_EVERY_US) {
+        replay_held(g, now_us);
+        g->replayed = true;
+        g->replayed_us = now_us;
+    }
     ticket_advance(t, now_us);
-    return predict_held(t, now_us);
+    p = predict_held(t, now_us);
+    if (t->replayed_us == 0)
+        return p;
+    latest_us = p.slack_us < CLOCK_NEVER ? p.start_us + p.slack_us : CLOCK_NEVER;
+    p.start_us = t->replayed_us > now_us ? t->replayed_us : now_us;
+    if (p.slack_us < CLOCK_NEVER)
+        p.slack_us = latest_us > p.start_us ? latest_us - p.start_us : 0;
+    return p;
 }
 
 struct ticket *gate_expire(struct gate *g, int64_t now_us, int64_t *ret_wait_us)
@@ -446,6 +456,7 @@ void gate_sent(struct gate *g, struct ticket *t, int64_t now_us)
     if (t->sent)
         return;
     t->sent = true;
+    g->latest_us = now_us;
     for (size_t i = 0; i < t->charge_count; i++)
         charge_time(&t->charges[i], now_us);
     room_changed(g, t, TIMED);
@@ -454,6 +465,7 @@ void gate_sent(struct gate *g, struct ticket *t, int64_t now_us)
 void gate_close(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final)
 {
     MG_ASSERT(t->state == TICKET_DISPATCHED);
+    g->latest_us = now_us;
     for (size_t i = 0; i < t->charge_count; i++)
         charge_close(&t->charges[i], final, now_us);
     for (size_t i = 0; i < t->budget_count; i++)
@@ -468,7 +480,7 @@ void gate_close(struct gate *g, struct ticket *t, int64_t now_us, const struct c
 void gate_requeue(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final)
 {
     gate_close(g, t, now_us, final);
-    enqueue(g, t);
+    gate_enqueue(g, t);
 }
 
 /* ---- from outside ----------------------------------------------------------------------------------------------------- */
@@ -493,12 +505,14 @@ void gate_pause(struct gate *g, struct budget *b, int64_t until_us)
     if (until_us <= b->paused_until_us)
         return;
     b->paused_until_us = until_us;
+    g->replayed = false;
     mark_all_changed(g);
 }
 
 void gate_budget_update(struct gate *g, struct budget *b, int headroom_permille, const struct limit *limits, size_t n)
 {
     budget_update(b, headroom_permille, limits, n);
+    g->replayed = false;
     mark_all_changed(g);
 }
 

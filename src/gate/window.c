@@ -28,6 +28,17 @@ void window_release(struct window *w)
     window_init(w, w->span_us);
 }
 
+void window_copy(struct window *w, const struct window *from)
+{
+    *w = *from;
+    if (from->cap == 0)
+        return;
+    w->ring = xmalloc(w->cap * sizeof *w->ring);
+    memcpy(w->ring, from->ring, w->cap * sizeof *w->ring);
+    w->sums = xmalloc((w->cap + 1) * sizeof *w->sums);
+    memcpy(w->sums, from->sums, (w->cap + 1) * sizeof *w->sums);
+}
+
 static struct window_entry *at(const struct window *w, uint64_t seq)
 {
     return &w->ring[seq & (w->cap - 1)];

@@ -83,6 +83,7 @@ struct budget {
     struct list changed;   /* on gate.changed */
     struct list busy;      /* on gate.busy while the queue is not empty */
     struct list link;      /* on gate.budgets */
+    struct budget *twin;   /* its copy, while a replay runs */
 };
 
 /* One limit's part of an attempt. */
@@ -103,6 +104,12 @@ void budget_free(struct budget *b);
  * For a budget of a gate: gate_budget_update.
  */
 void budget_update(struct budget *b, int headroom_permille, const struct limit *limits, size_t n);
+
+/*
+ * A budget of its own with the limits as they stand at now_us, an empty queue and nothing in flight; what is reserved is
+ * counted now.
+ */
+struct budget *budget_copy(const struct budget *b, int64_t now_us);
 
 /* What calls may fill of limit l. */
 int64_t budget_usable(const struct budget *b, const struct budget_limit *l);
@@ -159,7 +166,7 @@ void budget_open(struct budget *b, const struct cost *c, int64_t now_us, struct 
 /* The provider has counted what it counts on arrival. */
 void charge_time(struct charge *ch, int64_t now_us);
 
-/* The charge takes what `final` says from now on. */
+/* The charge takes what `final` says from now on; NULL: what was reserved. */
 void charge_close(struct charge *ch, const struct cost *final, int64_t now_us);
 
 /* One attempt less is open; call it after its charges are closed. */

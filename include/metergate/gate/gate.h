@@ -92,7 +92,7 @@ void gate_cancel(struct gate *g, struct ticket *t, int64_t now_us);
 /* The provider has counted what it counts on arrival: the charges' time is now. Later calls do nothing. */
 void gate_sent(struct gate *g, struct ticket *t, int64_t now_us);
 
-/* The attempt is over and took `final`. */
+/* The attempt is over and took `final`; NULL: what was reserved. */
 void gate_close(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final);
 
 /* The attempt is over and took `final`; the call goes back to its place in the queue: the front, by its age. */
@@ -106,8 +106,12 @@ bool gate_is_stopped(const struct gate *g);
 /* Nothing goes on this budget before `until_us`. A later pause wins over an earlier one, never the other way. */
 void gate_pause(struct gate *g, struct budget *b, int64_t until_us);
 
-/* When a held call will start (predict.c). */
-struct prediction gate_predict(const struct gate *g, const struct ticket *t, int64_t now_us);
+/*
+ * When a held call will start. The first question in GATE_REPLAY_EVERY_US has all held calls replayed (replay.h); for one
+ * that arrived since then it is the estimate of predict.h, from which the bound always is.
+ */
+#define GATE_REPLAY_EVERY_US (INT64_C(250) * 1000)
+struct prediction gate_predict(struct gate *g, const struct ticket *t, int64_t now_us);
 
 /* What a held call waits for now, besides those before it. */
 struct gate_reason gate_why(struct gate *g, const struct ticket *t, int64_t now_us);

@@ -33,6 +33,7 @@ struct ticket {
     struct charge *charges;    /* private: of the open attempt */
     size_t charge_count;       /* private */
     uint64_t seq;              /* private */
+    int64_t replayed_us;       /* private: when the last replay saw it start; 0: it has not */
 };
 
 /* What a held call waits for: the budget and the limit (NULL: a pause), and until when; CLOCK_NEVER: an event. */

@@ -46,6 +46,9 @@ struct window {
 void window_init(struct window *w, int64_t span_us);
 void window_release(struct window *w);
 
+/* Makes `w`, which is not initialised, a window of its own with the same content. */
+void window_copy(struct window *w, const struct window *from);
+
 /* Lets go what has left by `now_us`. Every function below wants it called first with the same time. */
 void window_advance(struct window *w, int64_t now_us);
 

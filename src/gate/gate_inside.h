@@ -1,0 +1,29 @@
+/* gate_inside: what gate.c and replay.c share. */
+#ifndef METERGATE_GATE_GATE_INSIDE_H
+#define METERGATE_GATE_GATE_INSIDE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "metergate/base/heap.h"
+#include "metergate/base/list.h"
+#include "metergate/gate/gate.h"
+
+struct gate {
+    struct list budgets;
+    struct list busy;
+    struct list changed;
+    struct heap ready, later;
+    struct heap deadlines;
+    uint64_t next_seq;
+    uint64_t epoch;
+    int64_t latest_us; /* the latest moment at which anything was charged */
+    bool stopped;
+    bool replayed;       /* replayed_us is a time, and what it found still stands */
+    int64_t replayed_us; /* when held calls were last replayed */
+};
+
+/* Puts an idle ticket that has its place (seq) into its queue. */
+void gate_enqueue(struct gate *g, struct ticket *t);
+
+#endif

@@ -1,0 +1,104 @@
+/*
+ * replay: the copies know their originals and not the other way, but for `twin` of a budget, which is NULL again when the
+ * replay is over. Nothing of the originals changes but what it is asked to write.
+ */
+#include "metergate/gate/replay.h"
+
+#include <stdlib.h>
+
+#include "gate_inside.h"
+#include "metergate/base/clock.h"
+#include "metergate/base/err.h"
+
+/* The copy of a ticket. */
+struct stand_in {
+    struct ticket ticket;
+    struct ticket *original;
+};
+
+struct replay {
+    struct gate *gate;
+    struct stand_in *v;
+    size_t n;
+};
+
+static void copy_budgets(struct replay *r, struct gate *g, int64_t now_us)
+{
+    LIST_EACH (&g->budgets, node, next) {
+        struct budget *b = LIST_ENTRY(node, struct budget, link);
+
+        b->twin = budget_copy(b, now_us);
+        list_push_back(&r->gate->budgets, &b->twin->link);
+    }
+}
+
+static void copy_ticket(struct stand_in *s, struct ticket *original)
+{
+    struct budget *twins[TICKET_BUDGETS_MAX];
+
+    for (size_t i = 0; i < original->budget_count; i++)
+        twins[i] = original->budgets[i]->twin;
+    ticket_init(&s->ticket, &original->cost, twins, original->budget_count, original->arrival_us, CLOCK_NEVER);
+    s->ticket.seq = original->seq;
+    s->original = original;
+    original->replayed_us = 0;
+}
+
+static void copy_tickets(struct replay *r, struct gate *g)
+{
+    size_t n = 0;
+
+    LIST_EACH (&g->busy, node, next)
+        n += LIST_ENTRY(node, struct budget, busy)->queue.n;
+    r->v = xcalloc(n + 1, sizeof *r->v);
+    LIST_EACH (&g->busy, node, next) {
+        const struct queue *q = &LIST_ENTRY(node, struct budget, busy)->queue;
+
+        for (struct queue_node *t = queue_first(q); t; t = queue_after(q, t->seq)) {
+            struct stand_in *s = &r->v[r->n++];
+
+            copy_ticket(s, MG_CONTAINER(t, struct ticket, node));
+            gate_enqueue(r->gate, &s->ticket);
+        }
+    }
+}
+
+/* Until nobody waits, or nothing will change by itself, or enough was found. */
+static void run(struct replay *r, int64_t now_us)
+{
+    size_t gone = 0;
+
+    while (gone < r->n && gone < REPLAY_CALLS_MAX) {
+        struct ticket *t = gate_next(r->gate, now_us);
+        int64_t wake_us;
+
+        if (t) {
+            MG_CONTAINER(t, struct stand_in, ticket)->original->replayed_us = now_us;
+            gate_close(r->gate, t, now_us, NULL);
+            gone++;
+            continue;
+        }
+        wake_us = gate_wakeup(r->gate);
+        if (wake_us >= CLOCK_NEVER)
+            return;
+        if (wake_us > now_us)
+            now_us = wake_us;
+    }
+}
+
+void replay_held(struct gate *g, int64_t now_us)
+{
+    struct replay r = {.gate = gate_new()};
+
+    copy_budgets(&r, g, now_us);
+    copy_tickets(&r, g);
+    run(&r, now_us);
+    for (size_t i = 0; i < r.n; i++) {
+        if (r.v[i].ticket.state == TICKET_HELD)
+            gate_cancel(r.gate, &r.v[i].ticket, now_us);
+    }
+    LIST_EACH (&g->budgets, node, next)
+        LIST_ENTRY(node, struct budget, link)->twin = NULL;
+    gate_free(r.gate);
+    free(r.v);
+}
