@@ -8,10 +8,11 @@
  * - Whether a repeat is allowed is decided in on_prereq, the one place that every sending passes: see
  *   upstream.h.
  *
- * on_sent: SIOCOUTQ counts what the peer's kernel has not acknowledged. It is looked at 50 ms after the
+ * on_sent: SIOCOUTQ counts what the peer's kernel has not acknowledged. It is looked at 100 ms after the
  * request began to be sent, then after 100, 200, ... at most 1 s more, and when the first byte of the answer
- * comes. That is late by half a round trip at best and 50 ms as a rule; the charge then lies later than the
- * provider's own, which is the safe side.
+ * comes. That is late by half a round trip at best and 100 ms as a rule; the charge then lies later than the
+ * provider's own, which is the safe side: a busy provider counts a request when it gets to it, tens of milliseconds after
+ * its kernel has acknowledged it.
  */
 #include "upstream_inside.h"
 
@@ -20,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SENT_FIRST_CHECK_US (50 * CLOCK_MS)
+#define SENT_FIRST_CHECK_US (100 * CLOCK_MS)
 #define SENT_CHECK_MAX_US   (1 * CLOCK_S)
 
 /* ---- time ---------------------------------------------------------------------------------------------- */

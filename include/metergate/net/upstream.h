@@ -8,7 +8,7 @@
  *     on_sent?  on_head  on_data*  on_end
  *
  *   on_sent  the last byte of the request has left this machine's send queue and was acknowledged
- *            (SIOCOUTQ 0): the provider's clock may have started. Looked at ~50 ms after the start, then ever
+ *            (SIOCOUTQ 0): the provider's clock may have started. Looked at ~100 ms after the start, then ever
  *            more rarely, and at the first byte of the answer at the latest. Not called for a request that
  *            failed before.
  *   on_head  the final head; interim ones (1xx) are skipped. Slices live during the call.
