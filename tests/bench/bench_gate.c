@@ -15,6 +15,8 @@
 #define MINUTE (60 * CLOCK_S)
 #define DAY    (86400 * CLOCK_S)
 
+enum { QUEUES_MAX = 1000 };
+
 struct row {
     const char *what;
     enum profile profile;
@@ -25,13 +27,16 @@ struct row {
 };
 
 static const struct row rows[] = {
-    {"one queue, similar calls", PROFILE_OPENAI, 100, 1, 30000, 500, 0, 100, 200},
+    {"one queue, similar calls", PROFILE_OPENAI, 10, 1, 30000, 500, 0, 100, 200},
+    {"one queue, similar calls", PROFILE_OPENAI, 1000, 1, 30000, 500, 0, 100, 200},
     {"one queue, similar calls", PROFILE_OPENAI, 10000, 1, 30000, 500, 0, 100, 200},
     {"one queue, similar calls", PROFILE_OPENAI, 100000, 1, 30000, 500, 0, 100, 200},
     {"one queue, big and small", PROFILE_OPENAI, 10000, 1, 30000, 500, 0, 50, 1200},
     {"output reserved until the end", PROFILE_ACTUAL, 10000, 1, 30000, 500, 0, 50, 1200},
     {"a large account", PROFILE_OPENAI, 10000, 1, 2000000, 10000, 0, 100, 6000},
     {"20 queues, one cap in flight", PROFILE_OPENAI, 10000, 20, 200000, 0, 50, 100, 6000},
+    {"1,000 queues", PROFILE_OPENAI, 10000, QUEUES_MAX, 30000, 500, 0, 50, 1200},
+    {"1,000 queues, one cap in flight", PROFILE_OPENAI, 10000, QUEUES_MAX, 200000, 0, 50, 100, 6000},
 };
 
 struct caller {
@@ -42,7 +47,7 @@ struct caller {
 struct run {
     const struct row *row;
     struct gate *gate;
-    struct budget *all, *queues[64];
+    struct budget *all, *queues[QUEUES_MAX];
     struct heap flying;
     uint64_t random;
     int64_t now_us, events, calls;
@@ -147,7 +152,7 @@ static void measure(const struct row *row)
     from = seconds();
     while (r.calls < 5000)
         step(&r);
-    printf("%-30s %7d held  %6.0f ns an event\n", row->what, row->held, (seconds() - from) * 1e9 / (double)r.events);
+    printf("%-32s %7d held  %6.0f ns an event\n", row->what, row->held, (seconds() - from) * 1e9 / (double)r.events);
     for (int i = 0; i < row->held; i++) {
         if (callers[i].ticket.state == TICKET_HELD)
             gate_cancel(r.gate, &callers[i].ticket, r.now_us);

@@ -260,6 +260,18 @@ static void do_end(struct scenario *s)
     let_go(s);
 }
 
+/* What the provider took of an answer that was lost is not known: what was expected. */
+static void do_lost(struct scenario *s)
+{
+    struct player *p = player(s, word(s, 2));
+    const struct usage u = {.input = p->estimate.input, .output = p->estimate.expected_output};
+    struct cost final = profile_settle(s->profile, &p->estimate, &u);
+
+    gate_close(s->gate, &p->ticket, clock_of(s), &final);
+    p->flying = false;
+    let_go(s);
+}
+
 static void do_429(struct scenario *s)
 {
     struct player *p = player(s, word(s, 2));
@@ -403,7 +415,7 @@ static const struct {
     {"profile", do_profile}, {"headroom", do_headroom}, {"send-by-hand", do_by_hand}, {"budget", do_budget},
     {"call", do_call},       {"sent", do_sent},         {"end", do_end},              {"429", do_429},
     {"cancel", do_cancel},   {"pause", do_pause},       {"stop", do_stop},            {"resume", do_resume},
-    {"expect", do_expect},
+    {"expect", do_expect},   {"lost", do_lost},
 };
 
 static void obey(struct scenario *s, struct slice line)
