@@ -1,6 +1,6 @@
 /*
- * config: reads, completes and checks. A struct config that leaves this file has at least one upstream and ends its models
- * with an entry that matches everything; every upstream_name has its upstream.
+ * config: a struct config that leaves this file has at least one upstream and one listen address, and among
+ * its models one that matches everything; every upstream_name has its upstream.
  */
 #include "metergate/config/config.h"
 
@@ -8,19 +8,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "metergate/config/check.h"
-#include "metergate/config/models.h"
 #include "metergate/config/read.h"
 #include "metergate/config/table.h"
 #include "metergate/config/value.h"
 #include "metergate/config/yaml.h"
 
-#define OPENAI_BASE_URL "https://api.openai.com/v1"
-
-/* ---- where it is ----------------------------------------------------------------------------------------------------- */
+/* ---- where it is ---- */
 
 static char *existing(const char *dir, const char *rest)
 {
@@ -50,122 +45,7 @@ char *config_find(const char *given)
     return path ? path : existing("/etc/metergate", "/metergate.yaml");
 }
 
-/* ---- completing and checking ----------------------------------------------------------------------------------------- */
-
-static void check_key(struct config_upstream *u, struct problems *problems)
-{
-    int given = (u->api_key_env != NULL) + (u->api_key_file != NULL) + (u->api_key_credential != NULL);
-    const char *dir = getenv("CREDENTIALS_DIRECTORY");
-    struct errbuf e;
-    struct buf path;
-    int rc = 0;
-
-    if (given > 1) {
-        problems_error(problems, u->line, u->column, "upstreams.%s.api_key wants one of env, file and credential", u->name);
-        return;
-    }
-    if (u->api_key_env)
-        rc = secret_from_env(&u->api_key, u->api_key_env, &e);
-    else if (u->api_key_file)
-        rc = secret_from_file(&u->api_key, u->api_key_file, &e);
-    else if (u->api_key_credential) {
-        buf_init(&path, BUF_UNLIMITED);
-        buf_addf(&path, "%s/%s", dir ? dir : "/run/credentials", u->api_key_credential);
-        rc = secret_from_file(&u->api_key, path.p, &e);
-        buf_release(&path);
-    }
-    if (rc < 0)
-        problems_error(problems, u->line, u->column, "upstreams.%s.api_key: %s", u->name, e.text);
-}
-
-static void check_upstream(struct config_upstream *u, struct problems *problems)
-{
-    if (!u->base_url && strcmp(u->name, "openai") == 0)
-        u->base_url = xstrdup(OPENAI_BASE_URL);
-    if (!u->base_url)
-        problems_error(problems, u->line, u->column, "upstreams.%s wants a base_url: what the provider's own SDK would be given",
-                       u->name);
-    if (u->ca_file[0] && access(u->ca_file, R_OK) < 0)
-        problems_error(problems, u->line, u->column, "upstreams.%s.ca_file: cannot be read: %s", u->name, strerror(errno));
-    check_key(u, problems);
-}
-
-static void check_model(struct config *c, size_t index, struct problems *problems)
-{
-    struct config_model *m = c->models[index];
-
-    if (m->upstream_name) {
-        m->upstream = config_upstream_named(c, slice_str(m->upstream_name));
-        if (!m->upstream)
-            problems_error(problems, m->line, m->column, "models.%s.upstream: there is no upstream \"%s\"",
-                           check_show(slice_str(m->name)).text, m->upstream_name);
-    }
-    for (size_t i = 0; i < index; i++) {
-        const struct config_model *before = c->models[i];
-
-        for (size_t j = 0; j < before->match.n; j++) {
-            for (size_t k = 0; k < m->match.n; k++) {
-                if (strcmp(before->match.v[j], m->match.v[k]) == 0 && before->upstream == m->upstream)
-                    problems_error(problems, m->line, m->column, "models.%s.match: \"%s\" is matched by models.%s already",
-                                   check_show(slice_str(m->name)).text, m->match.v[k],
-                                   check_show(slice_str(before->name)).text);
-            }
-        }
-    }
-}
-
-/*
- * The built-in upstreams that the file does not replace. Those of the other dialects pass calls through, so that a program
- * whose every base URL points here still reaches its provider.
- */
-static void add_built_in_upstreams(struct config *c)
-{
-    static const struct {
-        const char *name, *base_url;
-        enum config_dialect dialect;
-    } built_in[] = {
-        {"openai", OPENAI_BASE_URL, CONFIG_OPENAI},
-        {"anthropic", "https://api.anthropic.com", CONFIG_ANTHROPIC},
-        {"gemini", "https://generativelanguage.googleapis.com", CONFIG_GEMINI},
-    };
-
-    for (size_t i = 0; i < MG_ARRAY_LEN(built_in); i++) {
-        struct config_upstream *u;
-
-        if (config_upstream_named(c, slice_str(built_in[i].name)))
-            continue;
-        u = read_add_upstream(c, slice_str(built_in[i].name), 0, 0);
-        u->dialect = built_in[i].dialect;
-        u->base_url = xstrdup(built_in[i].base_url);
-    }
-}
-
-static void add_built_in(struct config *c)
-{
-    struct config_model *m;
-
-    add_built_in_upstreams(c);
-    for (size_t i = 0; i < c->model_count; i++) {
-        if (strcmp(c->models[i]->name, "*") == 0 && c->models[i]->match.n == 0)
-            return;
-    }
-    m = read_add_model(c, SLICE("*"), 0, 0);
-    m->learn = true;
-}
-
-/* What only the whole can show. */
-static void complete(struct config *c, struct problems *problems)
-{
-    if (c->listen.n == 0 && problems->errors == 0)
-        problems_error(problems, 0, 0, "listen: no address is left to listen on");
-    add_built_in(c);
-    for (size_t i = 0; i < c->upstream_count; i++)
-        check_upstream(c->upstreams[i], problems);
-    for (size_t i = 0; i < c->model_count; i++)
-        check_model(c, i, problems);
-}
-
-/* ---- reading ----------------------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 int config_parse(const char *name, struct slice text, struct config **ret, struct problems *problems)
 {
@@ -174,10 +54,11 @@ int config_parse(const char *name, struct slice text, struct config **ret, struc
     size_t errors = problems->errors;
 
     problems_set_file(problems, name);
-    read_defaults(TABLE_IN_CONFIG, c);
+    value_set_defaults(TABLE_IN_CONFIG, c);
     if (yaml_read(&doc, text, problems) == 0) {
         read_tree(c, doc.root, problems);
-        complete(c, problems);
+        if (c->listen.n == 0 && problems->errors == errors)
+            problems_error(problems, 0, 0, "listen: no address is left to listen on");
     }
     yaml_release(&doc);
     problems_sort(problems);
@@ -232,7 +113,7 @@ int config_load(const char *path, struct config **ret, struct problems *problems
 
 static void free_upstream(struct config_upstream *u)
 {
-    read_release(TABLE_IN_UPSTREAM, u);
+    value_release_all(TABLE_IN_UPSTREAM, u);
     secret_release(&u->api_key);
     free(u->name);
     free(u);
@@ -240,7 +121,7 @@ static void free_upstream(struct config_upstream *u)
 
 static void free_model(struct config_model *m)
 {
-    read_release(TABLE_IN_MODEL, m);
+    value_release_all(TABLE_IN_MODEL, m);
     free(m->name);
     free(m);
 }
@@ -258,7 +139,7 @@ void config_free(struct config *c)
     free((void *)c->upstreams);
     free((void *)c->models);
     free(c->prices);
-    read_release(TABLE_IN_CONFIG, c);
+    value_release_all(TABLE_IN_CONFIG, c);
     free(c);
 }
 

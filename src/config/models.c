@@ -120,17 +120,20 @@ static bool entry_matches(const struct config_model *entry, struct slice model)
     return false;
 }
 
+bool models_matches(const struct config_model *entry, struct slice model)
+{
+    return entry_matches(entry, model) || entry_matches(entry, models_base_name(model));
+}
+
 const struct config_model *config_model_for(const struct config *c, struct slice model,
                                             const struct config_upstream *via)
 {
-    struct slice base = models_base_name(model);
-
     for (size_t i = 0; i < c->model_count; i++) {
         const struct config_model *entry = c->models[i];
 
         if (via && entry->upstream && entry->upstream->dialect != via->dialect)
             continue;
-        if (entry_matches(entry, model) || entry_matches(entry, base))
+        if (models_matches(entry, model))
             return entry;
     }
     return NULL;

@@ -1,6 +1,6 @@
 /*
- * print: rows come in the order of the table, where those of one mapping stand together: a mapping is opened when a path
- * enters it and needs no closing.
+ * print: rows come in the order of the table, where those of one mapping stand together: a mapping is opened
+ * when a path enters it and needs no closing.
  */
 #include "metergate/config/print.h"
 
@@ -38,16 +38,22 @@ static const char *open_maps(const char *path, const char *last, size_t depth, s
     return key;
 }
 
-/* Worth printing: what this version acts on, and what the file gave of the rest. */
+/* Worth printing: what this version acts on, and what the file gave of the rest; of a model what it was
+ * given. */
 static bool shown(const struct table_row *row, const void *field)
 {
-    bool optional = row->type == TABLE_NAME || row->type == TABLE_ENV || row->type == TABLE_FILE || row->type == TABLE_CREDENTIAL;
+    if (row->home == TABLE_IN_PRICE)
+        return *(const int64_t *)field >= 0;
+    bool optional = row->type == TABLE_NAME || row->type == TABLE_ENV || row->type == TABLE_FILE ||
+                    row->type == TABLE_CREDENTIAL;
 
     if (optional || row->type == TABLE_URL)
         return *(char *const *)field != NULL;
     if (row->type == TABLE_GLOBS || row->type == TABLE_TEXTS)
         return ((const struct config_strings *)field)->n > 0;
-    return row->status == TABLE_WORKS || !format_is(row, field, row->fallback);
+    if (row->status == TABLE_WORKS && row->home != TABLE_IN_MODEL)
+        return true;
+    return !format_is(row, field, row->fallback);
 }
 
 static void print_rows(enum table_home home, const void *base, size_t skip, size_t depth, struct buf *out)
@@ -72,7 +78,7 @@ static void print_rows(enum table_home home, const void *base, size_t skip, size
 static void print_limits(const struct config_model *m, struct buf *out)
 {
     for (size_t i = 0; i < m->limit_count; i++) {
-        const struct config_limit *l = &m->limits[i];
+        const struct limit *l = &m->limits[i];
 
         indent(out, 2);
         if (l->metric == METRIC_CONCURRENT) {
@@ -99,7 +105,8 @@ void config_print(const struct config *c, struct buf *out)
     for (size_t i = 0; i < c->upstream_count; i++) {
         if (c->upstreams[i]->dialect != CONFIG_OPENAI) {
             /* a file cannot ask for it in this version, so the text would not load again */
-            buf_addf(out, "  # %s: built in, %s, passes through\n", c->upstreams[i]->name, c->upstreams[i]->base_url);
+            buf_addf(out, "  # %s: built in, %s, passes through\n", c->upstreams[i]->name,
+                     c->upstreams[i]->base_url);
             continue;
         }
         print_name(c->upstreams[i]->name, out);
@@ -107,13 +114,24 @@ void config_print(const struct config *c, struct buf *out)
     }
     buf_add_str(out, "models:\n");
     for (size_t i = 0; i < c->model_count; i++) {
+        if (c->models[i]->line == 0) {
+            buf_add_str(out,
+                        "  # \"*\": built in: all other names are counted, each on its own, and not held\n");
+            continue;
+        }
         print_name(c->models[i]->name, out);
         print_rows(TABLE_IN_MODEL, c->models[i], strlen("models.*."), 2, out);
         print_limits(c->models[i], out);
     }
+    if (c->price_count)
+        buf_add_str(out, "prices:\n");
+    for (size_t i = 0; i < c->price_count; i++) {
+        print_name(c->prices[i].name, out);
+        print_rows(TABLE_IN_PRICE, &c->prices[i], strlen("prices.*."), 2, out);
+    }
 }
 
-/* ---- docs/configuration.md ------------------------------------------------------------------------------------------- */
+/* ---- docs/configuration.md ---- */
 
 static const char *type_words(enum table_type type)
 {
@@ -157,7 +175,8 @@ static const char *type_words(enum table_type type)
 
 static void print_option(const struct table_row *row, struct buf *out)
 {
-    buf_addf(out, "| `%s` | %s", row->path, row->type == TABLE_LIMIT && !row->span ? "count" : type_words(row->type));
+    buf_addf(out, "| `%s` | %s", row->path,
+             row->type == TABLE_LIMIT && !row->span ? "count" : type_words(row->type));
     if (row->choices && (row->type == TABLE_CHOICE || row->type == TABLE_CHOICES)) {
         buf_add_char(out, ' ');
         for (const char *p = row->choices; *p; p++) {
@@ -169,7 +188,8 @@ static void print_option(const struct table_row *row, struct buf *out)
     }
     buf_addf(out, " | %s | ", row->fallback ? (row->fallback[0] ? row->fallback : "none") : "-");
     buf_addf(out, "%s%s |\n", row->help,
-             row->status == TABLE_LATER     ? ". **Not implemented in this version: accepted with a warning, ignored.**"
+             row->status == TABLE_LATER
+                 ? ". **Not implemented in this version: accepted with a warning, ignored.**"
              : row->status == TABLE_REFUSED ? ". **Not enforced in this version: refused.**"
                                             : "");
 }

@@ -1,7 +1,7 @@
 /*
- * read: a key is looked up by its pattern, the path with the operator's own names replaced by `*`. What a row's field
- * belongs to (the configuration, an upstream, a model, a price) travels along as `base`; rows without a home are read
- * into a field that is thrown away, so that they are checked all the same.
+ * read: a key is looked up by its pattern, the path with the operator's own names replaced by `*`. What a
+ * row's field belongs to (the configuration, an upstream, a model, a price) travels along as `base`; rows
+ * without a home are read into a field that is thrown away, so that they are checked all the same.
  */
 #include "metergate/config/read.h"
 
@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "metergate/config/check.h"
+#include "metergate/config/entries.h"
 #include "metergate/config/format.h"
+#include "metergate/config/table.h"
 #include "metergate/config/value.h"
 
 struct reader {
@@ -21,82 +23,23 @@ struct reader {
 
 #define ERROR_AT(r, node, ...) problems_error((r)->problems, (node)->line, (node)->column, __VA_ARGS__)
 
-/* ---- defaults and release --------------------------------------------------------------------------------------- */
-
 static void *field_of(const struct table_row *row, void *base)
 {
     return (char *)base + row->offset;
 }
 
-void read_defaults(enum table_home home, void *base)
-{
-    size_t n;
-    const struct table_row *rows = table_rows(&n);
-
-    for (size_t i = 0; i < n; i++) {
-        if (rows[i].home == home && rows[i].type != TABLE_LIMIT)
-            value_set_default(&rows[i], field_of(&rows[i], base));
-    }
-}
-
-void read_release(enum table_home home, void *base)
-{
-    size_t n;
-    const struct table_row *rows = table_rows(&n);
-
-    for (size_t i = 0; i < n; i++) {
-        if (rows[i].home == home && rows[i].type != TABLE_LIMIT)
-            value_release(&rows[i], field_of(&rows[i], base));
-    }
-}
-
-struct config_upstream *read_add_upstream(struct config *c, struct slice name, int line, int column)
-{
-    struct config_upstream *u = xcalloc(1, sizeof *u);
-
-    u->name = xstrndup(name.p, name.n);
-    u->line = line;
-    u->column = column;
-    secret_init(&u->api_key);
-    read_defaults(TABLE_IN_UPSTREAM, u);
-    c->upstreams = xrealloc((void *)c->upstreams, (c->upstream_count + 1) * sizeof(struct config_upstream *));
-    c->upstreams[c->upstream_count++] = u;
-    return u;
-}
-
-struct config_model *read_add_model(struct config *c, struct slice name, int line, int column)
-{
-    struct config_model *m = xcalloc(1, sizeof *m);
-
-    m->name = xstrndup(name.p, name.n);
-    m->line = line;
-    m->column = column;
-    read_defaults(TABLE_IN_MODEL, m);
-    c->models = xrealloc((void *)c->models, (c->model_count + 1) * sizeof(struct config_model *));
-    c->models[c->model_count++] = m;
-    return m;
-}
-
-static struct config_price *add_price(struct config *c, struct slice name)
-{
-    struct config_price *p;
-
-    c->prices = xrealloc(c->prices, (c->price_count + 1) * sizeof *c->prices);
-    p = &c->prices[c->price_count++];
-    *p = (struct config_price){.name = xstrndup(name.p, name.n), .input_pico = -1, .cached_pico = -1, .output_pico = -1};
-    return p;
-}
-
-/* ---- one option --------------------------------------------------------------------------------------------------- */
+/* ---- one option ---- */
 
 static const char *kind_name(const struct yaml_node *node)
 {
-    static const char *const names[] = {[YAML_SCALAR] = "a single value", [YAML_LIST] = "a list", [YAML_MAP] = "a mapping"};
+    static const char *const names[] = {
+        [YAML_SCALAR] = "a single value", [YAML_LIST] = "a list", [YAML_MAP] = "a mapping"};
 
     return yaml_is_null(node) ? "nothing" : names[node->kind];
 }
 
-static bool read_scalar(struct reader *r, const struct table_row *row, const struct yaml_node *node, void *field)
+static bool read_scalar(struct reader *r, const struct table_row *row, const struct yaml_node *node,
+                        void *field)
 {
     struct errbuf e;
 
@@ -111,7 +54,8 @@ static bool read_scalar(struct reader *r, const struct table_row *row, const str
     return true;
 }
 
-static bool read_list(struct reader *r, const struct table_row *row, const struct yaml_node *node, void *field)
+static bool read_list(struct reader *r, const struct table_row *row, const struct yaml_node *node,
+                      void *field)
 {
     bool good = true;
 
@@ -134,8 +78,8 @@ static bool read_span(struct reader *r, const struct yaml_node *per, int64_t *re
 }
 
 /* {max: N, per: DURATION} */
-static bool read_limit_map(struct reader *r, const struct table_row *row, const struct yaml_node *node, int64_t *ret_max,
-                           int64_t *ret_span)
+static bool read_limit_map(struct reader *r, const struct table_row *row, const struct yaml_node *node,
+                           int64_t *ret_max, int64_t *ret_span)
 {
     const struct yaml_node *max = yaml_get(node, "max"), *per = yaml_get(node, "per");
     bool good = true;
@@ -144,7 +88,8 @@ static bool read_limit_map(struct reader *r, const struct table_row *row, const 
         const struct yaml_node *key = node->children[i];
 
         if (!slice_eq(key->text, SLICE("max")) && !slice_eq(key->text, SLICE("per"))) {
-            ERROR_AT(r, key, "%s.%s is unknown; a limit is a number or {max: N, per: DURATION}", r->path.p, SHOW(key->text));
+            ERROR_AT(r, key, "%s.%s is unknown; a limit is a number or {max: N, per: DURATION}", r->path.p,
+                     SHOW(key->text));
             good = false;
         }
     }
@@ -161,23 +106,28 @@ static bool read_limit_map(struct reader *r, const struct table_row *row, const 
     return read_scalar(r, row, max, ret_max) && good;
 }
 
-static void read_limit(struct reader *r, const struct table_row *row, const struct yaml_node *node, struct config_model *m)
+static void read_limit(struct reader *r, const struct table_row *row, const struct yaml_node *node,
+                       struct config_model *m)
 {
     int64_t max = 0, span = 0;
     bool good;
 
     if (row->span)
         MG_ASSERT(slice_duration_us(slice_str(row->span), &span) == 0);
-    good = node->kind == YAML_MAP ? read_limit_map(r, row, node, &max, &span) : read_scalar(r, row, node, &max);
+    good =
+        node->kind == YAML_MAP ? read_limit_map(r, row, node, &max, &span) : read_scalar(r, row, node, &max);
     if (!good)
         return;
+    for (size_t i = 0; i < m->limit_count; i++) {
+        if (strcmp(m->limits[i].key, strrchr(row->path, '.') + 1) == 0)
+            return; /* a twin, reported where keys are compared */
+    }
     MG_ASSERT(m->limit_count < CONFIG_LIMITS_MAX);
-    m->limits[m->limit_count++] = (struct config_limit){
+    m->limits[m->limit_count++] = (struct limit){
         .metric = (enum metric)row->metric,
         .max = max,
         .span_us = span,
         .key = strrchr(row->path, '.') + 1,
-        .in_full = row->metric == METRIC_CONCURRENT || (row->metric == METRIC_REQUESTS && span >= INT64_C(86400000000)),
     };
 }
 
@@ -193,20 +143,18 @@ static void read_option(struct reader *r, const struct table_row *row, const str
         return;
     }
     good = value_is_list(row->type) ? read_list(r, row, node, field) : read_scalar(r, row, node, field);
-    if (!good && row->type == TABLE_URL && !*(char **)field)
-        *(char **)field = xstrdup(""); /* it is there, so that nobody says that it is missing */
     idle = good && row->idle && format_is(row, field, row->idle);
     if (good && !idle && row->status == TABLE_LATER)
-        problems_warn(r->problems, key->line, key->column, "%s: not implemented in this version, ignored", r->path.p);
+        problems_warn(r->problems, key->line, key->column, "%s: not implemented in this version, ignored",
+                      r->path.p);
     if (!idle && row->status == TABLE_REFUSED)
-        ERROR_AT(r, key, "%s is not enforced by this version; remove it, so that nobody relies on it", r->path.p);
+        ERROR_AT(r, key, "%s is not enforced by this version; remove it, so that nobody relies on it",
+                 r->path.p);
     if (row->home == TABLE_NOWHERE)
         value_release(row, &nowhere);
 }
 
-/* ---- mappings ------------------------------------------------------------------------------------------------------- */
-
-static void read_map(struct reader *r, const struct yaml_node *map, void *base);
+/* ---- mappings ---- */
 
 static void unknown_key(struct reader *r, const struct yaml_node *key, size_t pattern_n)
 {
@@ -225,43 +173,68 @@ static void add_part(struct buf *path, struct slice part)
     buf_add_slice(path, part);
 }
 
-static bool upstream_name_ok(struct reader *r, const struct yaml_node *key)
+/* What is wrong with the name of an upstream, or NULL. It is the first part of a path, so it may not begin
+ * another. */
+static const char *upstream_name_problem(struct slice name)
 {
-    static const char *const taken[] = {"v1", "v1beta", "v1alpha", "api", "messages", "metrics", "healthz", "readyz", "upload"};
-    struct slice name = key->text;
+    static const char *const taken[] = {"v1",      "v1beta",  "v1alpha", "api",   "messages",
+                                        "metrics", "healthz", "readyz",  "upload"};
 
     for (size_t i = 0; i < MG_ARRAY_LEN(taken); i++) {
-        if (slice_eq(name, slice_str(taken[i]))) {
-            ERROR_AT(r, key, "\"%s\" cannot be the name of an upstream: it begins a path of its own", taken[i]);
-            return false;
-        }
+        if (slice_eq(name, slice_str(taken[i])))
+            return "cannot be the name of an upstream: it begins a path of its own";
     }
     for (size_t i = 0; i < name.n; i++) {
         char c = name.p[i];
         bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 
-        if (!alnum && (i == 0 || (c != '-' && c != '_' && c != '.'))) {
-            ERROR_AT(r, key, "the name of an upstream is made of letters, digits, '-', '_' and '.'");
-            return false;
-        }
+        if (!alnum && (i == 0 || (c != '-' && c != '_' && c != '.')))
+            return "cannot be the name of an upstream: that is made of letters, digits, '-', '_' and '.'";
     }
-    return name.n > 0 && name.n <= 64;
+    return name.n == 0 || name.n > 64 ? "cannot be the name of an upstream: that has 1 to 64 characters"
+                                      : NULL;
 }
 
-/* What an entry that the operator named is read into: NULL for those that are only checked. */
-static void *named_base(struct reader *r, const struct yaml_node *key)
+#define NAME_MAX_BYTES 128
+#define MODELS_MAX     1000
+
+static const char *name_problem(const struct reader *r, const struct yaml_node *key)
 {
-    if (slice_eq(buf_slice(&r->pattern), SLICE("upstreams.*"))) {
-        if (!upstream_name_ok(r, key))
-            return NULL;
-        return read_add_upstream(r->config, key->text, key->line, key->column);
-    }
-    if (slice_eq(buf_slice(&r->pattern), SLICE("models.*")))
-        return read_add_model(r->config, key->text, key->line, key->column);
-    if (slice_eq(buf_slice(&r->pattern), SLICE("prices.*")))
-        return add_price(r->config, key->text);
-    return r->config;
+    if (slice_eq(buf_slice(&r->pattern), SLICE("upstreams.*")))
+        return upstream_name_problem(key->text);
+    if (key->text.n == 0 || key->text.n > NAME_MAX_BYTES || check_text(key->text, NULL) < 0)
+        return "cannot be a name: that has 1 to 128 bytes and no control character";
+    if (slice_eq(buf_slice(&r->pattern), SLICE("models.*")) && r->config->model_count == MODELS_MAX)
+        return "is one model more than the 1,000 that there may be";
+    return NULL;
 }
+
+static void read_section(struct reader *r, const struct yaml_node *node, void *base);
+
+/* An entry that the operator named: what it is read into is made here; that of a client is only checked. */
+static void read_entry(struct reader *r, const struct yaml_node *key, const struct yaml_node *node)
+{
+    struct slice pattern = buf_slice(&r->pattern);
+    const char *why = name_problem(r, key);
+
+    if (why) {
+        ERROR_AT(r, key, "\"%s\" %s", SHOW(key->text), why);
+    } else if (slice_eq(pattern, SLICE("upstreams.*"))) {
+        struct config_upstream *u = entries_new_upstream(r->config, key->text, key->line);
+
+        read_section(r, node, u);
+        entries_check_upstream(u, key, node, r->problems);
+    } else if (slice_eq(pattern, SLICE("models.*"))) {
+        read_section(r, node, entries_new_model(r->config, key->text, key->line));
+        entries_check_model(r->config, key, node, r->problems);
+    } else if (slice_eq(pattern, SLICE("prices.*"))) {
+        read_section(r, node, entries_new_price(r->config, key->text));
+    } else {
+        read_section(r, node, r->config);
+    }
+}
+
+static void read_map(struct reader *r, const struct yaml_node *map, void *base);
 
 static void read_section(struct reader *r, const struct yaml_node *node, void *base)
 {
@@ -269,8 +242,11 @@ static void read_section(struct reader *r, const struct yaml_node *node, void *b
         return;
     if (node->kind == YAML_MAP)
         read_map(r, node, base);
-    else if (slice_ends(buf_slice(&r->pattern), SLICE("api_key")) || slice_ends(buf_slice(&r->pattern), SLICE("token")))
-        ERROR_AT(r, node, "%s: a credential does not stand in the file itself; write {env: NAME}, {file: PATH} or {credential: NAME}",
+    else if (slice_ends(buf_slice(&r->pattern), SLICE("api_key")) ||
+             slice_ends(buf_slice(&r->pattern), SLICE("token")))
+        ERROR_AT(r, node,
+                 "%s: a credential does not stand in the file itself; write {env: NAME}, {file: PATH} or "
+                 "{credential: NAME}",
                  r->path.p);
     else
         ERROR_AT(r, node, "%s wants a mapping, not %s", r->path.p, kind_name(node));
@@ -288,10 +264,12 @@ static bool holds_names(struct reader *r)
     return names;
 }
 
-static void read_member(struct reader *r, const struct yaml_node *key, const struct yaml_node *node, void *base)
+static void read_member(struct reader *r, const struct yaml_node *key, const struct yaml_node *node,
+                        void *base)
 {
     size_t path_n = r->path.n, pattern_n = r->pattern.n;
-    bool names = holds_names(r), is_word = slice_find(key->text, '.') == key->text.n && slice_find(key->text, '*') == key->text.n;
+    bool names = holds_names(r),
+         is_word = slice_find(key->text, '.') == key->text.n && slice_find(key->text, '*') == key->text.n;
     const struct table_row *row = NULL;
 
     add_part(&r->path, slice_str(check_show(key->text).text));
@@ -301,13 +279,9 @@ static void read_member(struct reader *r, const struct yaml_node *key, const str
     if (row) {
         read_option(r, row, key, node, base);
     } else if (names) {
-        void *own;
-
         buf_drop_tail(&r->pattern, r->pattern.n - pattern_n);
         add_part(&r->pattern, SLICE("*"));
-        own = named_base(r, key);
-        if (own)
-            read_section(r, node, own);
+        read_entry(r, key, node);
     } else if (is_word && table_is_section(buf_slice(&r->pattern))) {
         read_section(r, node, base);
     } else {
@@ -323,16 +297,29 @@ static void read_map(struct reader *r, const struct yaml_node *map, void *base)
         read_member(r, map->children[i], map->children[i + 1], base);
 }
 
+/* The members of the top level whose key is (or is not) "models". */
+static void read_top(struct reader *r, const struct yaml_node *root, bool models)
+{
+    if (!root || root->kind != YAML_MAP)
+        return;
+    for (size_t i = 0; i + 1 < root->n; i += 2) {
+        if (slice_eq(root->children[i]->text, SLICE("models")) == models)
+            read_member(r, root->children[i], root->children[i + 1], r->config);
+    }
+}
+
 void read_tree(struct config *c, const struct yaml_node *root, struct problems *problems)
 {
     struct reader r = {.config = c, .problems = problems};
 
     buf_init(&r.path, BUF_UNLIMITED);
     buf_init(&r.pattern, BUF_UNLIMITED);
-    if (root && root->kind == YAML_MAP)
-        read_map(&r, root, c);
-    else if (root && !yaml_is_null(root))
+    if (root && root->kind != YAML_MAP && !yaml_is_null(root))
         ERROR_AT(&r, root, "the file wants a mapping of options, not %s", kind_name(root));
+    read_top(&r, root, false);
+    entries_add_upstreams(c);
+    read_top(&r, root, true);
+    entries_add_models(c);
     buf_release(&r.path);
     buf_release(&r.pattern);
 }

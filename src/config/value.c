@@ -312,12 +312,6 @@ void value_set(const struct table_row *row, const char *text, void *field)
     }
 }
 
-void value_set_default(const struct table_row *row, void *field)
-{
-    if (row->fallback)
-        value_set(row, row->fallback, field);
-}
-
 static void release_strings(struct config_strings *list)
 {
     for (size_t i = 0; i < list->n; i++)
@@ -369,5 +363,32 @@ void value_release(const struct table_row *row, void *field)
     case TABLE_LIMIT:
         *(int64_t *)field = 0;
         break;
+    }
+}
+
+static void *field_of(const struct table_row *row, void *base)
+{
+    return (char *)base + row->offset;
+}
+
+void value_set_defaults(enum table_home home, void *base)
+{
+    size_t n;
+    const struct table_row *rows = table_rows(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].home == home && rows[i].type != TABLE_LIMIT && rows[i].fallback)
+            value_set(&rows[i], rows[i].fallback, field_of(&rows[i], base));
+    }
+}
+
+void value_release_all(enum table_home home, void *base)
+{
+    size_t n;
+    const struct table_row *rows = table_rows(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].home == home && rows[i].type != TABLE_LIMIT)
+            value_release(&rows[i], field_of(&rows[i], base));
     }
 }

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "metergate/config/check.h"
+
 struct reader {
     struct yaml_doc *doc;
     struct problems *problems;
@@ -82,8 +84,8 @@ static void check_twin(struct reader *r, const struct yaml_node *map, const stru
     for (size_t i = 0; i < map->n; i += 2) {
         if (!slice_eq(map->children[i]->text, key->text))
             continue;
-        problems_error(r->problems, key->line, key->column, "%.60s: stands here twice, first in line %d",
-                       key->text.p, map->children[i]->line);
+        problems_error(r->problems, key->line, key->column, "%s: stands here twice, first in line %d",
+                       SHOW(key->text), map->children[i]->line);
         return;
     }
 }

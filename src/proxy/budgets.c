@@ -41,18 +41,10 @@ void budgets_release(struct budgets *bs)
 
 static struct budget *make_gate_budget(struct budgets *bs, struct slice name, const struct config_model *entry)
 {
-    struct limit limits[BUDGET_LIMITS_MAX];
-    size_t n = entry ? entry->limit_count : 0;
     char *text = xstrndup(name.n ? name.p : "", name.n);
-    struct budget *b;
+    struct budget *b = gate_budget_new(bs->gate, text, (int)bs->config->headroom_permille, entry ? entry->limits : NULL,
+                                       entry ? entry->limit_count : 0);
 
-    for (size_t i = 0; i < n; i++) {
-        const struct config_limit *l = &entry->limits[i];
-
-        limits[i] = (struct limit){.metric = l->metric, .max = l->max, .span_us = l->span_us, .key = l->key,
-                                   .smooth = entry->smooth && l->metric == METRIC_REQUESTS};
-    }
-    b = gate_budget_new(bs->gate, text, (int)bs->config->headroom_permille, limits, n);
     free(text);
     return b;
 }

@@ -29,7 +29,7 @@ static int init_one(struct provider *p, const struct config_upstream *config, in
     p->dialect = dialect_by_name(slice_str(dialect_name(config->dialect)));
     if (!p->dialect)
         p->dialect = dialect_by_name(SLICE("openai"));
-    p->profile = config->counting == CONFIG_COUNTING_ACTUAL ? PROFILE_ACTUAL : PROFILE_OPENAI;
+    p->profile = config->counting;
     p->reachable = true;
     p->budget = gate_budget_new(g, config->name, headroom_permille, &concurrent, config->max_concurrent > 0 ? 1 : 0);
     buf_init(&p->authorization, BUF_UNLIMITED);

@@ -22,22 +22,12 @@
 #include "metergate/base/secret.h"
 #include "metergate/base/slice.h"
 #include "metergate/config/problems.h"
+#include "metergate/gate/budget.h"
 #include "metergate/gate/profile.h"
 
 enum config_dialect { CONFIG_OPENAI, CONFIG_ANTHROPIC, CONFIG_GEMINI, CONFIG_AZURE, CONFIG_OLLAMA };
 
-/* How the provider charges a call. The other profiles of the manual are refused by the reader. */
-enum config_counting { CONFIG_COUNTING_ACTUAL, CONFIG_COUNTING_OPENAI };
-
-struct config_limit {
-    enum metric metric;
-    int64_t max;
-    int64_t span_us; /* the rolling window: a minute, a day, or what `per` says; 0 for METRIC_CONCURRENT */
-    const char *key; /* as in the file: "rpm", "tpd", "concurrent"; static */
-    bool in_full;    /* headroom does not apply: requests per day, concurrency */
-};
-
-#define CONFIG_LIMITS_MAX 9
+#define CONFIG_LIMITS_MAX 9 /* one of each key */
 
 enum config_order { CONFIG_ORDER_FAIR, CONFIG_ORDER_FIFO };
 enum config_scope { CONFIG_SCOPE_SHARED, CONFIG_SCOPE_KEY };
@@ -74,7 +64,7 @@ struct config_upstream {
     char *api_key_file;       /* (the second) */
     char *api_key_credential; /* (the third: a name in systemd's $CREDENTIALS_DIRECTORY) */
     struct secret api_key;    /* unset: the client's own key travels */
-    enum config_counting counting;
+    enum profile counting;
     int64_t max_concurrent; /* calls in flight; 0 = no cap */
     enum config_scope scope;
     int64_t connect_timeout_us;
@@ -84,7 +74,7 @@ struct config_upstream {
     unsigned retry_for;     /* CONFIG_RETRY_* */
     char *proxy;            /* http://HOST:PORT; "" = none */
     char *ca_file;          /* readable when the file was read; "" = none */
-    int line, column;       /* in the file; 0 for a built-in one */
+    int line;               /* in the file; 0 for a built-in one */
 };
 
 struct config_model {
@@ -92,12 +82,12 @@ struct config_model {
     struct config_strings match;            /* globs; empty: the key itself and its dated snapshots */
     char *upstream_name;                    /* NULL: whichever upstream the call goes to */
     const struct config_upstream *upstream; /* borrowed, of the same configuration; NULL with upstream_name */
-    struct config_limit limits[CONFIG_LIMITS_MAX]; /* those given, in the order of the file */
-    size_t limit_count;                            /* 0: one budget per model name, counted but not held */
-    bool smooth;                                   /* spread requests inside the minute */
+    struct limit limits[CONFIG_LIMITS_MAX]; /* those given, in the order of the file */
+    size_t limit_count;                     /* 0: one budget per model name, counted but not held */
+    bool smooth;                            /* spread requests inside the minute; the limits say so as well */
     enum config_polite polite;
     bool learn;
-    int line, column; /* in the file; 0 for a built-in one */
+    int line; /* in the file; 0 for a built-in one */
 };
 
 /* Prices in picodollars per token (USD per million tokens times 10^6); -1 where the file gives none. */
@@ -129,7 +119,7 @@ struct config {
     int64_t drain_us;
     struct config_upstream **upstreams; /* the file's, then the built-in ones that it does not replace */
     size_t upstream_count;              /* at least 1 */
-    struct config_model **models;       /* the file's, then the built-in "*" unless the file has its own */
+    struct config_model **models;       /* the file's; then the built-in "*" unless one of them takes all */
     size_t model_count;                 /* at least 1 */
     struct {
         struct config_strings hosts;

@@ -26,6 +26,9 @@
 const struct config_model *config_model_for(const struct config *c, struct slice model,
                                             const struct config_upstream *via);
 
+/* Whether that entry alone matches the name, or its base model. */
+bool models_matches(const struct config_model *entry, struct slice model);
+
 /* The base model inside a fine-tuned name; any other name as it is. Points into `model`. */
 struct slice models_base_name(struct slice model);
 

@@ -24,8 +24,11 @@ bool value_is_list(enum table_type type);
  */
 int value_read(const struct table_row *row, struct slice text, void *field, struct errbuf *e) MG_MUSTCHECK;
 
-/* Sets an unset field to the row's default. */
-void value_set_default(const struct table_row *row, void *field);
+/* Sets every unset field of that home in `base` to its row's default; limits stay unset. */
+void value_set_defaults(enum table_home home, void *base);
+
+/* Releases all those fields. */
+void value_release_all(enum table_home home, void *base);
 
 /* Frees what the field owns and leaves it unset. */
 void value_release(const struct table_row *row, void *field);

@@ -1,0 +1,326 @@
+/*
+ * entries: a problem stands at the value that it is about where the file has one, else at the entry's key.
+ * Values of options that were refused are unset or have their defaults here, and are not complained of again.
+ */
+#include "metergate/config/entries.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "metergate/config/check.h"
+#include "metergate/config/models.h"
+#include "metergate/config/table.h"
+#include "metergate/config/value.h"
+
+#define OPENAI_BASE_URL "https://api.openai.com/v1"
+
+#define ERROR_AT(problems, node, ...) problems_error(problems, (node)->line, (node)->column, __VA_ARGS__)
+
+/* Where that option stands; where a twin of it hides the place, the place that is known. */
+static const struct yaml_node *place_of(const struct yaml_node *map, const char *option,
+                                        const struct yaml_node *known)
+{
+    const struct yaml_node *node = yaml_get(map, option);
+
+    return node ? node : known;
+}
+
+/* ---- upstreams ---- */
+
+struct config_upstream *entries_new_upstream(struct config *c, struct slice name, int line)
+{
+    struct config_upstream *u = xcalloc(1, sizeof *u);
+
+    u->name = xstrndup(name.p, name.n);
+    u->line = line;
+    secret_init(&u->api_key);
+    value_set_defaults(TABLE_IN_UPSTREAM, u);
+    c->upstreams = xrealloc((void *)c->upstreams, (c->upstream_count + 1) * sizeof(struct config_upstream *));
+    c->upstreams[c->upstream_count++] = u;
+    return u;
+}
+
+/*
+ * Those of the other dialects pass calls through, so that a program whose every base URL points here still
+ * reaches its provider.
+ */
+void entries_add_upstreams(struct config *c)
+{
+    static const struct {
+        const char *name, *base_url;
+        enum config_dialect dialect;
+    } built_in[] = {
+        {"openai", OPENAI_BASE_URL, CONFIG_OPENAI},
+        {"anthropic", "https://api.anthropic.com", CONFIG_ANTHROPIC},
+        {"gemini", "https://generativelanguage.googleapis.com", CONFIG_GEMINI},
+    };
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(built_in); i++) {
+        struct config_upstream *u;
+
+        if (config_upstream_named(c, slice_str(built_in[i].name)))
+            continue;
+        u = entries_new_upstream(c, slice_str(built_in[i].name), 0);
+        u->dialect = built_in[i].dialect;
+        u->base_url = xstrdup(built_in[i].base_url);
+    }
+}
+
+/* An upstream that is named like a dialect speaks it, unless the file says otherwise. */
+static void check_dialect(const struct config_upstream *u, const struct yaml_node *key,
+                          const struct yaml_node *map, struct problems *problems)
+{
+    const struct table_row *row = table_find(SLICE("upstreams.*.dialect"));
+
+    if (yaml_get(map, "dialect") || check_word(row->choices_refused, slice_str(u->name)) < 0)
+        return;
+    ERROR_AT(problems, key,
+             "upstreams.%s: the dialect of that name is not served by this version; if it speaks OpenAI's "
+             "interface, "
+             "write dialect: openai",
+             u->name);
+}
+
+static int load_credential(struct config_upstream *u, struct errbuf *e)
+{
+    const char *dir = getenv("CREDENTIALS_DIRECTORY");
+    struct buf path;
+    int rc;
+
+    if (!dir || !*dir) {
+        err_set(e, "$CREDENTIALS_DIRECTORY is not set; systemd sets it for a unit with LoadCredential=");
+        return -ENOENT;
+    }
+    buf_init(&path, BUF_UNLIMITED);
+    buf_addf(&path, "%s/%s", dir, u->api_key_credential);
+    rc = secret_from_file(&u->api_key, path.p, e);
+    buf_release(&path);
+    return rc;
+}
+
+static void warn_of_open_file(const struct config_upstream *u, const struct yaml_node *node,
+                              struct problems *problems)
+{
+    struct stat st;
+
+    if (stat(u->api_key_file, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IROTH))
+        problems_warn(problems, node->line, node->column,
+                      "upstreams.%s.api_key: every user of this machine can read that file", u->name);
+}
+
+static void load_key(struct config_upstream *u, const struct yaml_node *api_key, struct problems *problems)
+{
+    int given = (u->api_key_env != NULL) + (u->api_key_file != NULL) + (u->api_key_credential != NULL);
+    const struct yaml_node *node;
+    struct errbuf e;
+    int rc;
+
+    if (given == 0)
+        return;
+    if (given > 1) {
+        ERROR_AT(problems, api_key, "upstreams.%s.api_key wants one of env, file and credential", u->name);
+        return;
+    }
+    if (u->api_key_env) {
+        node = place_of(api_key, "env", api_key);
+        rc = secret_from_env(&u->api_key, u->api_key_env, &e);
+    } else if (u->api_key_file) {
+        node = place_of(api_key, "file", api_key);
+        rc = secret_from_file(&u->api_key, u->api_key_file, &e);
+        warn_of_open_file(u, node, problems);
+    } else {
+        node = place_of(api_key, "credential", api_key);
+        rc = load_credential(u, &e);
+    }
+    if (rc < 0)
+        ERROR_AT(problems, node, "upstreams.%s.api_key: %s", u->name, e.text);
+}
+
+void entries_check_upstream(struct config_upstream *u, const struct yaml_node *key,
+                            const struct yaml_node *map, struct problems *problems)
+{
+    check_dialect(u, key, map, problems);
+    if (!u->base_url && strcmp(u->name, "openai") == 0)
+        u->base_url = xstrdup(OPENAI_BASE_URL);
+    if (!u->base_url && !yaml_get(map, "base_url"))
+        ERROR_AT(problems, key, "upstreams.%s wants a base_url: what the provider's own SDK would be given",
+                 u->name);
+    if (u->ca_file[0] && access(u->ca_file, R_OK) < 0)
+        ERROR_AT(problems, yaml_get(map, "ca_file"), "upstreams.%s.ca_file: cannot be read: %s", u->name,
+                 strerror(errno));
+    load_key(u, yaml_get(map, "api_key"), problems);
+}
+
+/* ---- models ---- */
+
+struct config_model *entries_new_model(struct config *c, struct slice name, int line)
+{
+    struct config_model *m = xcalloc(1, sizeof *m);
+
+    m->name = xstrndup(name.p, name.n);
+    m->line = line;
+    value_set_defaults(TABLE_IN_MODEL, m);
+    c->models = xrealloc((void *)c->models, (c->model_count + 1) * sizeof(struct config_model *));
+    c->models[c->model_count++] = m;
+    return m;
+}
+
+static const char *nearest_upstream(const struct config *c, const char *name)
+{
+    const char *best = NULL;
+    unsigned best_distance = 3;
+
+    for (size_t i = 0; i < c->upstream_count; i++) {
+        unsigned distance = table_distance(slice_str(name), slice_str(c->upstreams[i]->name), 2);
+
+        if (distance < best_distance) {
+            best = c->upstreams[i]->name;
+            best_distance = distance;
+        }
+    }
+    return best;
+}
+
+static void check_model_upstream(struct config *c, struct config_model *m, const struct yaml_node *node,
+                                 struct problems *problems)
+{
+    const char *nearest;
+
+    if (!m->upstream_name)
+        return;
+    m->upstream = config_upstream_named(c, slice_str(m->upstream_name));
+    if (m->upstream && m->upstream->dialect != CONFIG_OPENAI && m->limit_count > 0)
+        ERROR_AT(problems, node,
+                 "models.%s.upstream: calls to \"%s\" pass through in this version; limits on them would not "
+                 "be enforced",
+                 SHOW(slice_str(m->name)), m->upstream_name);
+    if (m->upstream)
+        return;
+    nearest = nearest_upstream(c, m->upstream_name);
+    ERROR_AT(problems, node, "models.%s.upstream: there is no upstream \"%s\"%s%s%s",
+             SHOW(slice_str(m->name)), SHOW(slice_str(m->upstream_name)), nearest ? "; did you mean \"" : "",
+             nearest ? nearest : "", nearest ? "\"?" : "");
+}
+
+/* What the entry matches by: its globs, or the key alone. */
+static size_t pattern_count(const struct config_model *m)
+{
+    return m->match.n ? m->match.n : 1;
+}
+
+static const char *pattern_at(const struct config_model *m, size_t i)
+{
+    return m->match.n ? m->match.v[i] : m->name;
+}
+
+static bool has_pattern(const struct config_model *m, const char *pattern, size_t before)
+{
+    for (size_t i = 0; i < pattern_count(m) && i < before; i++) {
+        if (strcmp(pattern_at(m, i), pattern) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether every call that could reach `m` is offered to `before` first. */
+static bool hides(const struct config_model *before, const struct config_model *m)
+{
+    return !before->upstream || (m->upstream && m->upstream->dialect == before->upstream->dialect);
+}
+
+/* A pattern that stands in an entry before, or twice in this one. */
+static bool report_twins(const struct config *c, const struct config_model *m, const struct yaml_node *key,
+                         const struct yaml_node *match, struct problems *problems)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < pattern_count(m); i++) {
+        const struct yaml_node *node =
+            match && match->kind == YAML_LIST && match->n == m->match.n ? match->children[i] : key;
+        const char *pattern = pattern_at(m, i);
+
+        for (size_t j = 0; j < c->model_count; j++) {
+            const struct config_model *before = c->models[j];
+
+            if ((before != m && !hides(before, m)) ||
+                !has_pattern(before, pattern, before == m ? i : (size_t)-1))
+                continue;
+            ERROR_AT(problems, node, "models.%s: \"%s\" is matched by models.%s already, line %d",
+                     SHOW(slice_str(m->name)), SHOW(slice_str(pattern)), SHOW(slice_str(before->name)),
+                     before->line);
+            found = true;
+            break;
+        }
+    }
+    return found;
+}
+
+/* The entry before `m` that takes all names of the pattern, as far as one can tell from the patterns; or
+ * NULL. */
+static const struct config_model *taker(const struct config *c, const struct config_model *m,
+                                        const char *pattern)
+{
+    for (size_t i = 0; i < c->model_count && c->models[i] != m; i++) {
+        const struct config_model *before = c->models[i];
+
+        if (!hides(before, m))
+            continue;
+        if (has_pattern(before, "*", (size_t)-1))
+            return before;
+        if (!models_is_glob(pattern) && models_matches(before, slice_str(pattern)))
+            return before;
+    }
+    return NULL;
+}
+
+static void warn_if_never_reached(const struct config *c, const struct config_model *m,
+                                  const struct yaml_node *key, struct problems *problems)
+{
+    const struct config_model *before = taker(c, m, pattern_at(m, 0));
+
+    for (size_t i = 1; before && i < pattern_count(m); i++)
+        before = taker(c, m, pattern_at(m, i));
+    if (!before)
+        return;
+    problems_warn(problems, key->line, key->column,
+                  "models.%s: never reached; models.%s in line %d matches its names first",
+                  SHOW(slice_str(m->name)), SHOW(slice_str(before->name)), before->line);
+}
+
+void entries_check_model(struct config *c, const struct yaml_node *key, const struct yaml_node *map,
+                         struct problems *problems)
+{
+    struct config_model *m = c->models[c->model_count - 1];
+
+    check_model_upstream(c, m, yaml_get(map, "upstream"), problems);
+    for (size_t i = 0; i < m->limit_count; i++)
+        m->limits[i].smooth = m->smooth && m->limits[i].metric == METRIC_REQUESTS;
+    if (!report_twins(c, m, key, yaml_get(map, "match"), problems))
+        warn_if_never_reached(c, m, key, problems);
+}
+
+/* Without one of them, a name that no entry matches would have no budget to be counted in. */
+void entries_add_models(struct config *c)
+{
+    for (size_t i = 0; i < c->model_count; i++) {
+        if (!c->models[i]->upstream_name && has_pattern(c->models[i], "*", (size_t)-1))
+            return;
+    }
+    entries_new_model(c, SLICE("*"), 0)->learn = true;
+}
+
+/* ---- prices ---- */
+
+struct config_price *entries_new_price(struct config *c, struct slice name)
+{
+    struct config_price *p;
+
+    c->prices = xrealloc(c->prices, (c->price_count + 1) * sizeof *c->prices);
+    p = &c->prices[c->price_count++];
+    *p = (struct config_price){
+        .name = xstrndup(name.p, name.n), .input_pico = -1, .cached_pico = -1, .output_pico = -1};
+    return p;
+}
