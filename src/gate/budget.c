@@ -1,7 +1,8 @@
 /*
- * budget: every charge of an open attempt is either wholly in `reserved`, or its arrival part has an entry in the
- * window and its end part is in `reserved`; charge_close takes out of `reserved` exactly what budget_open put in.
- * Charges find their limit by its id, because limits come and go (budget_update) while attempts are open.
+ * budget: every charge of an open attempt is either wholly in `reserved`, or its arrival part has an entry in
+ * the window and its end part is in `reserved`; charge_close takes out of `reserved` exactly what budget_open
+ * put in. Charges find their limit by its id, because limits come and go (budget_update) while attempts are
+ * open.
  */
 #include "metergate/gate/budget.h"
 
@@ -11,7 +12,7 @@
 #include "metergate/base/clock.h"
 #include "metergate/base/err.h"
 
-/* How long a call may be on its way to the provider, and its charge without a time, until it is counted as unusual. */
+/* How long a call may be on its way to the provider, and its charge without a time. */
 #define SENDING_US (60 * CLOCK_S)
 
 static bool has_window(const struct budget_limit *l)
@@ -148,7 +149,8 @@ void budget_advance(struct budget *b, int64_t now_us)
     }
 }
 
-void budget_need(const struct budget_limit *l, const struct cost *c, int64_t *ret_on_arrival, int64_t *ret_at_end)
+void budget_need(const struct budget_limit *l, const struct cost *c, int64_t *ret_on_arrival,
+                 int64_t *ret_at_end)
 {
     int64_t max = l->limit.max, arrival = c->on_arrival[l->limit.metric], end = c->at_end[l->limit.metric];
 
@@ -176,7 +178,8 @@ int64_t budget_ceiling(const struct budget *b, const struct budget_limit *l, int
     return need > usable ? l->limit.max : usable;
 }
 
-static int64_t limit_earliest(const struct budget *b, const struct budget_limit *l, const struct cost *c, int64_t now_us)
+static int64_t limit_earliest(const struct budget *b, const struct budget_limit *l, const struct cost *c,
+                              int64_t now_us)
 {
     int64_t need = budget_need_total(l, c), t;
 
@@ -215,8 +218,9 @@ int64_t budget_stay_us(const struct budget_limit *l)
     return SENDING_US + l->limit.span_us;
 }
 
-static bool limit_has_room_for_both(const struct budget *b, const struct budget_limit *l, const struct cost *first,
-                                    int64_t head_us, const struct cost *second, int64_t at_us)
+static bool limit_has_room_for_both(const struct budget *b, const struct budget_limit *l,
+                                    const struct cost *first, int64_t head_us, const struct cost *second,
+                                    int64_t at_us)
 {
     int64_t need = budget_need_total(l, first), arrival, end;
 
@@ -245,7 +249,7 @@ bool budget_has_room_for_both(const struct budget *b, const struct cost *first, 
     return true;
 }
 
-/* ---- charges ------------------------------------------------------------------------------------------------------ */
+/* ---- charges ---- */
 
 void budget_open(struct budget *b, const struct cost *c, int64_t now_us, struct charge *ret_charges)
 {
@@ -305,7 +309,8 @@ void charge_close(struct charge *ch, const struct cost *final, int64_t now_us)
     window_reserve(w, -ch->at_end);
     if (ch->timed) {
         window_settle(w, ch->handle, ch->on_arrival, arrival);
-    } else { /* never sent; or it was to cost nothing on arrival, and what it did cost counts from now: late, not early */
+    } else { /* never sent, or nothing was expected on arrival: what it cost counts from now, late and not
+                early */
         window_reserve(w, -ch->on_arrival);
         end += arrival;
     }

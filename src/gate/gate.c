@@ -1,13 +1,15 @@
 /*
- * gate: a HELD ticket is in the queue of budgets[0] and in the heap of deadlines, and has no charges. A DISPATCHED ticket
- * is in neither, and has one charge for each limit of all its budgets. A budget is on `busy` exactly while its queue is
- * not empty. Sequence numbers are given once, at the first offer, so a call that comes back is older than its queue.
+ * gate: a HELD ticket is in the queue of budgets[0] and in the heap of deadlines, and has no charges. A
+ * DISPATCHED ticket is in neither, and has one charge for each limit of all its budgets. A budget is on
+ * `busy` exactly while its queue is not empty. Sequence numbers are given once, at the first offer, so a call
+ * that comes back is older than its queue.
  *
- * Nobody is asked twice without a reason. A budget whose queue is not empty is looked at (pick_from) when something that
- * matters to it has changed, and then stands where the answer says: in `ready` by the age of the call that can go, in
- * `later` by the moment at which one can, or nowhere when only an event can help. What happens to a budget of its own
- * puts it on `changed`. What happens to a shared budget puts all queues there; but one call in flight more only moves
- * `epoch` on, and an older answer is asked for again when its turn comes: it can only have become worse.
+ * Nobody is asked twice without a reason. A budget whose queue is not empty is looked at (pick_from) when
+ * something that matters to it has changed, and then stands where the answer says: in `ready` by the age of
+ * the call that can go, in `later` by the moment at which one can, or nowhere when only an event can help.
+ * What happens to a budget of its own puts it on `changed`. What happens to a shared budget puts all queues
+ * there; but one call in flight more only moves `epoch` on, and an older answer is asked for again when its
+ * turn comes: it can only have become worse.
  */
 #include "metergate/gate/gate.h"
 
@@ -47,8 +49,8 @@ void gate_free(struct gate *g)
     free(g);
 }
 
-struct budget *gate_budget_new(struct gate *g, const char *name, int headroom_permille, const struct limit *limits,
-                               size_t n)
+struct budget *gate_budget_new(struct gate *g, const char *name, int headroom_permille,
+                               const struct limit *limits, size_t n)
 {
     struct budget *b = budget_new(name, headroom_permille, limits, n);
 
@@ -66,7 +68,7 @@ static struct ticket *ticket_of(struct queue_node *node)
     return MG_CONTAINER(node, struct ticket, node);
 }
 
-/* ---- where budgets stand ------------------------------------------------------------------------------------------ */
+/* ---- where budgets stand ---- */
 
 static void place(struct gate *g, struct budget *b, enum budget_place to, int64_t key)
 {
@@ -110,8 +112,8 @@ static bool has_windows(const struct budget *b)
 }
 
 /*
- * Of calls in flight, one more can only make waiting longer, and when the provider has them does not matter. With windows
- * every event can change any answer: a head that has to wait longer may be passed by others.
+ * Of calls in flight, one more can only make waiting longer, and when the provider has them does not matter.
+ * With windows every event can change any answer: a head that has to wait longer may be passed by others.
  */
 static void room_changed(struct gate *g, const struct ticket *t, enum event e)
 {
@@ -143,7 +145,7 @@ static void look(struct gate *g, struct budget *b, int64_t now_us)
         place(g, b, BUDGET_NOWHERE, 0);
 }
 
-/* ---- the queue of a budget ------------------------------------------------------------------------------------- */
+/* ---- the queue of a budget ---- */
 
 static void keep_common(struct budget *b, const struct ticket *t)
 {
@@ -201,7 +203,7 @@ static void dequeue(struct gate *g, struct ticket *t)
     place(g, b, b->queue.n > 0 ? BUDGET_CHANGED : BUDGET_NOWHERE, 0);
 }
 
-/* ---- who goes next ------------------------------------------------------------------------------------------------ */
+/* ---- who goes next ---- */
 
 static void open_attempt(struct ticket *t, int64_t now_us)
 {
@@ -257,7 +259,8 @@ static const struct budget *barred_by(const struct gate *g, const struct ticket 
         const struct budget *b = LIST_ENTRY(node, struct budget, busy), *shared = b->head_waits_for;
         const struct ticket *head = ticket_of(queue_first(&b->queue));
 
-        if (b != t->budgets[0] && shared && shared != b && head->seq < t->seq && ticket_takes_from(t, shared) &&
+        if (b != t->budgets[0] && shared && shared != b && head->seq < t->seq &&
+            ticket_takes_from(t, shared) &&
             !budget_has_room_for_both(shared, &head->cost, b->head_us, &t->cost, now_us))
             return b;
     }
@@ -287,10 +290,12 @@ static int64_t next_change(const struct budget *b, int64_t now_us)
 }
 
 /*
- * b's call is kept back by the head of another queue: b waits until that goes. Until then another call of b may get its
- * turn whenever something changes; to work out when would take a second search like pick's, for what is rare.
+ * b's call is kept back by the head of another queue: b waits until that goes. Until then another call of b
+ * may get its turn whenever something changes; to work out when would take a second search like pick's, for
+ * what is rare.
  */
-static void wait_for_bar(struct gate *g, struct budget *b, const struct ticket *t, const struct budget *bar, int64_t now_us)
+static void wait_for_bar(struct gate *g, struct budget *b, const struct ticket *t, const struct budget *bar,
+                         int64_t now_us)
 {
     int64_t again_us = bar->head_us;
 
@@ -340,12 +345,12 @@ int64_t gate_wakeup(const struct gate *g)
     return deadline && deadline->key < at_us ? deadline->key : at_us;
 }
 
-/* ---- arrivals and departures ------------------------------------------------------------------------------------- */
+/* ---- arrivals and departures ---- */
 
 /*
- * A limit that the call can never fit: only one that is charged in full on arrival, when the count is exact and the
- * provider's own lower estimate is over the limit as well (contract section 5). In every other case the call runs
- * alone and the provider has the last word.
+ * A limit that the call can never fit: only one that is charged in full on arrival, when the count is exact
+ * and the provider's own lower estimate is over the limit as well. In every other case
+ * the call runs alone and the provider has the last word.
  */
 static const struct budget_limit *never_fits(const struct ticket *t)
 {
@@ -371,7 +376,7 @@ static int64_t requested(const struct ticket *t, const struct limit *l)
     return counts_input && t->cost.input > l->max ? t->cost.input : t->cost.floor[l->metric];
 }
 
-/* Whether the call, being the last of its queue, would go at once: then what stands before it is no hindrance. */
+/* Whether the call would go at once, whatever stands before it in its queue. */
 static bool goes_at_once(struct gate *g, struct ticket *t, int64_t now_us)
 {
     gate_enqueue(g, t);
@@ -448,7 +453,7 @@ struct ticket *gate_expire(struct gate *g, int64_t now_us, int64_t *ret_wait_us)
     return t;
 }
 
-/* ---- attempts ------------------------------------------------------------------------------------------------------ */
+/* ---- attempts ---- */
 
 void gate_sent(struct gate *g, struct ticket *t, int64_t now_us)
 {
@@ -483,7 +488,7 @@ void gate_requeue(struct gate *g, struct ticket *t, int64_t now_us, const struct
     gate_enqueue(g, t);
 }
 
-/* ---- from outside ----------------------------------------------------------------------------------------------------- */
+/* ---- from outside ---- */
 
 void gate_stop(struct gate *g)
 {
@@ -509,14 +514,15 @@ void gate_pause(struct gate *g, struct budget *b, int64_t until_us)
     mark_all_changed(g);
 }
 
-void gate_budget_update(struct gate *g, struct budget *b, int headroom_permille, const struct limit *limits, size_t n)
+void gate_budget_update(struct gate *g, struct budget *b, int headroom_permille, const struct limit *limits,
+                        size_t n)
 {
     budget_update(b, headroom_permille, limits, n);
     g->replayed = false;
     mark_all_changed(g);
 }
 
-/* ---- what people ask ----------------------------------------------------------------------------------------------- */
+/* ---- what people ask ---- */
 
 struct gate_reason gate_why(struct gate *g, const struct ticket *t, int64_t now_us)
 {

@@ -1,11 +1,11 @@
 /*
- * pick: the search for a call that may pass the head goes by the tree of the queue (queue_find): what a call may weigh is
- * worked out first, from the limits that all calls of the queue have in common, and is never less than what really may
- * go; each call that is found is then judged by all its limits.
+ * pick: the search for a call that may pass the head goes by the tree of the queue (queue_find): what a call
+ * may weigh is worked out first, from the limits that all calls of the queue have in common, and is never
+ * less than what really may go; each call that is found is then judged by all its limits.
  *
- * Time goes by while nobody can go, and what may pass changes with it: rooms only grow, until a charge made later would no
- * longer be gone when the head starts ("edges", one a limit at most). So between two edges "somebody can go at x" turns
- * from false to true once at the most, and bisecting finds the microsecond.
+ * Time goes by while nobody can go, and what may pass changes with it: rooms only grow, until a charge made
+ * later would no longer be gone when the head starts ("edges", one a limit at most). So between two edges
+ * "somebody can go at x" turns from false to true once at the most, and bisecting finds the microsecond.
  */
 #include "metergate/gate/pick.h"
 
@@ -94,10 +94,11 @@ static struct ticket *filler(struct gap *g, int64_t at_us)
     return node ? ticket_of(node) : NULL;
 }
 
-/* ---- when nobody can go now ------------------------------------------------------------------------------------ */
+/* ---- when nobody can go now ---- */
 
 /* The first moment at which this limit has room for the lightest call that there could be. */
-static int64_t lightest_us(const struct gap *g, const struct budget *b, const struct budget_limit *l, int64_t weight)
+static int64_t lightest_us(const struct gap *g, const struct budget *b, const struct budget_limit *l,
+                           int64_t weight)
 {
     int64_t ceiling = budget_usable(b, l);
 

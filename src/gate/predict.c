@@ -1,4 +1,4 @@
-/* predict: reads budgets, changes nothing. Products saturate at CLOCK_NEVER: a guess of 2^40 tokens waits for ever. */
+/* predict: reads budgets, changes nothing. Sums and products saturate at CLOCK_NEVER. */
 #include "metergate/gate/predict.h"
 
 #include "metergate/base/clock.h"
@@ -12,7 +12,7 @@ struct load {
 
 struct outlook {
     int64_t start_us, soonest_us; /* the latest of all limits */
-    int64_t by_limits; /* the first bound, from now on */
+    int64_t by_limits;            /* the first bound, from now on */
     int64_t longest_us;
     bool bounded;
 };
@@ -55,17 +55,19 @@ static int64_t first_room(const struct budget_limit *l, int64_t now_us, int64_t 
     return t == CLOCK_NEVER ? now_us + l->window.span_us : t;
 }
 
-static int64_t fluid_start(const struct budget *b, const struct budget_limit *l, const struct load *ahead, int64_t need,
-                           int64_t now_us)
+static int64_t fluid_start(const struct budget *b, const struct budget_limit *l, const struct load *ahead,
+                           int64_t need, int64_t now_us)
 {
     int64_t usable = budget_usable(b, l), x = add(amount(b, l, ahead), need), q = (x - 1) / usable, t;
 
     if (need > usable) /* runs alone, after everything before it has left */
-        t = add(first_room(l, now_us, l->limit.max, need), times((x - need + usable - 1) / usable, l->window.span_us));
+        t = add(first_room(l, now_us, l->limit.max, need),
+                times((x - need + usable - 1) / usable, l->window.span_us));
     else
         t = add(first_room(l, now_us, usable, x - q * usable), times(q, l->window.span_us));
     if (l->limit.smooth) {
-        int64_t kept_us = add(l->next_us > now_us ? l->next_us : now_us, times(ahead->calls, budget_spacing_us(b, l)));
+        int64_t kept_us =
+            add(l->next_us > now_us ? l->next_us : now_us, times(ahead->calls, budget_spacing_us(b, l)));
 
         t = later(t, kept_us);
     }
@@ -83,7 +85,8 @@ static bool is_cut(const struct budget *b, const struct budget_limit *l, int64_t
 }
 
 /* How long at the most this limit keeps a call back that waits among others. */
-static int64_t latest_us(const struct budget *b, const struct budget_limit *l, const struct load *others, int64_t need)
+static int64_t latest_us(const struct budget *b, const struct budget_limit *l, const struct load *others,
+                         int64_t need)
 {
     int64_t usable = budget_usable(b, l), largest = b->largest[l->limit.metric], spans;
 
@@ -98,8 +101,8 @@ static int64_t latest_us(const struct budget *b, const struct budget_limit *l, c
     return add(times(spans + 1, l->window.span_us), times(others->calls + 1, budget_spacing_us(b, l)));
 }
 
-static void look(struct outlook *o, const struct ticket *t, size_t i, const struct load *ahead, const struct load *others,
-                 int64_t now_us)
+static void look(struct outlook *o, const struct ticket *t, size_t i, const struct load *ahead,
+                 const struct load *others, int64_t now_us)
 {
     static const struct load nobody;
     const struct budget *b = t->budgets[i];
@@ -129,7 +132,8 @@ static void look(struct outlook *o, const struct ticket *t, size_t i, const stru
     }
 }
 
-static struct prediction predict(const struct ticket *t, const struct load *ahead, const struct load *others, int64_t now_us)
+static struct prediction predict(const struct ticket *t, const struct load *ahead, const struct load *others,
+                                 int64_t now_us)
 {
     struct outlook o = {.start_us = now_us, .soonest_us = now_us, .bounded = true};
     struct prediction p;

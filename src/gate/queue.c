@@ -1,7 +1,8 @@
 /*
- * queue: in every subtree, sequence numbers grow from left to right, no child's rank is above its parent's, and `least`,
- * `sum` and `n` are those of the subtree. Ranks are a hash of the sequence number, so the shape cannot be chosen by a
- * caller and the same traffic gives the same tree. Depth is O(log n) with overwhelming probability; recursion follows it.
+ * queue: in every subtree, sequence numbers grow from left to right, no child's rank is above its parent's,
+ * and `least`, `sum` and `n` are those of the subtree. Ranks are a hash of the sequence number, so the shape
+ * cannot be chosen by a caller and the same traffic gives the same tree. Depth is O(log n) with overwhelming
+ * probability; recursion follows it.
  */
 #include "metergate/gate/queue.h"
 
@@ -41,7 +42,8 @@ static void update(struct queue_node *n)
 }
 
 /* What comes before `seq` goes left, the rest right. */
-static void split(struct queue_node *n, uint64_t seq, struct queue_node **ret_left, struct queue_node **ret_right)
+static void split(struct queue_node *n, uint64_t seq, struct queue_node **ret_left,
+                  struct queue_node **ret_right)
 {
     if (!n) {
         *ret_left = *ret_right = NULL;
@@ -78,7 +80,8 @@ void queue_push(struct queue *q, struct queue_node *node, uint64_t seq, const st
     struct queue_node *before, *after;
 
     MG_ASSERT(!node->queued && seq > 0);
-    *node = (struct queue_node){.seq = seq, .weight = *weight, .load = *load, .rank = rank_of(seq), .queued = true};
+    *node = (struct queue_node){
+        .seq = seq, .weight = *weight, .load = *load, .rank = rank_of(seq), .queued = true};
     update(node);
     split(q->root, seq, &before, &after);
     q->root = merge(merge(before, node), after);
@@ -155,8 +158,8 @@ static struct queue_node *find(const struct search *s, struct queue_node *n)
     return find(s, n->right);
 }
 
-struct queue_node *queue_find(const struct queue *q, uint64_t after, const struct queue_weight *most, queue_fits *fits,
-                              void *arg)
+struct queue_node *queue_find(const struct queue *q, uint64_t after, const struct queue_weight *most,
+                              queue_fits *fits, void *arg)
 {
     return find(&(struct search){after, most, fits, arg}, q->root);
 }

@@ -1,6 +1,6 @@
 /*
- * replay: the copies know their originals and not the other way, but for `twin` of a budget, which is NULL again when the
- * replay is over. Nothing of the originals changes but what it is asked to write.
+ * replay: the copies know their originals and not the other way, but for `twin` of a budget, which is NULL
+ * again when the replay is over. Nothing of the originals changes but what it is asked to write.
  */
 #include "metergate/gate/replay.h"
 
@@ -38,7 +38,8 @@ static void copy_ticket(struct stand_in *s, struct ticket *original)
 
     for (size_t i = 0; i < original->budget_count; i++)
         twins[i] = original->budgets[i]->twin;
-    ticket_init(&s->ticket, &original->cost, twins, original->budget_count, original->arrival_us, CLOCK_NEVER);
+    ticket_init(&s->ticket, &original->cost, twins, original->budget_count, original->arrival_us,
+                CLOCK_NEVER);
     s->ticket.seq = original->seq;
     s->original = original;
     original->replayed_us = 0;

@@ -1,10 +1,10 @@
 /*
- * window: head <= tail; entry s lives in ring[s & (cap - 1)]; times grow with s; used and open are the sums of the
- * amounts and opens of head..tail-1; 0 <= open <= amount in each.
+ * window: head <= tail; entry s lives in ring[s & (cap - 1)]; times grow with s; used and open are the sums
+ * of the amounts and opens of head..tail-1; 0 <= open <= amount in each.
  *
- * `sums` is a Fenwick tree (P. Fenwick, 1994) over the places of the ring: places outside head..tail-1 hold 0 in it. The
- * entries lie in at most two runs of places, so a sum of the oldest k, or the search for the k at which a sum is reached,
- * is one or two walks of O(log cap).
+ * `sums` is a Fenwick tree (P. Fenwick, 1994) over the places of the ring: places outside head..tail-1 hold 0
+ * in it. The entries lie in at most two runs of places, so a sum of the oldest k, or the search for the k at
+ * which a sum is reached, is one or two walks of O(log cap).
  */
 #include "metergate/gate/window.h"
 
@@ -49,7 +49,7 @@ static int64_t leaves_us(const struct window *w, uint64_t seq)
     return at(w, seq)->t_us + w->span_us;
 }
 
-/* ---- the tree of sums ---------------------------------------------------------------------------------------------- */
+/* ---- the tree of sums ---- */
 
 static void sums_add(struct window *w, size_t place, int64_t delta)
 {
@@ -67,7 +67,8 @@ static int64_t sums_below(const struct window *w, size_t place)
     return sum;
 }
 
-/* The first place at which the sum from place 0 on reaches `target`, which is above 0 and at most the whole sum. */
+/* The first place at which the sum from place 0 on reaches `target`, which is above 0 and at most the whole
+ * sum. */
 static size_t sums_find(const struct window *w, int64_t target)
 {
     size_t i = 0;
@@ -102,7 +103,7 @@ static uint64_t oldest_reaching(const struct window *w, int64_t target)
     return w->head + sums_find(w, before + target - w->used) + w->cap - first;
 }
 
-/* ---- entries -------------------------------------------------------------------------------------------------------- */
+/* ---- entries ---- */
 
 static void add(struct window *w, uint64_t seq, int64_t amount, int64_t open)
 {
@@ -149,7 +150,8 @@ static void grow(struct window *w)
     free(old.sums);
 }
 
-/* The entry for a charge at now_us: the newest one takes those of its own moment, or of its slot while that lasts. */
+/* The entry for a charge at now_us: the newest one takes those of its own moment, or of its slot while that
+ * lasts. */
 static uint64_t entry_for(struct window *w, int64_t now_us)
 {
     bool exact = w->tail - w->head < WINDOW_EXACT;
@@ -182,7 +184,7 @@ void window_settle(struct window *w, uint64_t handle, int64_t was, int64_t is)
         add(w, handle, is - was, -was);
 }
 
-/* ---- questions ------------------------------------------------------------------------------------------------------- */
+/* ---- questions ---- */
 
 int64_t window_earliest(const struct window *w, int64_t now_us, int64_t ceiling)
 {

@@ -1,7 +1,8 @@
 /*
- * bench_gate: what a decision costs while many calls wait. Each row keeps that many calls held in virtual time: whenever
- * one ends, another arrives. A call is four events, each followed by a turn of the gate: it arrives, goes, is sent some
- * time later, and ends some time after that. Nothing is asserted; the aim is at most 2 us an event at 10,000 held.
+ * bench_gate: what a decision costs while many calls wait. Each row keeps that many calls held in virtual
+ * time: whenever one ends, another arrives. A call is four events, each followed by a turn of the gate: it
+ * arrives, goes, is sent some time later, and ends some time after that. Nothing is asserted; the aim is at
+ * most 2 us an event at 10,000 held.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -93,7 +94,8 @@ static void turn(struct run *r)
     struct ticket *t;
 
     while ((t = gate_next(r->gate, r->now_us)) != NULL) {
-        heap_set(&r->flying, &MG_CONTAINER(t, struct caller, ticket)->next, r->now_us + between(r, 1, 300) * CLOCK_MS);
+        heap_set(&r->flying, &MG_CONTAINER(t, struct caller, ticket)->next,
+                 r->now_us + between(r, 1, 300) * CLOCK_MS);
         r->events++;
     }
 }
@@ -152,7 +154,8 @@ static void measure(const struct row *row)
     from = seconds();
     while (r.calls < 5000)
         step(&r);
-    printf("%-32s %7d held  %6.0f ns an event\n", row->what, row->held, (seconds() - from) * 1e9 / (double)r.events);
+    printf("%-32s %7d held  %6.0f ns an event\n", row->what, row->held,
+           (seconds() - from) * 1e9 / (double)r.events);
     for (int i = 0; i < row->held; i++) {
         if (callers[i].ticket.state == TICKET_HELD)
             gate_cancel(r.gate, &callers[i].ticket, r.now_us);

@@ -76,7 +76,8 @@ static void drop_unlimited(struct oracle *o, const struct account *a)
     o->n = kept;
 }
 
-void oracle_budget(struct oracle *o, const struct budget *b, int headroom_permille, const struct limit *limits, size_t n)
+void oracle_budget(struct oracle *o, const struct budget *b, int headroom_permille,
+                   const struct limit *limits, size_t n)
 {
     struct account *a = NULL, old;
 
@@ -111,7 +112,7 @@ void oracle_pause(struct oracle *o, const struct budget *b, int64_t until_us)
         a->paused_until_us = until_us;
 }
 
-/* ---- arithmetic ------------------------------------------------------------------------------------------------ */
+/* ---- arithmetic ---- */
 
 static int64_t usable_of(const struct account *a, size_t i)
 {
@@ -198,7 +199,7 @@ static int64_t sum_at(const struct oracle *o, const struct account *a, size_t i,
     return used_at(o, a, i, t_us) + reserved_of(o, a, i);
 }
 
-/* ---- questions -------------------------------------------------------------------------------------------------- */
+/* ---- questions ---- */
 
 static void earlier(int64_t at_us, int64_t after_us, int64_t *best)
 {
@@ -286,8 +287,8 @@ static bool harmless(const struct oracle *o, const struct account *a, size_t i, 
 }
 
 /* The same for all limits of one budget of the head's. */
-static bool harmless_to(const struct oracle *o, const struct budget *b, const struct ticket *head, const struct ticket *small,
-                        int64_t x_us, int64_t head_us)
+static bool harmless_to(const struct oracle *o, const struct budget *b, const struct ticket *head,
+                        const struct ticket *small, int64_t x_us, int64_t head_us)
 {
     const struct account *a = account_of(o, b);
 
@@ -298,7 +299,8 @@ static bool harmless_to(const struct oracle *o, const struct budget *b, const st
     return true;
 }
 
-bool oracle_passes(const struct oracle *o, const struct ticket *head, const struct ticket *small, int64_t x_us)
+bool oracle_passes(const struct oracle *o, const struct ticket *head, const struct ticket *small,
+                   int64_t x_us)
 {
     int64_t head_us = oracle_earliest(o, head, x_us);
 
@@ -326,7 +328,7 @@ bool oracle_bars(const struct oracle *o, const struct ticket *head, const struct
     return false;
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------------ */
+/* ---- events ---- */
 
 static void add(struct oracle *o, const struct note *v)
 {
@@ -343,11 +345,19 @@ void oracle_dispatch(struct oracle *o, const struct ticket *t, int64_t now_us)
         struct account *a = account_of(o, t->budgets[k]);
 
         /* kept for every budget: a cap on calls in flight may come later */
-        add(o, &(struct note){.b = a->b, .t = t, .metric = METRIC_CONCURRENT, .arrival = 1, .sent_us = CLOCK_NEVER,
+        add(o, &(struct note){.b = a->b,
+                              .t = t,
+                              .metric = METRIC_CONCURRENT,
+                              .arrival = 1,
+                              .sent_us = CLOCK_NEVER,
                               .ended_us = CLOCK_NEVER});
         for (size_t i = 0; i < a->n; i++) {
-            struct note v = {.b = a->b, .t = t, .metric = a->limits[i].metric, .span_us = a->limits[i].span_us,
-                             .sent_us = CLOCK_NEVER, .ended_us = CLOCK_NEVER};
+            struct note v = {.b = a->b,
+                             .t = t,
+                             .metric = a->limits[i].metric,
+                             .span_us = a->limits[i].span_us,
+                             .sent_us = CLOCK_NEVER,
+                             .ended_us = CLOCK_NEVER};
 
             need_of(&a->limits[i], &t->cost, &v.arrival, &v.end);
             if (v.metric != METRIC_CONCURRENT)

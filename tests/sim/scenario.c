@@ -1,6 +1,6 @@
 /*
- * scenario: a line is a time and a verb with its words. Before a line is obeyed, the gate's own time runs up to it: what
- * wakes up on the way wakes up at its exact moment, and every dispatch is noted with its time.
+ * scenario: a line is a time and a verb with its words. Before a line is obeyed, the gate's own time runs up
+ * to it: what wakes up on the way wakes up at its exact moment, and every dispatch is noted with its time.
  */
 #include "scenario.h"
 
@@ -61,7 +61,7 @@ static void __attribute__((format(printf, 2, 3))) wrong(struct scenario *s, cons
     s->failed = true;
 }
 
-/* ---- words ------------------------------------------------------------------------------------------------------------ */
+/* ---- words ---- */
 
 /* The value of `key=value` among the words; false when it is not there. */
 static bool value_of(const struct scenario *s, const char *key, struct slice *ret)
@@ -134,7 +134,7 @@ static struct budget *budget(struct scenario *s, struct slice name)
     return s->budgets[0];
 }
 
-/* ---- time ------------------------------------------------------------------------------------------------------------- */
+/* ---- time ---- */
 
 static int64_t clock_of(const struct scenario *s)
 {
@@ -182,15 +182,15 @@ static void run_to(struct scenario *s, int64_t to_us)
     s->now_us = to_us;
 }
 
-/* ---- verbs ------------------------------------------------------------------------------------------------------------ */
+/* ---- verbs ---- */
 
 /* rpm=500, tpm=30000/10s, concurrent=3 */
 static size_t read_limits(struct scenario *s, struct limit *out)
 {
     static const struct limit known[] = {
-        {METRIC_TOKENS, 0, 60 * CLOCK_S, false, "tpm"},      {METRIC_TOKENS, 0, 86400 * CLOCK_S, false, "tpd"},
-        {METRIC_REQUESTS, 0, 60 * CLOCK_S, false, "rpm"},    {METRIC_REQUESTS, 0, 86400 * CLOCK_S, false, "rpd"},
-        {METRIC_INPUT, 0, 60 * CLOCK_S, false, "itpm"},      {METRIC_OUTPUT, 0, 60 * CLOCK_S, false, "otpm"},
+        {METRIC_TOKENS, 0, 60 * CLOCK_S, false, "tpm"},   {METRIC_TOKENS, 0, 86400 * CLOCK_S, false, "tpd"},
+        {METRIC_REQUESTS, 0, 60 * CLOCK_S, false, "rpm"}, {METRIC_REQUESTS, 0, 86400 * CLOCK_S, false, "rpd"},
+        {METRIC_INPUT, 0, 60 * CLOCK_S, false, "itpm"},   {METRIC_OUTPUT, 0, 60 * CLOCK_S, false, "otpm"},
         {METRIC_CONCURRENT, 0, 0, false, "concurrent"},
     };
     size_t n = 0;
@@ -204,7 +204,8 @@ static size_t read_limits(struct scenario *s, struct limit *out)
         out[n].smooth = has(s, "smooth") && known[i].metric == METRIC_REQUESTS;
         if (slice_count(slice_head(v, slice_find(v, '/')), &out[n].max) < 0)
             wrong(s, "%s wants a count", known[i].key);
-        if (slice_find(v, '/') < v.n && slice_duration_us(slice_skip(v, slice_find(v, '/') + 1), &out[n].span_us) < 0)
+        if (slice_find(v, '/') < v.n &&
+            slice_duration_us(slice_skip(v, slice_find(v, '/') + 1), &out[n].span_us) < 0)
             wrong(s, "%s wants a duration after /", known[i].key);
         n++;
     }
@@ -237,9 +238,11 @@ static void do_call(struct scenario *s)
     struct cost cost;
 
     snprintf(p->name, sizeof p->name, "%.*s", (int)word(s, 2).n, word(s, 2).p);
-    p->estimate = (struct estimate){.input = count(s, "input", 0), .expected_output = count(s, "output", 0),
+    p->estimate = (struct estimate){.input = count(s, "input", 0),
+                                    .expected_output = count(s, "output", 0),
                                     .characters = count(s, "characters", 4 * count(s, "input", 0)),
-                                    .max_output = count(s, "max_output", 0), .choices = count(s, "n", 1),
+                                    .max_output = count(s, "max_output", 0),
+                                    .choices = count(s, "n", 1),
                                     .exact = !has(s, "guessed")};
     p->dispatched_us = -1;
     cost = profile_reserve(s->profile, &p->estimate);
@@ -311,7 +314,7 @@ static void do_resume(struct scenario *s)
     let_go(s);
 }
 
-/* ---- what must be true -------------------------------------------------------------------------------------------------- */
+/* ---- what must be true ---- */
 
 static void expect_dispatched(struct scenario *s, const struct player *p)
 {
@@ -321,15 +324,18 @@ static void expect_dispatched(struct scenario *s, const struct player *p)
     if (slice_duration_us(at, &us) < 0)
         wrong(s, "expect CALL dispatched at TIME");
     else if (p->dispatched_us != us)
-        wrong(s, "%s was dispatched at %.6f s (-: never), not at %.*s", p->name, (double)p->dispatched_us / CLOCK_S, (int)at.n, at.p);
+        wrong(s, "%s was dispatched at %.6f s (-: never), not at %.*s", p->name,
+              (double)p->dispatched_us / CLOCK_S, (int)at.n, at.p);
 }
 
 static void expect_too_large(struct scenario *s, const struct player *p)
 {
     if (p->verdict != GATE_TOO_LARGE)
         wrong(s, "%s was not refused as too large", p->name);
-    else if (p->refusal.limit->max != count(s, "limit", -1) || p->refusal.requested != count(s, "requested", -1))
-        wrong(s, "%s: limit %" PRId64 ", requested %" PRId64, p->name, p->refusal.limit->max, p->refusal.requested);
+    else if (p->refusal.limit->max != count(s, "limit", -1) ||
+             p->refusal.requested != count(s, "requested", -1))
+        wrong(s, "%s: limit %" PRId64 ", requested %" PRId64, p->name, p->refusal.limit->max,
+              p->refusal.requested);
 }
 
 static void expect_max_wait(struct scenario *s, const struct player *p)
@@ -383,7 +389,9 @@ static void do_expect(struct scenario *s)
     else if (slice_eq(what, SLICE("expired")) && !p->expired)
         wrong(s, "%s has not met its deadline", p->name);
     else if (!slice_eq(what, SLICE("held")) && !slice_eq(what, SLICE("expired")))
-        wrong(s, "expect CALL dispatched|held|expired|too-large|max-wait|why, or expect BUDGET used=N reserved=N");
+        wrong(
+            s,
+            "expect CALL dispatched|held|expired|too-large|max-wait|why, or expect BUDGET used=N reserved=N");
 }
 
 static void do_profile(struct scenario *s)
@@ -406,15 +414,16 @@ static void do_by_hand(struct scenario *s)
     s->send_by_hand = true;
 }
 
-/* ---- files ---------------------------------------------------------------------------------------------------------------- */
+/* ---- files ---- */
 
 static const struct {
     const char *verb;
     void (*obey)(struct scenario *s);
 } verbs[] = {
-    {"profile", do_profile}, {"headroom", do_headroom}, {"send-by-hand", do_by_hand}, {"budget", do_budget},
-    {"call", do_call},       {"sent", do_sent},         {"end", do_end},              {"429", do_429},
-    {"cancel", do_cancel},   {"pause", do_pause},       {"stop", do_stop},            {"resume", do_resume},
+    {"profile", do_profile}, {"headroom", do_headroom}, {"send-by-hand", do_by_hand},
+    {"budget", do_budget},   {"call", do_call},         {"sent", do_sent},
+    {"end", do_end},         {"429", do_429},           {"cancel", do_cancel},
+    {"pause", do_pause},     {"stop", do_stop},         {"resume", do_resume},
     {"expect", do_expect},   {"lost", do_lost},
 };
 

@@ -1,6 +1,6 @@
 /*
- * scenario: a text file that tells a story to the gate in virtual time, and what must come of it. The format is described
- * in tests/sim/README.md.
+ * scenario: a text file that tells a story to the gate in virtual time, and what must come of it. The format
+ * is described in tests/sim/README.md.
  */
 #ifndef SIM_SCENARIO_H
 #define SIM_SCENARIO_H

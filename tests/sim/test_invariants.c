@@ -1,6 +1,6 @@
 /*
- * invariants: what design section 4 promises of the gate, over thousands of random runs. SIM_SEED=n runs one seed alone,
- * SIM_RUNS=n another number of runs.
+ * invariants: what docs/architecture.md promises of the gate, over thousands of random runs. SIM_SEED=n runs
+ * one seed alone, SIM_RUNS=n another number of runs.
  */
 #include <inttypes.h>
 #include <setjmp.h>
@@ -43,7 +43,8 @@ static struct traffic_plan random_plan(uint64_t seed, int calls)
 
 static void test_gate__any_traffic__never_over_never_idle_and_zero_at_the_end(void **state)
 {
-    uint64_t first = number("SIM_SEED", number("SIM_FIRST", 1)), runs = number("SIM_SEED", 0) ? 1 : number("SIM_RUNS", 3000);
+    uint64_t first = number("SIM_SEED", number("SIM_FIRST", 1)),
+             runs = number("SIM_SEED", 0) ? 1 : number("SIM_RUNS", 3000);
     long dispatches = 0, idles = 0;
 
     (void)state;
@@ -58,7 +59,8 @@ static void test_gate__any_traffic__never_over_never_idle_and_zero_at_the_end(vo
         idles += tr.idles;
         traffic_release(&tr);
     }
-    print_message("%ld dispatches and %ld idle moments of %" PRIu64 " runs, each checked against all possibilities\n",
+    print_message("%ld dispatches and %ld idle moments of %" PRIu64
+                  " runs, each checked against all possibilities\n",
                   dispatches, idles, runs);
 }
 
@@ -88,7 +90,7 @@ static void halve(struct traffic *tr)
     }
 }
 
-/* ---- the head's promise ---------------------------------------------------------------------------------------------- */
+/* ---- the head's promise ---- */
 
 static void keep_promises(struct traffic *tr)
 {
@@ -109,7 +111,8 @@ static void check_promise(struct traffic *tr, struct traffic_call *c)
         return;
     ++*promises;
     if (tr->now_us > c->promised_us)
-        traffic_fail(tr, "a head goes %" PRId64 " us after the moment it was promised", tr->now_us - c->promised_us);
+        traffic_fail(tr, "a head goes %" PRId64 " us after the moment it was promised",
+                     tr->now_us - c->promised_us);
 }
 
 /* Whatever passes it, whatever ends when: it goes at the earliest moment that it was ever told, or before. */
@@ -135,7 +138,7 @@ static void test_gate__head_of_a_queue__is_never_delayed_by_those_that_pass_it(v
     print_message("%ld promises kept\n", promises);
 }
 
-/* ---- a full queue ------------------------------------------------------------------------------------------------------ */
+/* ---- a full queue ---- */
 
 struct batch {
     double fill;     /* of the limit's window, on average, from the first start to the last */
@@ -146,8 +149,16 @@ struct batch {
 static struct batch run_batch(uint64_t seed, int calls, int64_t least, int64_t most)
 {
     const struct limit limit = {.metric = METRIC_TOKENS, .max = 30000, .span_us = 60 * CLOCK_S, .key = "tpm"};
-    const struct traffic_plan plan = {.seed = seed, .calls = calls, .profile = PROFILE_OPENAI, .honest = true, .exact = true,
-                                      .apart = true, .queues = 1, .quantum_us = 1, .tokens = most, .duration_us = 5 * CLOCK_S};
+    const struct traffic_plan plan = {.seed = seed,
+                                      .calls = calls,
+                                      .profile = PROFILE_OPENAI,
+                                      .honest = true,
+                                      .exact = true,
+                                      .apart = true,
+                                      .queues = 1,
+                                      .quantum_us = 1,
+                                      .tokens = most,
+                                      .duration_us = 5 * CLOCK_S};
     struct rng r = {seed};
     struct batch result = {0};
     struct traffic tr;
@@ -156,7 +167,8 @@ static struct batch run_batch(uint64_t seed, int calls, int64_t least, int64_t m
     traffic_init_limits(&tr, &plan, &limit, 1);
     start_us = tr.now_us;
     for (int i = 0; i < calls; i++) {
-        tr.calls[i].estimate = (struct estimate){.input = rng_range(&r, least, most), .choices = 1, .exact = true};
+        tr.calls[i].estimate =
+            (struct estimate){.input = rng_range(&r, least, most), .choices = 1, .exact = true};
         total += tr.calls[i].estimate.input;
     }
     traffic_run(&tr);
@@ -178,7 +190,8 @@ static struct batch run_batch(uint64_t seed, int calls, int64_t least, int64_t m
     return result;
 }
 
-static void worst_batch(const char *what, int calls, int64_t least, int64_t most, double fill, double makespan)
+static void worst_batch(const char *what, int calls, int64_t least, int64_t most, double fill,
+                        double makespan)
 {
     struct batch worst = {.fill = 2};
 
@@ -190,8 +203,8 @@ static void worst_batch(const char *what, int calls, int64_t least, int64_t most
         if (b.makespan > worst.makespan)
             worst.makespan = b.makespan;
     }
-    print_message("%s: the limit is %.2f %% full at the least, makespan at most %.4f of the packing bound\n", what,
-                  100 * worst.fill, worst.makespan);
+    print_message("%s: the limit is %.2f %% full at the least, makespan at most %.4f of the packing bound\n",
+                  what, 100 * worst.fill, worst.makespan);
     assert_true(worst.fill >= fill);
     assert_true(worst.makespan <= makespan);
 }
@@ -209,7 +222,7 @@ static void test_gate__full_queue_of_mixed_sizes__ends_within_5_percent(void **s
     worst_batch("calls of 0.1 % to 25 %", 400, 30, 7500, 0.95, 1.05);
 }
 
-/* ---- predictions -------------------------------------------------------------------------------------------------------- */
+/* ---- predictions ---- */
 
 struct score {
     bool taken;
@@ -276,9 +289,10 @@ static void test_gate__predicted_starts__are_never_early_by_more_than_they_say(v
         traffic_run(&tr);
         traffic_release(&tr);
     }
-    print_message("%ld predictions, %ld with a bound: waits of %.1f s on average, %.1f s off (%+.1f s late)\n", score.calls,
-                  score.bounded, score.waited_s / (double)score.calls, score.error_s / (double)score.calls,
-                  score.late_s / (double)score.calls);
+    print_message(
+        "%ld predictions, %ld with a bound: waits of %.1f s on average, %.1f s off (%+.1f s late)\n",
+        score.calls, score.bounded, score.waited_s / (double)score.calls, score.error_s / (double)score.calls,
+        score.late_s / (double)score.calls);
     assert_true(score.bounded > score.calls / 2);
 }
 

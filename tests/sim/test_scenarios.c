@@ -1,4 +1,5 @@
-/* scenarios: plays every .scn file of tests/sim (or those given). Runs from the top of the tree, as `make test` does. */
+/* scenarios: plays every .scn file of tests/sim (or those given). Runs from the top of the tree, as `make
+ * test` does. */
 #include <glob.h>
 #include <stdio.h>
 

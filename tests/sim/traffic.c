@@ -1,6 +1,7 @@
 /*
- * traffic: of each call at most two events are in the heap: what comes next in its life, and the client's leaving. Calls
- * that come at the same moment come in any order; a call's age is its ticket's sequence number.
+ * traffic: of each call at most two events are in the heap: what comes next in its life, and the client's
+ * leaving. Calls that come at the same moment come in any order; a call's age is its ticket's sequence
+ * number.
  */
 #include "traffic.h"
 
@@ -23,8 +24,8 @@ void traffic_fail(const struct traffic *tr, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    fail_msg("seed %" PRIu64 " (profile %d, queues %d, calls %d) at %" PRId64 " us: %s", tr->plan.seed, (int)tr->plan.profile,
-             tr->plan.queues, tr->plan.calls, tr->now_us, text);
+    fail_msg("seed %" PRIu64 " (profile %d, queues %d, calls %d) at %" PRId64 " us: %s", tr->plan.seed,
+             (int)tr->plan.profile, tr->plan.queues, tr->plan.calls, tr->now_us, text);
     abort(); /* fail_msg jumps away */
 }
 
@@ -33,7 +34,7 @@ static int index_of(const struct traffic *tr, const struct ticket *t)
     return (int)(MG_CONTAINER(t, struct traffic_call, ticket) - tr->calls);
 }
 
-/* ---- making ------------------------------------------------------------------------------------------------------- */
+/* ---- making ---- */
 
 static int64_t moment(struct traffic *tr, int64_t most_us)
 {
@@ -43,9 +44,11 @@ static int64_t moment(struct traffic *tr, int64_t most_us)
 static struct limit random_limit(struct traffic *tr, int64_t tokens)
 {
     static const int64_t spans[] = {CLOCK_S, 10 * CLOCK_S, 60 * CLOCK_S, 600 * CLOCK_S};
-    static const enum metric metrics[] = {METRIC_TOKENS, METRIC_TOKENS, METRIC_TOKENS, METRIC_INPUT, METRIC_OUTPUT,
-                                          METRIC_REQUESTS, METRIC_CONCURRENT};
-    struct limit l = {.metric = metrics[rng_range(&tr->rng, 0, 6)], .span_us = spans[rng_range(&tr->rng, 0, 3)], .key = "x"};
+    static const enum metric metrics[] = {METRIC_TOKENS, METRIC_TOKENS,   METRIC_TOKENS,    METRIC_INPUT,
+                                          METRIC_OUTPUT, METRIC_REQUESTS, METRIC_CONCURRENT};
+    struct limit l = {.metric = metrics[rng_range(&tr->rng, 0, 6)],
+                      .span_us = spans[rng_range(&tr->rng, 0, 3)],
+                      .key = "x"};
 
     if (l.metric == METRIC_CONCURRENT)
         l.max = rng_range(&tr->rng, 1, 4);
@@ -66,7 +69,8 @@ static size_t random_limits(struct traffic *tr, struct limit *limits, size_t mos
         bool fresh = true;
 
         for (size_t i = 0; i < n; i++)
-            fresh &= !(l.metric == limits[i].metric && (l.metric == METRIC_CONCURRENT || l.span_us == limits[i].span_us));
+            fresh &= !(l.metric == limits[i].metric &&
+                       (l.metric == METRIC_CONCURRENT || l.span_us == limits[i].span_us));
         if (fresh)
             limits[n++] = l;
         else
@@ -75,7 +79,8 @@ static size_t random_limits(struct traffic *tr, struct limit *limits, size_t mos
     return n;
 }
 
-static struct budget *add_budget(struct traffic *tr, int headroom_permille, const struct limit *limits, size_t n)
+static struct budget *add_budget(struct traffic *tr, int headroom_permille, const struct limit *limits,
+                                 size_t n)
 {
     struct budget *b = gate_budget_new(tr->gate, "b", headroom_permille, limits, n);
 
@@ -145,7 +150,8 @@ void traffic_init(struct traffic *tr, const struct traffic_plan *plan)
     plan_calls(tr);
 }
 
-void traffic_init_limits(struct traffic *tr, const struct traffic_plan *plan, const struct limit *limits, size_t n)
+void traffic_init_limits(struct traffic *tr, const struct traffic_plan *plan, const struct limit *limits,
+                         size_t n)
 {
     MG_ASSERT(plan->queues == 1);
     prepare(tr, plan);
@@ -162,9 +168,10 @@ void traffic_release(struct traffic *tr)
     free(tr->facts);
 }
 
-/* ---- the provider's side ------------------------------------------------------------------------------------------- */
+/* ---- the provider's side ---- */
 
-static void fact(struct traffic *tr, const struct budget *b, const struct limit *l, int64_t at_us, int64_t amount, bool alone)
+static void fact(struct traffic *tr, const struct budget *b, const struct limit *l, int64_t at_us,
+                 int64_t amount, bool alone)
 {
     if (amount == 0)
         return;
@@ -172,8 +179,8 @@ static void fact(struct traffic *tr, const struct budget *b, const struct limit 
         tr->fact_cap = tr->fact_cap ? 2 * tr->fact_cap : 256;
         tr->facts = xrealloc(tr->facts, tr->fact_cap * sizeof *tr->facts);
     }
-    tr->facts[tr->fact_count++] =
-        (struct traffic_fact){.b = b, .metric = l->metric, .span_us = l->span_us, .at_us = at_us, .amount = amount, .alone = alone};
+    tr->facts[tr->fact_count++] = (struct traffic_fact){
+        .b = b, .metric = l->metric, .span_us = l->span_us, .at_us = at_us, .amount = amount, .alone = alone};
 }
 
 static void provider_counts(struct traffic *tr, const struct traffic_call *c, const struct cost *final)
@@ -190,7 +197,8 @@ static void provider_counts(struct traffic *tr, const struct traffic_call *c, co
 
             if (l->metric == METRIC_CONCURRENT)
                 continue;
-            budget_need(&b->limits[i], final, &arrival, &end); /* of what no limit can hold, nobody promised more */
+            /* of what no limit can hold, nobody promised more */
+            budget_need(&b->limits[i], final, &arrival, &end);
             fact(tr, b, l, c->provider_us, arrival, alone);
             fact(tr, b, l, tr->now_us, end, alone);
         }
@@ -227,8 +235,8 @@ static void check_provider_limit(const struct traffic *tr, const struct budget *
             }
         }
         if (sum > (alone ? l->max : usable))
-            traffic_fail(tr, "the provider saw %" PRId64 " of %" PRId64 " in the span that ends at %" PRId64, sum,
-                         alone ? l->max : usable, f->at_us);
+            traffic_fail(tr, "the provider saw %" PRId64 " of %" PRId64 " in the span that ends at %" PRId64,
+                         sum, alone ? l->max : usable, f->at_us);
     }
 }
 
@@ -246,20 +254,23 @@ static void check_provider(struct traffic *tr)
     }
 }
 
-/* ---- checks ----------------------------------------------------------------------------------------------------- */
+/* ---- checks ---- */
 
 static void check_figures(struct traffic *tr, const struct budget *b)
 {
     for (size_t i = 0; i < b->limit_count; i++) {
         const struct budget_limit *l = &b->limits[i];
-        int64_t used = oracle_used(tr->oracle, b, i, tr->now_us), reserved = oracle_reserved(tr->oracle, b, i);
+        int64_t used = oracle_used(tr->oracle, b, i, tr->now_us),
+                reserved = oracle_reserved(tr->oracle, b, i);
 
         if (l->limit.metric == METRIC_CONCURRENT) {
             if (l->in_flight != reserved)
-                traffic_fail(tr, "limit %zu has %" PRId64 " in flight, the oracle %" PRId64, i, l->in_flight, reserved);
+                traffic_fail(tr, "limit %zu has %" PRId64 " in flight, the oracle %" PRId64, i, l->in_flight,
+                             reserved);
         } else if (l->window.used != used || l->window.reserved != reserved) {
-            traffic_fail(tr, "limit %zu holds %" PRId64 " + %" PRId64 " reserved, the oracle %" PRId64 " + %" PRId64, i,
-                         l->window.used, l->window.reserved, used, reserved);
+            traffic_fail(
+                tr, "limit %zu holds %" PRId64 " + %" PRId64 " reserved, the oracle %" PRId64 " + %" PRId64,
+                i, l->window.used, l->window.reserved, used, reserved);
         }
     }
 }
@@ -271,7 +282,8 @@ struct traffic_call *traffic_head(const struct traffic *tr, const struct budget 
     for (int i = 0; i < tr->plan.calls; i++) {
         struct traffic_call *c = &tr->calls[i];
 
-        if (c->ticket.state == TICKET_HELD && c->ticket.budgets[0] == queue && (!head || c->ticket.seq < head->ticket.seq))
+        if (c->ticket.state == TICKET_HELD && c->ticket.budgets[0] == queue &&
+            (!head || c->ticket.seq < head->ticket.seq))
             head = c;
     }
     return head;
@@ -302,7 +314,8 @@ static bool may_bar(const struct traffic *tr)
     return false;
 }
 
-/* Whether this held call may go at x_us: it is the first of its queue that may, and no head of another queue bars it. */
+/* Whether this held call may go at x_us: it is the first of its queue that may, and no head of another queue
+ * bars it. */
 static bool could_go(const struct traffic *tr, const struct traffic_call *c, int64_t x_us)
 {
     const struct budget *queue = c->ticket.budgets[0];
@@ -369,7 +382,8 @@ static void check_idle(struct traffic *tr)
 static void check_zero(struct traffic *tr, const struct budget *b)
 {
     if (b->in_flight != 0 || b->queue.n != 0 || b->queue.root)
-        traffic_fail(tr, "after all calls a budget has %" PRId64 " in flight and %zu waiting", b->in_flight, b->queue.n);
+        traffic_fail(tr, "after all calls a budget has %" PRId64 " in flight and %zu waiting", b->in_flight,
+                     b->queue.n);
     for (size_t i = 0; i < b->limit_count; i++) {
         if (b->limits[i].in_flight != 0 || b->limits[i].window.reserved != 0)
             traffic_fail(tr, "after all calls limit %zu has %" PRId64 " in flight, %" PRId64 " reserved", i,
@@ -377,7 +391,7 @@ static void check_zero(struct traffic *tr, const struct budget *b)
     }
 }
 
-/* ---- the life of a call -------------------------------------------------------------------------------------------- */
+/* ---- the life of a call ---- */
 
 static void finish(struct traffic *tr, struct traffic_call *c, int outcome)
 {
@@ -523,7 +537,7 @@ static void update(struct traffic *tr)
     oracle_budget(tr->oracle, b, headroom, limits, n);
 }
 
-/* ---- the turn ------------------------------------------------------------------------------------------------------- */
+/* ---- the turn ---- */
 
 static void expire(struct traffic *tr, int64_t by_us)
 {

@@ -1,14 +1,16 @@
 /*
- * traffic: random calls through a gate in virtual time, watched at every step by the oracle. A run is decided by its plan,
- * and the plan by its seed: what fails prints the seed, and fails again with it.
+ * traffic: random calls through a gate in virtual time, watched at every step by the oracle. A run is decided
+ * by its plan, and the plan by its seed: what fails prints the seed, and fails again with it.
  *
  * Checked in every run, whatever the plan:
- *   - every dispatch fits all limits; it is the head of its queue or passes it harmlessly; no older call could go;
+ *   - every dispatch fits all limits; it is the head of its queue or passes it harmlessly; no older call
+ *     could go;
  *   - used and reserved of every limit are what the oracle says, after every turn;
- *   - deadlines are kept to the microsecond; too-large is what contract section 5 says;
+ *   - deadlines are kept to the microsecond; nobody is refused as too large who is not (is_too_large);
  *   - after the last call every figure is zero.
- * With plan.brute, in every idle moment: no held call could go, and gate_wakeup names the first moment at which one can.
- * With plan.honest, over the whole run: no span of any window held more at the provider than is usable.
+ * With plan.brute, in every idle moment: no held call could go, and gate_wakeup names the first moment at
+ * which one can. With plan.honest, over the whole run: no span of any window held more at the provider than
+ * is usable.
  */
 #ifndef METERGATE_TESTS_SIM_TRAFFIC_H
 #define METERGATE_TESTS_SIM_TRAFFIC_H
@@ -48,9 +50,9 @@ struct traffic_call {
     struct ticket ticket;
     struct estimate estimate;
     int64_t arrival_us, leave_us, deadline_us;
-    int64_t start_us;     /* last dispatch */
-    int64_t provider_us;  /* when the provider saw the attempt */
-    enum fate fate;       /* of the next attempt */
+    int64_t start_us;    /* last dispatch */
+    int64_t provider_us; /* when the provider saw the attempt */
+    enum fate fate;      /* of the next attempt */
     bool done;
     int outcome;                   /* enum gate_verdict, or -1: cancelled, -2: deadline, -3: answered */
     struct heap_node next, leaves; /* events */
@@ -78,7 +80,7 @@ struct traffic {
     struct heap events;
     struct traffic_fact *facts;
     size_t fact_count, fact_cap;
-    long dispatches, idles; /* how much was checked */
+    long dispatches, idles;              /* how much was checked */
     void (*on_turn)(struct traffic *tr); /* may be NULL: after every turn */
     void (*on_dispatch)(struct traffic *tr, struct traffic_call *c);
     void *ctx;
@@ -87,7 +89,8 @@ struct traffic {
 /* Budgets and calls by the dice of plan.seed. */
 void traffic_init(struct traffic *tr, const struct traffic_plan *plan);
 /* The same with these limits, no headroom, one queue, and nothing shared. */
-void traffic_init_limits(struct traffic *tr, const struct traffic_plan *plan, const struct limit *limits, size_t n);
+void traffic_init_limits(struct traffic *tr, const struct traffic_plan *plan, const struct limit *limits,
+                         size_t n);
 void traffic_release(struct traffic *tr);
 
 /* Until every call is done, with the checks above. */
@@ -97,6 +100,7 @@ void traffic_run(struct traffic *tr);
 struct traffic_call *traffic_head(const struct traffic *tr, const struct budget *queue);
 
 /* Fails the test, with the seed and the time. */
-void traffic_fail(const struct traffic *tr, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
+void traffic_fail(const struct traffic *tr, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3), noreturn));
 
 #endif

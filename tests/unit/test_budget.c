@@ -1,4 +1,5 @@
-/* budget: what is usable, when there is room, and what attempts leave behind in limits that may change meanwhile. */
+/* budget: what is usable, when there is room, and what attempts leave behind in limits that may change
+ * meanwhile. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,9 +12,11 @@
 #define MINUTE (60 * CLOCK_S)
 
 static const struct limit tpm = {.metric = METRIC_TOKENS, .max = 1000, .span_us = MINUTE, .key = "tpm"};
-static const struct limit tpd = {.metric = METRIC_TOKENS, .max = 5000, .span_us = BUDGET_DAY_US, .key = "tpd"};
+static const struct limit tpd = {
+    .metric = METRIC_TOKENS, .max = 5000, .span_us = BUDGET_DAY_US, .key = "tpd"};
 static const struct limit rpm = {.metric = METRIC_REQUESTS, .max = 10, .span_us = MINUTE, .key = "rpm"};
-static const struct limit rpd = {.metric = METRIC_REQUESTS, .max = 10, .span_us = BUDGET_DAY_US, .key = "rpd"};
+static const struct limit rpd = {
+    .metric = METRIC_REQUESTS, .max = 10, .span_us = BUDGET_DAY_US, .key = "rpd"};
 static const struct limit three_calls = {.metric = METRIC_CONCURRENT, .max = 3, .key = "concurrent"};
 
 static struct cost cost(int64_t input, int64_t output)
@@ -139,7 +142,8 @@ static void test_budget__room__comes_when_the_last_limit_has_it(void **state)
 static void test_budget__call_bigger_than_usable__waits_until_all_of_max_has_room(void **state)
 {
     struct budget *b = budget_new("b", 200, &tpm, 1);
-    struct cost fits = cost(800, 0), alone = cost(801, 0), beside = cost(199, 0), whole = cost(5000, 0), c = cost(200, 0);
+    struct cost fits = cost(800, 0), alone = cost(801, 0), beside = cost(199, 0), whole = cost(5000, 0),
+                c = cost(200, 0);
     struct attempt a = attempt(b, &c, 0);
 
     (void)state;
@@ -203,7 +207,7 @@ static void test_budget__attempt_that_was_never_sent__counts_from_its_end(void *
     budget_free(b);
 }
 
-/* ---- room for two ----------------------------------------------------------------------------------------------------- */
+/* ---- room for two ---- */
 
 static void test_budget__room_for_both__is_room_beside_the_first_when_it_starts(void **state)
 {
@@ -229,8 +233,10 @@ static void test_budget__room_for_both__what_has_long_left_by_then_does_not_coun
 
     (void)state;
     assert_true(budget_has_room_for_both(b, &head, head_us, &small, head_us - budget_stay_us(&b->limits[1])));
-    assert_false(budget_has_room_for_both(b, &head, head_us, &small, head_us - budget_stay_us(&b->limits[1]) + 1));
-    assert_false(budget_has_room_for_both(b, &head, head_us, &slow, 0)); /* nobody knows when its output ends */
+    assert_false(
+        budget_has_room_for_both(b, &head, head_us, &small, head_us - budget_stay_us(&b->limits[1]) + 1));
+    assert_false(
+        budget_has_room_for_both(b, &head, head_us, &slow, 0)); /* nobody knows when its output ends */
     budget_free(b);
 }
 
@@ -261,11 +267,12 @@ static void test_budget__room_for_both__counts_calls_in_flight_and_spacing(void 
     }
 }
 
-/* ---- limits that change ---------------------------------------------------------------------------------------------------- */
+/* ---- limits that change ---- */
 
 static void test_budget__update__keeps_windows_of_the_same_metric_and_span(void **state)
 {
-    const struct limit before[] = {tpm, rpm}, after[] = {rpm, {METRIC_TOKENS, 2000, MINUTE, false, "tpm"}, tpd};
+    const struct limit before[] = {tpm, rpm},
+                       after[] = {rpm, {METRIC_TOKENS, 2000, MINUTE, false, "tpm"}, tpd};
     struct budget *b = budget_new("b", 0, before, 2);
     struct cost c = cost(300, 200);
     struct attempt a = attempt(b, &c, 0);

@@ -1,4 +1,4 @@
-/* gate: what one call after the other is told, moment by moment. What holds for any traffic is in tests/sim. */
+/* gate: what one call after the other is told. What holds for any traffic is in tests/sim. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,7 +30,8 @@ static struct house house(const struct limit *limits, size_t n)
 }
 
 static enum gate_verdict offer_to(struct house *h, struct ticket *t, struct budget *const *budgets, size_t n,
-                                  const struct estimate *e, int64_t now_us, int64_t deadline_us, struct gate_refusal *why)
+                                  const struct estimate *e, int64_t now_us, int64_t deadline_us,
+                                  struct gate_refusal *why)
 {
     struct cost c = profile_reserve(h->profile, e);
 
@@ -38,8 +39,8 @@ static enum gate_verdict offer_to(struct house *h, struct ticket *t, struct budg
     return gate_offer(h->gate, t, now_us, why);
 }
 
-static enum gate_verdict offer_by(struct house *h, struct ticket *t, int64_t input, int64_t now_us, int64_t deadline_us,
-                                  struct gate_refusal *why)
+static enum gate_verdict offer_by(struct house *h, struct ticket *t, int64_t input, int64_t now_us,
+                                  int64_t deadline_us, struct gate_refusal *why)
 {
     const struct estimate e = {.input = input, .choices = 1, .exact = true};
 
@@ -54,8 +55,8 @@ static void hold(struct house *h, struct ticket *t, int64_t input, int64_t now_u
     assert_int_equal(t->state, TICKET_HELD);
 }
 
-static void hold_with(struct house *h, struct ticket *t, struct budget *first, struct budget *second, int64_t input,
-                      int64_t now_us)
+static void hold_with(struct house *h, struct ticket *t, struct budget *first, struct budget *second,
+                      int64_t input, int64_t now_us)
 {
     struct budget *const budgets[] = {first, second};
     const struct estimate e = {.input = input, .choices = 1, .exact = true};
@@ -89,12 +90,13 @@ static void finish(struct house *h, struct ticket *t, int64_t input, int64_t now
     assert_int_equal(t->state, TICKET_IDLE);
 }
 
-/* ---- too large ------------------------------------------------------------------------------------------------------- */
+/* ---- too large ---- */
 
 static void test_gate__story_40666_tokens_of_30000__is_refused_with_the_counted_input(void **state)
 {
     const struct limit limit = {.metric = METRIC_TOKENS, .max = 30000, .span_us = MINUTE, .key = "tpm"};
-    const struct estimate e = {.input = 40666, .expected_output = 500, .characters = 162664, .choices = 1, .exact = true};
+    const struct estimate e = {
+        .input = 40666, .expected_output = 500, .characters = 162664, .choices = 1, .exact = true};
     struct house h = house(&limit, 1);
     struct gate_refusal why;
     struct ticket t;
@@ -108,7 +110,8 @@ static void test_gate__story_40666_tokens_of_30000__is_refused_with_the_counted_
     gate_free(h.gate);
 }
 
-static void test_gate__too_large__only_by_an_exact_count_charged_in_full_and_by_the_providers_own_estimate(void **state)
+static void
+test_gate__too_large__only_by_an_exact_count_charged_in_full_and_by_the_providers_own_estimate(void **state)
 {
     static const struct {
         enum profile profile;
@@ -118,12 +121,28 @@ static void test_gate__too_large__only_by_an_exact_count_charged_in_full_and_by_
         int64_t requested;
     } rows[] = {
         {PROFILE_OPENAI, METRIC_TOKENS, {2000, 0, 8000, 0, 1, true}, GATE_TOO_LARGE, 2000},
-        {PROFILE_OPENAI, METRIC_TOKENS, {2000, 0, 8000, 0, 1, false}, GATE_HELD, 0},       /* a guess never refuses */
-        {PROFILE_OPENAI, METRIC_TOKENS, {2000, 0, 4000, 0, 1, true}, GATE_HELD, 0},        /* the provider may count less */
-        {PROFILE_OPENAI, METRIC_TOKENS, {10, 5000, 40, 0, 1, true}, GATE_HELD, 0},         /* our own expectation */
-        {PROFILE_OPENAI, METRIC_TOKENS, {10, 10, 40, 501, 2, true}, GATE_TOO_LARGE, 1002}, /* the client's own bound */
+        {PROFILE_OPENAI,
+         METRIC_TOKENS,
+         {2000, 0, 8000, 0, 1, false},
+         GATE_HELD,
+         0}, /* a guess never refuses */
+        {PROFILE_OPENAI,
+         METRIC_TOKENS,
+         {2000, 0, 4000, 0, 1, true},
+         GATE_HELD,
+         0}, /* the provider may count less */
+        {PROFILE_OPENAI, METRIC_TOKENS, {10, 5000, 40, 0, 1, true}, GATE_HELD, 0}, /* our own expectation */
+        {PROFILE_OPENAI,
+         METRIC_TOKENS,
+         {10, 10, 40, 501, 2, true},
+         GATE_TOO_LARGE,
+         1002}, /* the client's own bound */
         {PROFILE_OPENAI, METRIC_TOKENS, {10, 10, 40, 500, 2, true}, GATE_HELD, 0},
-        {PROFILE_ACTUAL, METRIC_TOKENS, {2000, 0, 8000, 0, 1, true}, GATE_HELD, 0}, /* not charged in full on arrival */
+        {PROFILE_ACTUAL,
+         METRIC_TOKENS,
+         {2000, 0, 8000, 0, 1, true},
+         GATE_HELD,
+         0}, /* not charged in full on arrival */
         {PROFILE_ACTUAL, METRIC_INPUT, {2000, 9, 8000, 0, 1, true}, GATE_TOO_LARGE, 2000},
         {PROFILE_ACTUAL, METRIC_OUTPUT, {2000, 9000, 8000, 9000, 1, true}, GATE_HELD, 0},
     };
@@ -169,7 +188,8 @@ static void test_gate__call_bigger_than_max__is_reserved_as_max_and_runs_alone(v
 
 static void test_gate__absurd_guess_in_the_queue__refuses_nobody_behind_it(void **state)
 {
-    const struct estimate guess = {.input = INT64_MAX, .expected_output = INT64_MAX, .max_output = INT64_MAX, .choices = 9};
+    const struct estimate guess = {
+        .input = INT64_MAX, .expected_output = INT64_MAX, .max_output = INT64_MAX, .choices = 9};
     struct house h = house(&tpm, 1);
     struct ticket first, absurd, after;
     struct gate_refusal why;
@@ -186,7 +206,7 @@ static void test_gate__absurd_guess_in_the_queue__refuses_nobody_behind_it(void 
     gate_free(h.gate);
 }
 
-/* ---- several budgets, several limits -------------------------------------------------------------------------------------- */
+/* ---- several budgets, several limits ---- */
 
 static void test_gate__several_budgets__give_all_or_nothing(void **state)
 {
@@ -251,7 +271,8 @@ static void test_gate__limits_of_different_spans__the_last_one_decides(void **st
 
 static void test_gate__head_that_waits_for_hours__is_passed_by_what_cannot_meet_it(void **state)
 {
-    const struct limit limits[] = {{METRIC_TOKENS, 1000, MINUTE, false, "tpm"}, {METRIC_TOKENS, 3000, 60 * MINUTE, false, "tph"}};
+    const struct limit limits[] = {{METRIC_TOKENS, 1000, MINUTE, false, "tpm"},
+                                   {METRIC_TOKENS, 3000, 60 * MINUTE, false, "tph"}};
     struct house h = house(limits, 2);
     struct ticket first[3], head, small, more;
 
@@ -264,7 +285,8 @@ static void test_gate__head_that_waits_for_hours__is_passed_by_what_cannot_meet_
     hold(&h, &head, 900, T0 + 3 * MINUTE); /* an hour is 2,500 full */
     hold(&h, &small, 400, T0 + 3 * MINUTE);
     hold(&h, &more, 101, T0 + 3 * MINUTE);
-    assert_goes(&h, &small, T0 + 3 * MINUTE); /* beside the head's 900 it would not fit a minute, nor must it */
+    assert_goes(&h, &small,
+                T0 + 3 * MINUTE); /* beside the head's 900 it would not fit a minute, nor must it */
     assert_nobody_goes_before(&h, T0 + 3 * MINUTE, T0 + 60 * MINUTE);
     assert_goes(&h, &head, T0 + 60 * MINUTE);
     finish(&h, &small, 400, T0 + 60 * MINUTE);
@@ -275,7 +297,8 @@ static void test_gate__head_that_waits_for_hours__is_passed_by_what_cannot_meet_
 
 static void test_gate__smooth__keeps_requests_apart_by_the_microsecond(void **state)
 {
-    const struct limit limit = {.metric = METRIC_REQUESTS, .max = 60, .span_us = MINUTE, .smooth = true, .key = "rpm"};
+    const struct limit limit = {
+        .metric = METRIC_REQUESTS, .max = 60, .span_us = MINUTE, .smooth = true, .key = "rpm"};
     struct house h = house(&limit, 1);
     struct ticket t[3];
 
@@ -291,7 +314,7 @@ static void test_gate__smooth__keeps_requests_apart_by_the_microsecond(void **st
     gate_free(h.gate);
 }
 
-/* ---- order -------------------------------------------------------------------------------------------------------------- */
+/* ---- order ---- */
 
 static void test_gate__call_that_comes_back__is_before_all_that_came_later(void **state)
 {
@@ -354,7 +377,8 @@ static void test_gate__head_that_leaves__lets_those_behind_it_go(void **state)
 
 static void test_gate__head_that_a_call_in_flight_decides__is_not_starved_by_small_ones(void **state)
 {
-    const struct estimate slow = {.input = 1, .expected_output = 499, .choices = 1}, small = {.input = 1, .expected_output = 59, .choices = 1};
+    const struct estimate slow = {.input = 1, .expected_output = 499, .choices = 1},
+                          small = {.input = 1, .expected_output = 59, .choices = 1};
     struct house h = house(&tpm, 1);
     struct ticket running, head, passing;
     struct gate_refusal why;
@@ -374,7 +398,7 @@ static void test_gate__head_that_a_call_in_flight_decides__is_not_starved_by_sma
     gate_free(h.gate);
 }
 
-/* ---- deadlines ------------------------------------------------------------------------------------------------------------- */
+/* ---- deadlines ---- */
 
 static void test_gate__deadline__is_refused_on_arrival_by_the_prediction_and_to_the_microsecond(void **state)
 {
@@ -446,7 +470,7 @@ static void test_gate__call_that_expires__is_told_its_wait_and_frees_those_behin
     gate_free(h.gate);
 }
 
-/* ---- changes and long runs ---------------------------------------------------------------------------------------------------- */
+/* ---- changes and long runs ---- */
 
 static void test_gate__limits_that_change__take_effect_at_once_and_keep_history_and_places(void **state)
 {
@@ -532,7 +556,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gate__story_40666_tokens_of_30000__is_refused_with_the_counted_input),
-        cmocka_unit_test(test_gate__too_large__only_by_an_exact_count_charged_in_full_and_by_the_providers_own_estimate),
+        cmocka_unit_test(
+            test_gate__too_large__only_by_an_exact_count_charged_in_full_and_by_the_providers_own_estimate),
         cmocka_unit_test(test_gate__call_bigger_than_max__is_reserved_as_max_and_runs_alone),
         cmocka_unit_test(test_gate__absurd_guess_in_the_queue__refuses_nobody_behind_it),
         cmocka_unit_test(test_gate__several_budgets__give_all_or_nothing),

@@ -1,4 +1,5 @@
-/* predict: the estimate where it can be worked out by hand. How good it is over random traffic, tests/sim prints. */
+/* predict: the estimate where it can be worked out by hand. How good it is over random traffic, tests/sim
+ * prints. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -114,7 +115,8 @@ static void test_predict__calls_that_run_alone__take_a_span_each_whatever_their_
 
 static void test_predict__requests_kept_apart__come_one_after_the_other(void **state)
 {
-    const struct limit rpm = {.metric = METRIC_REQUESTS, .max = 60, .span_us = MINUTE, .smooth = true, .key = "rpm"};
+    const struct limit rpm = {
+        .metric = METRIC_REQUESTS, .max = 60, .span_us = MINUTE, .smooth = true, .key = "rpm"};
     struct scene s;
 
     (void)state;
@@ -141,7 +143,8 @@ static void test_predict__what_a_call_in_flight_decides__has_no_bound(void **sta
 
 static void test_predict__absurd_numbers__wait_for_ever_and_never_overflow(void **state)
 {
-    const struct limit narrow = {.metric = METRIC_TOKENS, .max = 1, .span_us = INT64_C(30) * BUDGET_DAY_US, .key = "x"};
+    const struct limit narrow = {
+        .metric = METRIC_TOKENS, .max = 1, .span_us = INT64_C(30) * BUDGET_DAY_US, .key = "x"};
     struct scene s;
 
     (void)state;

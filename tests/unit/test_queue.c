@@ -1,4 +1,4 @@
-/* queue: order, places that are kept, the first call that is light enough, and sums; against a plain array. */
+/* queue: order, places that are kept, the first call that is light enough, and sums. */
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -122,7 +122,7 @@ static void test_queue__find__asks_in_order_until_one_is_accepted(void **state)
     assert_null(queue_find(&q, 0, &anything, only_this, &c));
 }
 
-/* ---- against a plain array ------------------------------------------------------------------------------------------ */
+/* ---- against a plain array ---- */
 
 enum { CALLS = 300 };
 
@@ -133,7 +133,8 @@ static struct queue_node *plain_find(uint64_t after, const struct queue_weight *
     for (int i = 0; i < CALLS; i++) {
         const int64_t *w = nodes[i].weight.of;
 
-        if (nodes[i].queued && nodes[i].seq > after && w[0] <= most->of[0] && w[1] <= most->of[1] && w[2] <= most->of[2])
+        if (nodes[i].queued && nodes[i].seq > after && w[0] <= most->of[0] && w[1] <= most->of[1] &&
+            w[2] <= most->of[2])
             return &nodes[i];
     }
     return NULL;
@@ -180,7 +181,8 @@ static void test_queue__random_traffic__agrees_with_a_plain_array(void **state)
         random ^= random << 17;
         i = random % CALLS;
         after = (random >> 20) % CALLS;
-        w = weight((int64_t)((random >> 32) % 1000), (int64_t)((random >> 40) % 1000), (int64_t)((random >> 50) % 1000));
+        w = weight((int64_t)((random >> 32) % 1000), (int64_t)((random >> 40) % 1000),
+                   (int64_t)((random >> 50) % 1000));
         most = weight(w.of[1] / 2, w.of[2] / 2, w.of[0] / 2);
         if (nodes[i].queued) {
             queue_remove(&q, &nodes[i]);

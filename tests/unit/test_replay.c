@@ -44,7 +44,8 @@ static void raise_stage(struct stage *s, uint64_t seed)
             {METRIC_INPUT, between(s, 3000, 9000), 10 * MINUTE, false, "itpm"},
         };
 
-        s->queues[q] = gate_budget_new(s->gate, "model", (int)between(s, 0, 3) * 100, limits, (size_t)between(s, 1, 3));
+        s->queues[q] =
+            gate_budget_new(s->gate, "model", (int)between(s, 0, 3) * 100, limits, (size_t)between(s, 1, 3));
     }
     s->shared = gate_budget_new(s->gate, "upstream", 0,
                                 &(struct limit){METRIC_TOKENS, between(s, 2000, 5000), MINUTE, false, "tpm"},
@@ -142,7 +143,8 @@ static void test_replay__call_that_arrived_since__has_its_estimate_until_the_nex
     const struct estimate big = {.input = 600, .choices = 1}, small = {.input = 400, .choices = 1};
     struct gate *g = gate_new();
     struct budget *b = gate_budget_new(g, "model", 0, &limit, 1);
-    struct cost big_cost = profile_reserve(PROFILE_OPENAI, &big), small_cost = profile_reserve(PROFILE_OPENAI, &small);
+    struct cost big_cost = profile_reserve(PROFILE_OPENAI, &big),
+                small_cost = profile_reserve(PROFILE_OPENAI, &small);
     struct ticket t[4];
     struct gate_refusal why;
 
@@ -156,7 +158,8 @@ static void test_replay__call_that_arrived_since__has_its_estimate_until_the_nex
     assert_int_equal(gate_offer(g, &t[2], T0, &why), GATE_HELD);
     assert_int_equal(gate_predict(g, &t[2], T0).start_us, T0 + 2 * MINUTE);
     assert_int_equal(gate_offer(g, &t[3], T0, &why), GATE_HELD);
-    assert_int_equal(gate_predict(g, &t[3], T0).start_us, T0 + 2 * MINUTE); /* all before it first: 1,600 tokens */
+    assert_int_equal(gate_predict(g, &t[3], T0).start_us,
+                     T0 + 2 * MINUTE); /* all before it first: 1,600 tokens */
     assert_int_equal(gate_predict(g, &t[3], T0 + GATE_REPLAY_EVERY_US).start_us, T0 + GATE_REPLAY_EVERY_US);
     for (int i = 1; i < 4; i++)
         gate_cancel(g, &t[i], T0);

@@ -112,7 +112,8 @@ static void test_window__earliest__is_the_moment_at_which_enough_has_left(void *
 {
     static const struct {
         int64_t ceiling, at_us;
-    } rows[] = {{600, 40}, {599, SPAN + 10}, {500, SPAN + 10}, {499, SPAN + 20}, {300, SPAN + 20}, {299, SPAN + 30}, {0, SPAN + 30}};
+    } rows[] = {{600, 40},        {599, SPAN + 10}, {500, SPAN + 10}, {499, SPAN + 20},
+                {300, SPAN + 20}, {299, SPAN + 30}, {0, SPAN + 30}};
     struct window w = window_of_a_minute();
 
     (void)state;
@@ -172,7 +173,7 @@ static void test_window__crowded__what_it_said_of_leaving_stays_true(void **stat
     window_release(&w);
 }
 
-/* ---- against a plain list ------------------------------------------------------------------------------------------ */
+/* ---- against a plain list ---- */
 
 enum { CHARGES_MAX = 900 }; /* below WINDOW_EXACT: everything is exact */
 

@@ -1,11 +1,11 @@
 /*
- * budget: a named set of limits that calls take from: a model's, an upstream's, or a client's. A call takes from all
- * the limits of all its budgets or from none.
+ * budget: a named set of limits that calls take from: a model's, an upstream's, or a client's. A call takes
+ * from all the limits of all its budgets or from none.
  *
- * Usable is what calls may fill: max x (1 - headroom) for tokens and for requests within less than a day; requests per
- * day and calls in flight in full. At least one request is always usable. A call that is bigger than the usable part
- * of a limit runs alone: it goes when the limit's whole max has room for it; one that is bigger than max is reserved as
- * max.
+ * Usable is what calls may fill: max x (1 - headroom) for tokens and for requests within less than a day;
+ * requests per day and calls in flight in full. At least one request is always usable. A call that is bigger
+ * than the usable part of a limit runs alone: it goes when the limit's whole max has room for it; one that is
+ * bigger than max is reserved as max.
  *
  *      0 ............................ usable ......... max
  *      |--used--|--reserved--|--room--|    headroom     |
@@ -67,23 +67,23 @@ struct budget {
     int64_t in_flight;       /* attempts open on it */
     struct queue queue;      /* what waits for it, when it is a call's first budget */
 
-    /* private to the gate ---------------------------------------------------------------------------------------- */
-    int64_t largest[METRICS]; /* of any that waited since the queue was last empty */
-    uint32_t next_id;         /* of a limit */
-    bool shared;              /* somebody's second or third budget */
-    struct budget *common[BUDGET_COMMON_MAX]; /* that every call of the queue takes from: itself, and others */
+    /* private to the gate */
+    int64_t largest[METRICS];                 /* of any that waited since the queue was last empty */
+    uint32_t next_id;                         /* of a limit */
+    bool shared;                              /* somebody's second or third budget */
+    struct budget *common[BUDGET_COMMON_MAX]; /* that every call of the queue takes from; itself first */
     size_t common_count;
     enum budget_place place;
-    struct ticket *next;   /* while BUDGET_READY: who can go */
-    const struct budget *head_waits_for; /* as last looked at: whose limit holds the head of the queue; NULL: none */
+    struct ticket *next;                 /* while BUDGET_READY: who can go */
+    const struct budget *head_waits_for; /* as last looked at: whose limit holds the head; NULL: none */
     int64_t head_us;                     /* and until when */
-    struct heap_node turn; /* in gate.ready by the age of `next`, or in gate.later by moment */
-    uint64_t seen;         /* the gate's epoch when it was last looked at */
-    int64_t seen_us;       /* and the time */
-    struct list changed;   /* on gate.changed */
-    struct list busy;      /* on gate.busy while the queue is not empty */
-    struct list link;      /* on gate.budgets */
-    struct budget *twin;   /* its copy, while a replay runs */
+    struct heap_node turn;               /* in gate.ready by the age of `next`, or in gate.later by moment */
+    uint64_t seen;                       /* the gate's epoch when it was last looked at */
+    int64_t seen_us;                     /* and the time */
+    struct list changed;                 /* on gate.changed */
+    struct list busy;                    /* on gate.busy while the queue is not empty */
+    struct list link;                    /* on gate.budgets */
+    struct budget *twin;                 /* its copy, while a replay runs */
 };
 
 /* One limit's part of an attempt. */
@@ -99,15 +99,15 @@ struct budget *budget_new(const char *name, int headroom_permille, const struct 
 void budget_free(struct budget *b);
 
 /*
- * Other limits or headroom from now on. Limits of the same metric and span keep their history and the charges of open
- * attempts. A limit that goes away takes its charges with it; a new one starts empty, but knows the calls in flight.
- * For a budget of a gate: gate_budget_update.
+ * Other limits or headroom from now on. Limits of the same metric and span keep their history and the charges
+ * of open attempts. A limit that goes away takes its charges with it; a new one starts empty, but knows the
+ * calls in flight. For a budget of a gate: gate_budget_update.
  */
 void budget_update(struct budget *b, int headroom_permille, const struct limit *limits, size_t n);
 
 /*
- * A budget of its own with the limits as they stand at now_us, an empty queue and nothing in flight; what is reserved is
- * counted now.
+ * A budget of its own with the limits as they stand at now_us, an empty queue and nothing in flight; what is
+ * reserved is counted now.
  */
 struct budget *budget_copy(const struct budget *b, int64_t now_us);
 
@@ -129,7 +129,8 @@ int64_t budget_spacing_us(const struct budget *b, const struct budget_limit *l);
 void budget_advance(struct budget *b, int64_t now_us);
 
 /* What of the cost limit l has to hold: on_arrival and at_end together at most max. */
-void budget_need(const struct budget_limit *l, const struct cost *c, int64_t *ret_on_arrival, int64_t *ret_at_end);
+void budget_need(const struct budget_limit *l, const struct cost *c, int64_t *ret_on_arrival,
+                 int64_t *ret_at_end);
 
 /* The two together. */
 int64_t budget_need_total(const struct budget_limit *l, const struct cost *c);
@@ -138,27 +139,29 @@ int64_t budget_need_total(const struct budget_limit *l, const struct cost *c);
 int64_t budget_ceiling(const struct budget *b, const struct budget_limit *l, int64_t need);
 
 /*
- * The first moment at which every limit of this budget has room for the cost, if nothing else is charged; CLOCK_NEVER
- * when that depends on an event. *ret_limit is the limit that decides (NULL: none does, or the pause). Advance first.
+ * The first moment at which every limit of this budget has room for the cost, if nothing else is charged;
+ * CLOCK_NEVER when that depends on an event. *ret_limit is the limit that decides (NULL: none does, or the
+ * pause). Advance first.
  */
 int64_t budget_earliest(const struct budget *b, const struct cost *c, int64_t now_us,
                         const struct budget_limit **ret_limit);
 
 /*
- * Whether `second` may be charged at at_us although `first` waits for head_us: at head_us there is room for both. When
- * nobody knows head_us (CLOCK_NEVER), it may be any moment, so there must be room for both at once. Advance first.
+ * Whether `second` may be charged at at_us although `first` waits for head_us: at head_us there is room for
+ * both. When nobody knows head_us (CLOCK_NEVER), it may be any moment, so there must be room for both at
+ * once. Advance first.
  */
 bool budget_has_room_for_both(const struct budget *b, const struct cost *first, int64_t head_us,
                               const struct cost *second, int64_t at_us);
 
 /*
- * How long after its dispatch a charge on arrival stays in limit l at the most: a span, and a minute, because it gets its
- * time only when the provider has the call. (What is charged at the end may stay for ever.) So a call that waits for
- * hours, for a limit of a day, does not hold a limit of a minute empty.
+ * How long after its dispatch a charge on arrival stays in limit l at the most: a span, and a minute, because
+ * it gets its time only when the provider has the call. (What is charged at the end may stay for ever.) So a
+ * call that waits for hours, for a limit of a day, does not hold a limit of a minute empty.
  */
 int64_t budget_stay_us(const struct budget_limit *l);
 
-/* ---- charges: opened reserved, timed when the provider has counted, closed with what it really was -------------- */
+/* ---- charges: opened reserved, timed when the provider has counted, closed with what it really was ---- */
 
 /* Reserves c's part of each limit; writes limit_count charges. */
 void budget_open(struct budget *b, const struct cost *c, int64_t now_us, struct charge *ret_charges);

@@ -1,6 +1,6 @@
 /*
- * gate: who may go, and when. Pure: every function takes the time and none does anything but decide. One gate holds the
- * budgets of a daemon and the tickets of its calls.
+ * gate: who may go, and when. Pure: every function takes the time and none does anything but decide. One gate
+ * holds the budgets of a daemon and the tickets of its calls.
  *
  *            gate_offer              gate_next             gate_close
  *   IDLE  ------------->  HELD  ------------->  DISPATCHED  ------------->  IDLE
@@ -9,18 +9,18 @@
  *     |  gate_expire       |       gate_requeue
  *     '--------------------'
  *
- * A ticket is a call's seat; it is embedded in the call. A HELD ticket is in the queue of its first budget. A DISPATCHED
- * one has an attempt open: its charges are reserved in every limit of all its budgets, get their time by gate_sent, and
- * are corrected by gate_close or gate_requeue, once.
+ * A ticket is a call's seat; it is embedded in the call. A HELD ticket is in the queue of its first budget. A
+ * DISPATCHED one has an attempt open: its charges are reserved in every limit of all its budgets, get their
+ * time by gate_sent, and are corrected by gate_close or gate_requeue, once.
  *
- * Order: within a queue by arrival; a small call may pass the head only when the head's start is not delayed by it
- * (pick.h). Among queues the oldest arrival that can go goes first. A head that waits for a budget which queues share (a
- * client's, an upstream's) is not starved by younger calls of the others: they take of that budget only what leaves the
- * head's first moment as it is, and a queue whose next call would take more waits with it. While a head waits for a
- * limit of its own, nothing is kept free for it in what is shared.
+ * Order: within a queue by arrival; a small call may pass the head only when the head's start is not delayed
+ * by it (pick.h). Among queues the oldest arrival that can go goes first. A head that waits for a budget
+ * which queues share (a client's, an upstream's) is not starved by younger calls of the others: they take of
+ * that budget only what leaves the head's first moment as it is, and a queue whose next call would take more
+ * waits with it. While a head waits for a limit of its own, nothing is kept free for it in what is shared.
  *
- * What always holds: (1) gate_next lets nothing go that would lift a limit's used + reserved over its usable part (a
- * call bigger than that: over its max). (2) When all tickets are IDLE, every `reserved` is 0.
+ * What always holds: (1) gate_next lets nothing go that would lift a limit's used + reserved over its usable
+ * part (a call bigger than that: over its max). (2) When all tickets are IDLE, every `reserved` is 0.
  */
 #ifndef METERGATE_GATE_GATE_H
 #define METERGATE_GATE_GATE_H
@@ -53,36 +53,38 @@ struct gate *gate_new(void);
 void gate_free(struct gate *g); /* with its budgets; every ticket must be IDLE */
 
 /* A budget of this gate, freed with it. `limits` are copied. */
-struct budget *gate_budget_new(struct gate *g, const char *name, int headroom_permille, const struct limit *limits,
-                               size_t n);
+struct budget *gate_budget_new(struct gate *g, const char *name, int headroom_permille,
+                               const struct limit *limits, size_t n);
 
-/* All budgets, in order of making: LIST_EACH(gate_budgets(g), node, next) { LIST_ENTRY(node, struct budget, link) } */
+/* All budgets, in order of making, by their `link`. */
 struct list *gate_budgets(struct gate *g);
 
-/* budget_update for a budget of this gate: other limits or headroom from now on. What waits keeps its place. */
-void gate_budget_update(struct gate *g, struct budget *b, int headroom_permille, const struct limit *limits, size_t n);
+/* budget_update for a budget of this gate. What waits keeps its place. */
+void gate_budget_update(struct gate *g, struct budget *b, int headroom_permille, const struct limit *limits,
+                        size_t n);
 
 /*
- * Takes a seat, or says why not. It is refused for its deadline only when it could not go at once and even the most
- * hopeful prediction lies beyond it.
+ * Takes a seat, or says why not. It is refused for its deadline only when it could not go at once and even
+ * the most hopeful prediction lies beyond it.
  */
 enum gate_verdict gate_offer(struct gate *g, struct ticket *t, int64_t now_us, struct gate_refusal *ret_why);
 
-/* The next call to let go, now DISPATCHED with its charges reserved; NULL: none can go. Call it until NULL. */
+/* The next call to let go, now DISPATCHED, its charges reserved; NULL: none can go. Call it until NULL. */
 struct ticket *gate_next(struct gate *g, int64_t now_us);
 
 /*
- * The next held call whose deadline is not after `now_us`, now IDLE; NULL: none. *ret_wait_us is the wait that was still
- * before it. A turn is: gate_expire(now - 1) until NULL, so that nobody starts after its deadline; gate_next(now) until
- * NULL; gate_expire(now) until NULL, so that a call may still start at its deadline. What expires at last may have been
- * in somebody's way: then gate_wakeup says so, and another turn follows at once.
+ * The next held call whose deadline is not after `now_us`, now IDLE; NULL: none. *ret_wait_us is the wait
+ * that was still before it. A turn is: gate_expire(now - 1) until NULL, so that nobody starts after its
+ * deadline; gate_next(now) until NULL; gate_expire(now) until NULL, so that a call may still start at its
+ * deadline. What expires at last may have been in somebody's way: then gate_wakeup says so, and another turn
+ * follows at once.
  */
 struct ticket *gate_expire(struct gate *g, int64_t now_us, int64_t *ret_wait_us);
 
 /*
- * When to take the next turn if nothing happens before: at that moment a call goes or expires, and at none before (but a
- * call that the head of another queue keeps back may have its turn for nothing). 0: at once, because something has changed
- * since gate_next gave NULL.
+ * When to take the next turn if nothing happens before: at that moment a call goes or expires, and at none
+ * before (but a call that the head of another queue keeps back may have its turn for nothing). 0: at once,
+ * because something has changed since gate_next gave NULL.
  */
 int64_t gate_wakeup(const struct gate *g);
 
@@ -95,7 +97,7 @@ void gate_sent(struct gate *g, struct ticket *t, int64_t now_us);
 /* The attempt is over and took `final`; NULL: what was reserved. */
 void gate_close(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final);
 
-/* The attempt is over and took `final`; the call goes back to its place in the queue: the front, by its age. */
+/* The attempt is over and took `final`; the call goes back to its place in the queue: the front. */
 void gate_requeue(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final);
 
 /* Nothing goes at all until gate_resume. Deadlines pass, but nobody is refused early for it. */
@@ -103,12 +105,13 @@ void gate_stop(struct gate *g);
 void gate_resume(struct gate *g);
 bool gate_is_stopped(const struct gate *g);
 
-/* Nothing goes on this budget before `until_us`. A later pause wins over an earlier one, never the other way. */
+/* Nothing goes on this budget before `until_us`. Of two pauses the one that ends later counts. */
 void gate_pause(struct gate *g, struct budget *b, int64_t until_us);
 
 /*
- * When a held call will start. The first question in GATE_REPLAY_EVERY_US has all held calls replayed (replay.h); for one
- * that arrived since then it is the estimate of predict.h, from which the bound always is.
+ * When a held call will start. The first question in GATE_REPLAY_EVERY_US has all held calls replayed
+ * (replay.h); for one that arrived since then it is the estimate of predict.h, from which the bound always
+ * is.
  */
 #define GATE_REPLAY_EVERY_US (INT64_C(250) * 1000)
 struct prediction gate_predict(struct gate *g, const struct ticket *t, int64_t now_us);

@@ -1,7 +1,7 @@
 /*
- * pick: which call of one queue goes. Arrival order, with EASY backfill (D. Lifka, "The ANL/IBM SP scheduling system",
- * 1995): the oldest call is promised the first moment at which its limits have room for it; a younger one may pass it
- * when that moment stays what it is.
+ * pick: which call of one queue goes. Arrival order, with EASY backfill (D. Lifka, "The ANL/IBM SP scheduling
+ * system", 1995): the oldest call is promised the first moment at which its limits have room for it; a
+ * younger one may pass it when that moment stays what it is.
  *
  *      tokens |            head promised here
  *             |   used       v
@@ -10,7 +10,8 @@
  *             |  (small)    '+---------- ...     may go now: fits now, and beside the head when that starts
  *             +--------------------------------> time
  *
- * Exact: when nobody can go, the moment that it names is the first one at which somebody can, if nothing happens before.
+ * Exact: when nobody can go, the moment that it names is the first one at which somebody can, if nothing
+ * happens before.
  */
 #ifndef METERGATE_GATE_PICK_H
 #define METERGATE_GATE_PICK_H
@@ -21,8 +22,8 @@
 #include "metergate/gate/ticket.h"
 
 struct pick {
-    struct ticket *ticket; /* NULL: nobody can go now */
-    int64_t at_us;         /* now; or when somebody can, CLOCK_NEVER: an event decides */
+    struct ticket *ticket;   /* NULL: nobody can go now */
+    int64_t at_us;           /* now; or when somebody can, CLOCK_NEVER: an event decides */
     struct gate_reason head; /* what the head waits for; until now: nothing */
 };
 

@@ -1,15 +1,16 @@
 /*
- * profile: how a provider charges a call against its limits, and when (contract section 5).
+ * profile: how a provider charges a call against its limits, and when.
  *
- *   profile   on arrival                                              at the end   its own lower estimate (floor)
- *   actual    input                                                   output       input
- *   openai    max(input + expected output, characters / 4,            -            max(characters / 4,
- *                 max output x choices)                                                max output x choices)
+ *   profile   on arrival                              at the end   the provider's own lower estimate (floor)
+ *   actual    input                                   output       input
+ *   openai    max(input + expected output,            -            max(characters / 4,
+ *                 characters / 4,                                      max output x choices)
+ *                 max output x choices)
  *
- * openai: "Your rate limit is calculated as the maximum of max_tokens and the estimated number of tokens based on the
- * character count of your request" (OpenAI, rate limits guide, read 2026-10-08); that the divisor is 4 and that choices
- * multiply is folklore confirmed by users. Adding the counted input is our caution: whether OpenAI takes the maximum or
- * the sum is not published.
+ * openai: "Your rate limit is calculated as the maximum of max_tokens and the estimated number of tokens
+ * based on the character count of your request" (OpenAI, rate limits guide, read 2026-10-08); that the
+ * divisor is 4 and that choices multiply is folklore confirmed by users. Adding the counted input is our caution:
+ * whether OpenAI takes the maximum or the sum is not published.
  */
 #ifndef METERGATE_GATE_PROFILE_H
 #define METERGATE_GATE_PROFILE_H
@@ -49,8 +50,8 @@ struct usage {
 };
 
 /*
- * What one attempt takes of each metric. Amounts are >= 0 and at most PROFILE_AMOUNT_MAX. Whatever else it costs, an
- * attempt is one request on arrival, and one call in flight.
+ * What one attempt takes of each metric. Amounts are >= 0 and at most PROFILE_AMOUNT_MAX. Whatever else it
+ * costs, an attempt is one request on arrival, and one call in flight.
  */
 struct cost {
     int64_t on_arrival[METRICS];

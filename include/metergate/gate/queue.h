@@ -1,7 +1,8 @@
 /*
- * queue: the calls that wait for one budget, in order of their sequence numbers (arrival order; a call that comes back
- * keeps its number, and so goes to the front). A treap: pushing, removing and summing are O(log n), and each node knows
- * the smallest weights below it, so that "the first call that is small enough" needs no scan.
+ * queue: the calls that wait for one budget, in order of their sequence numbers (arrival order; a call that
+ * comes back keeps its number, and so goes to the front). A treap: pushing, removing and summing are O(log
+ * n), and each node knows the smallest weights below it, so that "the first call that is small enough" needs
+ * no scan.
  *
  * Nodes are embedded in their owner; the queue allocates nothing.
  */
@@ -20,14 +21,14 @@ struct queue_weight {
 };
 
 struct queue_node {
-    uint64_t seq;               /* readable: the order; unique in a queue, > 0 */
-    struct queue_weight weight; /* readable: what it is found by */
-    struct queue_weight load;   /* readable: what is summed up, which may be less */
-    struct queue_weight least;  /* private: the smallest of each in this subtree */
-    struct queue_weight sum;    /* private: of the loads of this subtree */
-    size_t n;                   /* private: nodes in this subtree */
-    uint32_t rank;              /* private: the heap order that keeps the tree flat */
-    bool queued;                /* readable */
+    uint64_t seq;                    /* readable: the order; unique in a queue, > 0 */
+    struct queue_weight weight;      /* readable: what it is found by */
+    struct queue_weight load;        /* readable: what is summed up, which may be less */
+    struct queue_weight least;       /* private: the smallest of each in this subtree */
+    struct queue_weight sum;         /* private: of the loads of this subtree */
+    size_t n;                        /* private: nodes in this subtree */
+    uint32_t rank;                   /* private: the heap order that keeps the tree flat */
+    bool queued;                     /* readable */
     struct queue_node *left, *right; /* private */
 };
 
@@ -48,12 +49,13 @@ struct queue_node *queue_first(const struct queue *q);
 struct queue_node *queue_after(const struct queue *q, uint64_t after);
 
 /*
- * The first one after `after` that weighs at most `most` in every currency and that `fits` (NULL: any) accepts, or NULL.
- * O(log n) while what is light enough is accepted; at the worst `fits` is asked about every node that is.
+ * The first one after `after` that weighs at most `most` in every currency and that `fits` (NULL: any)
+ * accepts, or NULL. O(log n) while what is light enough is accepted; at the worst `fits` is asked about every
+ * node that is.
  */
 typedef bool queue_fits(void *arg, struct queue_node *node);
-struct queue_node *queue_find(const struct queue *q, uint64_t after, const struct queue_weight *most, queue_fits *fits,
-                              void *arg);
+struct queue_node *queue_find(const struct queue *q, uint64_t after, const struct queue_weight *most,
+                              queue_fits *fits, void *arg);
 
 /* The smallest weight of each currency; INT64_MAX of an empty queue. */
 struct queue_weight queue_least(const struct queue *q);

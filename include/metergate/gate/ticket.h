@@ -1,6 +1,6 @@
 /*
- * ticket: a call's seat at the gate, and what its limits say of it. Embedded in the call; the gate (gate.h) moves it
- * from state to state, everybody may read it.
+ * ticket: a call's seat at the gate, and what its limits say of it. Embedded in the call; the gate (gate.h)
+ * moves it from state to state, everybody may read it.
  */
 #ifndef METERGATE_GATE_TICKET_H
 #define METERGATE_GATE_TICKET_H
@@ -36,7 +36,8 @@ struct ticket {
     int64_t replayed_us;       /* private: when the last replay saw it start; 0: it has not */
 };
 
-/* What a held call waits for: the budget and the limit (NULL: a pause), and until when; CLOCK_NEVER: an event. */
+/* What a held call waits for: the budget and the limit (NULL: a pause), and until when; CLOCK_NEVER: an
+ * event. */
 struct gate_reason {
     const struct budget *budget;
     const struct budget_limit *limit;
@@ -44,8 +45,8 @@ struct gate_reason {
 };
 
 /* Fills in an idle ticket. budgets[0] is the queue. */
-void ticket_init(struct ticket *t, const struct cost *cost, struct budget *const *budgets, size_t n, int64_t arrival_us,
-                 int64_t deadline_us);
+void ticket_init(struct ticket *t, const struct cost *cost, struct budget *const *budgets, size_t n,
+                 int64_t arrival_us, int64_t deadline_us);
 
 /* Lets go what has left the windows of its budgets. */
 void ticket_advance(const struct ticket *t, int64_t now_us);
@@ -55,9 +56,10 @@ struct gate_reason ticket_earliest(const struct ticket *t, int64_t now_us);
 
 bool ticket_takes_from(const struct ticket *t, const struct budget *b);
 
-/* Whether `small` may be charged at at_us although `head`, which comes before it, waits for head_us: in every budget that
- * they share (budget_has_room_for_both). Advance the head first. */
-bool ticket_leaves_room(const struct ticket *head, int64_t head_us, const struct ticket *small, int64_t at_us);
+/* Whether `small` may be charged at at_us although `head`, which comes before it, waits for head_us: in every
+ * budget that they share (budget_has_room_for_both). Advance the head first. */
+bool ticket_leaves_room(const struct ticket *head, int64_t head_us, const struct ticket *small,
+                        int64_t at_us);
 
 /* The place of a metric of tokens among a queue's weights; -1: it has none. */
 int ticket_currency(enum metric m);
@@ -66,8 +68,8 @@ int ticket_currency(enum metric m);
 struct queue_weight ticket_weight(const struct ticket *t);
 
 /*
- * How long it keeps others waiting, in tokens: a call that runs alone takes a span, and so counts as what is usable in
- * one, of the smallest limit there is.
+ * How long it keeps others waiting, in tokens: a call that runs alone takes a span, and so counts as what is
+ * usable in one, of the smallest limit there is.
  */
 struct queue_weight ticket_load(const struct ticket *t);
 

@@ -1,21 +1,22 @@
 /*
- * window: how much was charged in the last `span_us`. Pure: time is an argument, in any unit-consistent clock that
- * never goes back.
+ * window: how much was charged in the last `span_us`. Pure: time is an argument, in any unit-consistent clock
+ * that never goes back.
  *
  *      reserved                 entries, oldest first
  *   (time not come)   |--e0--|---e1----|-e2-|--------------|
  *                     leaves at e0.t_us + span_us          now
  *
- * A charge is first `reserved`: it counts, and nobody knows when it will leave. When the provider has counted it, it gets
- * its time (window_stamp) and leaves one span later, exactly: at t + span_us it is gone. Its amount can be corrected
- * as long as it is inside; its time never changes. Until its call is over it is also `open`, so that people can be told
- * what calls in flight hold.
+ * A charge is first `reserved`: it counts, and nobody knows when it will leave. When the provider has counted
+ * it, it gets its time (window_stamp) and leaves one span later, exactly: at t + span_us it is gone. Its
+ * amount can be corrected as long as it is inside; its time never changes. Until its call is over it is also
+ * `open`, so that people can be told what calls in flight hold.
  *
  * Every function is O(log n) in the entries (window_advance: for each that leaves).
  *
- * Memory is bounded: entries are exact while there are fewer than WINDOW_EXACT of them; beyond that, charges that come
- * within 1/WINDOW_SLOTS of the span share an entry that has the time of that slot's end. So they leave late, by one slot
- * at the most, and never early; and the moment at which an entry leaves never changes.
+ * Memory is bounded: entries are exact while there are fewer than WINDOW_EXACT of them; beyond that, charges
+ * that come within 1/WINDOW_SLOTS of the span share an entry that has the time of that slot's end. So they
+ * leave late, by one slot at the most, and never early; and the moment at which an entry leaves never
+ * changes.
  */
 #ifndef METERGATE_GATE_WINDOW_H
 #define METERGATE_GATE_WINDOW_H
@@ -58,15 +59,17 @@ void window_reserve(struct window *w, int64_t amount);
 /* Charges `amount` (>= 0) at now_us, for good. */
 void window_stamp(struct window *w, int64_t now_us, int64_t amount);
 
-/* The same for a call that is not over. The handle names the charge in window_settle; it is never given again. */
+/* The same for a call that is not over. The handle names the charge in window_settle; it is never given
+ * again. */
 uint64_t window_stamp_open(struct window *w, int64_t now_us, int64_t amount);
 
-/* The call is over: of an open charge that was stamped as `was`, `is` remains. Nothing, when it has left already. */
+/* The call is over: of an open charge that was stamped as `was`, `is` remains. Nothing, when it has left
+ * already. */
 void window_settle(struct window *w, uint64_t handle, int64_t was, int64_t is);
 
 /*
- * The first moment, from now_us on, at which used + reserved <= ceiling if nothing else is charged; CLOCK_NEVER when
- * that depends on charges whose time has not come.
+ * The first moment, from now_us on, at which used + reserved <= ceiling if nothing else is charged;
+ * CLOCK_NEVER when that depends on charges whose time has not come.
  */
 int64_t window_earliest(const struct window *w, int64_t now_us, int64_t ceiling);
 
