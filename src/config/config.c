@@ -38,7 +38,7 @@ char *config_find(const char *given)
         return xstrdup(given);
     if (env && *env)
         return xstrdup(env);
-    if (xdg && *xdg)
+    if (xdg && *xdg == '/') /* the XDG specification: a relative path is to be ignored */
         path = existing(xdg, "/metergate/metergate.yaml");
     else if (home && *home)
         path = existing(home, "/.config/metergate/metergate.yaml");
@@ -55,11 +55,8 @@ int config_parse(const char *name, struct slice text, struct config **ret, struc
 
     problems_set_file(problems, name);
     value_set_defaults(TABLE_IN_CONFIG, c);
-    if (yaml_read(&doc, text, problems) == 0) {
+    if (yaml_read(&doc, text, problems) == 0)
         read_tree(c, doc.root, problems);
-        if (c->listen.n == 0 && problems->errors == errors)
-            problems_error(problems, 0, 0, "listen: no address is left to listen on");
-    }
     yaml_release(&doc);
     problems_sort(problems);
     if (problems->errors > errors) {
@@ -77,8 +74,9 @@ static int read_file(const char *path, struct buf *out, struct errbuf *e)
     ssize_t n = 0;
 
     if (fd < 0) {
-        err_set(e, "cannot be opened: %s", strerror(errno));
-        return -errno;
+        rc = -errno;
+        err_set(e, "cannot be opened: %s", strerror(-rc));
+        return rc;
     }
     while (rc == 0 && (n = read(fd, piece, sizeof piece)) > 0)
         rc = buf_append(out, piece, (size_t)n);

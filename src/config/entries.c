@@ -84,6 +84,7 @@ static void check_dialect(const struct config_upstream *u, const struct yaml_nod
              u->name);
 }
 
+/* The name is not told: somebody may have put the key there. */
 static int load_credential(struct config_upstream *u, struct errbuf *e)
 {
     const char *dir = getenv("CREDENTIALS_DIRECTORY");
@@ -97,6 +98,10 @@ static int load_credential(struct config_upstream *u, struct errbuf *e)
     buf_init(&path, BUF_UNLIMITED);
     buf_addf(&path, "%s/%s", dir, u->api_key_credential);
     rc = secret_from_file(&u->api_key, path.p, e);
+    if (rc == -EINVAL || rc == -E2BIG)
+        err_set(e, "the credential holds no key: one line of printable characters without spaces");
+    else if (rc < 0)
+        err_set(e, "the credential cannot be read from %s: %s", dir, strerror(-rc));
     buf_release(&path);
     return rc;
 }
@@ -142,6 +147,8 @@ static void load_key(struct config_upstream *u, const struct yaml_node *api_key,
 void entries_check_upstream(struct config_upstream *u, const struct yaml_node *key,
                             const struct yaml_node *map, struct problems *problems)
 {
+    if (map->kind != YAML_MAP && !yaml_is_null(map))
+        return; /* one sentence about it is enough */
     check_dialect(u, key, map, problems);
     if (!u->base_url && strcmp(u->name, "openai") == 0)
         u->base_url = xstrdup(OPENAI_BASE_URL);
@@ -294,7 +301,10 @@ void entries_check_model(struct config *c, const struct yaml_node *key, const st
                          struct problems *problems)
 {
     struct config_model *m = c->models[c->model_count - 1];
+    struct errbuf e;
 
+    if (m->match.n == 0 && models_is_glob(m->name) && check_glob(slice_str(m->name), &e) < 0)
+        ERROR_AT(problems, key, "models.%s: %s", SHOW(slice_str(m->name)), e.text);
     check_model_upstream(c, m, yaml_get(map, "upstream"), problems);
     for (size_t i = 0; i < m->limit_count; i++)
         m->limits[i].smooth = m->smooth && m->limits[i].metric == METRIC_REQUESTS;

@@ -91,8 +91,11 @@ const char *models_glob_problem(const char *pattern)
     if (!*pattern)
         return "it is empty";
     for (const char *p = pattern; *p; p++) {
-        if (*p == '\\' && !*++p)
-            return "it ends in a backslash";
+        if (*p == '\\') {
+            if (!*++p)
+                return "it ends in a backslash";
+            continue; /* the character after it stands for itself */
+        }
         if (*p != '[')
             continue;
         p = bracket_end(p);

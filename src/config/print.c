@@ -186,7 +186,10 @@ static void print_option(const struct table_row *row, struct buf *out)
                 buf_add_char(out, *p);
         }
     }
-    buf_addf(out, " | %s | ", row->fallback ? (row->fallback[0] ? row->fallback : "none") : "-");
+    if (!row->fallback || (!row->fallback[0] && row->type == TABLE_TEXT)) /* the help says what then holds */
+        buf_add_str(out, " | - | ");
+    else
+        buf_addf(out, " | %s | ", row->fallback[0] ? row->fallback : "none");
     buf_addf(out, "%s%s |\n", row->help,
              row->status == TABLE_LATER
                  ? ". **Not implemented in this version: accepted with a warning, ignored.**"

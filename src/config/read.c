@@ -64,6 +64,10 @@ static bool read_list(struct reader *r, const struct table_row *row, const struc
                  node->kind == YAML_SCALAR && node->text.n ? SHOW(node->text) : "a, b", kind_name(node));
         return false;
     }
+    if (node->n == 0 && row->type == TABLE_LISTEN) {
+        ERROR_AT(r, node, "%s wants at least one address", r->path.p);
+        return false;
+    }
     value_release(row, field);
     for (size_t i = 0; i < node->n; i++)
         good &= read_scalar(r, row, node->children[i], field);
@@ -189,7 +193,9 @@ static const char *upstream_name_problem(struct slice name)
         bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 
         if (!alnum && (i == 0 || (c != '-' && c != '_' && c != '.')))
-            return "cannot be the name of an upstream: that is made of letters, digits, '-', '_' and '.'";
+            return "cannot be the name of an upstream: that begins with a letter or digit and goes on with "
+                   "those, "
+                   "'-', '_' and '.'";
     }
     return name.n == 0 || name.n > 64 ? "cannot be the name of an upstream: that has 1 to 64 characters"
                                       : NULL;
@@ -264,17 +270,22 @@ static bool holds_names(struct reader *r)
     return names;
 }
 
+/* A key that is empty or has dots or stars could be taken for a path of the table. */
+static bool is_key_word(struct slice key)
+{
+    return key.n > 0 && slice_find(key, '.') == key.n && slice_find(key, '*') == key.n;
+}
+
 static void read_member(struct reader *r, const struct yaml_node *key, const struct yaml_node *node,
                         void *base)
 {
     size_t path_n = r->path.n, pattern_n = r->pattern.n;
-    bool names = holds_names(r),
-         is_word = slice_find(key->text, '.') == key->text.n && slice_find(key->text, '*') == key->text.n;
+    bool names = holds_names(r), is_word = is_key_word(key->text);
     const struct table_row *row = NULL;
 
     add_part(&r->path, slice_str(check_show(key->text).text));
     add_part(&r->pattern, key->text);
-    if (is_word) /* a key with dots or stars could be taken for a path of the table */
+    if (is_word)
         row = table_find(buf_slice(&r->pattern));
     if (row) {
         read_option(r, row, key, node, base);
