@@ -46,17 +46,19 @@ static int load_config(const struct options *o, struct config **ret)
         fwrite(text.p, 1, text.n, stderr);
     buf_release(&text);
     problems_release(&problems);
-    if (rc == 0 && o->test)
-        printf("%s: OK\n", path ? path : "built-in configuration");
-    free(path);
-    if (rc < 0)
+    if (rc < 0) {
+        free(path);
         return EX_CONFIG;
+    }
     if ((o->listen && config_override(*ret, "listen", o->listen, &e) < 0) ||
         (o->log_level && config_override(*ret, "log.level", o->log_level, &e) < 0)) {
         fprintf(stderr, "metergated: %s\n", e.text);
-        return EX_USAGE;
+        rc = EX_USAGE;
+    } else if (o->test) {
+        printf("%s: OK\n", path ? path : "built-in configuration");
     }
-    return 0;
+    free(path);
+    return rc;
 }
 
 /* Keys live in this process: no core dump, no ptrace by others. Leak checking needs ptrace of itself. */
