@@ -234,7 +234,9 @@ static const struct table_row rows[] = {
     {.path = "models.*.upstream",
      .type = TABLE_NAME,
      MODEL(upstream_name),
-     .help = "the upstream that serves these models; default whichever the call's path chose"},
+     .help = "the upstream that serves these models; default whichever the call's path chose; calls whose "
+             "path chose "
+             "another need an api_key of this one"},
     {.path = "models.*.rpm", LIMIT(METRIC_REQUESTS, "1m"), .help = "requests per minute"},
     {.path = "models.*.rpd",
      LIMIT(METRIC_REQUESTS, "1d"),

@@ -10,6 +10,7 @@
 
 #include "metergate/base/clock.h"
 #include "metergate/base/log.h"
+#include "metergate/config/models.h"
 #include "metergate/proxy/hub.h"
 
 static void refuse_with(struct call *c, enum refusal_reason reason, const char *detail)
@@ -353,8 +354,33 @@ static void count_work(struct worker_job *job)
     c->count_rc = c->readable ? d->count(c->body, &c->request, &c->count) : -EBADMSG;
 }
 
+/*
+ * Where the entry of the model names another upstream, the call goes there, with that upstream's key: a client's never travels
+ * to a provider that its path did not choose. False when it was refused.
+ */
+static bool follow_entry(struct call *c)
+{
+    const struct proxy *p = c->proxy;
+    const struct config_model *entry =
+        config_model_for(p->config, slice_str(c->request.model), c->provider->config);
+
+    if (!entry || !entry->upstream || entry->upstream == c->provider->config)
+        return true;
+    if (!secret_is_set(&entry->upstream->api_key)) {
+        refuse_with(c, REFUSAL_NO_ROUTE,
+                    "The configuration sends this model to an upstream for which Metergate holds no api_key, and "
+                    "your key is not sent to a provider that your base URL did not choose: put that upstream's "
+                    "name into the base URL, or give it an api_key.");
+        return false;
+    }
+    c->provider = providers_find(&p->providers, entry->upstream);
+    return true;
+}
+
 static void counted(struct call *c)
 {
+    if (c->readable && !follow_entry(c))
+        return;
     if (c->readable)
         splice(c);
     else
