@@ -152,8 +152,7 @@ void call_back_to_queue(struct call *c, struct budget *whom, int64_t until_us)
     gate_requeue(p->gate, &c->ticket, now, &cost);
     call_enter(c, CALL_HELD);
     if (until_us > c->ticket.deadline_us)
-        call_refuse(c, &(struct refusal){.reason = REFUSAL_MAX_WAIT, .model = slice_str(c->request.model),
-                                         .budget = slice_str(c->budget->name), .wait_us = until_us - now});
+        call_refuse_max_wait(c, until_us - now);
     hub_turn_soon(p);
 }
 
@@ -213,6 +212,16 @@ void call_refuse(struct call *c, const struct refusal *r)
     c->proxy->totals.refused[r->reason]++;
     c->status = refuse_reply(c->x, c->provider ? c->provider->dialect : NULL, r, c->id);
     call_settle(c, failed ? OUTCOME_FAILED : OUTCOME_REFUSED, refusal_name(r->reason), NULL);
+}
+
+void call_refuse_max_wait(struct call *c, int64_t wait_us)
+{
+    call_refuse(c, &(struct refusal){
+                       .reason = REFUSAL_MAX_WAIT,
+                       .model = slice_str(c->request.model),
+                       .budget = slice_str(c->budget->name),
+                       .wait_us = wait_us,
+                   });
 }
 
 static void stop_transfer(struct call *c)

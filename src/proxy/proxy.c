@@ -73,8 +73,7 @@ static void expire(struct proxy *p, int64_t now)
         struct call *c = call_of(t);
 
         c->seated = false;
-        call_refuse(c, &(struct refusal){.reason = REFUSAL_MAX_WAIT, .model = slice_str(c->request.model),
-                                         .budget = slice_str(c->budget->name), .wait_us = wait_us});
+        call_refuse_max_wait(c, wait_us);
     }
 }
 

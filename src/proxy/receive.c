@@ -5,62 +5,17 @@
 #include "metergate/proxy/receive.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "metergate/base/clock.h"
 #include "metergate/base/log.h"
 #include "metergate/config/models.h"
 #include "metergate/proxy/hub.h"
+#include "metergate/proxy/identity.h"
+#include "metergate/proxy/seat.h"
 
 static void refuse_with(struct call *c, enum refusal_reason reason, const char *detail)
 {
     call_refuse(c, &(struct refusal){.reason = reason, .detail = slice_str(detail)});
-}
-
-/* ---- who is asking -------------------------------------------------------------------------------------------- */
-
-static struct slice peer_name(const struct exchange *x, char *text, size_t cap)
-{
-    struct net_addr_text addr = net_addr_format(exchange_peer(x));
-    struct slice s = slice_str(addr.text);
-    uid_t uid;
-    int n;
-
-    if (exchange_peer_uid(x, &uid) == 0)
-        n = snprintf(text, cap, "uid-%u", (unsigned)uid);
-    else if (s.n && s.p[0] == '[')
-        n = snprintf(text, cap, "%.*s", (int)slice_find(s, ']') - 1, s.p + 1);
-    else
-        n = snprintf(text, cap, "%.*s", (int)slice_find(s, ':'), s.p);
-    return slice_of(text, n > 0 && (size_t)n < cap ? (size_t)n : 0);
-}
-
-/* NULL, or what is wrong with the caller's Metergate-* headers. */
-static const char *read_our_headers(struct call *c)
-{
-    struct slice client = exchange_header(c->x, SLICE("Metergate-Client"));
-    struct slice priority = exchange_header(c->x, SLICE("Metergate-Priority"));
-    struct slice max_wait = exchange_header(c->x, SLICE("Metergate-Max-Wait"));
-    char text[65];
-    int64_t us;
-
-    if (client.p && !route_client_name_ok(client))
-        return "Metergate-Client must be 1 to 64 letters, digits, '.', '_' or '-'.";
-    if (priority.p && !slice_eq(priority, SLICE("high")) && !slice_eq(priority, SLICE("normal")) &&
-        !slice_eq(priority, SLICE("low")))
-        return "Metergate-Priority must be high, normal or low.";
-    if (max_wait.p && slice_duration_us(max_wait, &us) < 0)
-        return "Metergate-Max-Wait must be seconds or a duration such as 250ms, 30s or 2h.";
-    c->max_wait_us = c->proxy->config->queue.max_wait_us;
-    if (max_wait.p && us < c->max_wait_us)
-        c->max_wait_us = us;
-    if (c->route.client.n)
-        client = c->route.client;
-    if (!client.n)
-        client = peer_name(c->x, text, sizeof text);
-    c->client = clients_named(&c->proxy->clients, client);
-    return NULL;
 }
 
 /* ---- where it goes ---------------------------------------------------------------------------------------------- */
@@ -122,7 +77,7 @@ static bool admit(struct call *c)
         refuse_with(c, REFUSAL_NOT_A_TUNNEL, NULL);
         return false;
     }
-    problem = read_our_headers(c);
+    problem = identity_read(c);
     if (problem) {
         refuse_with(c, REFUSAL_BAD_REQUEST, problem);
         return false;
@@ -215,120 +170,7 @@ void receive_bad(void *ctx, struct exchange *x, const char *why)
     refuse_reply(x, NULL, &(struct refusal){.reason = REFUSAL_BAD_REQUEST, .detail = slice_str(why)}, NULL);
 }
 
-/* ---- what it costs ---------------------------------------------------------------------------------------------- */
-
-static int64_t saturating_product(int64_t a, int64_t b)
-{
-    int64_t v;
-
-    return __builtin_mul_overflow(a, b, &v) ? INT64_MAX / 4 : v;
-}
-
-/* What the call will probably use; a body that cannot be read is charged by its bytes. */
-static void estimate(struct call *c)
-{
-    struct estimate *e = &c->estimate;
-    int64_t n = c->readable ? c->request.n : 1;
-    int64_t bound = c->readable ? saturating_product(c->request.max_tokens, n) : 0;
-
-    e->choices = n;
-    e->max_output = c->readable ? c->request.max_tokens : 0;
-    e->expected_output = expect_output(budgets_expect(c->budget, c->client), bound);
-    if (c->readable && c->count_rc == 0) {
-        e->input = c->count.input_tokens;
-        e->characters = c->count.characters;
-        e->exact = c->count.exact;
-    } else {
-        e->input = (int64_t)exchange_body(c->x).n;
-        e->characters = 0;
-        e->exact = false;
-    }
-}
-
-/* One client may hold at most 80 % of what all may. */
-static int64_t client_share(int64_t max)
-{
-    return max - max / 5;
-}
-
-static bool queue_has_room(const struct call *c)
-{
-    const struct proxy *p = c->proxy;
-    int64_t requests = p->config->queue.max_requests, bytes = p->config->queue.max_bytes;
-    int64_t body = (int64_t)exchange_body(c->x).n;
-
-    return p->count[CALL_HELD] < requests && c->client->held < client_share(requests) &&
-           p->held_bytes + body <= bytes && c->client->held_bytes + body <= client_share(bytes);
-}
-
-/* The call that has just taken its seat goes in this very turn: nobody waits before it, and there is room. */
-static bool goes_at_once(const struct call *c, int64_t now)
-{
-    return c->budget->budget->queue.n == 1 && gate_why(c->proxy->gate, &c->ticket, now).until_us <= now;
-}
-
-/* A place is free when the next call of its budget goes; what an event decides is worth asking again in a second. */
-static int64_t wait_for_place_us(const struct call *c, int64_t now)
-{
-    int64_t at = gate_next_dispatch_us(c->proxy->gate, c->budget->budget, now);
-
-    return at < CLOCK_NEVER && at > now + CLOCK_S ? at - now : CLOCK_S;
-}
-
-/* The gate would not have it. */
-static void refuse_offer(struct call *c, const struct gate_refusal *why, enum gate_verdict verdict)
-{
-    struct refusal r = {.model = slice_str(c->request.model), .budget = slice_str(c->budget->name)};
-
-    if (verdict == GATE_TOO_LARGE) {
-        r.reason = REFUSAL_TOO_LARGE;
-        r.metric = why->limit->key;
-        r.limit = why->limit->max;
-        r.requested = why->requested;
-    } else {
-        r.reason = REFUSAL_MAX_WAIT;
-        r.wait_us = why->wait_us;
-    }
-    call_refuse(c, &r);
-}
-
-static enum gate_verdict offer(struct call *c, int64_t now, struct gate_refusal *ret_why)
-{
-    struct budget *const budgets[] = {c->budget->budget, c->provider->budget};
-    struct cost cost = profile_reserve(c->provider->profile, &c->estimate);
-
-    ticket_init(&c->ticket, &cost, budgets, MG_ARRAY_LEN(budgets), c->arrived_us, c->arrived_us + c->max_wait_us);
-    return gate_offer(c->proxy->gate, &c->ticket, now, ret_why);
-}
-
-/* The call is counted: it takes its seat, or hears why it cannot. */
-static void take_seat(struct call *c)
-{
-    struct proxy *p = c->proxy;
-    int64_t now = loop_now_us(p->loop);
-    struct gate_refusal why;
-    enum gate_verdict v;
-
-    if (p->draining) {
-        refuse_with(c, REFUSAL_DRAINING, NULL);
-        return;
-    }
-    c->budget = budgets_find(&p->budgets, c->provider, slice_str(c->request.model));
-    estimate(c);
-    v = offer(c, now, &why);
-    if (v != GATE_HELD) {
-        refuse_offer(c, &why, v);
-        return;
-    }
-    if (!queue_has_room(c) && !goes_at_once(c, now)) {
-        gate_cancel(p->gate, &c->ticket, now);
-        call_refuse(c, &(struct refusal){.reason = REFUSAL_QUEUE_FULL, .wait_us = wait_for_place_us(c, now)});
-        return;
-    }
-    c->seated = true;
-    call_enter(c, CALL_HELD);
-    hub_turn_soon(p);
-}
+/* ---- the body ----------------------------------------------------------------------------------------------- */
 
 /* Asks the provider for usage where the client did not, unless it is known to refuse that. */
 static void splice(struct call *c)
@@ -385,7 +227,7 @@ static void counted(struct call *c)
         splice(c);
     else
         log_info("%s body cannot be read (%s): forwarded, charged by its bytes", c->id, c->why_unreadable);
-    take_seat(c);
+    seat_take(c);
 }
 
 static void count_done(struct worker_job *job)

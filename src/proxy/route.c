@@ -28,6 +28,11 @@ bool route_client_name_ok(struct slice name)
     return solid;
 }
 
+bool route_priority_ok(struct slice priority)
+{
+    return slice_eq(priority, SLICE("high")) || slice_eq(priority, SLICE("normal")) || slice_eq(priority, SLICE("low"));
+}
+
 bool route_query_has(struct slice query, const char *name)
 {
     while (query.n) {
@@ -95,8 +100,7 @@ static const char *take_client(struct route *r)
         return "The client name after /@ must be 1 to 64 letters, digits, '.', '_' or '-'.";
     if (colon < segment.n) {
         r->priority = slice_skip(segment, colon + 1);
-        if (!slice_eq(r->priority, SLICE("high")) && !slice_eq(r->priority, SLICE("normal")) &&
-            !slice_eq(r->priority, SLICE("low")))
+        if (!route_priority_ok(r->priority))
             return "The priority after /@CLIENT: must be high, normal or low.";
     }
     r->path = slice_skip(r->path, 2 + segment.n);

@@ -136,6 +136,9 @@ void call_settle(struct call *c, enum call_outcome outcome, const char *reason, 
 /* Answers with a refusal in the shape of the caller's dialect and settles. Nothing of an answer may have been given. */
 void call_refuse(struct call *c, const struct refusal *r);
 
+/* Refuses a call with a budget because its turn would come after its deadline: in `wait_us` from now. */
+void call_refuse_max_wait(struct call *c, int64_t wait_us);
+
 /* Ends it now, in the middle of its answer: the client gets an unclean end. */
 void call_give_up(struct call *c, const char *reason);
 

@@ -53,6 +53,9 @@ struct route route_read(struct slice method, struct slice target, const struct r
 /* A client name: 1 to 64 of A-Z a-z 0-9 . _ - and not only dots. */
 bool route_client_name_ok(struct slice name);
 
+/* "high", "normal" or "low". */
+bool route_priority_ok(struct slice priority);
+
 /*
  * True when the query has a parameter of that name ("key" in "alt=sse&key=x").
  */

@@ -1,0 +1,120 @@
+/*
+ * seat: from a counted call to its place in the gate. seat_take ends in one of two ways: the call is HELD, or it is
+ * refused.
+ */
+#include "metergate/proxy/seat.h"
+
+#include "metergate/base/clock.h"
+#include "metergate/proxy/hub.h"
+
+static int64_t saturating_product(int64_t a, int64_t b)
+{
+    int64_t v;
+
+    return __builtin_mul_overflow(a, b, &v) ? INT64_MAX / 4 : v;
+}
+
+/* What the call will probably use; a body that cannot be read is charged by its bytes. */
+static void estimate(struct call *c)
+{
+    struct estimate *e = &c->estimate;
+    int64_t n = c->readable ? c->request.n : 1;
+    int64_t bound = c->readable ? saturating_product(c->request.max_tokens, n) : 0;
+
+    e->choices = n;
+    e->max_output = c->readable ? c->request.max_tokens : 0;
+    e->expected_output = expect_output(budgets_expect(c->budget, c->client), bound);
+    if (c->readable && c->count_rc == 0) {
+        e->input = c->count.input_tokens;
+        e->characters = c->count.characters;
+        e->exact = c->count.exact;
+    } else {
+        e->input = (int64_t)exchange_body(c->x).n;
+        e->characters = 0;
+        e->exact = false;
+    }
+}
+
+/* One client may hold at most 80 % of what all may. */
+static int64_t client_share(int64_t max)
+{
+    return max - max / 5;
+}
+
+static bool queue_has_room(const struct call *c)
+{
+    const struct proxy *p = c->proxy;
+    int64_t requests = p->config->queue.max_requests, bytes = p->config->queue.max_bytes;
+    int64_t body = (int64_t)exchange_body(c->x).n;
+
+    return p->count[CALL_HELD] < requests && c->client->held < client_share(requests) &&
+           p->held_bytes + body <= bytes && c->client->held_bytes + body <= client_share(bytes);
+}
+
+/* The call that has just taken its seat goes in this very turn: nobody waits before it, and there is room. */
+static bool goes_at_once(const struct call *c, int64_t now)
+{
+    return c->budget->budget->queue.n == 1 && gate_why(c->proxy->gate, &c->ticket, now).until_us <= now;
+}
+
+/* A place is free when the next call of its budget goes; what an event decides is worth asking again in a second. */
+static int64_t wait_for_place_us(const struct call *c, int64_t now)
+{
+    int64_t at = gate_next_dispatch_us(c->proxy->gate, c->budget->budget, now);
+
+    return at < CLOCK_NEVER && at > now + CLOCK_S ? at - now : CLOCK_S;
+}
+
+/* The gate would not have it. */
+static void refuse_offer(struct call *c, const struct gate_refusal *why, enum gate_verdict verdict)
+{
+    if (verdict == GATE_MAX_WAIT) {
+        call_refuse_max_wait(c, why->wait_us);
+        return;
+    }
+    call_refuse(c, &(struct refusal){
+                       .reason = REFUSAL_TOO_LARGE,
+                       .model = slice_str(c->request.model),
+                       .budget = slice_str(c->budget->name),
+                       .metric = why->limit->key,
+                       .limit = why->limit->max,
+                       .requested = why->requested,
+                   });
+}
+
+static enum gate_verdict offer(struct call *c, int64_t now, struct gate_refusal *ret_why)
+{
+    struct budget *const budgets[] = {c->budget->budget, c->provider->budget};
+    struct cost cost = profile_reserve(c->provider->profile, &c->estimate);
+
+    ticket_init(&c->ticket, &cost, budgets, MG_ARRAY_LEN(budgets), c->arrived_us, c->arrived_us + c->max_wait_us);
+    return gate_offer(c->proxy->gate, &c->ticket, now, ret_why);
+}
+
+void seat_take(struct call *c)
+{
+    struct proxy *p = c->proxy;
+    int64_t now = loop_now_us(p->loop);
+    struct gate_refusal why;
+    enum gate_verdict v;
+
+    if (p->draining) {
+        call_refuse(c, &(struct refusal){.reason = REFUSAL_DRAINING});
+        return;
+    }
+    c->budget = budgets_find(&p->budgets, c->provider, slice_str(c->request.model));
+    estimate(c);
+    v = offer(c, now, &why);
+    if (v != GATE_HELD) {
+        refuse_offer(c, &why, v);
+        return;
+    }
+    if (!queue_has_room(c) && !goes_at_once(c, now)) {
+        gate_cancel(p->gate, &c->ticket, now);
+        call_refuse(c, &(struct refusal){.reason = REFUSAL_QUEUE_FULL, .wait_us = wait_for_place_us(c, now)});
+        return;
+    }
+    c->seated = true;
+    call_enter(c, CALL_HELD);
+    hub_turn_soon(p);
+}
