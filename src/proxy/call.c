@@ -110,7 +110,7 @@ int64_t call_estimated_tokens(const struct call *c)
     return c->estimate.input + c->estimate.expected_output;
 }
 
-/* What can be known of an answer that did not report its usage (contract section 5). */
+/* What can be known of an answer that did not report its usage. */
 static struct usage guessed_usage(const struct call *c, enum call_outcome outcome)
 {
     struct usage u = {.input = c->estimate.input};

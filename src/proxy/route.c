@@ -1,5 +1,5 @@
 /*
- * route: the table of contract section 3, first match wins. Targets are raw bytes: nothing is decoded, nothing is
+ * route: the rules in order, the first that matches wins. Targets are raw bytes: nothing is decoded, nothing is
  * normalised, because the provider must see what the client wrote. A target that could mean two things to two parsers
  * (control bytes, spaces, a fragment, dot segments) is refused rather than interpreted.
  */

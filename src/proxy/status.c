@@ -1,4 +1,4 @@
-/* status: the body of GET /-/status (contract section 8), written in one go from one moment. */
+/* status: the body of GET /-/status, written in one go from one moment. */
 #include "metergate/base/clock.h"
 #include "metergate/base/json.h"
 #include "metergate/proxy/hub.h"

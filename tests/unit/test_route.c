@@ -1,4 +1,4 @@
-/* route: the rows of contract section 3, one table. */
+/* route: every routing rule, one row each. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /*
- * call: the life of one call (design section 2).
+ * call: the life of one call.
  *
  *   RECEIVING -> COUNTING -> HELD -> SENT -> STREAMING -> SETTLED
  *        |           |         ^      |

@@ -1,5 +1,5 @@
 /*
- * headers: which headers travel on, in either direction (contract section 6), and the list that carries them.
+ * headers: which headers travel on, in either direction, and the list that carries them.
  *
  * Names and values are borrowed: from the request or answer that they came in, from static text, or from whoever added
  * them; the list owns only its array.

@@ -1,5 +1,5 @@
 /*
- * route: where a request goes, read from its target and headers alone (contract section 3). Pure: no table of
+ * route: where a request goes, read from its target and headers alone. Pure: no table of
  * upstreams, no allocation; every slice points into the target that was given.
  *
  *   /@nightly:low/openai/v1/chat/completions?x=1

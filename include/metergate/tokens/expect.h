@@ -3,7 +3,7 @@
  * client.
  *
  * The guess is a high quantile, not a mean: a reservation below the truth lifts the window over its limit
- * when the answer ends, one above it only waits a little and is given back (design section 5).
+ * when the answer ends, one above it only waits a little and is given back.
  */
 #ifndef METERGATE_TOKENS_EXPECT_H
 #define METERGATE_TOKENS_EXPECT_H
