@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "metergate/base/log.h"
+#include "metergate/net/peer.h"
 
 /*
  * A rest of a body up to this size is read and dropped so that the connection can be kept after an early
@@ -495,15 +496,15 @@ const struct net_addr *exchange_local(const struct exchange *x)
 
 int exchange_peer_uid(const struct exchange *x, uid_t *ret)
 {
-    struct ucred cred;
-    socklen_t len = sizeof cred;
+    struct client *c = x->client;
 
-    if (x->client->local.len == 0 || x->client->local.sa.ss_family != AF_UNIX)
-        return -ENOENT;
-    if (getsockopt(x->client->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
-        return -errno;
-    *ret = cred.uid;
-    return 0;
+    if (!c->asked_uid) {
+        c->asked_uid = true;
+        c->uid_rc = peer_uid(c->fd, &c->peer, &c->local, &c->uid);
+    }
+    if (c->uid_rc == 0)
+        *ret = c->uid;
+    return c->uid_rc;
 }
 
 bool exchange_is_gone(const struct exchange *x)

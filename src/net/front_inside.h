@@ -79,6 +79,9 @@ struct client {
     struct net_addr peer, local;
     struct loop_watch watch; /* EPOLLRDHUP, edge-triggered */
     bool left;               /* the peer has closed its side, or all of it */
+    bool asked_uid; /* the kernel was: */
+    int uid_rc;     /* 0, or why it names nobody */
+    uid_t uid;
     bool linger;             /* closing with unread bytes of a body: see linger.c */
 
     int64_t deadline_us; /* CLOCK_NEVER: none. The timer may be set earlier; it then moves itself. */

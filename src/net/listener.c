@@ -95,10 +95,20 @@ int net_addr_parse(struct slice text, struct net_addr *ret)
     return parse_inet(text, ret);
 }
 
+struct net_addr_text net_addr_host(const struct net_addr *a)
+{
+    struct net_addr_text t = {""};
+
+    if (a->len && a->sa.ss_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)&a->sa)->sin6_addr, t.text, sizeof t.text);
+    else if (a->len && a->sa.ss_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)&a->sa)->sin_addr, t.text, sizeof t.text);
+    return t;
+}
+
 struct net_addr_text net_addr_format(const struct net_addr *a)
 {
-    struct net_addr_text t = {"unknown"};
-    char host[INET6_ADDRSTRLEN] = "";
+    struct net_addr_text t = {"unknown"}, host = net_addr_host(a);
 
     if (a->len == 0)
         return t;
@@ -109,15 +119,9 @@ struct net_addr_text net_addr_format(const struct net_addr *a)
         /* A client's end has no name; the kernel then gives only the family. */
         snprintf(t.text, sizeof t.text, "unix:%.*s", a->len > head ? (int)(a->len - head) : 0, un->sun_path);
     } else if (a->sa.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a->sa;
-
-        inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
-        snprintf(t.text, sizeof t.text, "[%s]:%d", host, ntohs(in6->sin6_port));
+        snprintf(t.text, sizeof t.text, "[%.100s]:%d", host.text, net_addr_port(a));
     } else if (a->sa.ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)&a->sa;
-
-        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
-        snprintf(t.text, sizeof t.text, "%s:%d", host, ntohs(in->sin_port));
+        snprintf(t.text, sizeof t.text, "%.100s:%d", host.text, net_addr_port(a));
     }
     return t;
 }
@@ -252,6 +256,16 @@ static int make_ours(int fd)
     return 0;
 }
 
+static bool is_stream(int fd)
+{
+    int type = 0, domain = 0;
+    socklen_t type_n = sizeof type, domain_n = sizeof domain;
+
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_n) == 0 && type == SOCK_STREAM &&
+           getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_n) == 0 &&
+           (domain == AF_INET || domain == AF_INET6 || domain == AF_UNIX);
+}
+
 int listener_adopt(struct listener *ret, int fd, struct errbuf *e)
 {
     struct listener ln = {.fd = fd};
@@ -262,6 +276,10 @@ int listener_adopt(struct listener *ret, int fd, struct errbuf *e)
     if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0 || !listening) {
         err_set(e, "descriptor %d is not a listening socket", fd);
         return -ENOTSOCK;
+    }
+    if (!is_stream(fd)) {
+        err_set(e, "descriptor %d is no TCP socket, nor a Unix socket for streams", fd);
+        return -EPROTOTYPE;
     }
     if (getsockname(fd, (struct sockaddr *)&ln.addr.sa, &ln.addr.len) < 0 || make_ours(fd) < 0) {
         err_set(e, "descriptor %d cannot be used: %s", fd, strerror(errno));

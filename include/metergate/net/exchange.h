@@ -66,7 +66,7 @@ void exchange_take_body(struct exchange *x, struct buf *ret);
 const struct net_addr *exchange_peer(const struct exchange *x);
 const struct net_addr *exchange_local(const struct exchange *x);
 
-/* For Unix sockets: the user at the other end. -ENOENT for others. */
+/* The local user at the other end (peer.h); the kernel is asked once a connection. Negative when he cannot be seen. */
 int exchange_peer_uid(const struct exchange *x, uid_t *ret) MG_MUSTCHECK;
 
 /* ---- what to do with the body: in on_head -------------------------------------------------------------- */

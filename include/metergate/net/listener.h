@@ -3,7 +3,7 @@
  *
  *   127.0.0.1:4283   [::1]:4283   port 0 lets the system choose   unix:/run/metergate/sock
  *
- * A Unix socket is made with mode 0600 (or the mode given); a socket file that nobody answers on is replaced,
+ * A Unix socket is made with the mode given, whatever the umask; a socket file that nobody answers on is replaced,
  * a living one is -EADDRINUSE. The path is unlinked again by listener_release.
  */
 #ifndef METERGATE_NET_LISTENER_H
@@ -32,8 +32,10 @@ struct listener {
  */
 int listener_open(struct listener *ret, const char *text, mode_t unix_mode, struct errbuf *e) MG_MUSTCHECK;
 
-/* Takes over a listening socket made by somebody else (socket activation). The descriptor is ours from here
- * on. */
+/*
+ * Takes over a listening socket made by somebody else (socket activation). On success the descriptor is ours from here on;
+ * the path of a Unix socket is not. -ENOTSOCK, -EPROTOTYPE for what is no such socket.
+ */
 int listener_adopt(struct listener *ret, int fd, struct errbuf *e) MG_MUSTCHECK;
 
 void listener_release(struct listener *ln);
@@ -49,6 +51,9 @@ struct net_addr_text net_addr_format(const struct net_addr *a);
 
 /* 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104, or a Unix socket. */
 bool net_addr_is_loopback(const struct net_addr *a);
+
+/* The address alone, without its port, as in a URL but without brackets; empty for Unix sockets. */
+struct net_addr_text net_addr_host(const struct net_addr *a);
 
 /* 0 for Unix sockets. */
 int net_addr_port(const struct net_addr *a);

@@ -1,0 +1,23 @@
+/*
+ * peer: the local user at the other end of an accepted connection, as the kernel knows him.
+ *
+ * Unix sockets: SO_PEERCRED, whoever called connect. TCP: sock_diag(7), asked for the one socket of this
+ * machine that has our two addresses the other way round; no privilege is needed. The user is the one who
+ * made that socket. Nothing is answered for another machine or network namespace, nor for a peer who has
+ * closed his end.
+ */
+#ifndef METERGATE_NET_PEER_H
+#define METERGATE_NET_PEER_H
+
+#include <sys/types.h>
+
+#include "metergate/base/err.h"
+#include "metergate/net/listener.h"
+
+/*
+ * Never blocks: the kernel answers while it is asked (some 10 us). 0, or -ENOENT when no local user can be
+ * seen, or -errno when the kernel does not let us ask.
+ */
+int peer_uid(int fd, const struct net_addr *peer, const struct net_addr *local, uid_t *ret) MG_MUSTCHECK;
+
+#endif

@@ -1,0 +1,152 @@
+/*
+ * peer: a wrong user is worse than none, so an answer counts only when it is about the very socket that was
+ * asked for and a process still has that socket open:
+ * - the kernel falls back to a listener on the same port where the connection is gone;
+ * - it reports user 0 for sockets in TIME_WAIT and for those whose process has closed them (their inode is 0
+ * then);
+ * - a connection of ours that was reset may have a successor with the same addresses.
+ */
+#include "metergate/net/peer.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct question {
+    struct nlmsghdr head;
+    struct inet_diag_req_v2 body;
+};
+
+/* One end of a connection in the form of inet_diag: IPv4 takes the first word. */
+struct end {
+    int family;
+    __be16 port;
+    __be32 address[4];
+};
+
+static int read_end(const struct net_addr *a, struct end *ret)
+{
+    struct end e = {.family = a->len ? a->sa.ss_family : AF_UNSPEC};
+
+    if (e.family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&a->sa;
+
+        e.port = in->sin_port;
+        memcpy(&e.address[0], &in->sin_addr, sizeof in->sin_addr);
+    } else if (e.family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a->sa;
+
+        e.port = in6->sin6_port;
+        if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) { /* its own end may be an IPv4 socket */
+            e.family = AF_INET;
+            memcpy(&e.address[0], &in6->sin6_addr.s6_addr[12], 4);
+        } else {
+            memcpy(e.address, &in6->sin6_addr, sizeof in6->sin6_addr);
+        }
+    } else {
+        return -ENOENT;
+    }
+    *ret = e;
+    return 0;
+}
+
+/* From the peer's side: his end is the source. */
+static struct question make_question(const struct end *peer, const struct end *local)
+{
+    struct question q = {
+        .head = {.nlmsg_len = sizeof q, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST},
+        .body = {.sdiag_family = (__u8)peer->family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0u},
+    };
+
+    q.body.id.idiag_sport = peer->port;
+    q.body.id.idiag_dport = local->port;
+    memcpy(q.body.id.idiag_src, peer->address, sizeof peer->address);
+    memcpy(q.body.id.idiag_dst, local->address, sizeof local->address);
+    q.body.id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
+    q.body.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+    return q;
+}
+
+static bool is_about(const struct inet_diag_msg *m, const struct question *q)
+{
+    size_t n = m->idiag_family == AF_INET ? 4 : 16;
+
+    return m->idiag_family == q->body.sdiag_family && m->id.idiag_sport == q->body.id.idiag_sport &&
+           m->id.idiag_dport == q->body.id.idiag_dport &&
+           memcmp(m->id.idiag_src, q->body.id.idiag_src, n) == 0 &&
+           memcmp(m->id.idiag_dst, q->body.id.idiag_dst, n) == 0 && m->idiag_inode != 0;
+}
+
+static int ask(const struct question *q, uid_t *ret)
+{
+    struct {
+        struct nlmsghdr head;
+        struct inet_diag_msg body;
+        char rest[512]; /* attributes that nobody asked for */
+    } answer = {.head = {0}};
+    int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG), rc = -ENOENT;
+    ssize_t n = -1;
+
+    if (fd < 0)
+        return -errno;
+    if (send(fd, q, sizeof *q, 0) == (ssize_t)sizeof *q)
+        n = recv(fd, &answer, sizeof answer, MSG_DONTWAIT);
+    if (n < 0)
+        rc = -errno;
+    else if ((size_t)n >= offsetof(__typeof__(answer), rest) &&
+             answer.head.nlmsg_type == SOCK_DIAG_BY_FAMILY && is_about(&answer.body, q))
+        rc = 0;
+    close(fd);
+    if (rc == 0)
+        *ret = answer.body.idiag_uid;
+    return rc;
+}
+
+/* Our own end still has its peer. */
+static bool is_connected(int fd)
+{
+    struct tcp_info info;
+    socklen_t n = sizeof info;
+
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) == 0 &&
+           (info.tcpi_state == TCP_ESTABLISHED || info.tcpi_state == TCP_CLOSE_WAIT);
+}
+
+static int unix_uid(int fd, uid_t *ret)
+{
+    struct ucred cred;
+    socklen_t len = sizeof cred;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+        return -errno;
+    *ret = cred.uid;
+    return 0;
+}
+
+int peer_uid(int fd, const struct net_addr *peer, const struct net_addr *local, uid_t *ret)
+{
+    struct question q;
+    struct end from, to;
+    uid_t uid = (uid_t)-1;
+    int rc;
+
+    if (local->len && local->sa.ss_family == AF_UNIX)
+        return unix_uid(fd, ret);
+    if (read_end(peer, &from) < 0 || read_end(local, &to) < 0 || from.family != to.family)
+        return -ENOENT;
+    q = make_question(&from, &to);
+    rc = ask(&q, &uid);
+    if (rc < 0)
+        return rc;
+    if (!is_connected(fd))
+        return -ENOENT;
+    *ret = uid;
+    return 0;
+}
