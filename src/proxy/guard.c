@@ -53,7 +53,8 @@ static bool listed(struct slice value, const char *const *list, size_t n)
 static bool host_ok(struct slice host, const struct guard_rules *rules)
 {
     return guard_is_local_host(host) || listed(host, rules->hosts, rules->host_count) ||
-           listed(without_port(host), rules->hosts, rules->host_count);
+           listed(without_port(host), rules->hosts, rules->host_count) ||
+           (rules->local.n && slice_eq_nocase(without_port(host), rules->local));
 }
 
 static bool origin_ok(struct slice origin, const struct guard_rules *rules)

@@ -152,8 +152,12 @@ int proxy_new(struct loop *l, const struct config *config, struct proxy **ret, s
         p->boot = (uint32_t)clock_wall_us();
     for (int s = 0; s < CALL_STATES; s++)
         list_init(&p->calls[s]);
-    p->guard = (struct guard_rules){(const char *const *)config->allow.hosts.v, config->allow.hosts.n,
-                                    (const char *const *)config->allow.origins.v, config->allow.origins.n};
+    p->guard = (struct guard_rules){
+        .hosts = (const char *const *)config->allow.hosts.v,
+        .host_count = config->allow.hosts.n,
+        .origins = (const char *const *)config->allow.origins.v,
+        .origin_count = config->allow.origins.n,
+    };
     clients_init(&p->clients);
     p->gate = gate_new();
     budgets_init(&p->budgets, config, p->gate);

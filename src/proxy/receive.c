@@ -120,10 +120,14 @@ static void begin(struct call *c)
 
 static bool passes_guard(struct proxy *p, struct exchange *x)
 {
+    struct net_addr_text local = net_addr_host(exchange_local(x));
     struct slice culprit;
     struct buf detail;
-    enum guard_verdict v = guard_check(exchange_head(x), &p->guard, &culprit);
+    struct guard_rules rules = p->guard;
+    enum guard_verdict v;
 
+    rules.local = slice_str(local.text);
+    v = guard_check(exchange_head(x), &rules, &culprit);
     if (v == GUARD_OK)
         return true;
     buf_init(&detail, BUF_UNLIMITED);

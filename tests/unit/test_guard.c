@@ -24,6 +24,9 @@ static const struct {
     {"localhost.evil.example", NULL, NULL, GUARD_HOST},
     {"evillocalhost", NULL, NULL, GUARD_HOST},
     {"10.0.0.1", NULL, NULL, GUARD_HOST},
+    {"192.0.2.7:4283", NULL, NULL, GUARD_OK},
+    {"192.0.2.70", NULL, NULL, GUARD_HOST},
+    {"localhost", "http://192.0.2.7:4283", NULL, GUARD_ORIGIN},
     {"", NULL, NULL, GUARD_HOST},
     {"[::2]", NULL, NULL, GUARD_HOST},
     {"localhost", "http://localhost:3000", NULL, GUARD_OK},
@@ -48,7 +51,7 @@ static const struct {
 static void test_guard__every_row__is_judged_as_it_says(void **state)
 {
     static const char *const hosts[] = {"proxy.lan"}, *const origins[] = {"https://app.example"};
-    const struct guard_rules rules = {hosts, 1, origins, 1};
+    const struct guard_rules rules = {hosts, 1, origins, 1, SLICE("192.0.2.7")};
 
     (void)state;
     for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
@@ -75,7 +78,7 @@ static void test_guard__two_origins__must_both_be_ours(void **state)
                               {SLICE("Origin"), SLICE("http://localhost")},
                               {SLICE("origin"), SLICE("https://evil.example")}};
     const struct http_head head = {.headers = v, .header_count = MG_ARRAY_LEN(v)};
-    const struct guard_rules rules = {NULL, 0, NULL, 0};
+    const struct guard_rules rules = {NULL, 0, NULL, 0, SLICE("")};
     struct slice culprit;
 
     (void)state;

@@ -17,6 +17,9 @@ struct guard_rules {
     size_t host_count;
     const char *const *origins; /* origins that may call us, as "https://app.example" */
     size_t origin_count;
+    /* Of one request: the address that it came to, without its port (empty: none). As Host it is no rebinding, which needs
+     * a name. */
+    struct slice local;
 };
 
 /* GUARD_SITE: a page of another site that does not say which. */
