@@ -1,4 +1,4 @@
-/* check: every function looks at its text alone, but check_path, which asks for $HOME. */
+/* check: every function looks at its text alone, but check_user, which asks for the users of this machine. */
 #include "metergate/config/check.h"
 
 #include <arpa/inet.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "metergate/base/user.h"
 #include "metergate/config/models.h"
 
 #define TEXT_MAX  ((size_t)4096)
@@ -236,7 +237,6 @@ int check_listen(struct slice text, struct errbuf *e)
 {
     int64_t port;
     char host[64];
-    int loopback;
 
     if (slice_starts(text, SLICE("unix:")))
         return check_unix_path(slice_skip(text, 5), e);
@@ -244,13 +244,61 @@ int check_listen(struct slice text, struct errbuf *e)
         err_set(e, "\"%s\" is not an address (127.0.0.1:4283, [::1]:4283, unix:/PATH)", SHOW(text));
         return -EINVAL;
     }
-    loopback = is_loopback(host, text.p[0] == '[');
-    if (loopback < 0)
+    if (is_loopback(host, text.p[0] == '[') < 0) {
         err_set(e, "\"%s\" is not an address in numbers (127.0.0.1, [::1])", SHOW(slice_str(host)));
-    else if (loopback == 0)
-        err_set(e,
-                "%s can be reached from other machines: that needs clients.require_token: true, which this "
-                "version does not have; listen on 127.0.0.1, [::1] or unix:/PATH",
-                SHOW(slice_str(host)));
-    return loopback > 0 ? 0 : -EINVAL;
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int check_reach(struct slice listen, struct errbuf *e)
+{
+    int64_t port;
+    char host[64];
+
+    if (slice_starts(listen, SLICE("unix:")) || !split_port(listen, host, &port) ||
+        is_loopback(host, listen.p[0] == '[') != 0)
+        return 0;
+    err_set(
+        e,
+        "%s can be reached from other machines: that needs clients.require_token: true and tokens for the "
+        "clients; else listen on 127.0.0.1, [::1] or unix:/PATH",
+        host);
+    return -EACCES;
+}
+
+int check_user(struct slice text, uid_t *ret, struct errbuf *e)
+{
+    int64_t number;
+
+    if (slice_int64(text, &number) == 0 &&
+        number < UINT32_MAX) { /* the last one means "no user" to the kernel */
+        *ret = (uid_t)number;
+        return 0;
+    }
+    if (text.n && user_uid(text, ret) == 0)
+        return 0;
+    err_set(e, "there is no user \"%s\" in /etc/passwd; a user of another directory is written as a number",
+            SHOW(text));
+    return -EINVAL;
+}
+
+int check_client_name(struct slice text, struct errbuf *e)
+{
+    bool good = text.n > 0 && text.n <= 64, solid = false;
+
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+
+        good = good && (alnum || c == '.' || c == '_' || c == '-');
+        solid = solid || c != '.';
+    }
+    if (!good || !solid)
+        err_set(e, "cannot be the name of a client: that has 1 to 64 letters, digits, '.', '_' or '-'");
+    else if (slice_eq(text, SLICE("other")))
+        err_set(e, "cannot be the name of a client: it stands for those beyond the first 1,000");
+    else
+        return 0;
+    return -EINVAL;
 }

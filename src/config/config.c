@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "metergate/config/check.h"
 #include "metergate/config/read.h"
 #include "metergate/config/table.h"
 #include "metergate/config/value.h"
@@ -124,10 +125,20 @@ static void free_model(struct config_model *m)
     free(m);
 }
 
+static void free_client(struct config_client *client)
+{
+    value_release_all(TABLE_IN_CLIENT, client);
+    free(client->name);
+    free(client);
+}
+
 void config_free(struct config *c)
 {
     if (!c)
         return;
+    for (size_t i = 0; i < c->clients.n; i++)
+        free_client(c->clients.v[i]);
+    free((void *)c->clients.v);
     for (size_t i = 0; i < c->upstream_count; i++)
         free_upstream(c->upstreams[i]);
     for (size_t i = 0; i < c->model_count; i++)
@@ -156,9 +167,40 @@ int config_override(struct config *c, const char *key, const char *value, struct
         err_set(e, "%s: %s", key, why.text);
         return rc;
     }
+    if (row->type == TABLE_LISTEN && !c->clients.require_token && check_reach(slice_str(value), &why) < 0) {
+        err_set(e, "%s: %s", key, why.text);
+        return -EINVAL;
+    }
     field = (char *)c + row->offset;
     value_release(row, field);
     return value_read(row, slice_str(value), field, e);
+}
+
+const struct config_client *config_client_named(const struct config *c, struct slice name)
+{
+    for (size_t i = 0; i < c->clients.n; i++) {
+        if (slice_eq(name, slice_str(c->clients.v[i]->name)))
+            return c->clients.v[i];
+    }
+    return NULL;
+}
+
+/* Every token is looked at, whatever was found before. */
+const struct config_client *config_client_of_token(const struct config *c, struct slice token)
+{
+    const struct config_client *owner = NULL;
+    struct secret_fingerprint given;
+
+    if (c->clients.n == 0)
+        return NULL;
+    given = secret_fingerprint_of(token);
+    for (size_t i = 0; i < c->clients.n; i++) {
+        bool same = secret_fingerprint_eq(&c->clients.v[i]->token, &given);
+
+        if (same & c->clients.v[i]->has_token)
+            owner = c->clients.v[i];
+    }
+    return owner;
 }
 
 const struct config_upstream *config_upstream_named(const struct config *c, struct slice name)

@@ -5,12 +5,14 @@
 #include "metergate/config/entries.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "metergate/config/check.h"
+#include "metergate/config/credential.h"
 #include "metergate/config/models.h"
 #include "metergate/config/table.h"
 #include "metergate/config/value.h"
@@ -18,15 +20,6 @@
 #define OPENAI_BASE_URL "https://api.openai.com/v1"
 
 #define ERROR_AT(problems, node, ...) problems_error(problems, (node)->line, (node)->column, __VA_ARGS__)
-
-/* Where that option stands; where a twin of it hides the place, the place that is known. */
-static const struct yaml_node *place_of(const struct yaml_node *map, const char *option,
-                                        const struct yaml_node *known)
-{
-    const struct yaml_node *node = yaml_get(map, option);
-
-    return node ? node : known;
-}
 
 /* ---- upstreams ---- */
 
@@ -84,28 +77,6 @@ static void check_dialect(const struct config_upstream *u, const struct yaml_nod
              u->name);
 }
 
-/* The name is not told: somebody may have put the key there. */
-static int load_credential(struct config_upstream *u, struct errbuf *e)
-{
-    const char *dir = getenv("CREDENTIALS_DIRECTORY");
-    struct buf path;
-    int rc;
-
-    if (!dir || !*dir) {
-        err_set(e, "$CREDENTIALS_DIRECTORY is not set; systemd sets it for a unit with LoadCredential=");
-        return -ENOENT;
-    }
-    buf_init(&path, BUF_UNLIMITED);
-    buf_addf(&path, "%s/%s", dir, u->api_key_credential);
-    rc = secret_from_file(&u->api_key, path.p, e);
-    if (rc == -EINVAL || rc == -E2BIG)
-        err_set(e, "the credential holds no key: one line of printable characters without spaces");
-    else if (rc < 0)
-        err_set(e, "the credential cannot be read from %s: %s", dir, strerror(-rc));
-    buf_release(&path);
-    return rc;
-}
-
 static void warn_of_open_file(const struct config_upstream *u, const struct yaml_node *node,
                               struct problems *problems)
 {
@@ -118,30 +89,12 @@ static void warn_of_open_file(const struct config_upstream *u, const struct yaml
 
 static void load_key(struct config_upstream *u, const struct yaml_node *api_key, struct problems *problems)
 {
-    int given = (u->api_key_env != NULL) + (u->api_key_file != NULL) + (u->api_key_credential != NULL);
-    const struct yaml_node *node;
-    struct errbuf e;
-    int rc;
+    const struct credential_source from = {u->api_key_env, u->api_key_file, u->api_key_credential};
+    char path[96];
 
-    if (given == 0)
-        return;
-    if (given > 1) {
-        ERROR_AT(problems, api_key, "upstreams.%s.api_key wants one of env, file and credential", u->name);
-        return;
-    }
-    if (u->api_key_env) {
-        node = place_of(api_key, "env", api_key);
-        rc = secret_from_env(&u->api_key, u->api_key_env, &e);
-    } else if (u->api_key_file) {
-        node = place_of(api_key, "file", api_key);
-        rc = secret_from_file(&u->api_key, u->api_key_file, &e);
-        warn_of_open_file(u, node, problems);
-    } else {
-        node = place_of(api_key, "credential", api_key);
-        rc = load_credential(u, &e);
-    }
-    if (rc < 0)
-        ERROR_AT(problems, node, "upstreams.%s.api_key: %s", u->name, e.text);
+    snprintf(path, sizeof path, "upstreams.%s.api_key", u->name);
+    if (credential_load(&u->api_key, &from, path, api_key, problems) == 0 && from.file)
+        warn_of_open_file(u, credential_node(&from, api_key), problems);
 }
 
 void entries_check_upstream(struct config_upstream *u, const struct yaml_node *key,
@@ -333,4 +286,74 @@ struct config_price *entries_new_price(struct config *c, struct slice name)
     *p = (struct config_price){
         .name = xstrndup(name.p, name.n), .input_pico = -1, .cached_pico = -1, .output_pico = -1};
     return p;
+}
+
+/* ---- clients ---- */
+
+struct config_client *entries_new_client(struct config *c, struct slice name, int line)
+{
+    struct config_client *client = xcalloc(1, sizeof *client);
+
+    client->name = xstrndup(name.p, name.n);
+    client->line = line;
+    client->max_wait_us = -1;
+    value_set_defaults(TABLE_IN_CLIENT, client);
+    c->clients.v = xrealloc((void *)c->clients.v, (c->clients.n + 1) * sizeof(struct config_client *));
+    c->clients.v[c->clients.n++] = client;
+    return client;
+}
+
+/* Whoever can read a token is that client, and whoever can write the file chooses it. */
+static int check_token_file(const char *path, struct errbuf *e)
+{
+    struct stat st;
+
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+        (st.st_mode & (S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH))) {
+        err_set(e, "other users may read or write that file (its mode is %04o): chmod 600",
+                st.st_mode & 07777u);
+        return -EACCES;
+    }
+    return 0;
+}
+
+static int check_token(const struct config *c, const struct config_client *client, struct slice token,
+                       struct errbuf *e)
+{
+    const struct config_client *twin = config_client_of_token(c, token);
+
+    if (client->token_file && check_token_file(client->token_file, e) < 0)
+        return -EACCES;
+    if (token.n < CONFIG_TOKEN_MIN) {
+        err_set(e,
+                "the token is shorter than %d characters and could be guessed; make one with: openssl rand "
+                "-hex 24",
+                CONFIG_TOKEN_MIN);
+        return -EINVAL;
+    }
+    if (twin) {
+        err_set(e, "clients.%s in line %d has the same token", twin->name, twin->line);
+        return -EEXIST;
+    }
+    return 0;
+}
+
+void entries_check_client(struct config *c, const struct yaml_node *map, struct problems *problems)
+{
+    struct config_client *client = c->clients.v[c->clients.n - 1];
+    const struct credential_source from = {client->token_env, client->token_file, client->token_credential};
+    const struct yaml_node *node = yaml_get(map, "token");
+    struct secret token;
+    struct errbuf e;
+    char path[96];
+
+    secret_init(&token);
+    snprintf(path, sizeof path, "clients.%s.token", client->name);
+    if (credential_load(&token, &from, path, node, problems) == 0 && secret_is_set(&token)) {
+        if (check_token(c, client, secret_expose(&token), &e) < 0)
+            ERROR_AT(problems, credential_node(&from, node), "%s: %s", path, e.text);
+        client->token = secret_fingerprint_of(secret_expose(&token));
+        client->has_token = true;
+    }
+    secret_release(&token);
 }

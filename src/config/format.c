@@ -128,6 +128,7 @@ static void print_list(const struct table_row *row, const void *field, struct bu
 {
     const struct config_strings *strings = field;
     const struct config_listens *listens = field;
+    const struct config_users *users = field;
 
     buf_add_char(out, '[');
     if (row->type == TABLE_CHOICES)
@@ -135,6 +136,10 @@ static void print_list(const struct table_row *row, const void *field, struct bu
     for (size_t i = 0; row->type == TABLE_LISTEN && i < listens->n; i++) {
         buf_add_str(out, i ? ", " : "");
         format_text(slice_str(listens->v[i].text), out);
+    }
+    for (size_t i = 0; row->type == TABLE_USERS && i < users->n; i++) {
+        buf_add_str(out, i ? ", " : "");
+        format_text(slice_str(users->v[i].text), out);
     }
     for (size_t i = 0; (row->type == TABLE_TEXTS || row->type == TABLE_GLOBS) && i < strings->n; i++) {
         buf_add_str(out, i ? ", " : "");
@@ -198,6 +203,7 @@ void format_value(const struct table_row *row, const void *field, struct buf *ou
     case TABLE_TEXTS:
     case TABLE_GLOBS:
     case TABLE_LISTEN:
+    case TABLE_USERS:
         print_list(row, field, out);
         break;
     }

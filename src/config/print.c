@@ -42,7 +42,8 @@ static const char *open_maps(const char *path, const char *last, size_t depth, s
  * given. */
 static bool shown(const struct table_row *row, const void *field)
 {
-    if (row->home == TABLE_IN_PRICE)
+    if (!row->fallback &&
+        (row->type == TABLE_USD || row->type == TABLE_DURATION)) /* -1 where the file gives none */
         return *(const int64_t *)field >= 0;
     bool optional = row->type == TABLE_NAME || row->type == TABLE_ENV || row->type == TABLE_FILE ||
                     row->type == TABLE_CREDENTIAL;
@@ -51,6 +52,8 @@ static bool shown(const struct table_row *row, const void *field)
         return *(char *const *)field != NULL;
     if (row->type == TABLE_GLOBS || row->type == TABLE_TEXTS)
         return ((const struct config_strings *)field)->n > 0;
+    if (row->type == TABLE_USERS)
+        return ((const struct config_users *)field)->n > 0;
     if (row->status == TABLE_WORKS && row->home != TABLE_IN_MODEL)
         return true;
     return !format_is(row, field, row->fallback);
@@ -101,6 +104,11 @@ static void print_name(const char *name, struct buf *out)
 void config_print(const struct config *c, struct buf *out)
 {
     print_rows(TABLE_IN_CONFIG, c, 0, 0, out);
+    for (size_t i = 0; i < c->clients.n;
+         i++) { /* `clients:` is open: its options come last, and one is always there */
+        print_name(c->clients.v[i]->name, out);
+        print_rows(TABLE_IN_CLIENT, c->clients.v[i], strlen("clients.*."), 2, out);
+    }
     buf_add_str(out, "upstreams:\n");
     for (size_t i = 0; i < c->upstream_count; i++) {
         if (c->upstreams[i]->dialect != CONFIG_OPENAI) {
@@ -159,6 +167,7 @@ static const char *type_words(enum table_type type)
         return "path";
     case TABLE_TEXTS:
     case TABLE_LISTEN:
+    case TABLE_USERS:
         return "list";
     case TABLE_GLOBS:
         return "list of globs";

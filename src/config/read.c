@@ -1,7 +1,8 @@
 /*
  * read: a key is looked up by its pattern, the path with the operator's own names replaced by `*`. What a
- * row's field belongs to (the configuration, an upstream, a model, a price) travels along as `base`; rows
- * without a home are read into a field that is thrown away, so that they are checked all the same.
+ * row's field belongs to (the configuration, an upstream, a model, a client, a price) travels along as
+ * `base`; rows without a home are read into a field that is thrown away, so that they are checked all the
+ * same.
  */
 #include "metergate/config/read.h"
 
@@ -64,8 +65,9 @@ static bool read_list(struct reader *r, const struct table_row *row, const struc
                  node->kind == YAML_SCALAR && node->text.n ? SHOW(node->text) : "a, b", kind_name(node));
         return false;
     }
-    if (node->n == 0 && row->type == TABLE_LISTEN) {
-        ERROR_AT(r, node, "%s wants at least one address", r->path.p);
+    if (node->n == 0 && (row->type == TABLE_LISTEN || row->type == TABLE_USERS)) {
+        ERROR_AT(r, node, "%s wants at least one %s", r->path.p,
+                 row->type == TABLE_LISTEN ? "address" : "user");
         return false;
     }
     value_release(row, field);
@@ -203,11 +205,21 @@ static const char *upstream_name_problem(struct slice name)
 
 #define NAME_MAX_BYTES 128
 #define MODELS_MAX     1000
+#define CLIENTS_MAX    1000
 
-static const char *name_problem(const struct reader *r, const struct yaml_node *key)
+static const char *client_name_problem(const struct reader *r, struct slice name, struct errbuf *e)
+{
+    if (r->config->clients.n == CLIENTS_MAX)
+        return "is one client more than the 1,000 that there may be";
+    return check_client_name(name, e) < 0 ? e->text : NULL;
+}
+
+static const char *name_problem(const struct reader *r, const struct yaml_node *key, struct errbuf *e)
 {
     if (slice_eq(buf_slice(&r->pattern), SLICE("upstreams.*")))
         return upstream_name_problem(key->text);
+    if (slice_eq(buf_slice(&r->pattern), SLICE("clients.*")))
+        return client_name_problem(r, key->text, e);
     if (key->text.n == 0 || key->text.n > NAME_MAX_BYTES || check_text(key->text, NULL) < 0)
         return "cannot be a name: that has 1 to 128 bytes and no control character";
     if (slice_eq(buf_slice(&r->pattern), SLICE("models.*")) && r->config->model_count == MODELS_MAX)
@@ -217,11 +229,12 @@ static const char *name_problem(const struct reader *r, const struct yaml_node *
 
 static void read_section(struct reader *r, const struct yaml_node *node, void *base);
 
-/* An entry that the operator named: what it is read into is made here; that of a client is only checked. */
+/* An entry that the operator named: what it is read into is made here. */
 static void read_entry(struct reader *r, const struct yaml_node *key, const struct yaml_node *node)
 {
     struct slice pattern = buf_slice(&r->pattern);
-    const char *why = name_problem(r, key);
+    struct errbuf e;
+    const char *why = name_problem(r, key, &e);
 
     if (why) {
         ERROR_AT(r, key, "\"%s\" %s", SHOW(key->text), why);
@@ -236,7 +249,9 @@ static void read_entry(struct reader *r, const struct yaml_node *key, const stru
     } else if (slice_eq(pattern, SLICE("prices.*"))) {
         read_section(r, node, entries_new_price(r->config, key->text));
     } else {
-        read_section(r, node, r->config);
+        MG_ASSERT(slice_eq(pattern, SLICE("clients.*")));
+        read_section(r, node, entries_new_client(r->config, key->text, key->line));
+        entries_check_client(r->config, node, r->problems);
     }
 }
 
@@ -319,6 +334,31 @@ static void read_top(struct reader *r, const struct yaml_node *root, bool models
     }
 }
 
+/* Only the whole file says who may reach us, and whether they need a token. */
+static void check_openness(struct reader *r, const struct yaml_node *root)
+{
+    const struct yaml_node *listen = yaml_get(root, "listen"), *clients = yaml_get(root, "clients");
+    const struct config *c = r->config;
+    struct errbuf e;
+    bool some = false;
+
+    for (size_t i = 0; listen && listen->kind == YAML_LIST && !c->clients.require_token && i < listen->n;
+         i++) {
+        const struct yaml_node *one = listen->children[i];
+
+        if (check_listen(one->text, &e) == 0 && check_reach(one->text, &e) < 0)
+            ERROR_AT(r, one, "listen: %s", e.text);
+    }
+    for (size_t i = 0; i < c->clients.n; i++)
+        some = some || c->clients.v[i]->has_token;
+    if (c->clients.require_token && !some) {
+        const struct yaml_node *node = yaml_get(clients, "require_token");
+
+        problems_warn(r->problems, node->line, node->column,
+                      "clients.require_token: no client has a token, so nobody may call");
+    }
+}
+
 void read_tree(struct config *c, const struct yaml_node *root, struct problems *problems)
 {
     struct reader r = {.config = c, .problems = problems};
@@ -331,6 +371,7 @@ void read_tree(struct config *c, const struct yaml_node *root, struct problems *
     entries_add_upstreams(c);
     read_top(&r, root, true);
     entries_add_models(c);
+    check_openness(&r, root);
     buf_release(&r.path);
     buf_release(&r.pattern);
 }

@@ -12,6 +12,7 @@
 #define CONFIG(member)   .home = TABLE_IN_CONFIG, .offset = offsetof(struct config, member)
 #define UPSTREAM(member) .home = TABLE_IN_UPSTREAM, .offset = offsetof(struct config_upstream, member)
 #define MODEL(member)    .home = TABLE_IN_MODEL, .offset = offsetof(struct config_model, member)
+#define CLIENT(member)   .home = TABLE_IN_CLIENT, .offset = offsetof(struct config_client, member)
 #define PRICE(member)    .home = TABLE_IN_PRICE, .offset = offsetof(struct config_price, member)
 #define NOWHERE          .home = TABLE_NOWHERE
 
@@ -25,9 +26,10 @@ static const struct table_row rows[] = {
      CONFIG(listen),
      .fallback = "127.0.0.1:4283, [::1]:4283",
      .restart = true,
-     .help = "addresses to listen on: HOST:PORT with a loopback address in numbers, [IPV6]:PORT, or "
-             "unix:/PATH; a "
-             "default address that the machine lacks is only a warning"},
+     .help =
+         "addresses to listen on: HOST:PORT with an address in numbers, [IPV6]:PORT, or unix:/PATH (mode "
+         "0600); other machines' only with `clients.require_token`; a default address that the machine lacks "
+         "is only a warning; sockets from systemd take the place of all"},
     {.path = "state_dir",
      .type = TABLE_TEXT,
      CONFIG(state_dir),
@@ -289,25 +291,24 @@ static const struct table_row rows[] = {
      .type = TABLE_BOOL,
      CONFIG(clients.require_token),
      .fallback = "false",
-     .status = TABLE_REFUSED,
-     .idle = "false",
-     .help = "refuse callers without a client token"},
+     .help = "refuse callers without the token of a client, all but those of /healthz and /readyz"},
     {.path = "clients.users",
-     .type = TABLE_TEXTS,
-     NOWHERE,
-     .status = TABLE_REFUSED,
-     .help = "local users that may call"},
+     .type = TABLE_USERS,
+     CONFIG(clients.users),
+     .help =
+         "local users that may call, by name or number, root only if listed; nobody else may, nor anybody "
+         "whose user cannot be seen; default everybody"},
     {.path = "clients.*.priority",
      .type = TABLE_CHOICE,
-     NOWHERE,
+     CLIENT(priority),
      .fallback = "normal",
      .choices = "high|normal|low",
      .status = TABLE_LATER,
      .idle = "normal",
-     .help = "whose calls go first"},
+     .help = "whose calls go first; the client may lower it for a call, not raise it"},
     {.path = "clients.*.weight",
      .type = TABLE_COUNT,
-     NOWHERE,
+     CLIENT(weight),
      .fallback = "1",
      .min = "1",
      .max = "1000",
@@ -316,28 +317,26 @@ static const struct table_row rows[] = {
      .help = "its share of a queue beside the other clients"},
     {.path = "clients.*.max_wait",
      .type = TABLE_DURATION,
-     NOWHERE,
+     CLIENT(max_wait_us),
      .min = "0s",
      .max = "365d",
-     .status = TABLE_LATER,
-     .help = "as queue.max_wait, for this client; default that one"},
+     .help = "as queue.max_wait, for this client, and in its place; default that one"},
     {.path = "clients.*.usd_per_hour", MONEY, .help = "money per rolling hour"},
     {.path = "clients.*.usd_per_day", MONEY, .help = "money per rolling day"},
     {.path = "clients.*.usd_per_month", MONEY, .help = "money per rolling 30 days"},
     {.path = "clients.*.token.env",
      .type = TABLE_ENV,
-     NOWHERE,
-     .status = TABLE_REFUSED,
-     .help = "environment variable with the token that proves this client"},
+     CLIENT(token_env),
+     .help =
+         "environment variable with the token that proves this client, 16 characters at least; without it "
+         "nobody can be this client"},
     {.path = "clients.*.token.file",
      .type = TABLE_FILE,
-     NOWHERE,
-     .status = TABLE_REFUSED,
-     .help = "file whose first line is that token"},
+     CLIENT(token_file),
+     .help = "file whose first line is that token; only its owner may read or write it"},
     {.path = "clients.*.token.credential",
      .type = TABLE_CREDENTIAL,
-     NOWHERE,
-     .status = TABLE_REFUSED,
+     CLIENT(token_credential),
      .help = "systemd credential with that token"},
 
     {.path = "prices.*.input",

@@ -16,7 +16,8 @@
 
 bool value_is_list(enum table_type type)
 {
-    return type == TABLE_TEXTS || type == TABLE_GLOBS || type == TABLE_LISTEN || type == TABLE_CHOICES;
+    return type == TABLE_TEXTS || type == TABLE_GLOBS || type == TABLE_LISTEN || type == TABLE_USERS ||
+           type == TABLE_CHOICES;
 }
 
 /* ---- words ---- */
@@ -249,6 +250,21 @@ static int add_listen(struct config_listens *list, struct slice text, struct err
     return 0;
 }
 
+static int add_user(struct config_users *list, struct slice text, struct errbuf *e)
+{
+    uid_t uid;
+
+    if (list->n == LIST_MAX) {
+        err_set(e, "more than %zu users", LIST_MAX);
+        return -EINVAL;
+    }
+    if (check_user(text, &uid, e) < 0)
+        return -EINVAL;
+    list->v = xrealloc(list->v, (list->n + 1) * sizeof list->v[0]);
+    list->v[list->n++] = (struct config_user){xstrndup(text.p, text.n), uid};
+    return 0;
+}
+
 /* ---- any type ---- */
 
 /* An enum has the size and representation of unsigned here (GCC and clang, without -fshort-enums). */
@@ -292,6 +308,8 @@ int value_read(const struct table_row *row, struct slice text, void *field, stru
         return add_string(row, field, text, e);
     case TABLE_LISTEN:
         return add_listen(field, text, e);
+    case TABLE_USERS:
+        return add_user(field, text, e);
     }
     return -EINVAL;
 }
@@ -328,6 +346,14 @@ static void release_listens(struct config_listens *list)
     *list = (struct config_listens){0};
 }
 
+static void release_users(struct config_users *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        free(list->v[i].text);
+    free(list->v);
+    *list = (struct config_users){0};
+}
+
 void value_release(const struct table_row *row, void *field)
 {
     switch (row->type) {
@@ -347,6 +373,9 @@ void value_release(const struct table_row *row, void *field)
         break;
     case TABLE_LISTEN:
         release_listens(field);
+        break;
+    case TABLE_USERS:
+        release_users(field);
         break;
     case TABLE_CHOICE:
     case TABLE_CHOICES:

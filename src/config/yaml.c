@@ -327,7 +327,7 @@ void yaml_release(struct yaml_doc *doc)
 
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)
 {
-    if (map->kind != YAML_MAP)
+    if (!map || map->kind != YAML_MAP)
         return NULL;
     for (size_t i = 0; i + 1 < map->n; i += 2) {
         if (slice_eq(map->children[i]->text, slice_str(key)))

@@ -1,17 +1,26 @@
-/* clients: every value of by_name is owned by the table and freed only with it; `other` is made on first need. */
+/*
+ * clients: every value of by_name is owned by the table and freed only with it; `other` is made on first
+ * need. Names of users are a cache: each was read from /etc/passwd once.
+ */
 #include "metergate/proxy/clients.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "metergate/base/err.h"
+#include "metergate/base/user.h"
+#include "metergate/proxy/route.h"
+
+#define USERS_MAX 1000 /* names kept; when one more comes, all are forgotten and looked up again */
 
 void clients_init(struct clients *c)
 {
     map_init(&c->by_name);
+    map_init(&c->users);
     c->other = NULL;
 }
 
-static void free_client(void *arg, struct slice key, void *value)
+static void free_value(void *arg, struct slice key, void *value)
 {
     (void)arg;
     (void)key;
@@ -20,8 +29,10 @@ static void free_client(void *arg, struct slice key, void *value)
 
 void clients_release(struct clients *c)
 {
-    map_each(&c->by_name, free_client, NULL);
+    map_each(&c->by_name, free_value, NULL);
+    map_each(&c->users, free_value, NULL);
     map_release(&c->by_name);
+    map_release(&c->users);
     c->other = NULL;
 }
 
@@ -36,17 +47,38 @@ static struct client *add(struct clients *c, struct slice name)
     return client;
 }
 
-struct client *clients_named(struct clients *c, struct slice name)
+struct client *clients_named(struct clients *c, struct slice name, bool known)
 {
-    struct client *known = map_get(&c->by_name, slice_head(name, sizeof known->name - 1));
+    struct client *client = map_get(&c->by_name, slice_head(name, sizeof client->name - 1));
 
-    if (known)
-        return known;
-    if (map_count(&c->by_name) < CLIENTS_MAX)
+    if (client)
+        return client;
+    if (known || map_count(&c->by_name) < CLIENTS_MAX)
         return add(c, name);
     if (!c->other)
         c->other = map_get(&c->by_name, SLICE("other"));
     if (!c->other)
         c->other = add(c, SLICE("other"));
     return c->other;
+}
+
+struct slice clients_user(struct clients *c, uid_t uid)
+{
+    char number[24], name[USER_NAME_SIZE];
+    struct slice key;
+    char *known;
+
+    snprintf(number, sizeof number, "uid-%u", (unsigned)uid);
+    key = slice_str(number);
+    known = map_get(&c->users, key);
+    if (known)
+        return slice_str(known);
+    if (user_name(uid, name) < 0 || !route_client_name_ok(slice_str(name)))
+        snprintf(name, sizeof name, "%s", number);
+    if (map_count(&c->users) == USERS_MAX) {
+        map_each(&c->users, free_value, NULL);
+        map_release(&c->users);
+    }
+    map_set(&c->users, key, xstrdup(name));
+    return slice_str(map_get(&c->users, key));
 }

@@ -1,35 +1,166 @@
 /*
- * identity: who is asking, and on what terms: the client's name, its priority and how long it will wait. After
- * identity_read has returned NULL, c->client is set and stays.
+ * identity: a token is compared by its digest alone, with all tokens there are, and is in no log line and no
+ * sentence. After identity_read has returned true, c->client is set and stays.
  */
 #include "metergate/proxy/identity.h"
 
-#include <stdio.h>
-
 #include "metergate/proxy/hub.h"
 
-static struct slice peer_name(const struct exchange *x, char *text, size_t cap)
-{
-    struct net_addr_text addr = net_addr_format(exchange_peer(x));
-    struct slice s = slice_str(addr.text);
-    uid_t uid;
-    int n;
+/* ---- tokens
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
-    if (exchange_peer_uid(x, &uid) == 0)
-        n = snprintf(text, cap, "uid-%u", (unsigned)uid);
-    else if (s.n && s.p[0] == '[')
-        n = snprintf(text, cap, "%.*s", (int)slice_find(s, ']') - 1, s.p + 1);
-    else
-        n = snprintf(text, cap, "%.*s", (int)slice_find(s, ':'), s.p);
-    return slice_of(text, n > 0 && (size_t)n < cap ? (size_t)n : 0);
+#define HOW_TO_SEND                                                                                          \
+    "send it as the Metergate-Token header (or as the API key, where Metergate holds the provider's key)"
+
+static struct slice without_scheme(struct slice authorization)
+{
+    static const char bearer[] = "bearer ";
+
+    if (!slice_eq_nocase(slice_head(authorization, sizeof bearer - 1), slice_str(bearer)))
+        return slice_of(NULL, 0);
+    return slice_trim(slice_skip(authorization, sizeof bearer - 1));
 }
 
-const char *identity_read(struct call *c)
+/* What the header says if it is one of those that carry a client's key; else empty. */
+static struct slice key_in(const struct http_header *h)
 {
-    struct slice client = exchange_header(c->x, SLICE("Metergate-Client"));
-    struct slice priority = exchange_header(c->x, SLICE("Metergate-Priority"));
-    struct slice max_wait = exchange_header(c->x, SLICE("Metergate-Max-Wait"));
-    char text[65];
+    if (slice_eq_nocase(h->name, SLICE("authorization")))
+        return without_scheme(h->value);
+    if (slice_eq_nocase(h->name, SLICE("x-api-key")) || slice_eq_nocase(h->name, SLICE("x-goog-api-key")))
+        return h->value;
+    return slice_of(NULL, 0);
+}
+
+/* The owner of a token among those keys, or NULL. */
+static const struct config_client *owner_of_key(const struct config *config, const struct http_head *head)
+{
+    const struct config_client *owner = NULL;
+
+    for (size_t i = 0; i < head->header_count && !owner; i++) {
+        struct slice key = key_in(&head->headers[i]);
+
+        if (key.n)
+            owner = config_client_of_token(config, key);
+    }
+    return owner;
+}
+
+struct identity_proof identity_prove(const struct config *config, const struct http_head *head, bool ours)
+{
+    struct slice token = http_header_get(head->headers, head->header_count, SLICE("metergate-token"));
+    const struct config_client *by_key = owner_of_key(config, head);
+    struct identity_proof proof = {0};
+
+    if (by_key && !ours)
+        proof.problem =
+            "A Metergate token stands where the provider's key should: Metergate holds no key for this "
+            "upstream, so send the token as the Metergate-Token header and your own key beside it.";
+    else if (token.p)
+        proof.owner = config_client_of_token(config, token);
+    else
+        proof.owner = by_key;
+    if (!proof.problem && !proof.owner && token.p)
+        proof.problem =
+            "No client of Metergate's configuration has this token: check the Metergate-Token header "
+            "against `clients.NAME.token`.";
+    else if (!proof.problem && !proof.owner && config->clients.require_token)
+        proof.problem = "Metergate wants the token of a client: " HOW_TO_SEND "; tokens are configured as "
+                        "`clients.NAME.token`.";
+    return proof;
+}
+
+/* ---- users
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+static const char *user_problem(const struct config *config, const struct exchange *x)
+{
+    const struct config_users *users = &config->clients.users;
+    uid_t uid;
+
+    if (users->n == 0)
+        return NULL;
+    if (exchange_peer_uid(x, &uid) < 0)
+        return "Metergate cannot see which local user is behind this connection, and `clients.users` in its "
+               "configuration lets listed users alone call.";
+    for (size_t i = 0; i < users->n; i++) {
+        if (users->v[i].uid == uid)
+            return NULL;
+    }
+    return "This local user may not use Metergate; add the name to `clients.users` in its configuration.";
+}
+
+static bool refuse(enum refusal_reason reason, const char *problem, struct refusal *ret_why)
+{
+    *ret_why = (struct refusal){.reason = reason, .detail = slice_str(problem)};
+    return false;
+}
+
+/* Whether the request may go on, and the owner of its token. */
+static bool admit(const struct config *config, const struct exchange *x, bool ours,
+                  const struct config_client **ret_owner, struct refusal *ret_why)
+{
+    const char *problem = user_problem(config, x);
+    struct identity_proof proof;
+
+    if (problem)
+        return refuse(REFUSAL_USER, problem, ret_why);
+    proof = identity_prove(config, exchange_head(x), ours);
+    if (proof.problem)
+        return refuse(REFUSAL_TOKEN, proof.problem, ret_why);
+    *ret_owner = proof.owner;
+    return true;
+}
+
+bool identity_admits(const struct proxy *p, const struct exchange *x, struct refusal *ret_why)
+{
+    const struct config_client *owner;
+
+    return admit(p->config, x, true, &owner, ret_why);
+}
+
+/* ---- the call
+ * -------------------------------------------------------------------------------------------------------- */
+
+static enum config_priority priority_of(struct slice word)
+{
+    if (slice_eq(word, SLICE("high")))
+        return CONFIG_PRIORITY_HIGH;
+    return slice_eq(word, SLICE("low")) ? CONFIG_PRIORITY_LOW : CONFIG_PRIORITY_NORMAL;
+}
+
+enum config_priority identity_priority(struct slice path, struct slice header,
+                                       const enum config_priority *most)
+{
+    const struct slice words[] = {path, header};
+    enum config_priority lowest = most ? *most : CONFIG_PRIORITY_HIGH;
+    bool given = most != NULL;
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(words); i++) {
+        if (words[i].n == 0)
+            continue;
+        given = true;
+        if (priority_of(words[i]) > lowest)
+            lowest = priority_of(words[i]);
+    }
+    return given ? lowest : CONFIG_PRIORITY_NORMAL;
+}
+
+/* The name of a connection without any: its user, else its address. */
+static struct slice peer_name(struct clients *clients, const struct exchange *x, struct net_addr_text *room)
+{
+    uid_t uid;
+
+    if (exchange_peer_uid(x, &uid) == 0)
+        return clients_user(clients, uid);
+    *room = net_addr_host(exchange_peer(x));
+    return room->text[0] ? slice_str(room->text) : SLICE("unknown");
+}
+
+/* What is wrong with the Metergate-* headers, or NULL. */
+static const char *header_problem(struct slice client, struct slice priority, struct slice max_wait)
+{
     int64_t us;
 
     if (client.p && !route_client_name_ok(client))
@@ -38,13 +169,50 @@ const char *identity_read(struct call *c)
         return "Metergate-Priority must be high, normal or low.";
     if (max_wait.p && slice_duration_us(max_wait, &us) < 0)
         return "Metergate-Max-Wait must be seconds or a duration such as 250ms, 30s or 2h.";
-    c->max_wait_us = c->proxy->config->queue.max_wait_us;
-    if (max_wait.p && us < c->max_wait_us)
-        c->max_wait_us = us;
-    if (c->route.client.n)
-        client = c->route.client;
-    if (!client.n)
-        client = peer_name(c->x, text, sizeof text);
-    c->client = clients_named(&c->proxy->clients, client);
     return NULL;
+}
+
+static void set_terms(struct call *c, const struct config_client *known, struct slice priority,
+                      struct slice max_wait)
+{
+    int64_t us;
+
+    c->priority = identity_priority(c->route.priority, priority, known ? &known->priority : NULL);
+    c->max_wait_us =
+        known && known->max_wait_us >= 0 ? known->max_wait_us : c->proxy->config->queue.max_wait_us;
+    if (max_wait.p && slice_duration_us(max_wait, &us) == 0 && us < c->max_wait_us)
+        c->max_wait_us = us;
+}
+
+bool identity_read(struct call *c, struct refusal *ret_why)
+{
+    struct slice name = exchange_header(c->x, SLICE("Metergate-Client"));
+    struct slice priority = exchange_header(c->x, SLICE("Metergate-Priority"));
+    struct slice max_wait = exchange_header(c->x, SLICE("Metergate-Max-Wait"));
+    const char *problem = header_problem(name, priority, max_wait);
+    const struct config *config = c->proxy->config;
+    bool ours = !c->provider || secret_is_set(&c->provider->config->api_key);
+    const struct config_client *owner, *known;
+    struct net_addr_text address;
+
+    if (!admit(config, c->x, ours, &owner, ret_why))
+        return false;
+    if (problem)
+        return refuse(REFUSAL_BAD_REQUEST, problem, ret_why);
+    if (owner)
+        name = slice_str(owner->name);
+    else if (c->route.client.n)
+        name = c->route.client;
+    else if (!name.n)
+        name = peer_name(&c->proxy->clients, c->x, &address);
+    known = owner ? owner : config_client_named(config, name);
+    if (known && known->has_token && !owner)
+        return refuse(
+            REFUSAL_TOKEN,
+            "The client of this call has a token of its own, in Metergate's configuration: " HOW_TO_SEND
+            ", or name another client.",
+            ret_why);
+    set_terms(c, known, priority, max_wait);
+    c->client = clients_named(&c->proxy->clients, name, known != NULL);
+    return true;
 }

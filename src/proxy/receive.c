@@ -67,7 +67,7 @@ static const struct config_upstream *route_upstream(const struct config *config,
 static bool admit(struct call *c)
 {
     const struct config_upstream *upstream;
-    const char *problem;
+    struct refusal why;
 
     if (c->route.kind == ROUTE_BAD) {
         refuse_with(c, REFUSAL_BAD_REQUEST, c->route.problem);
@@ -77,21 +77,21 @@ static bool admit(struct call *c)
         refuse_with(c, REFUSAL_NOT_A_TUNNEL, NULL);
         return false;
     }
-    problem = identity_read(c);
-    if (problem) {
-        refuse_with(c, REFUSAL_BAD_REQUEST, problem);
+    upstream = route_upstream(c->proxy->config, &c->route);
+    if (upstream) /* its key says whose the client's credentials are */
+        c->provider = providers_find(&c->proxy->providers, upstream);
+    if (!identity_read(c, &why)) {
+        call_refuse(c, &why);
         return false;
     }
     if (http_list_has(exchange_header(c->x, SLICE("Upgrade")), SLICE("websocket"))) {
         refuse_with(c, REFUSAL_UPGRADE, NULL);
         return false;
     }
-    upstream = route_upstream(c->proxy->config, &c->route);
     if (!upstream) {
         refuse_with(c, REFUSAL_NO_ROUTE, NULL);
         return false;
     }
-    c->provider = providers_find(&c->proxy->providers, upstream);
     if (c->proxy->draining) {
         refuse_with(c, REFUSAL_DRAINING, NULL);
         return false;
@@ -146,6 +146,26 @@ static bool passes_guard(struct proxy *p, struct exchange *x)
     return false;
 }
 
+/* A monitor has no token, and no user that anybody could see. */
+static bool is_open_to_all(struct slice path)
+{
+    return slice_eq(path, SLICE("/healthz")) || slice_eq(path, SLICE("/readyz"));
+}
+
+static void serve_own(struct proxy *p, struct exchange *x, const struct route *r)
+{
+    struct refusal why;
+
+    if (is_open_to_all(r->path) || identity_admits(p, x, &why)) {
+        admin_serve(p, x, r);
+        return;
+    }
+    p->totals.refused[why.reason]++;
+    log_info("refused a request for %s from %s: %s", log_quote(r->path).text, net_addr_format(exchange_peer(x)).text,
+             refusal_name(why.reason));
+    refuse_reply(x, NULL, &why, NULL);
+}
+
 void receive_head(void *ctx, struct exchange *x)
 {
     struct proxy *p = ctx;
@@ -156,7 +176,7 @@ void receive_head(void *ctx, struct exchange *x)
         return;
     r = read_route(p, x);
     if (r.kind == ROUTE_OWN) {
-        admin_serve(p, x, &r);
+        serve_own(p, x, &r);
         return;
     }
     c = call_new(p, x);

@@ -28,6 +28,8 @@ int refuse_reply(struct exchange *x, const struct dialect *d, const struct refus
         headers_add(&h, SLICE("Retry-After"), slice_str(s));
         headers_add(&h, SLICE("retry-after-ms"), slice_str(ms));
     }
+    if (r->reason == REFUSAL_TOKEN) /* RFC 9110 15.5.2 wants a challenge with 401 */
+        headers_add(&h, SLICE("WWW-Authenticate"), SLICE("Bearer realm=\"metergate\""));
     if (retry.should_retry)
         headers_add(&h, SLICE("x-should-retry"), slice_str(retry.should_retry));
     exchange_reply(x, status, h.v, h.n, buf_slice(&body));

@@ -373,12 +373,12 @@ static void test_start__an_address_for_other_machines__is_refused(void **state)
     (void)state;
     snprintf(problem, sizeof problem,
              "%s:1:10: listen: 0.0.0.0 can be reached from other machines: that needs clients.require_token: "
-             "true, which this "
-             "version does not have; listen on 127.0.0.1, [::1] or unix:/PATH\n",
+             "true and tokens for the clients; else listen on 127.0.0.1, [::1] or unix:/PATH\n",
              path);
     assert_one_sentence(START("-c", path), EX_CONFIG, problem);
     assert_one_sentence(START("-c", write_config("good", GOOD), "-l", "[::]:4283"), EX_USAGE,
-                        "this version does not have; listen on 127.0.0.1, [::1] or unix:/PATH\n");
+                        "metergated: listen: :: can be reached from other machines: that needs clients.require_token: "
+                        "true and tokens for the clients; else listen on 127.0.0.1, [::1] or unix:/PATH\n");
 }
 
 /* Whether somebody answers at the socket. */

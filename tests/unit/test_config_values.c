@@ -105,7 +105,8 @@ static const char every_option[] =
     "  other: {match: [\"o*\", \"x-?\"], upstream: groq, rpd: {max: 4, per: 90s}}\n"
     "  \"*\": {match: [\"z*\"], tpm: 5}\n"
     "allow: {hosts: [proxy.lan], origins: [\"http://a.lan:80\"]}\n"
-    "clients: {require_token: false, nightly: {priority: low, weight: 2, max_wait: 1h}}\n"
+    "clients: {require_token: false, users: [root, 4242], nightly: {priority: low, weight: 2, max_wait: 1h}, "
+    "bare: }\n"
     "prices: {gpt-4o: {input: 2.50, cached: 1.25, output: 10}, \"a.b\": {output: 0.000001}}\n";
 
 static void check_limits(const struct config_model *m)
@@ -315,6 +316,7 @@ static void test_print__of_the_built_in_configuration__is_this(void **state)
         "queue:\n  max_wait: 1d\n  max_requests: 10000\n  max_bytes: 1GiB\n  max_body: 64MiB\n  order: fair\n"
         "headroom: 20%\n"
         "drain: 1m\n"
+        "clients:\n  require_token: false\n"
         "upstreams:\n"
         "  openai:\n    dialect: openai\n    base_url: \"https://api.openai.com/v1\"\n    counting: openai\n"
         "    max_concurrent: 0\n"

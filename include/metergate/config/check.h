@@ -1,10 +1,12 @@
 /*
- * check: is this text a good URL, address, path, glob, name? Pure, but for the sentences: those of
+ * check: is this text a good URL, address, path, glob, name? Pure, but for check_user. The sentences of
  * credentials, paths to them and URLs quote nothing of the text, because an operator may have put a key
  * there.
  */
 #ifndef METERGATE_CONFIG_CHECK_H
 #define METERGATE_CONFIG_CHECK_H
+
+#include <sys/types.h>
 
 #include "metergate/base/buf.h"
 #include "metergate/base/err.h"
@@ -30,8 +32,18 @@ int check_url(struct slice text, const char *schemes, struct errbuf *e) MG_MUSTC
 /* A shell glob of at most 256 bytes. */
 int check_glob(struct slice text, struct errbuf *e) MG_MUSTCHECK;
 
-/* A loopback address in numbers with its port, or unix:/PATH. */
+/* An address in numbers with its port, or unix:/PATH. */
 int check_listen(struct slice text, struct errbuf *e) MG_MUSTCHECK;
+
+/* Whether other machines could reach that (good) address, which only tokens may allow: the sentence says so.
+ */
+int check_reach(struct slice listen, struct errbuf *e) MG_MUSTCHECK;
+
+/* The name of a user in /etc/passwd, or any user's number. */
+int check_user(struct slice text, uid_t *ret, struct errbuf *e) MG_MUSTCHECK;
+
+/* The name of a client: 1 to 64 letters, digits, '.', '_' or '-'. */
+int check_client_name(struct slice text, struct errbuf *e) MG_MUSTCHECK;
 
 /* The place of the word in "a|b|c", or -1. */
 int check_word(const char *words, struct slice word);

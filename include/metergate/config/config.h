@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "metergate/base/buf.h"
 #include "metergate/base/err.h"
@@ -31,6 +32,7 @@ enum config_dialect { CONFIG_OPENAI, CONFIG_ANTHROPIC, CONFIG_GEMINI, CONFIG_AZU
 
 enum config_order { CONFIG_ORDER_FAIR, CONFIG_ORDER_FIFO };
 enum config_scope { CONFIG_SCOPE_SHARED, CONFIG_SCOPE_KEY };
+enum config_priority { CONFIG_PRIORITY_HIGH, CONFIG_PRIORITY_NORMAL, CONFIG_PRIORITY_LOW };
 enum config_polite { CONFIG_POLITE_AUTO, CONFIG_POLITE_ALWAYS, CONFIG_POLITE_NEVER };
 
 /* Bits of config_upstream.retry_for. */
@@ -45,14 +47,28 @@ struct config_strings {
     size_t n;
 };
 
-/* An address to listen on: 127.0.0.1:4283, [::1]:4283, unix:/run/metergate.sock; loopback, checked. */
+/*
+ * An address to listen on: 127.0.0.1:4283, [::1]:4283, unix:/run/metergate.sock, and with require_token any
+ * other address.
+ */
 struct config_listen {
     char *text;
-    bool optional; /* a default address: the machine may lack it (EADDRNOTAVAIL is a warning) */
+    bool optional; /* a default address: that the machine lacks it is only a warning */
 };
 
 struct config_listens {
     struct config_listen *v;
+    size_t n;
+};
+
+/* A local user who may call. */
+struct config_user {
+    char *text; /* a name or a number, as the file has it */
+    uid_t uid;  /* as it was when the file was read */
+};
+
+struct config_users {
+    struct config_user *v;
     size_t n;
 };
 
@@ -90,6 +106,23 @@ struct config_model {
     int line; /* in the file; 0 for a built-in one */
 };
 
+/* A client that the file knows. Of its token only a digest is kept: nothing here can be sent or shown. */
+struct config_client {
+    char *name;
+    enum config_priority priority; /* path and header may lower it */
+    int64_t weight;                /* without effect in this version */
+    int64_t max_wait_us;           /* -1: queue.max_wait's */
+    char *token_env;               /* where the token came from: at most one of the three is not NULL */
+    char *token_file;              /* (the second) */
+    char *token_credential;        /* (the third) */
+    bool has_token;
+    struct secret_fingerprint token; /* with has_token */
+    int line;
+};
+
+/* A token has at least this many bytes: a local program can try some ten thousand a second. */
+#define CONFIG_TOKEN_MIN 16
+
 /* Prices in picodollars per token (USD per million tokens times 10^6); -1 where the file gives none. */
 struct config_price {
     char *name;
@@ -126,7 +159,10 @@ struct config {
         struct config_strings origins;
     } allow;
     struct {
-        bool require_token; /* always false in this version: true is refused */
+        bool require_token;
+        struct config_users users; /* none: every user may call */
+        struct config_client **v;  /* those that the file knows */
+        size_t n;
     } clients;
     struct config_price *prices;
     size_t price_count;
@@ -160,6 +196,15 @@ int config_override(struct config *c, const char *key, const char *value, struct
 
 /* The upstream of that name, or NULL. */
 const struct config_upstream *config_upstream_named(const struct config *c, struct slice name);
+
+/* The client of that name, or NULL. */
+const struct config_client *config_client_named(const struct config *c, struct slice name);
+
+/*
+ * The client whose token that is, or NULL. In a time that depends neither on which client it is nor on
+ * whether there is one.
+ */
+const struct config_client *config_client_of_token(const struct config *c, struct slice token);
 
 /* The default upstream of a dialect (its first), or NULL. */
 const struct config_upstream *config_upstream_of(const struct config *c, enum config_dialect dialect);

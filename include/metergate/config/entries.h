@@ -1,6 +1,6 @@
 /*
- * entries: what one upstream or one model must satisfy beyond its single options, checked where it stands in
- * the file, and the entries that are there without a file.
+ * entries: what one upstream, model or client must satisfy beyond its single options, checked where it stands
+ * in the file, and the entries that are there without a file.
  */
 #ifndef METERGATE_CONFIG_ENTRIES_H
 #define METERGATE_CONFIG_ENTRIES_H
@@ -29,9 +29,14 @@ void entries_add_upstreams(struct config *c);
 /* "*" at the end of the models, unless an entry of the file takes every name. */
 void entries_add_models(struct config *c);
 
+/* The last client of the configuration, just read from `map`: its token can be had, and nobody before has the
+ * same. */
+void entries_check_client(struct config *c, const struct yaml_node *map, struct problems *problems);
+
 /* A new entry with its defaults; the configuration owns it. */
 struct config_upstream *entries_new_upstream(struct config *c, struct slice name, int line);
 struct config_model *entries_new_model(struct config *c, struct slice name, int line);
+struct config_client *entries_new_client(struct config *c, struct slice name, int line);
 struct config_price *entries_new_price(struct config *c, struct slice name);
 
 #endif

@@ -35,11 +35,19 @@ enum table_type {
     TABLE_TEXTS,      /* struct config_strings */
     TABLE_GLOBS,      /* struct config_strings */
     TABLE_LISTEN,     /* struct config_listens */
+    TABLE_USERS,      /* struct config_users: names or numbers of local users who exist */
     TABLE_LIMIT       /* a count or {max, per}: put among the model's limits */
 };
 
 /* The struct that `offset` counts in: what the first part of the path names. */
-enum table_home { TABLE_IN_CONFIG, TABLE_IN_UPSTREAM, TABLE_IN_MODEL, TABLE_IN_PRICE, TABLE_NOWHERE };
+enum table_home {
+    TABLE_IN_CONFIG,
+    TABLE_IN_UPSTREAM,
+    TABLE_IN_MODEL,
+    TABLE_IN_CLIENT,
+    TABLE_IN_PRICE,
+    TABLE_NOWHERE
+};
 
 enum table_status {
     TABLE_WORKS,

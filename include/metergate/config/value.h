@@ -2,7 +2,8 @@
  * value: one option's value, from the text of a YAML scalar into the field that its row names.
  *
  * A field is released with value_release, and reads of the list types (TABLE_TEXTS, TABLE_GLOBS,
- * TABLE_LISTEN, TABLE_CHOICES) add one element to what is there. Nothing is changed when the text is refused.
+ * TABLE_LISTEN, TABLE_USERS, TABLE_CHOICES) add one element to what is there. Nothing is changed when the
+ * text is refused.
  */
 #ifndef METERGATE_CONFIG_VALUE_H
 #define METERGATE_CONFIG_VALUE_H

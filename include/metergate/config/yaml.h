@@ -56,7 +56,7 @@ struct yaml_doc {
 int yaml_read(struct yaml_doc *doc, struct slice text, struct problems *problems) MG_MUSTCHECK;
 void yaml_release(struct yaml_doc *doc);
 
-/* The value of that key in a map, or NULL. */
+/* The value of that key in a map, or NULL; so for what is no map, NULL among it. */
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
 
 /* An empty plain scalar, null or ~: nothing was written. */

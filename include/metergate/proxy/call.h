@@ -29,6 +29,7 @@
 
 #include "metergate/base/buf.h"
 #include "metergate/base/list.h"
+#include "metergate/config/config.h"
 #include "metergate/dialect/answer.h"
 #include "metergate/dialect/dialect.h"
 #include "metergate/dialect/refusal.h"
@@ -77,6 +78,7 @@ struct call {
     struct provider *provider;
     enum endpoint endpoint;
     int64_t max_wait_us;
+    enum config_priority priority; /* what it may have; the order in a queue does not depend on it in this version */
     struct dialect_request request;
     bool readable; /* `request` and `count` say what the body means */
     struct request_count count;

@@ -1,16 +1,18 @@
 /*
  * clients: who is asking, and what each of them did.
  *
- * A client is a name: `/@NAME` in the path, else the Metergate-Client header, else "uid-1000" for a local user whom the
- * kernel names behind the connection, else the peer's address. At most CLIENTS_MAX names are kept apart; later ones
- * share the client "other", so that no caller can make the table grow without bound.
+ * A client is a name (identity.h says whose). At most CLIENTS_MAX names that the configuration does not know
+ * are kept apart; later ones share the client "other", so that no caller can make the table grow without
+ * bound.
  *
  * A struct client lives as long as the table: calls may point to it freely.
  */
 #ifndef METERGATE_PROXY_CLIENTS_H
 #define METERGATE_PROXY_CLIENTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "metergate/base/map.h"
 #include "metergate/base/slice.h"
@@ -22,20 +24,25 @@ struct client {
     char name[65];
     int64_t held;       /* now */
     int64_t held_bytes; /* bodies of them */
-    int64_t in_flight; /* now */
-    int64_t calls;     /* finished, whatever their outcome */
-    int64_t tokens;    /* reported or estimated, in plus out */
+    int64_t in_flight;  /* now */
+    int64_t calls;      /* finished, whatever their outcome */
+    int64_t tokens;     /* reported or estimated, in plus out */
 };
 
 struct clients {
     struct map by_name; /* name -> struct client */
     struct client *other;
+    struct map users; /* private: uid -> name, as it was when first asked for */
 };
 
 void clients_init(struct clients *c);
 void clients_release(struct clients *c);
 
-/* The client of that (valid) name; made on first sight. Never NULL. */
-struct client *clients_named(struct clients *c, struct slice name);
+/* The client of that (valid) name; made on first sight. `known`: the configuration has it. Never NULL. */
+struct client *clients_named(struct clients *c, struct slice name, bool known);
+
+/* The name of a local user as a client: as /etc/passwd has it, "uid-1000" where that is no client's name.
+ * Borrowed. */
+struct slice clients_user(struct clients *c, uid_t uid);
 
 #endif

@@ -1,16 +1,50 @@
 /*
- * identity: who is asking. `/@NAME` in the path, else the Metergate-Client header, else the local user whom the kernel
- * names behind a Unix socket, else the peer's address.
+ * identity: who is asking, and whether he may.
+ *
+ *   who      the owner of the token; else `/@NAME` in the path; else the Metergate-Client header; else the
+ * local user behind the connection; else the peer's address. A client that has a token is nobody else's name.
+ *   token    the Metergate-Token header; else, where no credential of the client's goes to a provider (the
+ * configuration has the upstream's key, or there is no upstream), `Authorization: Bearer`, x-api-key or
+ * x-goog-api-key. A Metergate-Token that is nobody's is refused; in the other places it is a token only if it
+ * is somebody's, because SDKs want some key there, unless tokens are required. may he   with clients.users
+ * only those users, with clients.require_token only the owners of tokens.
  */
 #ifndef METERGATE_PROXY_IDENTITY_H
 #define METERGATE_PROXY_IDENTITY_H
 
+#include <stdbool.h>
+
+#include "metergate/config/config.h"
+#include "metergate/dialect/refusal.h"
+#include "metergate/net/http.h"
+
 struct call;
+struct exchange;
+struct proxy;
+
+/* What the credentials of a request say. */
+struct identity_proof {
+    const struct config_client *owner; /* NULL: no token was shown */
+    const char *problem;               /* why the request is refused, static; NULL: it is not */
+};
 
 /*
- * Reads the call's Metergate-* headers: its client and how long it will wait. NULL, or a static sentence that says what
- * is wrong with them; then nothing of the call is set.
+ * Looks at the credentials of a request. `ours`: they are for Metergate, no provider gets them. A token that
+ * would travel to a provider is a problem. Pure.
  */
-const char *identity_read(struct call *c);
+struct identity_proof identity_prove(const struct config *config, const struct http_head *head, bool ours);
+
+/* The lower of the two priorities that were asked for ("", "high", "normal", "low"), and of `most`. Pure. */
+enum config_priority identity_priority(struct slice path, struct slice header,
+                                       const enum config_priority *most);
+
+/*
+ * Sets the call's client, its priority and how long it will wait; c->route and c->provider (NULL: there is
+ * none) are set. False: the call is refused, *ret_why says how, and nothing of it was set.
+ */
+bool identity_read(struct call *c, struct refusal *ret_why);
+
+/* Whether a request for Metergate's own endpoints may be served: as above, without a name. */
+bool identity_admits(const struct proxy *p, const struct exchange *x, struct refusal *ret_why);
 
 #endif

@@ -1,0 +1,66 @@
+/* credential: a sentence here quotes neither the credential nor, of a systemd credential, the name: somebody
+ * may have put the key there. */
+#include "metergate/config/credential.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "metergate/base/buf.h"
+
+const struct yaml_node *credential_node(const struct credential_source *from, const struct yaml_node *map)
+{
+    const struct yaml_node *node = yaml_get(map, from->env ? "env" : from->file ? "file" : "credential");
+
+    return node ? node : map; /* a twin of it may hide the place */
+}
+
+static int from_systemd(struct secret *s, const char *name, struct errbuf *e)
+{
+    const char *dir = getenv("CREDENTIALS_DIRECTORY");
+    struct buf path;
+    int rc;
+
+    if (!dir || !*dir) {
+        err_set(e, "$CREDENTIALS_DIRECTORY is not set; systemd sets it for a unit with LoadCredential=");
+        return -ENOENT;
+    }
+    buf_init(&path, BUF_UNLIMITED);
+    buf_addf(&path, "%s/%s", dir, name);
+    rc = secret_from_file(s, path.p, e);
+    if (rc == -EINVAL || rc == -E2BIG)
+        err_set(e, "the credential holds no key: one line of printable characters without spaces");
+    else if (rc < 0)
+        err_set(e, "the credential cannot be read from %s: %s", dir, strerror(-rc));
+    buf_release(&path);
+    return rc;
+}
+
+static int fetch(struct secret *s, const struct credential_source *from, struct errbuf *e)
+{
+    if (from->env)
+        return secret_from_env(s, from->env, e);
+    if (from->file)
+        return secret_from_file(s, from->file, e);
+    return from_systemd(s, from->credential, e);
+}
+
+int credential_load(struct secret *s, const struct credential_source *from, const char *path,
+                    const struct yaml_node *map, struct problems *problems)
+{
+    int given = (from->env != NULL) + (from->file != NULL) + (from->credential != NULL);
+    const struct yaml_node *node;
+    struct errbuf e;
+
+    if (given == 0)
+        return 0;
+    if (given > 1) {
+        problems_error(problems, map->line, map->column, "%s wants one of env, file and credential", path);
+        return -EINVAL;
+    }
+    if (fetch(s, from, &e) == 0)
+        return 0;
+    node = credential_node(from, map);
+    problems_error(problems, node->line, node->column, "%s: %s", path, e.text);
+    return -EINVAL;
+}
