@@ -1,6 +1,6 @@
 /*
  * main: boot order. Each step needs the ones before it, and what was made is released in the opposite order:
- * options, configuration, limits of the process, loop and signals (before any thread), proxy, listeners, run.
+ * options, configuration, limits of the process, sockets handed over, loop and signals (before any thread), proxy, listeners, run.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -16,8 +16,9 @@
 #include "metergate/base/log.h"
 #include "metergate/config/config.h"
 #include "metergate/config/print.h"
+#include "metergate/daemon/activation.h"
+#include "metergate/daemon/listeners.h"
 #include "metergate/daemon/options.h"
-#include "metergate/net/listener.h"
 #include "metergate/net/loop.h"
 #include "metergate/proxy/proxy.h"
 
@@ -25,8 +26,8 @@ struct daemon {
     struct config *config;
     struct loop *loop;
     struct proxy *proxy;
-    struct listener *listeners;
-    size_t listener_count;
+    struct listeners listeners;
+    int handed; /* sockets from a service manager, instead of `listen` */
     bool draining;
 };
 
@@ -127,36 +128,18 @@ static int take_signals(struct daemon *d)
     return rc;
 }
 
-static int open_listeners(struct daemon *d, struct buf *where)
+static int open_listeners(struct daemon *d, struct buf *where, struct errbuf *e)
 {
-    const struct config_listens *want = &d->config->listen;
-    struct errbuf e;
+    int rc = listeners_open(&d->listeners, d->config, d->handed, e);
 
-    d->listeners = xcalloc(want->n, sizeof *d->listeners);
-    for (size_t i = 0; i < want->n; i++) {
-        struct listener *ln = &d->listeners[d->listener_count];
-        int rc = listener_open(ln, want->v[i].text, 0600, &e);
-
-        if (rc == -EADDRNOTAVAIL && want->v[i].optional) {
-            log_warn("%s; not listening there", e.text);
-            continue;
-        }
-        if (rc < 0) {
-            log_error("%s", e.text);
-            return rc;
-        }
-        d->listener_count++;
-        rc = proxy_listen(d->proxy, ln);
-        if (rc < 0) {
-            log_error("cannot listen on %s: %s", want->v[i].text, strerror(-rc));
-            return rc;
-        }
-        buf_addf(where, "%s%s", where->n ? ", " : "", net_addr_format(&ln->addr).text);
-    }
-    if (d->listener_count == 0) {
-        log_error("no address to listen on");
-        return -EADDRNOTAVAIL;
-    }
+    if (rc == 0)
+        rc = listeners_check(&d->listeners, d->config, e);
+    if (rc == 0)
+        rc = listeners_serve(&d->listeners, d->proxy, e);
+    if (rc < 0)
+        return rc;
+    listeners_warn(&d->listeners, d->config);
+    listeners_print(&d->listeners, where);
     return 0;
 }
 
@@ -166,6 +149,10 @@ static int run(struct daemon *d)
     struct buf where;
     int rc;
 
+    if (activation_take(&d->handed, &e) < 0) {
+        log_error("%s", e.text);
+        return EXIT_FAILURE;
+    }
     d->loop = loop_new();
     if (!d->loop) {
         log_error("cannot start the event loop: %s", strerror(errno));
@@ -178,8 +165,10 @@ static int run(struct daemon *d)
         return EXIT_FAILURE;
     }
     buf_init(&where, BUF_UNLIMITED);
-    rc = open_listeners(d, &where);
-    if (rc == 0) {
+    rc = open_listeners(d, &where, &e);
+    if (rc < 0) {
+        log_error("%s", e.text);
+    } else {
         log_info("metergated %s ready, listening on %s", METERGATE_VERSION, where.p);
         loop_run(d->loop);
     }
@@ -190,9 +179,7 @@ static int run(struct daemon *d)
 static void release(struct daemon *d)
 {
     proxy_free(d->proxy);
-    for (size_t i = 0; i < d->listener_count; i++)
-        listener_release(&d->listeners[i]);
-    free(d->listeners);
+    listeners_release(&d->listeners);
     loop_free(d->loop);
     config_free(d->config);
 }
