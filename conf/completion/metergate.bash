@@ -5,7 +5,7 @@ _metergate() {
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --url | -u | --client | -c | --priority | -p | --model | -m | --encoding | -e) ((i++)) ;;
+        --url | -u | --token-file | --client | -c | --priority | -p | --model | -m | --encoding | -e) ((i++)) ;;
         # words are split at = and :, and what follows an = belongs to the option before it
         = | :) ((i++)) ;;
         -*) ;;
@@ -32,19 +32,20 @@ _metergate() {
     --priority | -p) COMPREPLY=($(compgen -W 'high normal low' -- "$cur")); return ;;
     --encoding | -e) COMPREPLY=($(compgen -W 'o200k_base cl100k_base' -- "$cur")); return ;;
     --model | -m) COMPREPLY=($(compgen -W 'gpt-4o gpt-4o-mini gpt-4.1 gpt-5 gpt-4 gpt-3.5-turbo' -- "$cur")); return ;;
+    --token-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     --url | -u | --client | -c) return ;;
     esac
     case $command in
-    '') COMPREPLY=($(compgen -W 'run env status count --url --help --version' -- "$cur")) ;;
+    '') COMPREPLY=($(compgen -W 'run env status count --url --token-file --help --version' -- "$cur")) ;;
     run)
         if [[ $cur == -* ]]; then
-            COMPREPLY=($(compgen -W '--url --client --priority --help --' -- "$cur"))
+            COMPREPLY=($(compgen -W '--url --token-file --client --priority --help --' -- "$cur"))
         else
             COMPREPLY=($(compgen -c -- "$cur"))
         fi
         ;;
-    env) COMPREPLY=($(compgen -W '--url --client --priority --help' -- "$cur")) ;;
-    status) COMPREPLY=($(compgen -W '--json --url --help' -- "$cur")) ;;
+    env) COMPREPLY=($(compgen -W '--url --token-file --client --priority --help' -- "$cur")) ;;
+    status) COMPREPLY=($(compgen -W '--json --url --token-file --help' -- "$cur")) ;;
     count)
         if [[ $cur == -* ]]; then
             COMPREPLY=($(compgen -W '--model --encoding --chat --json --help' -- "$cur"))

@@ -21,6 +21,8 @@ struct row {
 static const struct row rows[] = {
     {ARGUMENT_URL, 'u', "url", "URL", FIELD(url),
      "where the daemon is; else $METERGATE_URL, else http://127.0.0.1:4283"},
+    {ARGUMENT_TOKEN_FILE, 0, "token-file", "FILE", FIELD(token_file),
+     "a file with the client token for the daemon; else $METERGATE_TOKEN"},
     {ARGUMENT_CLIENT, 'c', "client", "NAME", FIELD(client), "the name that the calls are counted under"},
     {ARGUMENT_PRIORITY, 'p', "priority", "P", FIELD(priority), "high, normal or low"},
     {ARGUMENT_MODEL, 'm', "model", "NAME", FIELD(model), "count as this model does (gpt-4o)"},

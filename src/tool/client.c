@@ -14,10 +14,11 @@
 #define CONNECT_TIMEOUT_MS 3000L
 #define HEAD_MAX           ((size_t)64 << 10)
 
-void client_init(struct client *c, const struct address *a)
+void client_init(struct client *c, const struct address *a, const struct secret *token)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
     c->address = *a;
+    c->token = token;
 }
 
 void client_release(struct client *c)
@@ -51,7 +52,19 @@ static struct curl_slist *add_header(struct curl_slist *list, const char *line)
     return longer;
 }
 
-static struct curl_slist *make_headers(const struct client_request *r)
+static struct curl_slist *add_token(struct curl_slist *list, const struct secret *token)
+{
+    struct buf line;
+
+    buf_init(&line, BUF_UNLIMITED);
+    buf_add_str(&line, "Metergate-Token: ");
+    buf_add_slice(&line, secret_expose(token));
+    list = add_header(list, line.p);
+    buf_release_secret(&line);
+    return list;
+}
+
+static struct curl_slist *make_headers(const struct client *c, const struct client_request *r)
 {
     struct curl_slist *list = NULL;
 
@@ -60,6 +73,8 @@ static struct curl_slist *make_headers(const struct client_request *r)
         list = add_header(list, "Content-Type: application/json");
     list = add_header(list,
                       "Expect:"); /* curl's own, for big bodies, costs a round trip that nobody needs here */
+    if (c->token && secret_is_set(c->token))
+        list = add_token(list, c->token);
     for (const char *const *line = r->headers; line && *line; line++)
         list = add_header(list, *line);
     return list;
@@ -108,7 +123,7 @@ static int explain(CURL *h, const struct client *c, CURLcode rc, const char *det
 int client_call(const struct client *c, const struct client_request *r, struct client_answer *ret,
                 struct errbuf *e)
 {
-    struct curl_slist *headers = make_headers(r);
+    struct curl_slist *headers = make_headers(c, r);
     char detail[CURL_ERROR_SIZE] = "";
     CURL *h = curl_easy_init();
     struct client_answer a = {0};
@@ -173,6 +188,26 @@ struct slice client_answer_header(const struct client_answer *a, const char *nam
     return SLICE("");
 }
 
+/* Why the daemon does not serve this client. */
+static int explain_refusal(const struct client *c, int status, struct errbuf *e)
+{
+    bool shown = c->token && secret_is_set(c->token);
+
+    if (status == 403)
+        err_set(e,
+                "the daemon at %s does not serve this user (clients.users in its configuration) or host name",
+                c->address.text);
+    else if (shown)
+        err_set(e, "the daemon at %s does not know this token (clients.NAME.token in its configuration)",
+                c->address.text);
+    else
+        err_set(
+            e,
+            "the daemon at %s wants a client token: name its file with --token-file, or set $METERGATE_TOKEN",
+            c->address.text);
+    return -EACCES;
+}
+
 int client_get(const struct client *c, const char *path, struct client_answer *ret, struct errbuf *e)
 {
     const struct client_request r = {.path = path};
@@ -185,9 +220,29 @@ int client_get(const struct client *c, const char *path, struct client_answer *r
         *ret = a;
         return 0;
     }
-    err_set(e, "%s%s is answered %d: is that Metergate?", c->address.text, path, a.status);
+    if (a.status == 401 || a.status == 403) {
+        rc = explain_refusal(c, a.status, e);
+    } else {
+        err_set(e, "%s%s is answered %d: is that Metergate?", c->address.text, path, a.status);
+        rc = -EPROTO;
+    }
     client_answer_release(&a);
-    return -EPROTO;
+    return rc;
+}
+
+/* /healthz answers everybody; the page at / only those who may call. */
+static int check_admission(const struct client *c, struct errbuf *e)
+{
+    const struct client_request r = {.path = "/"};
+    struct client_answer a;
+    int rc = client_call(c, &r, &a, e);
+
+    if (rc < 0)
+        return rc;
+    if (a.status == 401 || a.status == 403)
+        rc = explain_refusal(c, a.status, e);
+    client_answer_release(&a);
+    return rc;
 }
 
 int client_check(const struct client *c, struct errbuf *e)
@@ -202,5 +257,5 @@ int client_check(const struct client *c, struct errbuf *e)
         rc = -EPROTO;
     }
     client_answer_release(&a);
-    return rc;
+    return rc < 0 ? rc : check_admission(c, e);
 }

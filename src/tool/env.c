@@ -9,6 +9,7 @@
 #include "metergate/tool/command.h"
 #include "metergate/tool/environment.h"
 #include "metergate/tool/report.h"
+#include "metergate/tool/token.h"
 
 static void print_quoted(const char *text)
 {
@@ -26,11 +27,16 @@ int command_env(const struct arguments *a)
 {
     struct environment env;
     struct address address;
+    struct secret token;
     struct errbuf e;
 
-    if (address_find(&address, a->url, &e) < 0 ||
-        environment_init(&env, &address, a->client, a->priority, &e) < 0)
+    secret_init(&token);
+    if (address_find(&address, a->url, &e) < 0 || token_find(&token, a->token_file, &e) < 0 ||
+        environment_init(&env, &address, a->client, a->priority, &token, &e) < 0) {
+        secret_release(&token);
         return report(EX_USAGE, "%s", e.text);
+    }
+    secret_release(&token);
     for (size_t i = 0; i < env.n; i++) {
         printf("export %s=", env.v[i].name);
         print_quoted(env.v[i].value);

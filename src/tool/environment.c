@@ -8,13 +8,13 @@
 #include "metergate/tool/environment.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "metergate/base/buf.h"
+#include "metergate/base/user.h"
 
 #define CLIENT_NAME_MAX 64
 
@@ -121,18 +121,31 @@ static int check(const struct address *a, const char *client, const char *priori
 /* As the daemon calls a connection without a name. */
 static void local_user(char *name, size_t size)
 {
-    /* one thread */
-    // cppcheck-suppress getpwuidCalled
-    const struct passwd *user = getpwuid(geteuid());
+    char known[USER_NAME_SIZE];
 
-    if (user && client_name_ok(user->pw_name))
-        snprintf(name, size, "%s", user->pw_name);
+    if (user_name(geteuid(), known) == 0 && client_name_ok(known))
+        snprintf(name, size, "%s", known);
     else
         snprintf(name, size, "uid-%u", (unsigned)geteuid());
 }
 
+/* ANTHROPIC_API_KEY and GEMINI_API_KEY stay unset: in this version those upstreams have no key but the
+ * program's own, and a key in the environment makes some programs forget the account they are logged in with.
+ */
+static void add_token(struct environment *env, struct slice token)
+{
+    const char *now = getenv("METERGATE_TOKEN"), *key = getenv("OPENAI_API_KEY");
+
+    if (token.n == 0)
+        return;
+    if (!now || !slice_eq(token, slice_str(now)))
+        add(env, "METERGATE_TOKEN", xstrndup(token.p, token.n));
+    if (!key || !*key)
+        add(env, "OPENAI_API_KEY", xstrndup(token.p, token.n));
+}
+
 int environment_init(struct environment *env, const struct address *a, const char *client,
-                     const char *priority, struct errbuf *e)
+                     const char *priority, const struct secret *token, struct errbuf *e)
 {
     const char *upper = getenv("NO_PROXY"), *lower = getenv("no_proxy");
     char user[CLIENT_NAME_MAX + 1];
@@ -147,6 +160,7 @@ int environment_init(struct environment *env, const struct address *a, const cha
     env->n = 0;
     add_base_urls(env, a, client, priority);
     add(env, "METERGATE_URL", xstrdup(a->text));
+    add_token(env, secret_expose(token));
     /* programs read one or the other: where one is missing, it must not hide what the other says */
     add_no_proxy(env, "NO_PROXY", upper ? upper : lower, address_host(a));
     add_no_proxy(env, "no_proxy", lower ? lower : upper, address_host(a));

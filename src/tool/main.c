@@ -23,17 +23,18 @@ struct command {
 
 static const struct command commands[] = {
     {"run", command_run, "[OPTION]... [--] COMMAND [ARGUMENT]...",
-     ARGUMENT_CLIENT | ARGUMENT_PRIORITY | ARGUMENT_URL | ARGUMENT_STOP, true,
+     ARGUMENT_CLIENT | ARGUMENT_PRIORITY | ARGUMENT_DAEMON | ARGUMENT_STOP, true,
      "run a command with its LLM calls going through the daemon",
      "Sets the base-URL variables of the LLM SDKs (the list: metergate env) and becomes COMMAND. The exit "
      "status\n"
-     "is COMMAND's; 126 when it cannot be run, 127 when it is not found, 69 when no daemon answers.\n"
+     "is COMMAND's; 126 when it cannot be run, 127 when it is not found, 69 when no daemon answers, 77 when it wants\n"
+     "a token. With a token, OPENAI_API_KEY is set to it where COMMAND would have none.\n"
      "With --client its calls have a name in `metergate status`; a --priority alone leaves them your "
      "user's.\n"},
-    {"env", command_env, "[OPTION]...", ARGUMENT_CLIENT | ARGUMENT_PRIORITY | ARGUMENT_URL, false,
+    {"env", command_env, "[OPTION]...", ARGUMENT_CLIENT | ARGUMENT_PRIORITY | ARGUMENT_DAEMON, false,
      "print the variables that `run` sets, for eval",
      "    eval \"$(metergate env)\"\nThe daemon need not run yet.\n"},
-    {"status", command_status, "[OPTION]...", ARGUMENT_JSON | ARGUMENT_URL, false,
+    {"status", command_status, "[OPTION]...", ARGUMENT_JSON | ARGUMENT_DAEMON, false,
      "show budgets, what they hold and who waits", ""},
     {"count", command_count, "[OPTION]... [FILE]...",
      ARGUMENT_MODEL | ARGUMENT_ENCODING | ARGUMENT_CHAT | ARGUMENT_JSON, true,
@@ -52,7 +53,7 @@ static void print_help(FILE *out)
     for (size_t i = 0; i < MG_ARRAY_LEN(commands); i++)
         fprintf(out, "  %-20s %s\n", commands[i].name, commands[i].summary);
     fputc('\n', out);
-    arguments_help(ARGUMENT_URL | ARGUMENT_HELP | ARGUMENT_VERSION, out);
+    arguments_help(ARGUMENT_DAEMON | ARGUMENT_HELP | ARGUMENT_VERSION, out);
     fputs("\n'metergate COMMAND --help' tells more about a command.\n", out);
 }
 
@@ -102,7 +103,7 @@ static int dispatch(int argc, char **argv)
     if (argc < 1)
         return EX_USAGE;
     argv[0] = name;
-    status = arguments_read(&a, ARGUMENT_URL | ARGUMENT_HELP | ARGUMENT_VERSION | ARGUMENT_STOP, argc, argv);
+    status = arguments_read(&a, ARGUMENT_DAEMON | ARGUMENT_HELP | ARGUMENT_VERSION | ARGUMENT_STOP, argc, argv);
     if (status)
         return status;
     if (a.help || a.version) {

@@ -1,5 +1,6 @@
 /* status: what a document does not have counts as 0 or empty: an older daemon's status is shown as far as it
  * goes. */
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "metergate/tool/command.h"
 #include "metergate/tool/report.h"
 #include "metergate/tool/table.h"
+#include "metergate/tool/token.h"
 
 static int64_t whole(const struct json *node, const char *path)
 {
@@ -193,17 +195,20 @@ int command_status(const struct arguments *a)
     struct client_answer answer;
     struct address address;
     struct client client;
+    struct secret token;
     struct json *doc = NULL;
     struct errbuf e;
     int status = EX_OK, rc;
 
-    if (address_find(&address, a->url, &e) < 0)
+    secret_init(&token);
+    if (address_find(&address, a->url, &e) < 0 || token_find(&token, a->token_file, &e) < 0)
         return report(EX_USAGE, "%s", e.text);
-    client_init(&client, &address);
+    client_init(&client, &address, &token);
     rc = client_get(&client, "/-/status", &answer, &e);
     client_release(&client);
+    secret_release(&token);
     if (rc < 0)
-        return report(EX_UNAVAILABLE, "%s", e.text);
+        return report(rc == -EACCES ? EX_NOPERM : EX_UNAVAILABLE, "%s", e.text);
     if (json_parse(buf_slice(&answer.body), &doc) < 0 || !json_is_object(doc)) {
         status = report(EX_UNAVAILABLE, "what answers at %s is not Metergate", address.text);
     } else if (a->json) {

@@ -381,6 +381,46 @@ static void test_users__those_not_listed__are_refused(void **state)
     fixture_stop(&f);
 }
 
+/* ---- the tool ---- */
+
+/* The exit status and what it must say; the token itself is said nowhere. */
+static void expect_tool(struct outcome o, int status, const char *out, const char *err)
+{
+    if (o.status != status || !strstr(o.out, out) || !strstr(o.err, err))
+        fail_msg("got %d\n%s%s\nwant %d, %s and %s", o.status, o.out, o.err, status, out, err);
+    assert_null(strstr(o.err, PLANTED));
+    outcome_release(&o);
+}
+
+static void test_tool__shows_its_token_and_says_when_it_is_not_taken(void **state)
+{
+    char path[128];
+    struct fixture f;
+
+    (void)state;
+    unsetenv("OPENAI_API_KEY");
+    start(&f, UPSTREAMS CLIENTS("  require_token: true\n"));
+    snprintf(path, sizeof path, "%s/bo.token", f.dir);
+    expect_tool(TOOL("--url", f.url, "status"), 77, "", "wants a client token");
+    expect_tool(TOOL("--url", f.url, "run", "true"), 77, "", "wants a client token");
+    expect_tool(TOOL("--url", f.url, "--token-file", path, "status"), 0, "Metergate " METERGATE_VERSION, "");
+    expect_tool(TOOL("status", "--url", f.url, "--token-file", path, "--json"), 0, "\"clients\"", "");
+    expect_tool(TOOL("--url", f.url, "run", "--token-file", path, "sh", "-c",
+                     "echo $METERGATE_TOKEN $OPENAI_API_KEY"),
+                0, BOS " " BOS "\n", "");
+    expect_tool(TOOL("--url", f.url, "run", "--token-file", path, tool_path(), "status"), 0, "so far", "");
+    setenv("METERGATE_TOKEN", ANAS, 1);
+    expect_tool(TOOL("--url", f.url, "status"), 0, "so far", "");
+    setenv("METERGATE_TOKEN", WRONG, 1);
+    expect_tool(TOOL("--url", f.url, "status"), 77, "", "does not know this token");
+    unsetenv("METERGATE_TOKEN");
+    fixture_stop(&f);
+    start(&f, UPSTREAMS CLIENTS("  users: [4242]\n"));
+    expect_tool(TOOL("--url", f.url, "status"), 77, "", "does not serve this user");
+    expect_tool(TOOL("--url", f.url, "run", "true"), 77, "", "does not serve this user");
+    fixture_stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +435,7 @@ int main(void)
         cmocka_unit_test(test_tokens__never_travel_to_a_provider),
         cmocka_unit_test(test_tokens__are_in_no_log_and_no_answer),
         cmocka_unit_test(test_users__those_not_listed__are_refused),
+        cmocka_unit_test(test_tool__shows_its_token_and_says_when_it_is_not_taken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

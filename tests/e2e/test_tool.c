@@ -65,6 +65,8 @@ static int clean_environment(void **state)
 {
     (void)state;
     unsetenv("METERGATE_URL");
+    unsetenv("METERGATE_TOKEN");
+    unsetenv("OPENAI_API_KEY");
     unsetenv("NO_PROXY");
     unsetenv("no_proxy");
     return setenv("http_proxy", "http://127.0.0.1:1", 1); /* must be used by nobody */
@@ -83,6 +85,9 @@ static void test_tool__wrong_command_line__is_64_and_says_why(void **state)
         {"status", "--url", "ftp://127.0.0.1"},
         {"status", "--url", "http://"},
         {"status", "--url", "http://127.0.0.1/'x"},
+        {"status", "--token-file", "/nowhere/token"},
+        {"run", "--token-file", "/dev/null", "true"},
+        {"env", "--token-file"},
         {"env", "operand"},
         {"env", "--client", "two words"},
         {"env", "--client", "..."},
@@ -242,6 +247,20 @@ static void test_env__evaluated_without_quotes__does_the_same(void **state)
 
     (void)state;
     assert_string_equal(o.out, "http://127.0.0.1:4283/v1 127.0.0.1,localhost\n");
+    outcome_release(&o);
+}
+
+static void test_env__with_a_token__it_stands_where_a_program_has_no_key(void **state)
+{
+    static const char show[] = "export METERGATE_TOKEN=a-token\n"
+                               "eval \"$(\"$0\" env)\"\necho $METERGATE_TOKEN $OPENAI_API_KEY\n"
+                               "OPENAI_API_KEY=own\neval \"$(\"$0\" env)\"\necho $OPENAI_API_KEY\n"
+                               "\"$0\" env | grep -c a-token || true\n";
+    struct outcome o = shell(show);
+
+    (void)state;
+    assert_string_equal(o.out, "a-token a-token\nown\n0\n");
+    assert_string_equal(o.err, "");
     outcome_release(&o);
 }
 
@@ -570,6 +589,7 @@ int main(void)
         cmocka_unit_test_setup(test_tool__output_that_cannot_be_written__is_74, clean_environment),
         cmocka_unit_test_setup(test_env__evaluated_in_sh__sets_every_variable, clean_environment),
         cmocka_unit_test_setup(test_env__evaluated_without_quotes__does_the_same, clean_environment),
+        cmocka_unit_test_setup(test_env__with_a_token__it_stands_where_a_program_has_no_key, clean_environment),
         cmocka_unit_test_setup(test_env__url_of_the_environment__is_used_and_an_option_wins,
                                clean_environment),
         cmocka_unit_test_setup(test_env__priority_alone__keeps_the_users_own_name, clean_environment),

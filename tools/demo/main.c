@@ -354,7 +354,7 @@ static int point_client(struct client *c, const char *url, struct errbuf *e)
     int rc = address_find(&a, url, e);
 
     if (rc == 0)
-        client_init(c, &a);
+        client_init(c, &a, NULL);
     return rc;
 }
 

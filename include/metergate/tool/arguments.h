@@ -18,6 +18,10 @@ enum argument {
     ARGUMENT_CHAT = 1 << 6,
     ARGUMENT_HELP = 1 << 7,
     ARGUMENT_VERSION = 1 << 8,
+    ARGUMENT_TOKEN_FILE = 1 << 10,
+
+    /* what a command that asks the daemon takes */
+    ARGUMENT_DAEMON = ARGUMENT_URL | ARGUMENT_TOKEN_FILE,
 
     /* not an option: the first operand ends the options, since what follows belongs to somebody else */
     ARGUMENT_STOP = 1 << 9,
@@ -26,6 +30,7 @@ enum argument {
 /* Plain data; strings are borrowed from argv; NULL or false where not given. */
 struct arguments {
     const char *url;
+    const char *token_file;
     const char *client;
     const char *priority;
     const char *model;
@@ -40,7 +45,8 @@ struct arguments {
 
 /*
  * Reads argv, of which argv[0] is what messages call the program. Options that were read before stay, so that
- * `--url` may stand before the command and after it. 0, or EX_USAGE after a message on stderr.
+ * `--url` and `--token-file` may stand before the command and after it. 0, or EX_USAGE after a message on
+ * stderr.
  */
 int arguments_read(struct arguments *a, unsigned allowed, int argc, char **argv);
 

@@ -11,11 +11,13 @@
 
 #include "metergate/base/buf.h"
 #include "metergate/base/err.h"
+#include "metergate/base/secret.h"
 #include "metergate/base/slice.h"
 #include "metergate/tool/address.h"
 
 struct client {
-    struct address address; /* readable */
+    struct address address;     /* readable */
+    const struct secret *token; /* borrowed, shown with each call; NULL or unset: none */
 };
 
 #define CLIENT_TIMEOUT_MS 10000
@@ -36,7 +38,8 @@ struct client_answer {
     struct buf body;
 };
 
-void client_init(struct client *c, const struct address *a);
+/* `token` may be NULL; it must outlive the client. */
+void client_init(struct client *c, const struct address *a, const struct secret *token);
 void client_release(struct client *c);
 
 /*
@@ -50,12 +53,14 @@ void client_answer_release(struct client_answer *a);
 /* The value of a header of the final answer; empty when it has none of that name. Borrowed from `a`. */
 struct slice client_answer_header(const struct client_answer *a, const char *name);
 
-/* GET of one of Metergate's own paths, which must be answered 200; -EPROTO when something else answers there.
+/*
+ * GET of one of Metergate's own paths, which must be answered 200. -EACCES when the daemon wants a token,
+ * another one, or does not serve this user; -EPROTO when something else answers there.
  */
 int client_get(const struct client *c, const char *path, struct client_answer *ret,
                struct errbuf *e) MG_MUSTCHECK;
 
-/* Whether a Metergate daemon answers: 0, or as client_get. */
+/* Whether a Metergate daemon answers, and would serve this client: 0, or as client_get. */
 int client_check(const struct client *c, struct errbuf *e) MG_MUSTCHECK;
 
 #endif

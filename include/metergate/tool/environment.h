@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "metergate/base/err.h"
+#include "metergate/base/secret.h"
 #include "metergate/tool/address.h"
 
 #define ENVIRONMENT_MAX 16
@@ -24,11 +25,14 @@ struct environment {
 /*
  * The base URL of every SDK, with /@CLIENT[:PRIORITY] in it when `client` or `priority` is given (both may be
  * NULL; a priority without a client belongs to the local user, whose calls they would be anyway);
- * METERGATE_URL; and NO_PROXY and no_proxy as they are now, with the daemon's host added. -EINVAL with a
- * sentence for a name or a priority that the daemon would not take, and for a Unix socket. Release it.
+ * METERGATE_URL; and NO_PROXY and no_proxy as they are now, with the daemon's host added. With a token (may
+ * be unset) METERGATE_TOKEN, where that says something else now, and OPENAI_API_KEY, where there is none:
+ * SDKs do not start without a key, and a program that has none can be served only where Metergate holds the
+ * provider's; there the token stands in its place. -EINVAL with a sentence for a name or a priority that the
+ * daemon would not take, and for a Unix socket. Release it.
  */
 int environment_init(struct environment *env, const struct address *a, const char *client,
-                     const char *priority, struct errbuf *e) MG_MUSTCHECK;
+                     const char *priority, const struct secret *token, struct errbuf *e) MG_MUSTCHECK;
 void environment_release(struct environment *env);
 
 #endif
