@@ -71,32 +71,96 @@ static bool same_window(const struct limit *a, const struct limit *b)
     return a->metric == b->metric && (a->metric == METRIC_CONCURRENT || a->span_us == b->span_us);
 }
 
+static bool same_key(const struct limit *a, const struct limit *b)
+{
+    return a->metric == b->metric && a->key && b->key && strcmp(a->key, b->key) == 0;
+}
+
+/* Which of the old limits limits[i] goes on from: one of its window, else one of its key that no other has
+ * the window of. */
+static size_t find_old(const struct budget_limit *old, size_t old_count, const struct limit *limits, size_t n,
+                       size_t i)
+{
+    for (size_t j = 0; j < old_count; j++) {
+        if (same_window(&old[j].limit, &limits[i]))
+            return j;
+    }
+    for (size_t j = 0; j < old_count; j++) {
+        size_t k = 0;
+
+        while (k < n && !same_window(&old[j].limit, &limits[k]))
+            k++;
+        if (k == n && same_key(&old[j].limit, &limits[i]))
+            return j;
+    }
+    return old_count;
+}
+
+/* `was` goes on as `now`; the requests that a smooth limit keeps apart are so by its new distance from the
+ * last one on. */
+static void limit_go_on(struct budget *b, struct budget_limit *l, const struct budget_limit *was,
+                        const struct limit *now, int64_t old_spacing_us)
+{
+    *l = *was;
+    l->limit = *now;
+    if (has_window(l))
+        window_set_span(&l->window, now->span_us);
+    if (l->next_us > 0)
+        l->next_us += budget_spacing_us(b, l) - old_spacing_us;
+}
+
 void budget_update(struct budget *b, int headroom_permille, const struct limit *limits, size_t n)
 {
     struct budget_limit old[BUDGET_LIMITS_MAX];
+    int64_t spacing_us[BUDGET_LIMITS_MAX] = {0};
     size_t old_count = b->limit_count;
 
     MG_ASSERT(n <= BUDGET_LIMITS_MAX && headroom_permille >= 0 && headroom_permille < 1000);
     memcpy(old, b->limits, sizeof old);
+    for (size_t j = 0; j < old_count; j++)
+        spacing_us[j] = budget_spacing_us(b, &old[j]);
     b->headroom_permille = headroom_permille;
     b->limit_count = n;
     for (size_t i = 0; i < n; i++) {
-        size_t j = 0;
+        size_t j = find_old(old, old_count, limits, n, i);
 
-        while (j < old_count && !same_window(&old[j].limit, &limits[i]))
-            j++;
         if (j == old_count) {
             limit_init(b, &b->limits[i], &limits[i]);
             continue;
         }
-        b->limits[i] = old[j];
-        b->limits[i].limit = limits[i];
-        old[j] = old[--old_count]; /* its window has moved */
+        limit_go_on(b, &b->limits[i], &old[j], &limits[i], spacing_us[j]);
+        old_count--; /* its window has moved */
+        old[j] = old[old_count];
+        spacing_us[j] = spacing_us[old_count];
     }
     for (size_t j = 0; j < old_count; j++) {
         if (has_window(&old[j]))
             window_release(&old[j].window);
     }
+}
+
+bool budget_has_limits(const struct budget *b, int headroom_permille, const struct limit *limits, size_t n)
+{
+    if (b->headroom_permille != headroom_permille || b->limit_count != n)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        const struct limit *l = &b->limits[i].limit;
+
+        if (!same_window(l, &limits[i]) || l->max != limits[i].max || l->smooth != limits[i].smooth ||
+            l->key != limits[i].key)
+            return false;
+    }
+    return true;
+}
+
+bool budget_is_forgettable(struct budget *b, int64_t now_us)
+{
+    budget_advance(b, now_us);
+    for (size_t i = 0; i < b->limit_count; i++) {
+        if (has_window(&b->limits[i]) && b->limits[i].window.used + b->limits[i].window.reserved > 0)
+            return false;
+    }
+    return b->queue.n == 0 && b->in_flight == 0 && b->paused_until_us <= now_us;
 }
 
 struct budget *budget_copy(const struct budget *b, int64_t now_us)

@@ -514,12 +514,45 @@ void gate_pause(struct gate *g, struct budget *b, int64_t until_us)
     mark_all_changed(g);
 }
 
+/* How much a call keeps others waiting (ticket_load) depends on the limits. */
+static void load_again(struct budget *b)
+{
+    struct queue_node *node = queue_first(&b->queue);
+
+    while (node) {
+        const struct ticket *t = ticket_of(node);
+        struct queue_weight weight = ticket_weight(t), load = ticket_load(t);
+
+        queue_remove(&b->queue, node);
+        queue_push(&b->queue, node, t->seq, &weight, &load);
+        node = queue_after(&b->queue, t->seq);
+    }
+}
+
 void gate_budget_update(struct gate *g, struct budget *b, int headroom_permille, const struct limit *limits,
                         size_t n)
 {
+    if (budget_has_limits(b, headroom_permille, limits, n))
+        return;
     budget_update(b, headroom_permille, limits, n);
+    load_again(b);
     g->replayed = false;
     mark_all_changed(g);
+}
+
+void gate_budget_free(struct gate *g, struct budget *b)
+{
+    MG_ASSERT(b->queue.n == 0 && b->in_flight == 0 && b->place == BUDGET_NOWHERE);
+    g->replayed = false;
+    budget_free(b);
+}
+
+void gate_move(struct gate *g, struct ticket *t, struct budget *const *budgets, size_t n)
+{
+    dequeue(g, t);
+    ticket_set_budgets(t, budgets, n);
+    gate_enqueue(g, t);
+    g->replayed = false;
 }
 
 /* ---- what people ask ---- */
@@ -535,5 +568,5 @@ int64_t gate_next_dispatch_us(struct gate *g, const struct budget *b, int64_t no
 {
     struct queue_node *first = queue_first(&b->queue);
 
-    return first ? gate_why(g, ticket_of(first), now_us).until_us : CLOCK_NEVER;
+    return first && !g->stopped ? gate_why(g, ticket_of(first), now_us).until_us : CLOCK_NEVER;
 }

@@ -6,9 +6,15 @@
 void ticket_init(struct ticket *t, const struct cost *cost, struct budget *const *budgets, size_t n,
                  int64_t arrival_us, int64_t deadline_us)
 {
-    MG_ASSERT(n >= 1 && n <= TICKET_BUDGETS_MAX && cost->on_arrival[METRIC_REQUESTS] == 1);
-    *t = (struct ticket){
-        .cost = *cost, .budget_count = n, .arrival_us = arrival_us, .deadline_us = deadline_us};
+    MG_ASSERT(cost->on_arrival[METRIC_REQUESTS] == 1);
+    *t = (struct ticket){.cost = *cost, .arrival_us = arrival_us, .deadline_us = deadline_us};
+    ticket_set_budgets(t, budgets, n);
+}
+
+void ticket_set_budgets(struct ticket *t, struct budget *const *budgets, size_t n)
+{
+    MG_ASSERT(t->state == TICKET_IDLE && n >= 1 && n <= TICKET_BUDGETS_MAX);
+    t->budget_count = n;
     for (size_t i = 0; i < n; i++) {
         t->budgets[i] = budgets[i];
         budgets[i]->shared |= i > 0;

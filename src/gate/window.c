@@ -39,6 +39,12 @@ void window_copy(struct window *w, const struct window *from)
     memcpy(w->sums, from->sums, (w->cap + 1) * sizeof *w->sums);
 }
 
+void window_set_span(struct window *w, int64_t span_us)
+{
+    MG_ASSERT(span_us > 0);
+    w->span_us = span_us;
+}
+
 static struct window_entry *at(const struct window *w, uint64_t seq)
 {
     return &w->ring[seq & (w->cap - 1)];

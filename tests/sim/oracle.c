@@ -13,7 +13,7 @@ struct account {
     const struct budget *b;
     int headroom_permille;
     struct limit limits[BUDGET_LIMITS_MAX];
-    int64_t next_us[BUDGET_LIMITS_MAX]; /* smooth */
+    int64_t last_us[BUDGET_LIMITS_MAX]; /* smooth: the last request; 0: none */
     size_t n;
     int64_t paused_until_us;
 };
@@ -95,10 +95,10 @@ void oracle_budget(struct oracle *o, const struct budget *b, int headroom_permil
     a->n = n;
     for (size_t i = 0; i < n; i++) {
         a->limits[i] = limits[i];
-        a->next_us[i] = 0;
+        a->last_us[i] = 0;
         for (size_t j = 0; j < old.n; j++) {
             if (same(&old.limits[j], limits[i].metric, limits[i].span_us))
-                a->next_us[i] = old.next_us[j];
+                a->last_us[i] = old.last_us[j];
         }
     }
     drop_unlimited(o, a);
@@ -127,6 +127,12 @@ static int64_t usable_of(const struct account *a, size_t i)
 int64_t oracle_usable(const struct oracle *o, const struct budget *b, size_t i)
 {
     return usable_of(account_of(o, b), i);
+}
+
+/* Smooth: no request before this moment. */
+static int64_t next_of(const struct account *a, size_t i)
+{
+    return a->limits[i].smooth && a->last_us[i] ? a->last_us[i] + a->limits[i].span_us / usable_of(a, i) : 0;
 }
 
 static void need_of(const struct limit *l, const struct cost *c, int64_t *ret_arrival, int64_t *ret_end)
@@ -214,7 +220,7 @@ int64_t oracle_next_change(const struct oracle *o, int64_t t_us)
     for (size_t i = 0; i < o->account_count; i++) {
         earlier(o->accounts[i].paused_until_us, t_us, &best);
         for (size_t j = 0; j < o->accounts[i].n; j++)
-            earlier(o->accounts[i].next_us[j], t_us, &best);
+            earlier(next_of(&o->accounts[i], j), t_us, &best);
     }
     for (size_t k = 0; k < o->n; k++) {
         if (o->v[k].metric == METRIC_CONCURRENT)
@@ -240,7 +246,7 @@ static bool fits_at(const struct oracle *o, const struct ticket *t, int64_t x_us
             need_of(&a->limits[i], &t->cost, &arrival, &end);
             if (arrival + end == 0)
                 continue;
-            if (a->limits[i].smooth && a->next_us[i] > x_us)
+            if (next_of(a, i) > x_us)
                 return false;
             if (sum_at(o, a, i, x_us) + arrival + end > ceiling_of(a, i, arrival + end))
                 return false;
@@ -363,7 +369,7 @@ void oracle_dispatch(struct oracle *o, const struct ticket *t, int64_t now_us)
             if (v.metric != METRIC_CONCURRENT)
                 add(o, &v);
             if (a->limits[i].smooth)
-                a->next_us[i] = now_us + a->limits[i].span_us / usable_of(a, i);
+                a->last_us[i] = now_us;
         }
     }
 }

@@ -47,8 +47,7 @@ static struct limit random_limit(struct traffic *tr, int64_t tokens)
     static const enum metric metrics[] = {METRIC_TOKENS, METRIC_TOKENS,   METRIC_TOKENS,    METRIC_INPUT,
                                           METRIC_OUTPUT, METRIC_REQUESTS, METRIC_CONCURRENT};
     struct limit l = {.metric = metrics[rng_range(&tr->rng, 0, 6)],
-                      .span_us = spans[rng_range(&tr->rng, 0, 3)],
-                      .key = "x"};
+                      .span_us = spans[rng_range(&tr->rng, 0, 3)]}; /* no key: known by metric and span alone */
 
     if (l.metric == METRIC_CONCURRENT)
         l.max = rng_range(&tr->rng, 1, 4);

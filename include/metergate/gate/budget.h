@@ -99,11 +99,19 @@ struct budget *budget_new(const char *name, int headroom_permille, const struct 
 void budget_free(struct budget *b);
 
 /*
- * Other limits or headroom from now on. Limits of the same metric and span keep their history and the charges
- * of open attempts. A limit that goes away takes its charges with it; a new one starts empty, but knows the
- * calls in flight. For a budget of a gate: gate_budget_update.
+ * Other limits or headroom from now on. A limit of the same metric and span keeps its history and the charges
+ * of open attempts; so does one of the same key with another span, of what is still inside that. A limit that
+ * goes away takes its charges with it; a new one starts empty, but knows the calls in flight. For a budget of
+ * a gate: gate_budget_update.
  */
 void budget_update(struct budget *b, int headroom_permille, const struct limit *limits, size_t n);
+
+/* Whether budget_update with these would change anything. */
+bool budget_has_limits(const struct budget *b, int headroom_permille, const struct limit *limits, size_t n);
+
+/* Nobody waits for it, nothing is in flight, no window holds anything, no pause lasts: forgetting it loses
+ * nothing. */
+bool budget_is_forgettable(struct budget *b, int64_t now_us);
 
 /*
  * A budget of its own with the limits as they stand at now_us, an empty queue and nothing in flight; what is

@@ -63,6 +63,12 @@ struct list *gate_budgets(struct gate *g);
 void gate_budget_update(struct gate *g, struct budget *b, int headroom_permille, const struct limit *limits,
                         size_t n);
 
+/* Frees it before the gate. No ticket may name it any more. */
+void gate_budget_free(struct gate *g, struct budget *b);
+
+/* A held call waits for other budgets from now on; its place among their calls is that of its arrival. */
+void gate_move(struct gate *g, struct ticket *t, struct budget *const *budgets, size_t n);
+
 /*
  * Takes a seat, or says why not. It is refused for its deadline only when it could not go at once and even
  * the most hopeful prediction lies beyond it.
@@ -119,7 +125,8 @@ struct prediction gate_predict(struct gate *g, const struct ticket *t, int64_t n
 /* What a held call waits for now, besides those before it. */
 struct gate_reason gate_why(struct gate *g, const struct ticket *t, int64_t now_us);
 
-/* When the head of this budget's queue will go; CLOCK_NEVER: nobody waits, or an event decides. */
+/* When the head of this budget's queue will go; CLOCK_NEVER: nobody waits, everything is stopped, or an event
+ * decides. */
 int64_t gate_next_dispatch_us(struct gate *g, const struct budget *b, int64_t now_us);
 
 #endif

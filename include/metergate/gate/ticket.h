@@ -48,6 +48,9 @@ struct gate_reason {
 void ticket_init(struct ticket *t, const struct cost *cost, struct budget *const *budgets, size_t n,
                  int64_t arrival_us, int64_t deadline_us);
 
+/* Other budgets; it must not be in a queue, nor have an attempt open. */
+void ticket_set_budgets(struct ticket *t, struct budget *const *budgets, size_t n);
+
 /* Lets go what has left the windows of its budgets. */
 void ticket_advance(const struct ticket *t, int64_t now_us);
 

@@ -16,7 +16,7 @@
  * Memory is bounded: entries are exact while there are fewer than WINDOW_EXACT of them; beyond that, charges
  * that come within 1/WINDOW_SLOTS of the span share an entry that has the time of that slot's end. So they
  * leave late, by one slot at the most, and never early; and the moment at which an entry leaves never
- * changes.
+ * changes, but by window_set_span.
  */
 #ifndef METERGATE_GATE_WINDOW_H
 #define METERGATE_GATE_WINDOW_H
@@ -49,6 +49,12 @@ void window_release(struct window *w);
 
 /* Makes `w`, which is not initialised, a window of its own with the same content. */
 void window_copy(struct window *w, const struct window *from);
+
+/*
+ * Another span from now on. What is inside keeps its time, and so leaves one new span after it; what has left
+ * does not come back.
+ */
+void window_set_span(struct window *w, int64_t span_us);
 
 /* Lets go what has left by `now_us`. Every function below wants it called first with the same time. */
 void window_advance(struct window *w, int64_t now_us);
