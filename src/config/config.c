@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "metergate/config/check.h"
+#include "metergate/config/format.h"
 #include "metergate/config/read.h"
 #include "metergate/config/table.h"
 #include "metergate/config/value.h"
@@ -50,7 +51,7 @@ char *config_find(const char *given)
 
 int config_parse(const char *name, struct slice text, struct config **ret, struct problems *problems)
 {
-    struct config *c = xcalloc(1, sizeof *c);
+    struct config *c = config_keep(xcalloc(1, sizeof *c));
     struct yaml_doc doc;
     size_t errors = problems->errors;
 
@@ -132,9 +133,15 @@ static void free_client(struct config_client *client)
     free(client);
 }
 
+struct config *config_keep(struct config *c)
+{
+    c->owners++;
+    return c;
+}
+
 void config_free(struct config *c)
 {
-    if (!c)
+    if (!c || --c->owners > 0)
         return;
     for (size_t i = 0; i < c->clients.n; i++)
         free_client(c->clients.v[i]);
@@ -201,6 +208,32 @@ const struct config_client *config_client_of_token(const struct config *c, struc
             owner = c->clients.v[i];
     }
     return owner;
+}
+
+static bool differs(const struct table_row *row, const struct config *a, const struct config *b)
+{
+    struct buf text[2];
+    bool same;
+
+    buf_init(&text[0], BUF_UNLIMITED);
+    buf_init(&text[1], BUF_UNLIMITED);
+    format_value(row, (const char *)a + row->offset, &text[0]);
+    format_value(row, (const char *)b + row->offset, &text[1]);
+    same = slice_eq(buf_slice(&text[0]), buf_slice(&text[1]));
+    buf_release(&text[0]);
+    buf_release(&text[1]);
+    return !same;
+}
+
+void config_name_restarts(const struct config *running, const struct config *next, struct buf *out)
+{
+    size_t n, before = out->n;
+    const struct table_row *rows = table_rows(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].restart && differs(&rows[i], running, next))
+            buf_addf(out, "%s%s", out->n > before ? ", " : "", rows[i].path);
+    }
 }
 
 const struct config_upstream *config_upstream_named(const struct config *c, struct slice name)

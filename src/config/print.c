@@ -199,7 +199,7 @@ static void print_option(const struct table_row *row, struct buf *out)
         buf_add_str(out, " | - | ");
     else
         buf_addf(out, " | %s | ", row->fallback[0] ? row->fallback : "none");
-    buf_addf(out, "%s%s |\n", row->help,
+    buf_addf(out, "%s%s%s |\n", row->help, row->restart ? ". A change needs a restart" : "",
              row->status == TABLE_LATER
                  ? ". **Not implemented in this version: accepted with a warning, ignored.**"
              : row->status == TABLE_REFUSED ? ". **Not enforced in this version: refused.**"

@@ -132,14 +132,12 @@ static const struct table_row rows[] = {
      .fallback = "openai",
      .choices = "openai",
      .choices_refused = "anthropic|gemini|azure|ollama",
-     .restart = true,
      .help =
          "how the provider is spoken to; an upstream that is named like a dialect has that one by default"},
     {.path = "upstreams.*.base_url",
      .type = TABLE_URL,
      UPSTREAM(base_url),
      .choices = "http|https",
-     .restart = true,
      .help = "what the provider's own SDK would be given; takes the place of the caller's leading /v1; "
              "required, but for "
              "`openai`, which has https://api.openai.com/v1"},
@@ -218,13 +216,11 @@ static const struct table_row rows[] = {
      UPSTREAM(proxy),
      .fallback = "",
      .choices = "http",
-     .restart = true,
      .help = "an HTTP proxy on the way to the provider, http://HOST:PORT; the environment's is not used"},
     {.path = "upstreams.*.ca_file",
      .type = TABLE_PATH,
      UPSTREAM(ca_file),
      .fallback = "",
-     .restart = true,
      .help = "PEM file of trust roots besides the system's"},
 
     {.path = "models.*.match",

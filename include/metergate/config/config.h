@@ -2,7 +2,8 @@
  * config: what the operator asked for, as plain data: the file (or the built-in configuration), checked, with
  * every default filled in. Readers may read every field of these structs; nobody but this module writes them.
  *
- * One struct config owns everything below it and is freed whole by config_free. What is handed out
+ * One struct config owns everything below it and is freed whole when the last of its owners has called
+ * config_free: after a reload the calls of an upstream that is gone still read theirs. What is handed out
  * (upstreams, model entries) is borrowed and lives as long as the configuration. A bad file yields no
  * configuration at all, and every problem in it, never only the first.
  *
@@ -132,6 +133,7 @@ struct config_price {
 };
 
 struct config {
+    unsigned owners; /* private: each of them calls config_free */
     struct config_listens listen;
     char *state_dir; /* a path, "none", or "" for the default place */
     struct {
@@ -186,7 +188,17 @@ int config_load(const char *path, struct config **ret, struct problems *problems
 int config_parse(const char *name, struct slice text, struct config **ret,
                  struct problems *problems) MG_MUSTCHECK;
 
+/* One owner more, who calls config_free. Returns `c`. */
+struct config *config_keep(struct config *c);
+
+/* One owner less; the last one's frees it. NULL is fine. */
 void config_free(struct config *c);
+
+/*
+ * Appends the names of the options that differ and that only a restart applies: "listen, state_dir"; nothing
+ * when there are none.
+ */
+void config_name_restarts(const struct config *running, const struct config *next, struct buf *out);
 
 /*
  * Replaces one option from the command line: "listen", "log.level". A list takes one value. -EINVAL with a

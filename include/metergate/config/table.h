@@ -67,7 +67,7 @@ struct table_row {
     const char *choices_refused; /* words of the manual that this version answers with an error */
     enum table_status status;
     const char *idle; /* a value that asks for nothing, and so needs neither warning nor error; or NULL */
-    bool restart;     /* a reload does not apply it */
+    bool restart;     /* a reload does not apply it; of TABLE_IN_CONFIG alone */
     int metric;       /* of a limit: enum metric */
     const char *span; /* of a limit: its window when `per` is not given; NULL: it has none */
     const char *help; /* one sentence, without its full stop */
