@@ -762,6 +762,11 @@ void front_free(struct front *f)
     free(f);
 }
 
+void front_set_body_bytes_total(struct front *f, int64_t bytes)
+{
+    f->config.body_bytes_total = bytes;
+}
+
 struct front_stats front_stats(const struct front *f)
 {
     return f->stats;

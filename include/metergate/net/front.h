@@ -71,13 +71,17 @@ void front_free(struct front *f);
 int front_listen(struct front *f, struct listener *ln) MG_MUSTCHECK;
 
 /*
- * For drains: idle connections are closed, the others and all that still come close after their answer. Who comes now is
- * told so by the user's on_head; without it he would wait in the backlog for an answer that never comes.
+ * For drains: idle connections are closed, the others and all that still come close after their answer. Who
+ * comes now is told so by the user's on_head; without it he would wait in the backlog for an answer that
+ * never comes.
  */
 void front_drain(struct front *f);
 
 /* front_drain, and no new connections. */
 void front_stop_listening(struct front *f);
+
+/* Another front_config.body_bytes_total, for what comes from now on. */
+void front_set_body_bytes_total(struct front *f, int64_t bytes);
 
 struct front_stats {
     uint64_t accepted; /* connections since the start */
