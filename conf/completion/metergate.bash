@@ -36,7 +36,7 @@ _metergate() {
     --url | -u | --client | -c) return ;;
     esac
     case $command in
-    '') COMPREPLY=($(compgen -W 'run env status count --url --token-file --help --version' -- "$cur")) ;;
+    '') COMPREPLY=($(compgen -W 'run env status pause resume reload count --url --token-file --help --version' -- "$cur")) ;;
     run)
         if [[ $cur == -* ]]; then
             COMPREPLY=($(compgen -W '--url --token-file --client --priority --help --' -- "$cur"))
@@ -46,6 +46,9 @@ _metergate() {
         ;;
     env) COMPREPLY=($(compgen -W '--url --token-file --client --priority --help' -- "$cur")) ;;
     status) COMPREPLY=($(compgen -W '--json --url --token-file --help' -- "$cur")) ;;
+    pause) COMPREPLY=($(compgen -W '--url --token-file --help' -- "$cur")) ;;
+    resume) COMPREPLY=($(compgen -W '--url --token-file --help' -- "$cur")) ;;
+    reload) COMPREPLY=($(compgen -W '--url --token-file --help' -- "$cur")) ;;
     count)
         if [[ $cur == -* ]]; then
             COMPREPLY=($(compgen -W '--model --encoding --chat --json --help' -- "$cur"))

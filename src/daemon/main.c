@@ -19,11 +19,13 @@
 #include "metergate/daemon/activation.h"
 #include "metergate/daemon/listeners.h"
 #include "metergate/daemon/options.h"
+#include "metergate/daemon/reload.h"
 #include "metergate/net/loop.h"
 #include "metergate/proxy/proxy.h"
 
 struct daemon {
-    struct config *config;
+    struct config *config; /* owned share */
+    struct reload reload;
     struct loop *loop;
     struct proxy *proxy;
     struct listeners listeners;
@@ -33,33 +35,23 @@ struct daemon {
 
 static int load_config(const struct options *o, struct config **ret)
 {
-    char *path = config_find(o->config);
-    struct problems problems;
-    struct errbuf e;
-    struct buf text;
+    struct buf said;
     int rc;
 
-    problems_init(&problems);
-    rc = config_load(path, ret, &problems);
-    buf_init(&text, BUF_UNLIMITED);
-    problems_print_all(&problems, &text);
-    if (text.n)
-        fwrite(text.p, 1, text.n, stderr);
-    buf_release(&text);
-    problems_release(&problems);
-    if (rc < 0) {
-        free(path);
-        return EX_CONFIG;
-    }
-    if ((o->listen && config_override(*ret, "listen", o->listen, &e) < 0) ||
-        (o->log_level && config_override(*ret, "log.level", o->log_level, &e) < 0)) {
-        fprintf(stderr, "metergated: %s\n", e.text);
-        rc = EX_USAGE;
-    } else if (o->test) {
-        printf("%s: OK\n", path ? path : "built-in configuration");
-    }
-    free(path);
+    buf_init(&said, BUF_UNLIMITED);
+    rc = reload_read(o, ret, &said);
+    if (said.n)
+        fwrite(said.p, 1, said.n, stderr);
+    buf_release(&said);
     return rc;
+}
+
+static void print_ok(const struct options *o)
+{
+    char *path = config_find(o->config);
+
+    printf("%s: OK\n", path ? path : "built-in configuration");
+    free(path);
 }
 
 /* Keys live in this process: no core dump, no ptrace by others. Leak checking needs ptrace of itself. */
@@ -110,9 +102,24 @@ static void on_stop_signal(void *ctx, int signo)
 
 static void on_hangup(void *ctx, int signo)
 {
-    (void)ctx;
+    struct daemon *d = ctx;
+    struct buf said; /* it is in the log */
+
     (void)signo;
-    log_warn("SIGHUP: this version does not reload its configuration, keeping the running one; restart to change it");
+    log_info("SIGHUP: reading the configuration again");
+    buf_init(&said, BUF_UNLIMITED);
+    (void)!reload_again(&d->reload, &said);
+    buf_release(&said);
+}
+
+/* A hangup before the loop takes signals must not end the daemon: it waits, and is a reload then. */
+static void hold_hangups(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 static int take_signals(struct daemon *d)
@@ -164,6 +171,8 @@ static int run(struct daemon *d)
         log_error("%s", e.text);
         return EXIT_FAILURE;
     }
+    d->reload.proxy = d->proxy;
+    proxy_on_reload(d->proxy, reload_again, &d->reload);
     buf_init(&where, BUF_UNLIMITED);
     rc = open_listeners(d, &where, &e);
     if (rc < 0) {
@@ -193,7 +202,11 @@ int main(int argc, char **argv)
 
     if (rc != OPTIONS_GO_ON)
         return rc;
+    hold_hangups();
+    d.reload = (struct reload){.options = &o, .config = &d.config, .listeners = &d.listeners};
     rc = load_config(&o, &d.config);
+    if (rc == 0 && o.test)
+        print_ok(&o);
     if (rc == 0 && o.print) {
         buf_init(&text, BUF_UNLIMITED);
         config_print(d.config, &text);

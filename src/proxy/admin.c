@@ -59,9 +59,10 @@ static void reply_text(struct exchange *x, const struct answer_text *a)
     const struct http_header h[] = {
         {SLICE("Content-Type"), slice_str(a->content_type)},
         {SLICE("Cache-Control"), SLICE("no-store")},
+        {SLICE("Allow"), SLICE("GET, HEAD")},
     };
 
-    exchange_reply(x, a->status, h, MG_ARRAY_LEN(h), buf_slice(&a->body));
+    exchange_reply(x, a->status, h, MG_ARRAY_LEN(h) - (a->status != 405), buf_slice(&a->body));
 }
 
 static void reply_problem(struct exchange *x, int status, const char *sentence)
@@ -79,6 +80,8 @@ void admin_serve(struct proxy *p, struct exchange *x, const struct route *r)
     struct slice method = exchange_head(x)->method;
     struct answer_text a = {.status = 200, .content_type = "text/plain; charset=utf-8"};
 
+    if (control_serve(p, x, r))
+        return;
     for (size_t i = 0; i < MG_ARRAY_LEN(endpoints); i++) {
         if (!slice_eq(r->path, slice_str(endpoints[i].path)))
             continue;

@@ -134,7 +134,7 @@ static void close_attempt(struct call *c, enum call_outcome outcome, const struc
     c->used = usage ? *usage : guessed_usage(c, outcome);
     if (refused)
         c->used = (struct usage){0};
-    cost = refused ? profile_refused(c->provider->profile) : profile_settle(c->provider->profile, &c->estimate, &c->used);
+    cost = refused ? profile_refused(c->profile) : profile_settle(c->profile, &c->estimate, &c->used);
     c->usage_source = refused ? "none" : usage ? "provider" : c->used.output > 0 && c->answer ? "counted" : "estimated";
     if (!refused && c->status < 400 && (usage || outcome == OUTCOME_COMPLETED))
         expect_learn(budgets_expect(c->budget, c->client), c->used.output);
@@ -146,7 +146,7 @@ void call_back_to_queue(struct call *c, struct budget *whom, int64_t until_us)
 {
     struct proxy *p = c->proxy;
     int64_t now = loop_now_us(p->loop);
-    struct cost cost = profile_refused(c->provider->profile);
+    struct cost cost = profile_refused(c->profile);
 
     gate_pause(p->gate, whom, until_us);
     gate_requeue(p->gate, &c->ticket, now, &cost);

@@ -105,6 +105,8 @@ void metrics_write(const struct proxy *p, struct buf *out)
     head(out, "build_info", "gauge", "Always 1; the version is a label.");
     buf_addf(out, "metergate_build_info{version=\"%s\"} 1\n", METERGATE_VERSION);
     plain(out, "uptime_seconds", "gauge", "Since the start.", (now - p->started_us) / CLOCK_S);
+    plain(out, "draining", "gauge", "1 while the daemon stops.", p->draining);
+    plain(out, "paused", "gauge", "1 between metergate pause and resume.", gate_is_stopped(p->gate));
     plain(out, "held", "gauge", "Calls that wait for room.", p->count[CALL_HELD]);
     plain(out, "held_bytes", "gauge", "Bodies of the calls that wait.", p->held_bytes);
     plain(out, "in_flight", "gauge", "Calls sent and not answered yet.", p->count[CALL_SENT] + p->count[CALL_STREAMING]);

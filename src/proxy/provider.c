@@ -1,7 +1,13 @@
-/* provider: v is never moved after providers_init, so calls may point into it. */
+/*
+ * provider: each is on `all` from its making to its end, and has a share of the configuration that its
+ * settings are in. Calls and budgets point to providers; a provider is freed when none does
+ * (providers_sweep), or at the very end.
+ */
 #include "metergate/proxy/provider.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 static const char *dialect_name(enum config_dialect d)
 {
@@ -20,60 +26,190 @@ static const char *dialect_name(enum config_dialect d)
     }
 }
 
-static int init_one(struct provider *p, const struct config_upstream *config, int headroom_permille, struct gate *g,
+/* ---- what can fail
+ * ----------------------------------------------------------------------------------------------------- */
+
+static struct file_stamp stamp_of(const char *path)
+{
+    struct stat st;
+
+    if (!path[0] || stat(path, &st) < 0)
+        return (struct file_stamp){0};
+    return (struct file_stamp){.device = st.st_dev, .inode = st.st_ino, .changed = st.st_ctim};
+}
+
+static bool same_stamp(const struct file_stamp *a, const struct file_stamp *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->changed.tv_sec == b->changed.tv_sec &&
+           a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+/* Of another dialect it is another provider: nothing that waits for the one could be sent to the other. */
+static struct provider *find_named(const struct providers *ps, const struct config_upstream *u)
+{
+    LIST_EACH (&ps->all, node, next) {
+        struct provider *p = LIST_ENTRY(node, struct provider, link);
+
+        if (strcmp(p->config->name, u->name) == 0 && p->config->dialect == u->dialect)
+            return p;
+    }
+    return NULL;
+}
+
+/* Reading trust roots takes tens of milliseconds of the loop's time: an unchanged file is not read again. */
+static int plan_one(struct provider_need *need, const struct provider *p, const struct config_upstream *u,
                     struct errbuf *e)
 {
-    const struct limit concurrent = {.metric = METRIC_CONCURRENT, .max = config->max_concurrent};
+    need->stamp = stamp_of(u->ca_file);
+    need->keep_trust = p && same_stamp(&need->stamp, &p->trust_stamp);
+    if (need->keep_trust || !u->ca_file[0])
+        return 0;
+    return trust_new(u->ca_file, &need->trust, e);
+}
 
-    p->config = config;
-    p->dialect = dialect_by_name(slice_str(dialect_name(config->dialect)));
-    if (!p->dialect)
-        p->dialect = dialect_by_name(SLICE("openai"));
-    p->profile = config->counting;
-    p->reachable = true;
-    p->budget = gate_budget_new(g, config->name, headroom_permille, &concurrent, config->max_concurrent > 0 ? 1 : 0);
-    buf_init(&p->authorization, BUF_UNLIMITED);
-    if (secret_is_set(&config->api_key)) {
-        MG_ASSERT(buf_reserve(&p->authorization, 7 + secret_expose(&config->api_key).n) == 0); /* no copies left behind */
-        buf_add_str(&p->authorization, "Bearer ");
-        buf_add_slice(&p->authorization, secret_expose(&config->api_key));
+int providers_plan(const struct providers *ps, const struct config *next, struct providers_plan *ret,
+                   struct errbuf *e)
+{
+    *ret = (struct providers_plan){.v = xcalloc(next->upstream_count, sizeof *ret->v),
+                                   .n = next->upstream_count};
+    for (size_t i = 0; i < ret->n; i++) {
+        const struct provider *p = find_named(ps, next->upstreams[i]);
+        int rc = plan_one(&ret->v[i], p, next->upstreams[i], e);
+
+        if (rc < 0)
+            return rc;
+        ret->trusts_change |= p && !ret->v[i].keep_trust;
     }
-    if (config->ca_file[0])
-        return trust_new(config->ca_file, &p->trust, e);
     return 0;
 }
 
-int providers_init(struct providers *ps, const struct config *config, struct gate *g, struct errbuf *e)
+void providers_plan_release(struct providers_plan *plan)
 {
-    ps->n = 0;
-    ps->v = xcalloc(config->upstream_count, sizeof *ps->v);
-    for (size_t i = 0; i < config->upstream_count; i++) {
-        int rc = init_one(&ps->v[ps->n++], config->upstreams[i], (int)config->headroom_permille, g, e);
+    for (size_t i = 0; i < plan->n; i++)
+        trust_free(plan->v[i].trust);
+    free(plan->v);
+    *plan = (struct providers_plan){0};
+}
 
-        if (rc < 0) {
-            providers_release(ps);
-            return rc;
-        }
+/* ---- what cannot
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static struct provider *add(struct providers *ps, const struct config_upstream *u, struct gate *g)
+{
+    struct provider *p = xcalloc(1, sizeof *p);
+
+    list_init(&p->link);
+    list_push_back(&ps->all, &p->link);
+    p->budget = gate_budget_new(g, u->name, 0, NULL, 0);
+    p->reachable = true;
+    buf_init(&p->authorization, BUF_UNLIMITED);
+    return p;
+}
+
+static void set_key(struct provider *p, const struct secret *key)
+{
+    buf_release_secret(&p->authorization);
+    if (!secret_is_set(key))
+        return;
+    MG_ASSERT(buf_reserve(&p->authorization, 7 + secret_expose(key).n) == 0); /* no copies left behind */
+    buf_add_str(&p->authorization, "Bearer ");
+    buf_add_slice(&p->authorization, secret_expose(key));
+}
+
+/* What was learned of the server at one address says nothing of another. */
+static void forget_server(struct provider *p)
+{
+    p->reachable = true;
+    p->refuses_usage_option = false;
+    p->says_done = false;
+}
+
+static void set_config(struct provider *p, struct config *next, const struct config_upstream *u,
+                       struct gate *g)
+{
+    const struct limit concurrent = {
+        .metric = METRIC_CONCURRENT, .max = u->max_concurrent, .key = "max_concurrent"};
+    struct config *last = p->whole;
+
+    if (p->config && strcmp(p->config->base_url, u->base_url) != 0)
+        forget_server(p);
+    p->whole = config_keep(next);
+    p->config = u;
+    config_free(last);
+    p->retired = false;
+    p->dialect = dialect_by_name(slice_str(dialect_name(u->dialect)));
+    if (!p->dialect)
+        p->dialect = dialect_by_name(SLICE("openai"));
+    p->profile = u->counting;
+    set_key(p, &u->api_key);
+    gate_budget_update(g, p->budget, (int)next->headroom_permille, &concurrent,
+                       u->max_concurrent > 0 ? 1 : 0);
+}
+
+void providers_init(struct providers *ps)
+{
+    list_init(&ps->all);
+}
+
+void providers_apply(struct providers *ps, struct config *next, struct providers_plan *plan, struct gate *g,
+                     void (*drop)(void *ctx, struct trust *t), void *ctx)
+{
+    MG_ASSERT(plan->n == next->upstream_count);
+    LIST_EACH (&ps->all, node, node_next)
+        LIST_ENTRY(node, struct provider, link)->retired = true;
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct config_upstream *u = next->upstreams[i];
+        struct provider *p = find_named(ps, u);
+
+        if (!p)
+            p = add(ps, u, g);
+        set_config(p, next, u, g);
+        list_push_back(&ps->all, &p->link);
+        if (plan->v[i].keep_trust)
+            continue;
+        if (p->trust)
+            drop(ctx, p->trust);
+        p->trust = plan->v[i].trust;
+        p->trust_stamp = plan->v[i].stamp;
+        plan->v[i].trust = NULL;
     }
-    return 0;
+}
+
+static void free_provider(struct provider *p)
+{
+    list_unlink(&p->link);
+    trust_free(p->trust);
+    buf_release_secret(&p->authorization);
+    config_free(p->whole);
+    free(p);
+}
+
+void providers_sweep(struct providers *ps, struct gate *g, int64_t now_us)
+{
+    LIST_EACH (&ps->all, node, next) {
+        struct provider *p = LIST_ENTRY(node, struct provider, link);
+
+        if (!p->retired || p->named || !budget_is_forgettable(p->budget, now_us))
+            continue;
+        gate_budget_free(g, p->budget);
+        free_provider(p);
+    }
 }
 
 void providers_release(struct providers *ps)
 {
-    for (size_t i = 0; i < ps->n; i++) {
-        trust_free(ps->v[i].trust);
-        buf_release_secret(&ps->v[i].authorization);
-    }
-    free(ps->v);
-    ps->v = NULL;
-    ps->n = 0;
+    LIST_EACH (&ps->all, node, next)
+        free_provider(LIST_ENTRY(node, struct provider, link));
 }
 
 struct provider *providers_find(const struct providers *ps, const struct config_upstream *upstream)
 {
-    for (size_t i = 0; i < ps->n; i++) {
-        if (ps->v[i].config == upstream)
-            return &ps->v[i];
+    LIST_EACH (&ps->all, node, next) {
+        struct provider *p = LIST_ENTRY(node, struct provider, link);
+
+        if (p->config == upstream)
+            return p;
     }
     return NULL;
 }

@@ -140,28 +140,27 @@ static int open_sides(struct proxy *p, struct errbuf *e)
     return front_new(p->loop, &front, &front_ops, p, &p->front, e);
 }
 
-int proxy_new(struct loop *l, const struct config *config, struct proxy **ret, struct errbuf *e)
+int proxy_new(struct loop *l, struct config *config, struct proxy **ret, struct errbuf *e)
 {
     struct proxy *p = xcalloc(1, sizeof *p);
+    struct providers_plan plan;
     int rc;
 
     p->loop = l;
-    p->config = config;
     p->started_us = clock_now_us();
     if (getrandom(&p->boot, sizeof p->boot, GRND_NONBLOCK) != (ssize_t)sizeof p->boot)
         p->boot = (uint32_t)clock_wall_us();
     for (int s = 0; s < CALL_STATES; s++)
         list_init(&p->calls[s]);
-    p->guard = (struct guard_rules){
-        .hosts = (const char *const *)config->allow.hosts.v,
-        .host_count = config->allow.hosts.n,
-        .origins = (const char *const *)config->allow.origins.v,
-        .origin_count = config->allow.origins.n,
-    };
+    list_init(&p->old_pools);
     clients_init(&p->clients);
     p->gate = gate_new();
+    providers_init(&p->providers);
     budgets_init(&p->budgets, config, p->gate);
-    rc = providers_init(&p->providers, config, p->gate, e);
+    rc = providers_plan(&p->providers, config, &plan, e);
+    if (rc == 0)
+        reload_apply(p, config, &plan); /* the first one, too */
+    providers_plan_release(&plan);
     if (rc == 0)
         rc = open_sides(p, e);
     if (rc < 0) {
@@ -209,6 +208,7 @@ void proxy_free(struct proxy *p)
     workers_free(p->workers);
     front_free(p->front);
     upstream_pool_free(p->pool);
+    reload_free_pools(p);
     loop_task_clear(p->loop, &p->turn);
     loop_timer_clear(p->loop, &p->wake);
     loop_timer_clear(p->loop, &p->drain_timer);
@@ -219,5 +219,6 @@ void proxy_free(struct proxy *p)
     gate_free(p->gate);
     clients_release(&p->clients);
     trust_free(p->trust);
+    config_free(p->config);
     free(p);
 }

@@ -54,7 +54,10 @@ static bool queue_has_room(const struct call *c)
 /* The call that has just taken its seat goes in this very turn: nobody waits before it, and there is room. */
 static bool goes_at_once(const struct call *c, int64_t now)
 {
-    return c->budget->budget->queue.n == 1 && gate_why(c->proxy->gate, &c->ticket, now).until_us <= now;
+    const struct gate *g = c->proxy->gate;
+
+    return c->budget->budget->queue.n == 1 && !gate_is_stopped(g) &&
+           gate_why(c->proxy->gate, &c->ticket, now).until_us <= now;
 }
 
 /* A place is free when the next call of its budget goes; what an event decides is worth asking again in a second. */
@@ -85,8 +88,10 @@ static void refuse_offer(struct call *c, const struct gate_refusal *why, enum ga
 static enum gate_verdict offer(struct call *c, int64_t now, struct gate_refusal *ret_why)
 {
     struct budget *const budgets[] = {c->budget->budget, c->provider->budget};
-    struct cost cost = profile_reserve(c->provider->profile, &c->estimate);
+    struct cost cost;
 
+    c->profile = c->provider->profile;
+    cost = profile_reserve(c->profile, &c->estimate);
     ticket_init(&c->ticket, &cost, budgets, MG_ARRAY_LEN(budgets), c->arrived_us, c->arrived_us + c->max_wait_us);
     return gate_offer(c->proxy->gate, &c->ticket, now, ret_why);
 }

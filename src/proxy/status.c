@@ -137,7 +137,7 @@ void status_write(const struct proxy *p, struct buf *out)
     json_member_str(&w, "version", SLICE(METERGATE_VERSION));
     json_member_double(&w, "uptime_s", (double)(now - p->started_us) / CLOCK_S, 1);
     json_member_bool(&w, "draining", p->draining);
-    json_member_bool(&w, "paused", false);
+    json_member_bool(&w, "paused", gate_is_stopped(p->gate));
     json_member_int(&w, "held", p->count[CALL_HELD]);
     json_member_int(&w, "held_bytes", p->held_bytes);
     json_member_int(&w, "in_flight", p->count[CALL_SENT] + p->count[CALL_STREAMING]);
@@ -153,8 +153,8 @@ void status_write(const struct proxy *p, struct buf *out)
     json_array_end(&w);
     json_key(&w, "upstreams");
     json_array_begin(&w);
-    for (size_t i = 0; i < p->providers.n; i++)
-        write_upstream(&w, &p->providers.v[i]);
+    LIST_EACH (&p->providers.all, node, next)
+        write_upstream(&w, LIST_ENTRY(node, struct provider, link));
     json_array_end(&w);
     json_object_end(&w);
 }

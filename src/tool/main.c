@@ -36,6 +36,12 @@ static const struct command commands[] = {
      "    eval \"$(metergate env)\"\nThe daemon need not run yet.\n"},
     {"status", command_status, "[OPTION]...", ARGUMENT_JSON | ARGUMENT_DAEMON, false,
      "show budgets, what they hold and who waits", ""},
+    {"pause", command_pause, "[OPTION]...", ARGUMENT_DAEMON, false, "hold all calls until resume; those in flight go on",
+     "Calls that pass through without being counted are not held. Nobody is refused early for it.\n"},
+    {"resume", command_resume, "[OPTION]...", ARGUMENT_DAEMON, false, "let calls go again", ""},
+    {"reload", command_reload, "[OPTION]...", ARGUMENT_DAEMON, false, "have the daemon read its configuration again",
+     "All or nothing: with anything wrong in the file its problems are printed, the running configuration stays, "
+     "and the\nexit status is 78.\n"},
     {"count", command_count, "[OPTION]... [FILE]...",
      ARGUMENT_MODEL | ARGUMENT_ENCODING | ARGUMENT_CHAT | ARGUMENT_JSON, true,
      "count the tokens of files or of standard input",

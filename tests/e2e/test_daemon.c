@@ -294,14 +294,14 @@ static void test_stop__either_signal__ends_it_with_0(void **state)
     }
 }
 
-static void test_hangup__is_survived_and_told_of(void **state)
+static void test_hangup__reads_the_configuration_again(void **state)
 {
     struct process *p = START("-c", write_config("good", GOOD));
     int port = await_port(p);
 
     (void)state;
     process_signal(p, SIGHUP);
-    await(p, "SIGHUP");
+    await(p, "reload: done");
     assert_int_equal(health(port), 200);
     process_signal(p, SIGTERM);
     assert_ends(p, EXIT_SUCCESS);
@@ -462,7 +462,7 @@ int main(void)
         cmocka_unit_test(test_check__goes_by_the_search_order),
         cmocka_unit_test(test_print__is_loadable_and_has_no_key),
         cmocka_unit_test(test_stop__either_signal__ends_it_with_0),
-        cmocka_unit_test(test_hangup__is_survived_and_told_of),
+        cmocka_unit_test(test_hangup__reads_the_configuration_again),
         cmocka_unit_test(test_start__the_file_of_the_environment__is_used),
         cmocka_unit_test(test_start__an_address_in_use__is_one_sentence_and_1),
         cmocka_unit_test(test_start__an_address_for_other_machines__is_refused),

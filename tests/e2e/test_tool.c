@@ -125,7 +125,7 @@ static void test_tool__no_command__is_64_and_shows_the_commands(void **state)
 
 static void test_tool__help__tells_every_command_and_its_options(void **state)
 {
-    static const char *const commands[] = {"run", "env", "status", "count"};
+    static const char *const commands[] = {"run", "env", "status", "pause", "resume", "reload", "count"};
     struct outcome all = TOOL("--help"), version = TOOL("-V");
 
     (void)state;
@@ -148,7 +148,7 @@ static void test_tool__help__tells_every_command_and_its_options(void **state)
 
 static void test_tool__completion__knows_every_option_that_help_shows(void **state)
 {
-    static const char *const commands[] = {"run", "env", "status", "count"};
+    static const char *const commands[] = {"run", "env", "status", "pause", "resume", "reload", "count"};
     FILE *f = fopen("conf/completion/metergate.bash", "re");
     char script[8192] = "";
     size_t n;

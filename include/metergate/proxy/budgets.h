@@ -1,12 +1,19 @@
 /*
- * budgets: which budget of the gate a call takes from. A budget is one (upstream, entry) pair; an entry without numbers
- * makes one for each model name. With it goes what was learned of the answers: the expected output of each client.
+ * budgets: which budget of the gate a call takes from. A budget is one (upstream, entry) pair; an entry
+ * without numbers makes one for each model name. With it goes what was learned of the answers: the expected
+ * output of each client.
  *
- * At most BUDGETS_MAX budgets are kept apart: models are named by callers. Later names share one that has no limits.
+ * At most BUDGETS_MAX budgets are kept apart: models are named by callers. Later names share one that has no
+ * limits.
+ *
+ * A budget outlives reloads: it is known by its upstream and its entry (or model). One that the configuration
+ * has no more keeps its limits and its calls, so that it is still right when the entry comes back;
+ * budgets_sweep frees it when nobody names it and its windows are empty.
  */
 #ifndef METERGATE_PROXY_BUDGETS_H
 #define METERGATE_PROXY_BUDGETS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "metergate/base/list.h"
@@ -24,10 +31,14 @@ struct client;
 /* Readable. */
 struct model_budget {
     struct list link; /* on budgets.all, in order of first use */
+    char *key;        /* in by_key */
     char *name;       /* of the entry, or of the model */
+    bool of_entry;    /* of one with limits; else of a model */
+    bool retired;     /* new calls go elsewhere */
+    bool named;       /* budgets_sweep: somebody names it */
     struct provider *provider;
-    struct budget *budget;      /* of the gate */
-    struct map expects;         /* client name -> struct expect, owned */
+    struct budget *budget;           /* of the gate */
+    struct map expects;              /* client name -> struct expect, owned */
     char *models[BUDGET_MODELS_MAX]; /* names seen, the first few */
     size_t model_count;
 };
@@ -44,6 +55,16 @@ void budgets_release(struct budgets *bs); /* the gate frees its own part */
 
 /* The budget of that model on its way to that provider; made on first use. Never NULL. */
 struct model_budget *budgets_find(struct budgets *bs, struct provider *via, struct slice model);
+
+/* The same where the model's entry has limits; NULL where it has none. */
+struct model_budget *budgets_find_limited(struct budgets *bs, struct provider *via, struct slice model);
+
+/* Another configuration, whose providers are in place: its limits count from now on. */
+void budgets_apply(struct budgets *bs, const struct config *next);
+
+/* Frees the retired ones that are not `named` and remember nothing; the providers of the others become
+ * `named`. */
+void budgets_sweep(struct budgets *bs, int64_t now_us);
 
 /* What is known of this client's answers from this budget. Never NULL. */
 struct expect *budgets_expect(struct model_budget *b, const struct client *client);

@@ -93,6 +93,7 @@ struct call {
 
     /* the gate's side */
     struct model_budget *budget;
+    enum profile profile; /* that its charge was worked out by; a reload may give the provider another */
     struct estimate estimate;
     struct ticket ticket;
     bool seated; /* the ticket is held or dispatched */

@@ -36,9 +36,10 @@ struct totals {
 
 struct proxy {
     struct loop *loop;
-    const struct config *config;
+    struct config *config; /* owned share; another one after a reload */
     struct front *front;
     struct upstream_pool *pool;
+    struct list old_pools; /* reload.c: replaced ones, whose transfers end in them */
     struct workers *workers;
     struct trust *trust;
     struct gate *gate;
@@ -54,6 +55,9 @@ struct proxy {
     uint64_t next_id;
     uint32_t boot; /* makes ids of two runs differ */
     int64_t started_us;
+
+    int (*reload)(void *ctx, struct buf *said); /* proxy_on_reload */
+    void *reload_ctx;
 
     struct loop_task turn;  /* lets calls go, once at the end of the loop's turn */
     struct loop_timer wake; /* when the gate wants to be asked again */
@@ -81,9 +85,16 @@ void relay_drained(struct call *c);
 /* Metergate's own endpoints (admin.c): replies, whatever is asked. */
 void admin_serve(struct proxy *p, struct exchange *x, const struct route *r);
 
+/* Pause, resume, reload (control.c): false when the path is none of theirs; else it has replied. */
+bool control_serve(struct proxy *p, struct exchange *x, const struct route *r);
+
 /* The body of GET /-/status and of GET /metrics (status.c, metrics.c). */
 void status_write(const struct proxy *p, struct buf *out);
 void metrics_write(const struct proxy *p, struct buf *out);
+
+/* The settings of `next`, for whose providers `plan` was made; and at the end what is left of reloads (reload.c). */
+void reload_apply(struct proxy *p, struct config *next, struct providers_plan *plan);
+void reload_free_pools(struct proxy *p);
 
 /* Replies with a refusal in that dialect's shape; `id` may be NULL. Returns the status (refuse.c). */
 int refuse_reply(struct exchange *x, const struct dialect *d, const struct refusal *r, const char *id);

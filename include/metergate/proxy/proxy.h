@@ -1,10 +1,11 @@
 /*
- * proxy: everything between the clients and the providers. One struct proxy serves the calls of one daemon on one
- * loop; what happens to each call is in call.h.
+ * proxy: everything between the clients and the providers. One struct proxy serves the calls of one daemon on
+ * one loop; what happens to each call is in call.h.
  */
 #ifndef METERGATE_PROXY_PROXY_H
 #define METERGATE_PROXY_PROXY_H
 
+#include "metergate/base/buf.h"
 #include "metergate/base/err.h"
 #include "metergate/config/config.h"
 #include "metergate/net/listener.h"
@@ -13,17 +14,31 @@
 struct proxy;
 
 /*
- * `config` is borrowed and must outlive the proxy. Signals must have been taken over by the loop before (threads are
+ * The proxy takes a share of `config`. Signals must have been taken over by the loop before (threads are
  * started here). -errno with a sentence.
  */
-int proxy_new(struct loop *l, const struct config *config, struct proxy **ret, struct errbuf *e) MG_MUSTCHECK;
+int proxy_new(struct loop *l, struct config *config, struct proxy **ret, struct errbuf *e) MG_MUSTCHECK;
+
+/*
+ * Goes on with another configuration, of which it takes a share, all or nothing: -errno with a sentence, and
+ * nothing has changed (a bad ca_file; -ESHUTDOWN while draining). Held calls keep their arrival and deadline,
+ * windows what is still inside them, attempts in flight end as they were sent. It reads the ca_files that
+ * changed, tens of milliseconds each; besides that it takes about a microsecond for each call that is there.
+ */
+int proxy_reload(struct proxy *p, struct config *next, struct errbuf *e) MG_MUSTCHECK;
+
+/*
+ * What POST /-/reload is to do: 0, or -ESHUTDOWN while draining (503), or another code when the running
+ * configuration stays (400). It appends what there is to say, a line each. Set it before the loop runs.
+ */
+void proxy_on_reload(struct proxy *p, int (*reload)(void *ctx, struct buf *said), void *ctx);
 
 /* Accepts on this listener from now on; it must outlive the proxy. */
 int proxy_listen(struct proxy *p, struct listener *ln) MG_MUSTCHECK;
 
 /*
- * Stops: held calls and those that still come are told to come again (503 draining), calls in flight may end for
- * `drain`. `drained` is called once, when nothing is left or the time is over.
+ * Stops: held calls and those that still come are told to come again (503 draining), calls in flight may end
+ * for `drain`. `drained` is called once, when nothing is left or the time is over.
  */
 void proxy_drain(struct proxy *p, void (*drained)(void *ctx), void *ctx);
 

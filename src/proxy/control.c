@@ -1,0 +1,147 @@
+/*
+ * control: what changes the running daemon: POST /-/pause, /-/resume, /-/reload. A program on this machine
+ * may, a web page may not, whatever `allow` says: these endpoints are nobody's base URL.
+ */
+#include "metergate/proxy/proxy.h"
+
+#include <errno.h>
+
+#include "metergate/base/json.h"
+#include "metergate/base/log.h"
+#include "metergate/proxy/hub.h"
+
+static void reply_json(struct exchange *x, int status, const struct buf *body)
+{
+    const struct http_header h[] = {
+        {SLICE("Content-Type"), SLICE("application/json")},
+        {SLICE("Cache-Control"), SLICE("no-store")},
+    };
+
+    exchange_reply(x, status, h, MG_ARRAY_LEN(h), buf_slice(body));
+}
+
+static void set_paused(struct proxy *p, struct exchange *x, bool paused)
+{
+    struct json_writer w;
+    struct buf body;
+
+    if (paused != gate_is_stopped(p->gate))
+        log_info("%s", paused ? "paused: calls are held until metergate resume" : "resumed");
+    if (paused)
+        gate_stop(p->gate);
+    else
+        gate_resume(p->gate);
+    hub_turn_soon(p);
+    buf_init(&body, BUF_UNLIMITED);
+    json_init(&w, &body);
+    json_object_begin(&w);
+    json_member_bool(&w, "paused", paused);
+    json_object_end(&w);
+    buf_add_char(&body, '\n');
+    reply_json(x, 200, &body);
+    buf_release(&body);
+}
+
+static void pause_all(struct proxy *p, struct exchange *x)
+{
+    set_paused(p, x, true);
+}
+
+static void resume_all(struct proxy *p, struct exchange *x)
+{
+    set_paused(p, x, false);
+}
+
+static void write_lines(struct json_writer *w, const char *key, struct slice lines)
+{
+    json_key(w, key);
+    json_array_begin(w);
+    while (lines.n) {
+        struct slice line = slice_head(lines, slice_find(lines, '\n'));
+
+        json_str(w, line);
+        lines = slice_skip(lines, line.n + 1);
+    }
+    json_array_end(w);
+}
+
+static void reload_all(struct proxy *p, struct exchange *x)
+{
+    struct buf said, body;
+    struct json_writer w;
+    int rc;
+
+    MG_ASSERT(p->reload);
+    buf_init(&said, BUF_UNLIMITED);
+    buf_init(&body, BUF_UNLIMITED);
+    rc = p->reload(p->reload_ctx, &said);
+    json_init(&w, &body);
+    json_object_begin(&w);
+    json_member_bool(&w, "reloaded", rc == 0);
+    write_lines(&w, rc == 0 ? "warnings" : "problems", buf_slice(&said));
+    json_object_end(&w);
+    buf_add_char(&body, '\n');
+    reply_json(x, rc == 0 ? 200 : rc == -ESHUTDOWN ? 503 : 400, &body);
+    buf_release(&body);
+    buf_release(&said);
+}
+
+static const struct {
+    const char *path;
+    void (*post)(struct proxy *p, struct exchange *x);
+} commands[] = {
+    {"/-/pause", pause_all},
+    {"/-/resume", resume_all},
+    {"/-/reload", reload_all},
+};
+
+static void refuse_method(struct exchange *x)
+{
+    const struct http_header h[] = {
+        {SLICE("Allow"), SLICE("POST")},
+        {SLICE("Content-Type"), SLICE("text/plain; charset=utf-8")},
+    };
+
+    exchange_reply(x, 405, h, MG_ARRAY_LEN(h), SLICE("This address answers POST only.\n"));
+}
+
+static bool from_here(const struct exchange *x)
+{
+    return net_addr_is_loopback(exchange_peer(x)) && !exchange_header(x, SLICE("Origin")).p;
+}
+
+static void refuse_stranger(struct proxy *p, struct exchange *x)
+{
+    const struct refusal r = {
+        .reason = REFUSAL_ORIGIN,
+        .detail = SLICE(
+            "Only a program on the daemon's own machine may do this (loopback or a Unix socket, no Origin "
+            "header): use the metergate command there."),
+    };
+
+    p->totals.refused[REFUSAL_ORIGIN]++;
+    log_warn("refused a command from %s", net_addr_format(exchange_peer(x)).text);
+    refuse_reply(x, NULL, &r, NULL);
+}
+
+bool control_serve(struct proxy *p, struct exchange *x, const struct route *r)
+{
+    for (size_t i = 0; i < MG_ARRAY_LEN(commands); i++) {
+        if (!slice_eq(r->path, slice_str(commands[i].path)))
+            continue;
+        if (!slice_eq(exchange_head(x)->method, SLICE("POST")))
+            refuse_method(x);
+        else if (!from_here(x))
+            refuse_stranger(p, x);
+        else
+            commands[i].post(p, x);
+        return true;
+    }
+    return false;
+}
+
+void proxy_on_reload(struct proxy *p, int (*reload)(void *ctx, struct buf *said), void *ctx)
+{
+    p->reload = reload;
+    p->reload_ctx = ctx;
+}
