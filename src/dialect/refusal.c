@@ -66,9 +66,9 @@ static const struct {
          "of the upstream if it needs longer."},
 };
 
-int refusal_status(enum refusal_reason reason)
+int refusal_status(const struct refusal *r)
 {
-    return rows[reason].status;
+    return r->status ? r->status : rows[r->reason].status;
 }
 
 const char *refusal_name(enum refusal_reason reason)

@@ -3,6 +3,7 @@
  * count as calls. A request that came through /@CLIENT is answered alike: base URLs are often probed with GET.
  */
 #include "metergate/base/json.h"
+#include "metergate/proxy/cors.h"
 #include "metergate/proxy/hub.h"
 
 struct answer_text {
@@ -54,25 +55,38 @@ static const struct {
     {"/-/status", get_status},
 };
 
-static void reply_text(struct exchange *x, const struct answer_text *a)
+static void reply_text(const struct proxy *p, struct exchange *x, const struct answer_text *a)
 {
-    const struct http_header h[] = {
-        {SLICE("Content-Type"), slice_str(a->content_type)},
-        {SLICE("Cache-Control"), SLICE("no-store")},
-        {SLICE("Allow"), SLICE("GET, HEAD")},
-    };
+    struct headers h;
 
-    exchange_reply(x, a->status, h, MG_ARRAY_LEN(h) - (a->status != 405), buf_slice(&a->body));
+    headers_init(&h);
+    headers_add(&h, SLICE("Content-Type"), slice_str(a->content_type));
+    headers_add(&h, SLICE("Cache-Control"), SLICE("no-store"));
+    if (a->status == 405)
+        headers_add(&h, SLICE("Allow"), SLICE("GET, HEAD"));
+    cors_add(exchange_head(x), &p->guard, &h);
+    exchange_reply(x, a->status, h.v, h.n, buf_slice(&a->body));
+    headers_release(&h);
 }
 
-static void reply_problem(struct exchange *x, int status, const char *sentence)
+static void reply_problem(const struct proxy *p, struct exchange *x, int status, const char *sentence)
 {
     struct answer_text a = {.status = status, .content_type = "text/plain; charset=utf-8"};
 
     buf_init(&a.body, BUF_UNLIMITED);
     buf_addf(&a.body, "%s\n", sentence);
-    reply_text(x, &a);
+    reply_text(p, x, &a);
     buf_release(&a.body);
+}
+
+void admin_preflight(const struct proxy *p, struct exchange *x)
+{
+    struct headers h;
+
+    headers_init(&h);
+    cors_add(exchange_head(x), &p->guard, &h);
+    exchange_reply(x, 204, h.v, h.n, slice_of(NULL, 0));
+    headers_release(&h);
 }
 
 void admin_serve(struct proxy *p, struct exchange *x, const struct route *r)
@@ -86,14 +100,16 @@ void admin_serve(struct proxy *p, struct exchange *x, const struct route *r)
         if (!slice_eq(r->path, slice_str(endpoints[i].path)))
             continue;
         if (!slice_eq(method, SLICE("GET")) && !slice_eq(method, SLICE("HEAD"))) {
-            reply_problem(x, 405, "This address answers GET and HEAD only.");
+            reply_problem(p, x, 405, "This address answers GET and HEAD only.");
             return;
         }
         buf_init(&a.body, BUF_UNLIMITED);
         endpoints[i].get(p, &a);
-        reply_text(x, &a);
+        reply_text(p, x, &a);
         buf_release(&a.body);
         return;
     }
-    reply_problem(x, 404, "Metergate has no such address of its own; see /, /healthz, /readyz, /metrics and /-/status.");
+    reply_problem(
+        p, x, 404,
+        "Metergate has no such address of its own; see /, /healthz, /readyz, /metrics and /-/status.");
 }

@@ -204,13 +204,25 @@ void call_settle(struct call *c, enum call_outcome outcome, const char *reason, 
     call_reap(c);
 }
 
+static void stop_transfer(struct call *c)
+{
+    struct transfer *t = c->transfer;
+
+    c->transfer = NULL;
+    if (t)
+        transfer_abort(t);
+}
+
 void call_refuse(struct call *c, const struct refusal *r)
 {
     bool failed = r->reason == REFUSAL_UPSTREAM_CONNECT || r->reason == REFUSAL_UPSTREAM_PROTOCOL ||
                   r->reason == REFUSAL_UPSTREAM_TIMEOUT;
+    struct refusal known = *r;
 
+    stop_transfer(c);
     c->proxy->totals.refused[r->reason]++;
-    c->status = refuse_reply(c->x, c->provider ? c->provider->dialect : NULL, r, c->id);
+    known.request_id = c->id;
+    c->status = refuse_reply(c->proxy, c->x, c->provider, &known);
     call_settle(c, failed ? OUTCOME_FAILED : OUTCOME_REFUSED, refusal_name(r->reason), NULL);
 }
 
@@ -222,15 +234,6 @@ void call_refuse_max_wait(struct call *c, int64_t wait_us)
                        .budget = slice_str(c->budget->name),
                        .wait_us = wait_us,
                    });
-}
-
-static void stop_transfer(struct call *c)
-{
-    struct transfer *t = c->transfer;
-
-    c->transfer = NULL;
-    if (t)
-        transfer_abort(t);
 }
 
 void call_give_up(struct call *c, const char *reason)

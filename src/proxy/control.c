@@ -121,7 +121,7 @@ static void refuse_stranger(struct proxy *p, struct exchange *x)
 
     p->totals.refused[REFUSAL_ORIGIN]++;
     log_warn("refused a command from %s", net_addr_format(exchange_peer(x)).text);
-    refuse_reply(x, NULL, &r, NULL);
+    refuse_reply(p, x, NULL, &r);
 }
 
 bool control_serve(struct proxy *p, struct exchange *x, const struct route *r)

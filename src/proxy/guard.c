@@ -50,14 +50,14 @@ static bool listed(struct slice value, const char *const *list, size_t n)
     return false;
 }
 
-static bool host_ok(struct slice host, const struct guard_rules *rules)
+bool guard_is_our_host(struct slice host, const struct guard_rules *rules)
 {
     return guard_is_local_host(host) || listed(host, rules->hosts, rules->host_count) ||
            listed(without_port(host), rules->hosts, rules->host_count) ||
            (rules->local.n && slice_eq_nocase(without_port(host), rules->local));
 }
 
-static bool origin_ok(struct slice origin, const struct guard_rules *rules)
+bool guard_is_our_origin(struct slice origin, const struct guard_rules *rules)
 {
     static const char *const schemes[] = {"http://", "https://"};
 
@@ -80,14 +80,14 @@ enum guard_verdict guard_check(const struct http_head *head, const struct guard_
     bool has_origin = false;
 
     *ret_culprit = host;
-    if (host.p && !host_ok(host, rules))
+    if (host.p && !guard_is_our_host(host, rules))
         return GUARD_HOST;
     for (size_t i = 0; i < head->header_count; i++) {
         if (!slice_eq_nocase(head->headers[i].name, SLICE("origin")))
             continue;
         has_origin = true;
         *ret_culprit = head->headers[i].value;
-        if (!origin_ok(head->headers[i].value, rules))
+        if (!guard_is_our_origin(head->headers[i].value, rules))
             return GUARD_ORIGIN;
     }
     return !has_origin && slice_eq_nocase(site, SLICE("cross-site")) ? GUARD_SITE : GUARD_OK;

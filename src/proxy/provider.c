@@ -224,7 +224,7 @@ void provider_url(const struct provider *p, struct slice path, struct slice quer
         buf_add_str(out, "/v1");
     }
     buf_add_slice(out, path);
-    if (query.p && query.n) {
+    if (query.p) {
         buf_add_char(out, '?');
         buf_add_slice(out, query);
     }

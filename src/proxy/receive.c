@@ -9,8 +9,10 @@
 #include "metergate/base/clock.h"
 #include "metergate/base/log.h"
 #include "metergate/config/models.h"
+#include "metergate/proxy/cors.h"
 #include "metergate/proxy/hub.h"
 #include "metergate/proxy/identity.h"
+#include "metergate/proxy/path.h"
 #include "metergate/proxy/seat.h"
 
 static void refuse_with(struct call *c, enum refusal_reason reason, const char *detail)
@@ -20,23 +22,44 @@ static void refuse_with(struct call *c, enum refusal_reason reason, const char *
 
 /* ---- where it goes ---------------------------------------------------------------------------------------------- */
 
+/* What routing asks us about. */
+struct known {
+    const struct config *config;
+    const struct guard_rules *guard;
+};
+
 static bool is_upstream(void *arg, struct slice name)
 {
-    const struct proxy *p = arg;
+    const struct known *known = arg;
 
-    return config_upstream_named(p->config, name) != NULL;
+    return config_upstream_named(known->config, name) != NULL;
 }
 
-static struct route read_route(struct proxy *p, const struct exchange *x)
+static bool is_our_host(void *arg, struct slice host)
 {
-    const struct http_head *h = exchange_head(x);
-    const struct route_hints hints = {
+    const struct known *known = arg;
+
+    return guard_is_our_host(host, known->guard);
+}
+
+struct route_hints hub_route_hints(const struct exchange *x)
+{
+    return (struct route_hints){
         .has_api_key = exchange_header(x, SLICE("api-key")).p != NULL,
         .has_anthropic_version = exchange_header(x, SLICE("anthropic-version")).p != NULL,
         .has_goog_api_key = exchange_header(x, SLICE("x-goog-api-key")).p != NULL,
     };
+}
 
-    return route_read(h->method, h->target, &hints, is_upstream, p);
+static struct route read_route(const struct proxy *p, const struct exchange *x,
+                               const struct guard_rules *guard)
+{
+    struct known known = {p->config, guard};
+    const struct route_rules rules = {is_upstream, is_our_host, &known};
+    const struct route_hints hints = hub_route_hints(x);
+    const struct http_head *h = exchange_head(x);
+
+    return route_read(h->method, h->target, &hints, &rules);
 }
 
 static const struct config_upstream *route_upstream(const struct config *config, const struct route *r)
@@ -63,18 +86,43 @@ static const struct config_upstream *route_upstream(const struct config *config,
     }
 }
 
+static bool wants_websocket(const struct http_head *h)
+{
+    for (size_t i = 0; i < h->header_count; i++) {
+        if (slice_eq_nocase(h->headers[i].name, SLICE("upgrade")) &&
+            http_list_has(h->headers[i].value, SLICE("websocket")))
+            return true;
+    }
+    return false;
+}
+
+/* Two values of one header of ours: either may be the one that is meant. */
+static const char *contradiction(const struct http_head *h)
+{
+    for (size_t i = 0; i < h->header_count; i++) {
+        const struct http_header *v = &h->headers[i];
+
+        if (headers_is_ours(v->name) &&
+            !slice_eq(v->value, http_header_get(h->headers, h->header_count, v->name)))
+            return "A Metergate-* header stands there twice with different values.";
+    }
+    return NULL;
+}
+
 /* Refuses and returns false when the request may not go on. */
 static bool admit(struct call *c)
 {
     const struct config_upstream *upstream;
+    const char *problem;
     struct refusal why;
 
-    if (c->route.kind == ROUTE_BAD) {
-        refuse_with(c, REFUSAL_BAD_REQUEST, c->route.problem);
-        return false;
-    }
     if (c->route.kind == ROUTE_NOT_A_TUNNEL) {
         refuse_with(c, REFUSAL_NOT_A_TUNNEL, NULL);
+        return false;
+    }
+    problem = c->route.kind == ROUTE_BAD ? c->route.problem : contradiction(exchange_head(c->x));
+    if (problem) {
+        refuse_with(c, REFUSAL_BAD_REQUEST, problem);
         return false;
     }
     upstream = route_upstream(c->proxy->config, &c->route);
@@ -84,7 +132,7 @@ static bool admit(struct call *c)
         call_refuse(c, &why);
         return false;
     }
-    if (http_list_has(exchange_header(c->x, SLICE("Upgrade")), SLICE("websocket"))) {
+    if (wants_websocket(exchange_head(c->x))) {
         refuse_with(c, REFUSAL_UPGRADE, NULL);
         return false;
     }
@@ -99,13 +147,27 @@ static bool admit(struct call *c)
     return true;
 }
 
-static void begin(struct call *c)
+/* What the call asks for; false when its path could mean two things, and it was refused. */
+static bool classify(struct call *c)
 {
-    const struct http_head *h = exchange_head(c->x);
-    int64_t max_body = c->proxy->config->queue.max_body;
+    struct slice plain;
+    struct buf storage;
+    const char *problem;
 
     MG_ASSERT(c->provider != NULL);
-    c->endpoint = c->provider->dialect->classify(h->method, c->route.path);
+    buf_init(&storage, BUF_UNLIMITED);
+    problem = path_read(c->route.path, &storage, &plain);
+    c->endpoint = c->provider->dialect->classify(exchange_head(c->x)->method, plain);
+    buf_release(&storage);
+    if (problem)
+        refuse_with(c, REFUSAL_BAD_REQUEST, problem);
+    return !problem;
+}
+
+static void begin(struct call *c)
+{
+    int64_t max_body = c->proxy->config->queue.max_body;
+
     if (!endpoint_metered(c->endpoint)) {
         exchange_stream_body(c->x);
         send_passed(c);
@@ -118,16 +180,12 @@ static void begin(struct call *c)
     exchange_buffer_body(c->x, (size_t)max_body);
 }
 
-static bool passes_guard(struct proxy *p, struct exchange *x)
+static bool passes_guard(struct proxy *p, struct exchange *x, const struct guard_rules *rules)
 {
-    struct net_addr_text local = net_addr_host(exchange_local(x));
     struct slice culprit;
     struct buf detail;
-    struct guard_rules rules = p->guard;
-    enum guard_verdict v;
+    enum guard_verdict v = guard_check(exchange_head(x), rules, &culprit);
 
-    rules.local = slice_str(local.text);
-    v = guard_check(exchange_head(x), &rules, &culprit);
     if (v == GUARD_OK)
         return true;
     buf_init(&detail, BUF_UNLIMITED);
@@ -140,7 +198,7 @@ static bool passes_guard(struct proxy *p, struct exchange *x)
         buf_addf(&detail, "A web page of another origin (%s) may not use this daemon, unless you add `allow: {origins: [%s]}`.",
                  log_quote(culprit).text, log_quote(culprit).text);
     log_warn("refused a request from %s: %s", net_addr_format(exchange_peer(x)).text, detail.p);
-    refuse_reply(x, NULL, &(struct refusal){.reason = REFUSAL_ORIGIN, .detail = buf_slice(&detail)}, NULL);
+    refuse_reply(p, x, NULL, &(struct refusal){.reason = REFUSAL_ORIGIN, .detail = buf_slice(&detail)});
     p->totals.refused[REFUSAL_ORIGIN]++;
     buf_release(&detail);
     return false;
@@ -163,25 +221,33 @@ static void serve_own(struct proxy *p, struct exchange *x, const struct route *r
     p->totals.refused[why.reason]++;
     log_info("refused a request for %s from %s: %s", log_quote(r->path).text, net_addr_format(exchange_peer(x)).text,
              refusal_name(why.reason));
-    refuse_reply(x, NULL, &why, NULL);
+    refuse_reply(p, x, NULL, &why);
 }
 
 void receive_head(void *ctx, struct exchange *x)
 {
     struct proxy *p = ctx;
+    struct net_addr_text local = net_addr_host(exchange_local(x));
+    struct guard_rules rules = p->guard;
     struct route r;
     struct call *c;
 
-    if (!passes_guard(p, x))
+    rules.local = slice_str(local.text);
+    r = read_route(p, x, &rules);
+    /* Who takes us for a proxy names another host, and is to be told so. */
+    if (r.kind != ROUTE_NOT_A_TUNNEL && !passes_guard(p, x, &rules))
         return;
-    r = read_route(p, x);
+    if (r.kind != ROUTE_NOT_A_TUNNEL && cors_is_preflight(exchange_head(x))) {
+        admin_preflight(p, x);
+        return;
+    }
     if (r.kind == ROUTE_OWN) {
         serve_own(p, x, &r);
         return;
     }
     c = call_new(p, x);
     c->route = r;
-    if (admit(c))
+    if (admit(c) && classify(c))
         begin(c);
 }
 
@@ -191,7 +257,7 @@ void receive_bad(void *ctx, struct exchange *x, const char *why)
 
     p->totals.refused[REFUSAL_BAD_REQUEST]++;
     log_info("refused invalid HTTP from %s: %s", net_addr_format(exchange_peer(x)).text, why);
-    refuse_reply(x, NULL, &(struct refusal){.reason = REFUSAL_BAD_REQUEST, .detail = slice_str(why)}, NULL);
+    refuse_reply(p, x, NULL, &(struct refusal){.reason = REFUSAL_BAD_REQUEST, .detail = slice_str(why)});
 }
 
 /* ---- the body ----------------------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 
 #include "metergate/base/clock.h"
 #include "metergate/base/log.h"
+#include "metergate/proxy/cors.h"
 #include "metergate/proxy/headers.h"
 #include "metergate/proxy/hub.h"
 
@@ -53,6 +54,7 @@ static void give_head(struct call *c, int status, const struct http_header *v, s
     headers_init(&out);
     headers_for_client(v, n, &out);
     add_ours(c, &text, &out);
+    cors_add(exchange_head(c->x), &c->proxy->guard, &out);
     if (no_retry)
         headers_add(&out, SLICE("x-should-retry"), SLICE("false"));
     c->status = status;

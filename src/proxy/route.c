@@ -1,13 +1,11 @@
 /*
- * route: the rules in order, the first that matches wins. Targets are raw bytes: nothing is decoded, nothing is
- * normalised, because the provider must see what the client wrote. A target that could mean two things to two parsers
- * (control bytes, spaces, a fragment, dot segments) is refused rather than interpreted.
+ * route: the rules in order, the first that matches wins. Targets are raw bytes: nothing is decoded, nothing
+ * is normalised, because the provider must see what the client wrote. What in a path could mean two things to
+ * two parsers is path.c's to refuse.
  */
 #include "metergate/proxy/route.h"
 
 #include <string.h>
-
-#include "metergate/proxy/guard.h"
 
 #define CLIENT_NAME_MAX 64
 
@@ -59,20 +57,7 @@ static bool under(struct slice s, const char *prefix)
     return slice_starts(s, p) && (s.n == p.n || s.p[p.n] == '/');
 }
 
-static bool has_dot_segment(struct slice path)
-{
-    while (path.n) {
-        size_t end = slice_find(slice_skip(path, 1), '/') + 1;
-        struct slice segment = slice_skip(slice_head(path, end), 1);
-
-        if (slice_eq(segment, SLICE(".")) || slice_eq(segment, SLICE("..")))
-            return true;
-        path = slice_skip(path, end);
-    }
-    return false;
-}
-
-static const char *target_problem(struct slice target, struct slice path)
+static const char *target_problem(struct slice target)
 {
     for (size_t i = 0; i < target.n; i++) {
         unsigned char c = (unsigned char)target.p[i];
@@ -81,11 +66,7 @@ static const char *target_problem(struct slice target, struct slice path)
             return "The request target contains a space or a control character.";
         if (c == '#')
             return "The request target contains a fragment ('#'), which is never sent.";
-        if (c == '\\')
-            return "The request target contains a backslash.";
     }
-    if (has_dot_segment(path))
-        return "The request target contains a '.' or '..' segment; send the path that you mean.";
     return NULL;
 }
 
@@ -144,7 +125,7 @@ static bool is_azure_path(const struct route *r, const struct route_hints *h)
 }
 
 /* RFC 9112 3.2.2: a server takes the absolute form of its own addresses as well. */
-static struct slice without_our_host(struct slice target)
+static struct slice without_our_host(struct slice target, const struct route_rules *rules)
 {
     static const char scheme[] = "http://";
     struct slice rest = slice_skip(target, sizeof scheme - 1), host;
@@ -152,13 +133,13 @@ static struct slice without_our_host(struct slice target)
     if (!slice_eq_nocase(slice_head(target, sizeof scheme - 1), slice_str(scheme)))
         return target;
     host = slice_head(rest, slice_find(rest, '/'));
-    if (!guard_is_local_host(host))
+    if (!rules->is_our_host(rules->arg, host))
         return target;
     return host.n < rest.n ? slice_skip(rest, host.n) : SLICE("/");
 }
 
 struct route route_read(struct slice method, struct slice target, const struct route_hints *hints,
-                        bool (*is_upstream)(void *arg, struct slice name), void *arg)
+                        const struct route_rules *rules)
 {
     struct route r = {.kind = ROUTE_NONE};
     size_t question;
@@ -167,15 +148,16 @@ struct route route_read(struct slice method, struct slice target, const struct r
         return refuse(ROUTE_NOT_A_TUNNEL, NULL);
     if (slice_eq(target, SLICE("*")))
         return refuse(ROUTE_NONE, NULL);
-    target = without_our_host(target);
+    target = without_our_host(target, rules);
     if (target.n == 0)
         return refuse(ROUTE_BAD, "The request target is empty.");
     if (target.p[0] != '/')
         return refuse(ROUTE_NOT_A_TUNNEL, NULL);
     question = slice_find(target, '?');
     r.path = slice_head(target, question);
-    r.query = slice_skip(target, question + 1);
-    r.problem = target_problem(target, r.path);
+    if (question < target.n)
+        r.query = slice_skip(target, question + 1);
+    r.problem = target_problem(target);
     if (!r.problem && slice_starts(r.path, SLICE("/@")))
         r.problem = take_client(&r);
     if (r.problem) {
@@ -187,7 +169,7 @@ struct route route_read(struct slice method, struct slice target, const struct r
         return r;
     }
     r.upstream = slice_head(slice_skip(r.path, 1), slice_find(slice_skip(r.path, 1), '/'));
-    if (!is_azure_path(&r, hints) && r.upstream.n && is_upstream(arg, r.upstream)) {
+    if (!is_azure_path(&r, hints) && r.upstream.n && rules->is_upstream(rules->arg, r.upstream)) {
         r.kind = ROUTE_NAMED;
         r.path = slice_skip(r.path, 1 + r.upstream.n);
         if (r.path.n == 0)
@@ -196,4 +178,25 @@ struct route route_read(struct slice method, struct slice target, const struct r
     }
     r.kind = by_rules(&r, hints);
     return r;
+}
+
+static bool contains(struct slice s, const char *text)
+{
+    return s.n && memmem(s.p, s.n, text, strlen(text)) != NULL;
+}
+
+enum route_kind route_speech(struct slice target, const struct route_hints *hints)
+{
+    size_t question = slice_find(target, '?');
+    struct slice path = slice_head(target, question), query = slice_skip(target, question + 1);
+
+    if (contains(path, "/openai/"))
+        return ROUTE_OPENAI;
+    if (hints->has_anthropic_version || contains(path, "/v1/messages") ||
+        slice_ends(path, SLICE("/messages")))
+        return ROUTE_ANTHROPIC;
+    if (hints->has_goog_api_key || route_query_has(query, "key") || contains(path, "/v1beta/") ||
+        contains(path, "/v1alpha/"))
+        return ROUTE_GEMINI;
+    return ROUTE_OPENAI;
 }

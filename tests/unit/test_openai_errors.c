@@ -65,7 +65,7 @@ static void test_refusal__every_reason__has_its_status_name_and_shape(void **sta
         struct slice s;
         struct buf out;
 
-        assert_int_equal(refusal_status(r.reason), contract[i].status);
+        assert_int_equal(refusal_status(&r), contract[i].status);
         assert_string_equal(refusal_name(r.reason), contract[i].name);
         refuse(&r, &out);
         assert_int_equal(json_parse(buf_slice(&out), &doc), 0);

@@ -44,10 +44,12 @@ struct refusal {
     int64_t limit;       /* too-large: the limit's maximum */
     int64_t requested;   /* too-large: what this call would charge */
     int64_t wait_us;     /* max-wait, queue-full: the predicted wait */
+    int status;          /* a more precise status than the reason's own (414, 431, ...); 0: that one */
+    const char *request_id; /* Metergate-Request-Id; NULL: none. Part of Anthropic's shape. */
 };
 
 /* HTTP status, and the REASON of the `Metergate-Refused` header. */
-int refusal_status(enum refusal_reason reason);
+int refusal_status(const struct refusal *r);
 const char *refusal_name(enum refusal_reason reason);
 
 /* What to tell a client about trying again. */
@@ -65,5 +67,12 @@ struct refusal_retry refusal_retry(const struct refusal *r);
  * again in 12.5s."), because clients search these for the wait.
  */
 void refusal_sentence(const struct refusal *r, struct buf *out);
+
+/*
+ * Append the body in the shape of a provider whose calls only pass through: Anthropic's
+ * {"type":"error","error":{type,message},"request_id"} and Google's {"error":{code,message,status}}.
+ */
+void refusal_as_anthropic(const struct refusal *r, struct buf *out);
+void refusal_as_gemini(const struct refusal *r, struct buf *out);
 
 #endif

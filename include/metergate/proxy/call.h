@@ -136,7 +136,10 @@ void call_enter(struct call *c, enum call_state to);
  */
 void call_settle(struct call *c, enum call_outcome outcome, const char *reason, const struct usage *usage);
 
-/* Answers with a refusal in the shape of the caller's dialect and settles. Nothing of an answer may have been given. */
+/*
+ * Answers with a refusal in the shape of the caller's dialect and settles; an attempt that is open is
+ * aborted. Nothing of an answer may have been given.
+ */
 void call_refuse(struct call *c, const struct refusal *r);
 
 /* Refuses a call with a budget because its turn would come after its deadline: in `wait_us` from now. */

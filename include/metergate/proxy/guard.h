@@ -29,6 +29,12 @@ enum guard_verdict { GUARD_OK, GUARD_HOST, GUARD_ORIGIN, GUARD_SITE };
 enum guard_verdict guard_check(const struct http_head *head, const struct guard_rules *rules,
                                struct slice *ret_culprit);
 
+/* The value of a Host header, with or without its port: a local one, or one of rules->hosts. */
+bool guard_is_our_host(struct slice host, const struct guard_rules *rules);
+
+/* The value of an Origin header: a page of a local host, whatever its port, or one of rules->origins. */
+bool guard_is_our_origin(struct slice origin, const struct guard_rules *rules);
+
 /* `name[:port]` or `[v6]:port`: localhost, *.localhost, 127.0.0.0/8 or ::1, whatever the port. */
 bool guard_is_local_host(struct slice host);
 

@@ -88,6 +88,9 @@ void admin_serve(struct proxy *p, struct exchange *x, const struct route *r);
 /* Pause, resume, reload (control.c): false when the path is none of theirs; else it has replied. */
 bool control_serve(struct proxy *p, struct exchange *x, const struct route *r);
 
+/* The answer to a browser that asks whether a page may call: it may (admin.c). */
+void admin_preflight(const struct proxy *p, struct exchange *x);
+
 /* The body of GET /-/status and of GET /metrics (status.c, metrics.c). */
 void status_write(const struct proxy *p, struct buf *out);
 void metrics_write(const struct proxy *p, struct buf *out);
@@ -96,7 +99,14 @@ void metrics_write(const struct proxy *p, struct buf *out);
 void reload_apply(struct proxy *p, struct config *next, struct providers_plan *plan);
 void reload_free_pools(struct proxy *p);
 
-/* Replies with a refusal in that dialect's shape; `id` may be NULL. Returns the status (refuse.c). */
-int refuse_reply(struct exchange *x, const struct dialect *d, const struct refusal *r, const char *id);
+/*
+ * Replies with a refusal in the caller's shape: that of the provider's dialect, or without a provider of what
+ * the path and headers speak. Returns the status (refuse.c).
+ */
+int refuse_reply(const struct proxy *p, struct exchange *x, const struct provider *provider,
+                 const struct refusal *r);
+
+/* What routing looks at besides the target (receive.c). */
+struct route_hints hub_route_hints(const struct exchange *x);
 
 #endif

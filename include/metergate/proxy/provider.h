@@ -86,7 +86,8 @@ struct provider *providers_find(const struct providers *ps, const struct config_
 
 /*
  * The address of a call: base_url takes the place of the caller's leading /v1 (openai), or stands before the
- * whole path (the others); /messages becomes /v1/messages. The query travels along.
+ * whole path (the others); /messages becomes /v1/messages. The query travels along, an empty one
+ * (`/models?`) too, unless query.p is NULL.
  */
 void provider_url(const struct provider *p, struct slice path, struct slice query, struct buf *out);
 

@@ -32,7 +32,7 @@ struct route {
     struct slice priority; /* "high", "normal", "low", or empty */
     struct slice upstream; /* first segment when it may name an upstream */
     struct slice path;     /* begins with '/', without the query, /@CLIENT taken off */
-    struct slice query;    /* without '?', empty when there is none */
+    struct slice query;    /* without '?'; p is NULL when there is none, not even an empty one */
     const char *problem;   /* a static sentence for ROUTE_BAD */
 };
 
@@ -43,12 +43,25 @@ struct route_hints {
     bool has_goog_api_key;      /* x-goog-api-key header */
 };
 
+/* What the configuration says to them; both are given `arg`. */
+struct route_rules {
+    bool (*is_upstream)(void *arg, struct slice name); /* a configured upstream has that name */
+    bool (*is_our_host)(void *arg, struct slice host); /* HOST[:PORT] of an absolute target is this daemon */
+    void *arg;
+};
+
 /*
- * Reads the raw request target. `is_upstream` answers whether a first segment names a configured upstream (names beat
- * the rules that follow them in the contract's table, and are stripped from `path`).
+ * Reads the raw request target. An upstream's name as the first segment beats the rules that follow it in the
+ * list, and is stripped from `path`. What the path itself may look like is path.h's matter.
  */
 struct route route_read(struct slice method, struct slice target, const struct route_hints *hints,
-                        bool (*is_upstream)(void *arg, struct slice name), void *arg);
+                        const struct route_rules *rules);
+
+/*
+ * For errors, whatever became of the route: whose shape the caller most likely reads. ROUTE_ANTHROPIC,
+ * ROUTE_GEMINI, else ROUTE_OPENAI.
+ */
+enum route_kind route_speech(struct slice target, const struct route_hints *hints);
 
 /* A client name: 1 to 64 of A-Z a-z 0-9 . _ - and not only dots. */
 bool route_client_name_ok(struct slice name);
