@@ -19,6 +19,7 @@ struct client *client_new(struct front *f, int fd, const struct net_addr *peer)
     struct client *c = xcalloc(1, sizeof *c);
 
     list_init(&c->clients);
+    list_init(&c->of_shard);
     list_init(&c->nudged);
     c->front = f;
     c->fd = fd;
@@ -48,6 +49,7 @@ void client_open(struct client *c)
     struct front *f = c->front;
 
     list_push_back(&f->clients, &c->clients);
+    list_push_back(&c->shard->clients, &c->of_shard);
     f->stats.connections++;
     f->stats.accepted++;
     /*
@@ -65,6 +67,7 @@ void client_close(struct client *c)
     loop_watch_clear(f->loop, &c->watch);
     loop_timer_clear(f->loop, &c->timer);
     list_unlink(&c->clients);
+    list_unlink(&c->of_shard);
     list_unlink(&c->nudged);
     f->stats.connections--;
     loop_bury(f->loop, c, free);
@@ -77,7 +80,7 @@ static void client_on_timer(void *ctx)
     if (c->deadline_us > loop_now_us(c->front->loop))
         client_deadline(c, c->deadline_us);
     else
-        client_shutdown(c);
+        misread_time_out(c);
 }
 
 void client_deadline(struct client *c, int64_t at_us)

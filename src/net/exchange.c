@@ -58,6 +58,31 @@ static void set_deadline(struct exchange *x, int64_t in_us)
     client_deadline(x->client, in_us ? loop_now_us(x->front->loop) + in_us : CLOCK_NEVER);
 }
 
+/*
+ * More of the body is expected: after no longer a pause than body_timeout, and in all at no slower pace than
+ * body_bytes_per_s, counted from where the client was last told to go on.
+ */
+static void await_body(struct exchange *x, bool anew)
+{
+    const struct front_config *config = &x->front->config;
+    int64_t now = loop_now_us(x->front->loop), earned, left;
+
+    if (anew) {
+        x->pace_us = now;
+        x->pace_seen = x->body_seen;
+    }
+    earned = (x->body_seen - x->pace_seen) / config->body_bytes_per_s * CLOCK_S;
+    left = x->pace_us + earned + config->body_timeout_us - now;
+    if (left > config->body_timeout_us)
+        left = config->body_timeout_us;
+    set_deadline(x, left > 0 ? left : 1);
+}
+
+void exchange_await_body(struct exchange *x)
+{
+    await_body(x, true);
+}
+
 /* ---- birth and death ----------------------------------------------------------------------------------- */
 
 struct exchange *exchange_new(struct client *c, struct MHD_Connection *conn, const char *target)
@@ -79,7 +104,8 @@ struct exchange *exchange_new(struct client *c, struct MHD_Connection *conn, con
     buf_init(&x->headers, FRONT_HEAD_BYTES);
     buf_init(&x->out, BUF_UNLIMITED);
     c->exchange = x;
-    set_deadline(x, c->front->config.head_timeout_us);
+    if (c->served) /* else its time runs from accept */
+        set_deadline(x, c->front->config.head_timeout_us);
     return x;
 }
 
@@ -174,24 +200,43 @@ static int body_too_long(const struct exchange *x, int64_t more)
     return 0;
 }
 
+/* From here on on_done is owed. */
+static void admit(struct exchange *x)
+{
+    struct front *f = x->front;
+
+    exchange_enter(x, X_BODY);
+    await_body(x, true);
+    f->stats.requests++;
+    f->stats.exchanges++;
+    x->id = f->stats.requests;
+    x->announced = true;
+}
+
+void exchange_spoil(struct exchange *x, int status, const char *why)
+{
+    struct front *f = x->front;
+
+    if (x->state == X_HEAD)
+        admit(x);
+    if (x->started || x->gone || x->cut)
+        return;
+    f->stats.bad_requests++;
+    x->bad = true;
+    f->ops->on_bad(f->ctx, x, status, why);
+    MG_ASSERT(x->started || x->cut);
+}
+
 void exchange_announce(struct exchange *x, const char *fault)
 {
     struct front *f = x->front;
     int rc;
 
-    exchange_enter(x, X_BODY);
-    set_deadline(x, f->config.body_timeout_us);
-    f->stats.requests++;
-    f->stats.exchanges++;
-    x->id = f->stats.requests;
-    x->announced = true;
     if (fault) {
-        f->stats.bad_requests++;
-        x->bad = true;
-        f->ops->on_bad(f->ctx, x, fault);
-        MG_ASSERT(x->started || x->cut);
+        exchange_spoil(x, 400, fault);
         return;
     }
+    admit(x);
     x->expects_continue = slice_eq_nocase(exchange_header(x, SLICE("expect")), SLICE("100-continue"));
     f->ops->on_head(f->ctx, x);
     MG_ASSERT(x->started || x->cut || x->body_mode != XBODY_DROP);
@@ -226,7 +271,6 @@ bool exchange_take_piece(struct exchange *x, const char *p, size_t n)
     const struct front *f = x->front;
     int rc;
 
-    set_deadline(x, f->config.body_timeout_us);
     switch (x->body_mode) {
     case XBODY_BUFFER:
         rc = body_append(x, p, n);
@@ -246,6 +290,8 @@ bool exchange_take_piece(struct exchange *x, const char *p, size_t n)
         x->body_dropped += (int64_t)n;
         break;
     }
+    if (!x->gone && !x->suspended)
+        await_body(x, false);
     return !x->gone && !x->cut && x->body_dropped <= BODY_DROP_BYTES;
 }
 
@@ -300,7 +346,7 @@ void exchange_resume_body(struct exchange *x)
     if (!x->paused)
         return;
     x->paused = false;
-    set_deadline(x, x->front->config.body_timeout_us);
+    await_body(x, true);
     front_kick(x->front, x);
 }
 

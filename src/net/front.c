@@ -17,14 +17,17 @@
  *   pools are mmapped and wiped after each request.
  * - NOTIFY_COMPLETED is the only place where an exchange ends, NOTIFY_CLOSED the only one for a client.
  *
- * Known limits: what libmicrohttpd itself cannot parse (no colon in a header, a head over the limit, HTTP/2's
- * preface) it answers with its own short page or by closing; the reason phrase of an answer is the standard
- * one of its status.
+ * - What libmicrohttpd itself cannot parse (no colon in a header, a head over the limit, broken chunks,
+ * HTTP/2's preface) it would answer with a page of its own. It tells its log first: misread.c answers then.
+ *
+ * Known limits: a first line without a blank (TLS, SSH) is answered by closing; the reason phrase of an
+ * answer is the standard one of its status.
  */
 #include "front_inside.h"
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -115,7 +118,7 @@ static void front_resume(struct exchange *x)
     if (x->state == X_ANSWER)
         client_deadline(x->client, loop_now_us(x->front->loop) + config->write_timeout_us);
     else if (x->state == X_BODY)
-        client_deadline(x->client, loop_now_us(x->front->loop) + config->body_timeout_us);
+        exchange_await_body(x);
     MHD_resume_connection(x->conn);
     shard_mark_dirty(x->client->shard);
 }
@@ -233,35 +236,6 @@ static void front_collect_headers(struct exchange *x)
     x->head.header_count = sink.n;
 }
 
-/*
- * libmicrohttpd cuts the head up in place: each CR, LF and each colon became a NUL. So the lines must lie one
- * behind the other, each as NAME NUL blanks VALUE NUL NUL, beginning after the version. What does not (a
- * folded line, which it glues to the wrong header; a bare LF; a NUL inside) was not what its header list
- * says.
- */
-static bool front_head_is_plain(const struct exchange *x, const char *version)
-{
-    const char *at = version + strlen(version) + 2;
-
-    for (size_t i = 0; i < x->head.header_count; i++) {
-        const struct http_header *h = &x->head.headers[i];
-
-        if (h->name.p != at || at[-1] != '\0')
-            return false;
-        at = h->name.p + h->name.n + 1;
-        if (h->value.p < at || (size_t)(h->value.p - at) > FRONT_HEAD_BYTES)
-            return false;
-        for (; at < h->value.p; at++)
-            if (*at != ' ' && *at != '\t')
-                return false;
-        at += h->value.n;
-        if (at[0] != '\0' || at[1] != '\0')
-            return false;
-        at += 2;
-    }
-    return at[-1] == '\0' && at[0] == '\0' && at[1] == '\0';
-}
-
 static int front_minor_version(const char *version)
 {
     if (strcmp(version, "HTTP/1.1") == 0)
@@ -269,15 +243,18 @@ static int front_minor_version(const char *version)
     return strcmp(version, "HTTP/1.0") == 0 ? 0 : -1;
 }
 
-static const char *front_read_head(struct exchange *x, const char *method, const char *version)
+static const char *front_read_head(struct exchange *x, const char *method, const char *url,
+                                   const char *version)
 {
     struct http_header *headers;
+    const char *why;
 
     x->head.method = slice_str(method);
     x->head.minor = front_minor_version(version);
     front_collect_headers(x);
-    if (!front_head_is_plain(x, version))
-        return "the head has a folded or wrongly ended line in it";
+    why = plain_head_check(&x->head, method, url, version);
+    if (why)
+        return why;
     headers = (struct http_header *)x->head.headers;
     for (size_t i = 0; i < x->head.header_count; i++)
         headers[i].value = slice_trim(headers[i].value);
@@ -379,7 +356,7 @@ static enum MHD_Result front_queue_answer(struct exchange *x)
  * dropped, the answer is written past it (nothing of its own is waiting to be written then), and the
  * connection is closed.
  */
-static void front_answer_past(struct exchange *x)
+void front_answer_past(struct exchange *x)
 {
     const char *at = x->headers.p, *end = at + x->headers.n;
     struct buf head;
@@ -407,11 +384,12 @@ static void front_answer_past(struct exchange *x)
 
 /* ---- what libmicrohttpd calls -------------------------------------------------------------------------- */
 
-static enum MHD_Result front_first_call(struct exchange *x, const char *method, const char *version)
+static enum MHD_Result front_first_call(struct exchange *x, const char *method, const char *url,
+                                        const char *version)
 {
     if (x->front->stopping)
         return MHD_NO;
-    exchange_announce(x, front_read_head(x, method, version));
+    exchange_announce(x, front_read_head(x, method, url, version));
     if (x->gone || x->cut)
         return MHD_NO;
     if (!exchange_answers_early(x))
@@ -448,9 +426,8 @@ static enum MHD_Result front_on_request(void *cls, struct MHD_Connection *conn, 
 
     (void)cls;
     (void)conn;
-    (void)url;
     if (x->state == X_HEAD)
-        return front_first_call(x, method, version);
+        return front_first_call(x, method, url, version);
     if (n == 0)
         return front_last_call(x);
     *piece_n = 0; /* always all of it: what is left over would make libmicrohttpd call again at once */
@@ -468,6 +445,7 @@ static void front_end(struct exchange *x, bool complete)
 {
     struct client *c = x->client;
 
+    c->served = true;
     client_deadline(c, loop_now_us(x->front->loop) + x->front->config.idle_timeout_us);
     if (!x->announced) /* refused by libmicrohttpd itself, perhaps in the middle of what the client sends */
         c->linger = true;
@@ -509,7 +487,7 @@ static void front_on_connection(void *cls, struct MHD_Connection *conn, void **s
     }
     c = *socket_context;
     if (c->exchange) /* some of its error paths forget NOTIFY_COMPLETED */
-        front_end(c->exchange, false);
+        front_end(c->exchange, c->exchange->delivered);
     if (c->linger && !c->left && !f->stopping) {
         int fd = dup(c->fd); /* keeps the connection while libmicrohttpd closes its descriptor */
 
@@ -650,6 +628,18 @@ static void front_on_panic(void *cls, const char *file, unsigned line, const cha
     err_bug(reason ? reason : "libmicrohttpd", file, (int)line);
 }
 
+/* Its log, of which one message matters: it is about to answer with a page of its own. */
+static void shard_on_log(void *cls, const char *fmt, va_list ap)
+{
+    static const char refusal[] = "Error processing request (HTTP response code is %u ('%s'))";
+    unsigned status;
+
+    if (strncmp(fmt, refusal, sizeof refusal - 1) != 0)
+        return;
+    status = va_arg(ap, unsigned);
+    misread_answer(cls, (int)status, va_arg(ap, const char *));
+}
+
 static int shard_start(struct shard *s, struct front *f, struct errbuf *e)
 {
     const union MHD_DaemonInfo *info;
@@ -657,9 +647,11 @@ static int shard_start(struct shard *s, struct front *f, struct errbuf *e)
 
     s->front = f;
     list_init(&s->dirty);
+    list_init(&s->clients);
     s->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, front_on_request,
-        f, MHD_OPTION_CONNECTION_MEMORY_LIMIT, FRONT_HEAD_BYTES, MHD_OPTION_CONNECTION_LIMIT,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL,
+        NULL, front_on_request, f, MHD_OPTION_EXTERNAL_LOGGER, shard_on_log, s,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, FRONT_HEAD_BYTES, MHD_OPTION_CONNECTION_LIMIT,
         f->config.max_connections, MHD_OPTION_URI_LOG_CALLBACK, front_on_target, f,
         MHD_OPTION_UNESCAPE_CALLBACK, front_url_as_is, NULL, MHD_OPTION_NOTIFY_COMPLETED, front_on_completed,
         f, MHD_OPTION_NOTIFY_CONNECTION, front_on_connection, f, MHD_OPTION_END);
@@ -697,6 +689,7 @@ static struct front_config front_fill(const struct front_config *given)
     c.max_connections = c.max_connections ? c.max_connections : CONNECTIONS_DEFAULT;
     c.head_timeout_us = or_default(c.head_timeout_us, 30 * CLOCK_S);
     c.body_timeout_us = or_default(c.body_timeout_us, 60 * CLOCK_S);
+    c.body_bytes_per_s = or_default(c.body_bytes_per_s, 1024);
     c.idle_timeout_us = or_default(c.idle_timeout_us, 75 * CLOCK_S);
     c.write_timeout_us = or_default(c.write_timeout_us, 600 * CLOCK_S);
     return c;

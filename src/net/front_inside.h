@@ -1,6 +1,6 @@
 /*
- * front_inside: what front.c (libmicrohttpd), client.c (connections) and exchange.c (requests and answers)
- * know of each other. Nobody else includes it.
+ * front_inside: what front.c (libmicrohttpd), client.c (connections), exchange.c (requests and answers),
+ * plain_head.c and misread.c (requests that are none) know of each other. Nobody else includes it.
  *
  * Ownership: the front has a list of clients; a client has at most one exchange (HTTP/1.1 answers in order);
  * libmicrohttpd has the descriptor and closes it. A client lives from accept to NOTIFY_CLOSED, an exchange
@@ -21,6 +21,7 @@ struct MHD_Daemon;
 /* One libmicrohttpd daemon. Dirty: it must be run before the loop sleeps. */
 struct shard {
     struct front *front;
+    struct list clients; /* its connections */
     struct MHD_Daemon *daemon;
     struct loop_watch watch; /* its epoll descriptor inside ours */
     struct list dirty;       /* in front.dirty */
@@ -69,8 +70,9 @@ struct front {
 
 /* One accepted connection. */
 struct client {
-    struct list clients; /* in front.clients */
-    struct list nudged;  /* in front.nudged */
+    struct list clients;  /* in front.clients */
+    struct list of_shard; /* in shard.clients */
+    struct list nudged;   /* in front.nudged */
     struct front *front;
     struct shard *shard;
     struct MHD_Connection *conn;
@@ -82,6 +84,7 @@ struct client {
     bool asked_uid; /* the kernel was: */
     int uid_rc;     /* 0, or why it names nobody */
     uid_t uid;
+    bool served;             /* a request of it has ended */
     bool linger;             /* closing with unread bytes of a body: see linger.c */
 
     int64_t deadline_us; /* CLOCK_NEVER: none. The timer may be set earlier; it then moves itself. */
@@ -128,6 +131,8 @@ struct exchange {
     size_t body_max;      /* XBODY_BUFFER */
     int64_t body_seen;    /* bytes read of it so far */
     int64_t body_dropped; /* of these, bytes that nobody wanted */
+    int64_t pace_us;      /* when the client was last told to go on with the body, and */
+    int64_t pace_seen;    /* body_seen at that moment */
     struct buf body;
 
     /* the answer */
@@ -168,11 +173,20 @@ void exchange_bury(struct exchange *x);
 
 void exchange_enter(struct exchange *x, enum xstate to);
 
-/* The head is complete: checks it, announces it. */
+/* The head is complete: announces it, or with a sentence in `fault` that it is bad. */
 void exchange_announce(struct exchange *x, const char *fault);
+
+/*
+ * The request cannot be read to its end: announces that with the status to answer, and `why`. Nothing happens
+ * when an answer was begun already, or the client is gone.
+ */
+void exchange_spoil(struct exchange *x, int status, const char *why);
 
 /* A piece of the request's body; false: read no further. */
 bool exchange_take_piece(struct exchange *x, const char *p, size_t n);
+
+/* The client may go on with the body, from now on at the pace that it must keep. */
+void exchange_await_body(struct exchange *x);
 
 /* The request is complete. */
 void exchange_end_body(struct exchange *x);
@@ -195,6 +209,24 @@ bool exchange_is_bodyless(const struct exchange *x);
 /* Moves up to `max` bytes of the answer to `p`; counts, and queues on_drain. */
 size_t exchange_take_out(struct exchange *x, char *p, size_t max);
 
+/* ---- plain_head.c -------------------------------------------------------------------------------------- */
+
+/*
+ * NULL, or what in the bytes is otherwise than the head says. `method`, `url` and `version` are where
+ * libmicrohttpd found them, and so are the header slices, values untrimmed; the target is our copy of the
+ * whole of it.
+ */
+const char *plain_head_check(const struct http_head *h, const char *method, const char *url,
+                             const char *version);
+
+/* ---- misread.c ----------------------------------------------------------------------------------------- */
+
+/* libmicrohttpd is about to refuse what one of the shard's clients sent, with that status and page. */
+void misread_answer(struct shard *s, int status, const char *page);
+
+/* The client was too slow with its request: answers 408 if a part of it has come, and ends the connection. */
+void misread_time_out(struct client *c);
+
 /* ---- front.c ------------------------------------------------------------------------------------------- */
 
 /* A suspended exchange is resumed at the end of the turn; nothing happens to one that is not suspended. */
@@ -203,6 +235,13 @@ void front_queue_drain(struct front *f, struct exchange *x);
 
 /* libmicrohttpd will look at the connection at the end of the turn, though no event tells it to. */
 void front_nudge(struct front *f, struct client *c);
+
+/*
+ * Writes the finished answer of `x` to the socket, past libmicrohttpd, which has nothing of its own to write
+ * there now. What it would write later must be kept from the client: by its callback's answer, or by a
+ * shutdown.
+ */
+void front_answer_past(struct exchange *x);
 
 /* A connection has ended: there may be room to accept again. */
 void front_retry_accept(struct front *f);

@@ -22,6 +22,15 @@ bool http_is_token(struct slice s)
     return s.n > 0;
 }
 
+/* As nginx takes them: a server that ignores case could take "post" for POST. */
+static bool is_method(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((s.p[i] < 'A' || s.p[i] > 'Z') && s.p[i] != '-' && s.p[i] != '_')
+            return false;
+    return s.n > 0 && s.n <= HTTP_METHOD_MAX;
+}
+
 bool http_is_field_value(struct slice s)
 {
     for (size_t i = 0; i < s.n; i++) {
@@ -36,8 +45,16 @@ bool http_is_field_value(struct slice s)
 bool http_is_hop_by_hop(struct slice name)
 {
     static const char *const names[] = {
-        "connection", "keep-alive",         "proxy-connection",    "te", "trailer", "transfer-encoding",
-        "upgrade",    "proxy-authenticate", "proxy-authorization",
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "http2-settings",
     };
 
     for (size_t i = 0; i < MG_ARRAY_LEN(names); i++)
@@ -67,15 +84,15 @@ struct slice http_header_get(const struct http_header *headers, size_t count, st
 }
 
 /*
- * No blanks, controls or fragment: nothing in it can end the request line early or be read differently
- * further on.
+ * No blanks, controls, fragment or bytes that are not ASCII: nothing in it can end the request line early or
+ * be read differently further on.
  */
 static bool is_target(struct slice s)
 {
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
 
-        if (c <= 0x20 || c == 0x7f || c == '#')
+        if (c <= 0x20 || c >= 0x7f || c == '#')
             return false;
     }
     return s.n > 0;
@@ -97,7 +114,25 @@ static bool is_host(struct slice s)
 
 struct head_counts {
     unsigned host, content_length, transfer_encoding;
+    unsigned lone; /* bits of lone_header */
 };
+
+/*
+ * Of these a server believes the first or the last, nobody knows which. One bit for each name; 0 for any
+ * other header.
+ */
+static unsigned lone_header(struct slice name)
+{
+    static const char *const names[] = {
+        "authorization", "x-api-key",        "api-key",    "x-goog-api-key",
+        "content-type",  "content-encoding", "user-agent", "expect",
+    };
+
+    for (unsigned i = 0; i < MG_ARRAY_LEN(names); i++)
+        if (slice_eq_nocase(name, slice_str(names[i])))
+            return 1u << i;
+    return 0;
+}
 
 static const char *check_field(const struct http_head *h, const struct http_header *f,
                                struct head_counts *seen, struct http_framing *framing)
@@ -122,6 +157,12 @@ static const char *check_field(const struct http_head *h, const struct http_head
         if (seen->transfer_encoding++ || !slice_eq_nocase(f->value, SLICE("chunked")))
             return "Transfer-Encoding is not exactly \"chunked\"";
         framing->chunked = true;
+    } else {
+        unsigned bit = lone_header(f->name);
+
+        if (seen->lone & bit)
+            return "a header that may stand there once (credentials, Content-Type, ...) stands there twice";
+        seen->lone |= bit;
     }
     return NULL;
 }
@@ -129,12 +170,13 @@ static const char *check_field(const struct http_head *h, const struct http_head
 const char *http_check_head(const struct http_head *h, struct http_framing *ret_framing)
 {
     struct http_framing framing = {.content_length = -1};
-    struct head_counts seen = {0, 0, 0};
+    struct head_counts seen = {0};
 
-    if (!http_is_token(h->method))
-        return "the method is not a token";
+    if (!is_method(h->method))
+        return "the method is not a word of up to 31 capital letters";
     if (!is_target(h->target))
-        return "the request target has a blank, a control character or a fragment in it";
+        return "the request target has a blank, a control character, a fragment or a byte that is not ASCII "
+               "in it";
     if (h->minor != 0 && h->minor != 1)
         return "the version is neither HTTP/1.0 nor HTTP/1.1";
     for (size_t i = 0; i < h->header_count; i++) {

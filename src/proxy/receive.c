@@ -251,13 +251,19 @@ void receive_head(void *ctx, struct exchange *x)
         begin(c);
 }
 
-void receive_bad(void *ctx, struct exchange *x, const char *why)
+void receive_bad(void *ctx, struct exchange *x, int status, const char *why)
 {
     struct proxy *p = ctx;
+    struct call *c = exchange_user(x);
+    const struct refusal r = {.reason = REFUSAL_BAD_REQUEST, .status = status, .detail = slice_str(why)};
 
-    p->totals.refused[REFUSAL_BAD_REQUEST]++;
     log_info("refused invalid HTTP from %s: %s", net_addr_format(exchange_peer(x)).text, why);
-    refuse_reply(p, x, NULL, &(struct refusal){.reason = REFUSAL_BAD_REQUEST, .detail = slice_str(why)});
+    if (c) { /* its head was all right, its body is not */
+        call_refuse(c, &r);
+        return;
+    }
+    p->totals.refused[REFUSAL_BAD_REQUEST]++;
+    refuse_reply(p, x, NULL, &r);
 }
 
 /* ---- the body ----------------------------------------------------------------------------------------------- */

@@ -170,12 +170,23 @@ static void on_head(void *ctx, struct exchange *x)
     }
 }
 
-static void on_bad(void *ctx, struct exchange *x, const char *why)
+static void stop_transfer(struct call *c)
+{
+    struct transfer *t = c->t;
+
+    c->t = NULL;
+    if (t)
+        transfer_abort(t);
+}
+
+static void on_bad(void *ctx, struct exchange *x, int status, const char *why)
 {
     struct netfix *nf = ctx;
 
     nf->counts.bad++;
-    reply_text(x, 400, why);
+    if (exchange_user(x))
+        stop_transfer(exchange_user(x));
+    reply_text(x, status, why);
 }
 
 static void on_body(void *ctx, struct exchange *x, int rc)
@@ -243,9 +254,7 @@ static void on_gone(void *ctx, struct exchange *x)
     if (!c)
         return;
     unhold(c);
-    if (c->t)
-        transfer_abort(c->t);
-    c->t = NULL;
+    stop_transfer(c);
 }
 
 static void on_done(void *ctx, struct exchange *x, bool complete)

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <cmocka.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,15 @@ static int start_few(void **state)
         .front = {.shards = 3, .max_connections = 20, .body_bytes_total = 5000}};
 
     *state = netfix_start(&few);
+    return 0;
+}
+
+/* All connections in one daemon of libmicrohttpd. */
+static int start_crowded(void **state)
+{
+    static const struct netfix_options crowded = {.front = {.shards = 1}};
+
+    *state = netfix_start(&crowded);
     return 0;
 }
 
@@ -120,6 +130,9 @@ static const struct {
     {"target with a blank", "GET /pass /x HTTP/1.1\r\n" HOST "\r\n"},
     {"target with a tab", "GET /pa\tss HTTP/1.1\r\n" HOST "\r\n"},
     {"target with a fragment", "GET /pass#x HTTP/1.1\r\n" HOST "\r\n"},
+    {"target of 8-bit bytes", "GET /pass\xc3\xa9 HTTP/1.1\r\n" HOST "\r\n"},
+    {"method in lower case", "get /pass HTTP/1.1\r\n" HOST "\r\n"},
+    {"two credentials", "GET /pass HTTP/1.1\r\n" HOST "Authorization: a\r\nAuthorization: b\r\n\r\n"},
     {"version 1.2", "GET /pass HTTP/1.2\r\n" HOST "\r\n"},
     {"version 2.0", "GET /pass HTTP/2.0\r\n" HOST "\r\n"},
     {"no version", "GET /pass\r\n" HOST "\r\n"},
@@ -147,7 +160,54 @@ static void test_front__ambiguous_request__is_refused_and_nothing_is_forwarded(v
     }
     netfix_wait_idle(nf);
     assert_int_equal(netfix_counts(nf).pool.started, 0);
-    assert_true(netfix_counts(nf).bad >= 33); /* the others libmicrohttpd itself refuses */
+    assert_int_equal(netfix_counts(nf).bad, MG_ARRAY_LEN(smuggling) - 1); /* TLS is only closed */
+}
+
+static const struct {
+    const char *sent, *answer;
+} misread[] = {
+    {"GET /pass HTTP/1.1\r\n" HOST "nonsense\r\n\r\n", "HTTP/1.1 400 "},
+    {"GET /pass HTTP/3.0\r\n" HOST "\r\n", "HTTP/1.1 505 "},
+    {POST HOST "Content-Length: x\r\n\r\n", "HTTP/1.1 400 "},
+    {POST HOST "Transfer-Encoding: chunked\r\n\r\nx\r\n", "HTTP/1.1 400 "},
+    {"POST /stream HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nx\r\n", "HTTP/1.1 400 "},
+};
+
+static void ask_misread(struct netfix *nf, size_t i, char *got, size_t size)
+{
+    int fd = ask(nf, misread[i].sent);
+
+    sock_read_until(fd, got, size, "never");
+    if (strncmp(got, misread[i].answer, strlen(misread[i].answer)) != 0)
+        fail_msg("%s: %s", misread[i].sent, got);
+    close(fd);
+}
+
+/* What libmicrohttpd cannot read is answered by us, when it is clear whose request it was; once, and to him
+ * alone. */
+static void test_front__unreadable_request__is_answered_by_us_and_never_to_another(void **state)
+{
+    struct netfix *nf = *state;
+    int head, body;
+    char got[4096];
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(misread); i++) {
+        ask_misread(nf, i, got, sizeof got);
+        assert_null(strstr(got, "<html>"));
+        assert_null(strstr(got + 1, "HTTP/1.1 "));
+    }
+    netfix_wait_done(nf, MG_ARRAY_LEN(misread));
+    assert_int_equal(netfix_counts(nf).bad, MG_ARRAY_LEN(misread));
+    head = ask(nf, "GET /local HTTP/1.1\r\n" HOST "A: ");
+    body = ask(nf, "POST /small HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3\r\nabc");
+    for (size_t i = 0; i < MG_ARRAY_LEN(misread); i++)
+        ask_misread(nf, i, got, sizeof got);
+    sock_send_str(head, "b\r\n\r\n");
+    expect(head, "HTTP/1.1 200 OK\r\n", "local\n");
+    sock_send_str(body, "\r\n0\r\n\r\n");
+    expect(body, "HTTP/1.1 200 OK\r\n", "ok\n");
+    close(head);
+    close(body);
 }
 
 static void test_front__odd_but_valid_request__is_let_in(void **state)
@@ -158,7 +218,7 @@ static void test_front__odd_but_valid_request__is_let_in(void **state)
         "GET /local?a=%00&b=c;d HTTP/1.1\r\nHost: x\r\nA:v\r\nB:\t v \t\r\nC:\r\n\r\n",
         "\r\n\r\nGET /local HTTP/1.1\r\nHost: x\r\n\r\n",
         "M-SEARCH /local HTTP/1.1\r\nHost: x\r\n\r\n",
-        "GET /local\xc3\xa9 HTTP/1.1\r\nHost: x\r\nA: \xc3\xa9\r\n\r\n",
+        "GET /local%C3%A9 HTTP/1.1\r\nHost: x\r\nA: \xc3\xa9\r\n\r\n",
         "POST /local HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
         "POST /local HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: CHUNKED\r\n\r\n1\r\nx\r\n0\r\n\r\n",
         "GET /local HTTP/1.0\r\n\r\n",
@@ -420,25 +480,47 @@ static void test_front__beyond_the_limit__connections_wait_for_their_turn(void *
     close(late);
 }
 
-static void test_front__slow_clients__are_cut_off_in_each_state(void **state)
+static void test_front__slow_clients__are_told_and_cut_off_in_each_state(void **state)
 {
-    static const char *const rows[] = {
-        "",                                                              /* nothing at all */
-        "GET /local HTTP/1.1\r\nHos",                                    /* a head that does not end */
-        "POST /small HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\nabc", /* a body that does not */
-        "POST /small HTTP/1.1\r\n" HOST
-        "Transfer-Encoding: chunked\r\n\r\n3\r\nab", /* a chunk that does not */
-        "GET /local HTTP/1.1\r\n" HOST "\r\n",       /* answered, then nothing */
+    static const struct {
+        const char *sent, *answer;
+    } rows[] = {
+        {"", ""},
+        {"GET /lo", ""}, /* nobody can tell from nothing at all */
+        {"GET /local HTTP/1.1\r\nHos", "HTTP/1.1 408 "},
+        {"POST /small HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\nabc", "HTTP/1.1 408 "},
+        {"POST /small HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3\r\nab", "HTTP/1.1 408 "},
+        {"POST /stream HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\nabc", "HTTP/1.1 408 "},
+        {"POST /local HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\nabc",
+         "HTTP/1.1 200 "}, /* answered early */
+        {"GET /local HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 200 "},
     };
     struct netfix *nf = *state;
 
     for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
-        int fd = ask(nf, rows[i]);
+        int fd = ask(nf, rows[i].sent);
         char got[4096];
 
         sock_read_until(fd, got, sizeof got, "never");
+        if (strncmp(got, rows[i].answer, strlen(rows[i].answer)) != 0 || (!rows[i].answer[0] && got[0]))
+            fail_msg("row %zu: %s", i, got);
         close(fd);
     }
+}
+
+/* Never a long pause, and never an end. */
+static void test_front__dribbled_body__is_cut_off_though_it_goes_on(void **state)
+{
+    struct netfix *nf = *state;
+    int fd = ask(nf, "POST /pass HTTP/1.1\r\n" HOST "Content-Length: 100000\r\n\r\n");
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    int bytes = 0;
+
+    while (poll(&p, 1, 3) == 0 && bytes++ < 900)
+        send(fd, "x", 1, MSG_NOSIGNAL);
+    assert_true(bytes < 900);
+    expect(fd, "HTTP/1.1 408 ", "");
+    close(fd);
 }
 
 static void test_front__held_longer_than_any_timeout__is_not_cut_off(void **state)
@@ -527,6 +609,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_front__ambiguous_request__is_refused_and_nothing_is_forwarded),
+        cmocka_unit_test_setup_teardown(
+            test_front__unreadable_request__is_answered_by_us_and_never_to_another, start_crowded, stop),
         TEST(test_front__odd_but_valid_request__is_let_in),
         TEST(test_front__many_headers_and_arguments__are_let_in_up_to_the_limit),
         TEST(test_front__expect_100__is_answered_before_the_body),
@@ -544,8 +628,10 @@ int main(void)
         TEST(test_front__interim_answers__come_while_held),
         cmocka_unit_test_setup_teardown(test_front__beyond_the_limit__connections_wait_for_their_turn,
                                         start_few, stop),
-        cmocka_unit_test_setup_teardown(test_front__slow_clients__are_cut_off_in_each_state, start_impatient,
-                                        stop),
+        cmocka_unit_test_setup_teardown(test_front__slow_clients__are_told_and_cut_off_in_each_state,
+                                        start_impatient, stop),
+        cmocka_unit_test_setup_teardown(test_front__dribbled_body__is_cut_off_though_it_goes_on,
+                                        start_impatient, stop),
         cmocka_unit_test_setup_teardown(test_front__held_longer_than_any_timeout__is_not_cut_off,
                                         start_impatient, stop),
         TEST(test_front__draining__closes_idle_ones_and_finishes_the_others),

@@ -16,7 +16,9 @@
  * slices are borrowed and live until on_done. A client that has closed only its sending side counts as gone
  * once its request would have to wait.
  * A request that breaks the rules of http.h never reaches on_head: on_bad is called instead and must reply
- * (the connection closes after it); on_done follows as usual.
+ * (the connection closes after it); on_done follows as usual. When only the body breaks them, or does not
+ * come to its end in time, on_bad comes after on_head, in place of on_body or on_body_end, unless the answer
+ * was begun.
  */
 #ifndef METERGATE_NET_EXCHANGE_H
 #define METERGATE_NET_EXCHANGE_H

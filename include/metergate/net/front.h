@@ -20,8 +20,12 @@ struct front_ops {
     /* The head is there and valid. Decide. */
     void (*on_head)(void *ctx, struct exchange *x);
 
-    /* The head is not valid HTTP; `why` is a sentence. exchange_reply with a 4xx. */
-    void (*on_bad)(void *ctx, struct exchange *x, const char *why);
+    /*
+     * The request is not valid HTTP, or did not come to its end in time; `why` is a sentence. exchange_reply
+     * with `status`, a 4xx or 505. In place of on_head, or after it when the body is what is wrong. What the
+     * head says is not to be believed.
+     */
+    void (*on_bad)(void *ctx, struct exchange *x, int status, const char *why);
 
     /*
      * After exchange_buffer_body. 0: exchange_body is the whole body. -E2BIG: it is longer than was asked
@@ -47,8 +51,9 @@ struct front_config {
     unsigned shards;          /* libmicrohttpd daemons; 0 = 256 */
     unsigned max_connections; /* beyond it new ones wait in the backlog; 0 = 16384 */
     int64_t body_bytes_total; /* bodies buffered at one time; 0 = no limit */
-    int64_t head_timeout_us;  /* from the first byte of a connection or request to its whole head; 0 = 30 s */
+    int64_t head_timeout_us;  /* from accept, later from the request line, to the whole head; 0 = 30 s */
     int64_t body_timeout_us;  /* longest pause between two pieces of a request's body; 0 = 60 s */
+    int64_t body_bytes_per_s; /* slowest pace of it in all, after body_timeout; 0 = 1024 */
     int64_t idle_timeout_us;  /* a kept-alive connection without a request; 0 = 75 s */
     int64_t write_timeout_us; /* longest time in which a client takes no byte of its answer; 0 = 10 min */
 };

@@ -28,6 +28,9 @@ struct http_head {
     size_t header_count;
 };
 
+/* A longer method is no method that anybody knows. */
+#define HTTP_METHOD_MAX 31
+
 /* How the body of a request is delimited. */
 struct http_framing {
     int64_t content_length; /* -1: not given */
@@ -35,8 +38,8 @@ struct http_framing {
 };
 
 /*
- * Checks method, target, names, values, framing and Host. NULL when all is right (then *ret_framing is set),
- * otherwise a sentence that says what is wrong (a string literal).
+ * Checks method, target, names, values, framing, Host and that what may stand there once does. NULL when all
+ * is right (then *ret_framing is set), otherwise a sentence that says what is wrong (a string literal).
  */
 const char *http_check_head(const struct http_head *h, struct http_framing *ret_framing);
 
@@ -47,9 +50,9 @@ bool http_is_token(struct slice s);
 bool http_is_field_value(struct slice s);
 
 /*
- * Connection, Keep-Alive, Proxy-Connection, TE, Trailer, Transfer-Encoding, Upgrade, Proxy-Authenticate,
- * Proxy-Authorization: headers that concern one connection and are never forwarded. (Content-Length is not
- * among them, but whoever forwards sets it anew.)
+ * Connection, Keep-Alive, Proxy-Connection, TE, Trailer, Transfer-Encoding, Upgrade, HTTP2-Settings,
+ * Proxy-Authenticate, Proxy-Authorization: headers that concern one connection and are never forwarded.
+ * (Content-Length is not among them, but whoever forwards sets it anew.)
  */
 bool http_is_hop_by_hop(struct slice name);
 

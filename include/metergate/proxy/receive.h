@@ -7,7 +7,7 @@
 struct exchange;
 
 void receive_head(void *ctx, struct exchange *x);
-void receive_bad(void *ctx, struct exchange *x, const char *why);
+void receive_bad(void *ctx, struct exchange *x, int status, const char *why);
 void receive_body(void *ctx, struct exchange *x, int rc);
 void receive_chunk(void *ctx, struct exchange *x, const char *p, size_t n);
 void receive_body_end(void *ctx, struct exchange *x);
