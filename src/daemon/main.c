@@ -21,6 +21,7 @@
 #include "metergate/daemon/options.h"
 #include "metergate/daemon/reload.h"
 #include "metergate/net/loop.h"
+#include "metergate/proxy/capacity.h"
 #include "metergate/proxy/proxy.h"
 
 struct daemon {
@@ -67,16 +68,18 @@ static void protect_memory(void)
 #endif
 }
 
-/* Every held call is an open connection: take what the system lets us have. */
-static void raise_descriptor_limit(void)
+/* Every held call is an open connection: take what the system lets us have. The limit that holds then. */
+static uint64_t raise_descriptor_limit(void)
 {
-    struct rlimit lim;
+    struct rlimit now = {0, 0}, all;
 
-    if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
-        return;
-    lim.rlim_cur = lim.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
-        log_warn("cannot raise the limit of open files: %s", strerror(errno));
+    if (getrlimit(RLIMIT_NOFILE, &now) < 0)
+        log_warn("cannot read the limit of open files: %s", strerror(errno));
+    all = (struct rlimit){now.rlim_max, now.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &all) == 0)
+        return all.rlim_cur;
+    log_warn("cannot raise the limit of open files: %s", strerror(errno));
+    return now.rlim_cur;
 }
 
 static void on_drained(void *ctx)
@@ -152,6 +155,7 @@ static int open_listeners(struct daemon *d, struct buf *where, struct errbuf *e)
 
 static int run(struct daemon *d)
 {
+    struct capacity capacity;
     struct errbuf e;
     struct buf where;
     int rc;
@@ -167,7 +171,8 @@ static int run(struct daemon *d)
     }
     if (take_signals(d) < 0)
         return EXIT_FAILURE;
-    if (proxy_new(d->loop, d->config, &d->proxy, &e) < 0) {
+    if (capacity_of(raise_descriptor_limit(), &capacity, &e) < 0 ||
+        proxy_new(d->loop, d->config, &capacity, &d->proxy, &e) < 0) {
         log_error("%s", e.text);
         return EXIT_FAILURE;
     }
@@ -178,6 +183,8 @@ static int run(struct daemon *d)
     if (rc < 0) {
         log_error("%s", e.text);
     } else {
+        capacity_say(&capacity);
+        capacity_check_queue(&capacity, d->config->queue.max_requests);
         log_info("metergated %s ready, listening on %s", METERGATE_VERSION, where.p);
         loop_run(d->loop);
     }
@@ -215,7 +222,6 @@ int main(int argc, char **argv)
     } else if (rc == 0 && !o.test) {
         log_setup(d.config->log.level, d.config->log.format);
         protect_memory();
-        raise_descriptor_limit();
         rc = run(&d);
         if (rc == 0)
             log_info("stopped");

@@ -122,8 +122,12 @@ void hub_turn_soon(struct proxy *p)
 
 static int open_sides(struct proxy *p, struct errbuf *e)
 {
-    const struct front_config front = {.body_bytes_total = p->config->queue.max_bytes};
-    struct upstream_config upstream = {0};
+    const struct front_config front = {
+        .shards = p->capacity.shards,
+        .max_connections = p->capacity.connections,
+        .body_bytes_total = p->config->queue.max_bytes,
+    };
+    struct upstream_config upstream = {.max_transfers = p->capacity.transfers};
     int rc = trust_new(NULL, &p->trust, e);
 
     if (rc < 0)
@@ -140,13 +144,15 @@ static int open_sides(struct proxy *p, struct errbuf *e)
     return front_new(p->loop, &front, &front_ops, p, &p->front, e);
 }
 
-int proxy_new(struct loop *l, struct config *config, struct proxy **ret, struct errbuf *e)
+int proxy_new(struct loop *l, struct config *config, const struct capacity *capacity, struct proxy **ret,
+              struct errbuf *e)
 {
     struct proxy *p = xcalloc(1, sizeof *p);
     struct providers_plan plan;
     int rc;
 
     p->loop = l;
+    p->capacity = *capacity;
     p->started_us = clock_now_us();
     if (getrandom(&p->boot, sizeof p->boot, GRND_NONBLOCK) != (ssize_t)sizeof p->boot)
         p->boot = (uint32_t)clock_wall_us();

@@ -134,7 +134,7 @@ void reload_apply(struct proxy *p, struct config *next, struct providers_plan *p
 
 int proxy_reload(struct proxy *p, struct config *next, struct errbuf *e)
 {
-    const struct upstream_config upstream = {.trust = p->trust};
+    const struct upstream_config upstream = {.max_transfers = p->capacity.transfers, .trust = p->trust};
     struct upstream_pool *fresh = NULL;
     struct providers_plan plan;
     int rc;
@@ -150,6 +150,7 @@ int proxy_reload(struct proxy *p, struct config *next, struct errbuf *e)
         if (fresh)
             retire_pool(p, fresh);
         reload_apply(p, next, &plan);
+        capacity_check_queue(&p->capacity, next->queue.max_requests);
         sweep(p);
         hub_turn_soon(p);
     }

@@ -19,6 +19,7 @@
 #include "metergate/net/upstream.h"
 #include "metergate/proxy/budgets.h"
 #include "metergate/proxy/call.h"
+#include "metergate/proxy/capacity.h"
 #include "metergate/proxy/clients.h"
 #include "metergate/proxy/guard.h"
 #include "metergate/proxy/provider.h"
@@ -37,6 +38,7 @@ struct totals {
 struct proxy {
     struct loop *loop;
     struct config *config; /* owned share; another one after a reload */
+    struct capacity capacity;
     struct front *front;
     struct upstream_pool *pool;
     struct list old_pools; /* reload.c: replaced ones, whose transfers end in them */

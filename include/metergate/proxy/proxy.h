@@ -11,13 +11,15 @@
 #include "metergate/net/listener.h"
 #include "metergate/net/loop.h"
 
+struct capacity;
 struct proxy;
 
 /*
- * The proxy takes a share of `config`. Signals must have been taken over by the loop before (threads are
- * started here). -errno with a sentence.
+ * The proxy takes a share of `config`. `capacity` is how many clients and calls in flight there may be.
+ * Signals must have been taken over by the loop before (threads are started here). -errno with a sentence.
  */
-int proxy_new(struct loop *l, struct config *config, struct proxy **ret, struct errbuf *e) MG_MUSTCHECK;
+int proxy_new(struct loop *l, struct config *config, const struct capacity *capacity, struct proxy **ret,
+              struct errbuf *e) MG_MUSTCHECK;
 
 /*
  * Goes on with another configuration, of which it takes a share, all or nothing: -errno with a sentence, and
