@@ -433,3 +433,13 @@ const struct odd_request odd_requests[] = {
 };
 
 const size_t odd_requests_count = MG_ARRAY_LEN(odd_requests);
+
+void odd_request_write(const struct odd_request *r, struct buf *out)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        for (unsigned k = 0; r->bytes[i] == '$' && k < r->times; k++)
+            buf_add_str(out, r->filler);
+        if (r->bytes[i] != '$')
+            buf_add_char(out, r->bytes[i]);
+    }
+}

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "metergate/base/buf.h"
+
 struct odd_request {
     const char *chapter; /* begins one in the manual; NULL: as the row before */
     const char *name;    /* for people, Markdown */
@@ -25,5 +27,8 @@ struct odd_request {
 
 extern const struct odd_request odd_requests[];
 extern const size_t odd_requests_count;
+
+/* Appends what is sent: the bytes with the fillers in their places. */
+void odd_request_write(const struct odd_request *r, struct buf *out);
 
 #endif

@@ -13,6 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include <cjson/cJSON.h>
@@ -64,22 +67,34 @@ static void read_header(const struct buf *got, const char *name, char *ret, size
         snprintf(ret, size, "%.*s", (int)strcspn(at + strlen(name), "\r"), at + strlen(name));
 }
 
-static struct outcome ask(const struct fixture *f, const struct odd_request *r)
+/* All at once, or in pieces of up to `piece` bytes. */
+static void send_in_pieces(int fd, struct slice bytes, size_t piece)
+{
+    int on = 1;
+
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    while (bytes.n) {
+        struct slice now = slice_head(bytes, piece);
+
+        raw_send(fd, now.p, now.n);
+        bytes = slice_skip(bytes, now.n);
+    }
+}
+
+static struct outcome ask(const struct fixture *f, const struct odd_request *r, size_t piece)
 {
     struct outcome o = {.answers = ""};
-    char budget[64];
+    int fd = raw_connect(f->port);
     struct buf sent, got;
+    char budget[64];
 
     buf_init(&sent, BUF_UNLIMITED);
     buf_init(&got, BUF_UNLIMITED);
-    for (size_t i = 0; i < r->n; i++) {
-        for (unsigned k = 0; r->bytes[i] == '$' && k < r->times; k++)
-            buf_add_str(&sent, r->filler);
-        if (r->bytes[i] != '$')
-            buf_add_char(&sent, r->bytes[i]);
-    }
+    odd_request_write(r, &sent);
     buf_add_str(&sent, probe);
-    raw_exchange(f->port, sent.p, sent.n, &got);
+    send_in_pieces(fd, buf_slice(&sent), piece ? piece : sent.n);
+    assert_true(raw_read(fd, &got, NULL, FIXTURE_TIMEOUT_MS) >= 0);
+    close(fd);
     read_statuses(buf_slice(&got), &o);
     read_header(&got, "Metergate-Refused: ", o.refused, sizeof o.refused);
     read_header(&got, "Metergate-Budget: ", budget, sizeof budget);
@@ -126,7 +141,7 @@ static bool is_as_told(const struct odd_request *r, const struct outcome *o, int
     return ok;
 }
 
-static bool check(const struct fixture *f, const struct odd_request *r)
+static bool check(const struct fixture *f, const struct odd_request *r, size_t piece)
 {
     const cJSON *violations;
     struct outcome o;
@@ -136,7 +151,7 @@ static bool check(const struct fixture *f, const struct odd_request *r)
     int seen;
 
     fixture_sim_post(f, "/_sim/reset", NULL);
-    o = ask(f, r);
+    o = ask(f, r, piece);
     audit = fixture_audit(f);
     seen = count_arrivals(audit, &target);
     ok = is_as_told(r, &o, seen, target);
@@ -150,18 +165,30 @@ static bool check(const struct fixture *f, const struct odd_request *r)
     return ok;
 }
 
-static void test_odd_request__is_answered_as_the_table_says(void **state)
+static void check_all(size_t piece)
 {
     struct fixture f;
     int wrong = 0;
 
-    (void)state;
     fixture_start(&f, NULL, config);
     for (size_t i = 0; i < odd_requests_count; i++)
-        wrong += !check(&f, &odd_requests[i]);
+        wrong += !check(&f, &odd_requests[i], odd_requests[i].times ? 100 * piece : piece);
     assert_int_equal(wrong, 0);
     fixture_assert_idle(&f);
     fixture_stop(&f);
+}
+
+static void test_odd_request__is_answered_as_the_table_says(void **state)
+{
+    (void)state;
+    check_all(0);
+}
+
+static void test_odd_request__in_pieces__is_answered_all_the_same(void **state)
+{
+    (void)state;
+    check_all(1);
+    check_all(13);
 }
 
 /* ---- the table for people ---- */
@@ -344,6 +371,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_odd_request__is_answered_as_the_table_says),
+        cmocka_unit_test(test_odd_request__in_pieces__is_answered_all_the_same),
         cmocka_unit_test(test_manual__has_the_same_table),
         cmocka_unit_test(test_refusal__has_the_shape_that_the_caller_reads),
         cmocka_unit_test(test_page_of_an_allowed_origin__may_ask_send_and_read),

@@ -5,6 +5,7 @@
 #include "metergate/net/http.h"
 
 #include <stdint.h>
+#include <string.h>
 #include <strings.h>
 
 #define MAX_HEADERS 64
@@ -48,7 +49,11 @@ static void check_let_through(const struct http_head *h, const struct http_frami
             MG_ASSERT(header->value.p[k] != '\r' && header->value.p[k] != '\n' && header->value.p[k] != '\0');
     }
     for (size_t k = 0; k < h->target.n; k++)
-        MG_ASSERT(h->target.p[k] != ' ' && h->target.p[k] != '\r' && h->target.p[k] != '\0');
+        MG_ASSERT(h->target.p[k] > ' ' && h->target.p[k] < 0x7f && h->target.p[k] != '#');
+    MG_ASSERT(h->method.n > 0 && h->method.n <= HTTP_METHOD_MAX);
+    for (size_t k = 0; k < h->method.n; k++)
+        MG_ASSERT(!strchr("abcdefghijklmnopqrstuvwxyz \t\r\n:/", h->method.p[k]));
+    MG_ASSERT(count(h, "authorization") <= 1 && count(h, "content-type") <= 1 && count(h, "x-api-key") <= 1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -101,7 +101,10 @@ struct splice {
 struct dialect {
     const char *name; /* as the configuration writes it */
 
-    /* `path` is raw, without its query, with or without the upstream's prefix. */
+    /*
+     * `path` is without its query, with or without the upstream's prefix, and plain: decoded, in lower case,
+     * without a slash at its end (proxy/path.h).
+     */
     enum endpoint (*classify)(struct slice method, struct slice path);
 
     /*

@@ -13,11 +13,11 @@
 #include "metergate/base/slice.h"
 
 /*
- * *ret_plain: escapes decoded (twice), in lower case, without `;parameters`, repeated slashes, and slashes
- * and blanks at the end: /v1//Ch%61t/completions;x/ becomes /v1/chat/completions. It borrows from `raw`, or
- * from `storage`, which the caller initialises (no limit) and releases. Returns NULL, or the sentence that
- * says why the path is refused: a broken escape, an escaped control character or byte that is not UTF-8, a
- * backslash, a dot segment however written.
+ * `raw` begins with '/'. *ret_plain: escapes decoded (twice), in lower case, without `;parameters`, repeated
+ * slashes, and slashes and blanks at the end: /v1//Ch%61t/completions;x/ becomes /v1/chat/completions. It
+ * borrows from `raw`, or from `storage`, which the caller initialises (no limit) and releases. Returns NULL,
+ * or the sentence that says why the path is refused: a broken escape, an escaped control character or byte
+ * that is not UTF-8, a backslash, a dot segment however written.
  */
 const char *path_read(struct slice raw, struct buf *storage, struct slice *ret_plain);
 
