@@ -94,6 +94,7 @@ void client_deadline(struct client *c, int64_t at_us)
 void client_shutdown(struct client *c)
 {
     c->deadline_us = CLOCK_NEVER;
+    c->shut = true;
     shutdown(c->fd, SHUT_RDWR);
     front_nudge(c->front, c);
 }

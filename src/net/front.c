@@ -488,6 +488,8 @@ static void front_on_connection(void *cls, struct MHD_Connection *conn, void **s
     c = *socket_context;
     if (c->exchange) /* some of its error paths forget NOTIFY_COMPLETED */
         front_end(c->exchange, c->exchange->delivered);
+    if (!c->served && !c->shut && !f->stopping)
+        misread_closed(c);
     if (c->linger && !c->left && !f->stopping) {
         int fd = dup(c->fd); /* keeps the connection while libmicrohttpd closes its descriptor */
 

@@ -81,11 +81,12 @@ struct client {
     struct net_addr peer, local;
     struct loop_watch watch; /* EPOLLRDHUP, edge-triggered */
     bool left;               /* the peer has closed its side, or all of it */
-    bool asked_uid; /* the kernel was: */
-    int uid_rc;     /* 0, or why it names nobody */
+    bool asked_uid;          /* the kernel was: */
+    int uid_rc;              /* 0, or why it names nobody */
     uid_t uid;
-    bool served;             /* a request of it has ended */
-    bool linger;             /* closing with unread bytes of a body: see linger.c */
+    bool served; /* a request of it has ended */
+    bool shut;   /* we have ended it */
+    bool linger; /* closing with unread bytes of a body: see linger.c */
 
     int64_t deadline_us; /* CLOCK_NEVER: none. The timer may be set earlier; it then moves itself. */
     struct loop_timer timer;
@@ -226,6 +227,12 @@ void misread_answer(struct shard *s, int status, const char *page);
 
 /* The client was too slow with its request: answers 408 if a part of it has come, and ends the connection. */
 void misread_time_out(struct client *c);
+
+/*
+ * A connection is over that never had a request, and it was not us who ended it: says so in the log, unless
+ * nothing came on it at all.
+ */
+void misread_closed(const struct client *c);
 
 /* ---- front.c ------------------------------------------------------------------------------------------- */
 

@@ -11,8 +11,12 @@
  */
 #include "front_inside.h"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "metergate/base/log.h"
 
 /* How far a request had come when libmicrohttpd gave it up. */
 enum {
@@ -95,4 +99,16 @@ void misread_time_out(struct client *c)
     if (x && (x->state == X_HEAD || x->state == X_BODY))
         answer(c, 408, "the request did not come to its end in time");
     client_shutdown(c);
+}
+
+void misread_closed(const struct client *c)
+{
+    struct tcp_info info = {.tcpi_bytes_received = 0};
+    socklen_t n = sizeof info;
+
+    /* The end itself counts as a byte. */
+    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &n) == 0 && info.tcpi_bytes_received > 1)
+        log_info("a connection from %s ended without a request: what it sent is not HTTP; for TLS, this port "
+                 "speaks http://",
+                 net_addr_format(&c->peer).text);
 }

@@ -5,6 +5,7 @@
 #include "metergate/proxy/receive.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 
 #include "metergate/base/clock.h"
 #include "metergate/base/log.h"
@@ -86,6 +87,28 @@ static const struct config_upstream *route_upstream(const struct config *config,
     }
 }
 
+/* Says what to set instead of a proxy, with the address that the client has found already. */
+static void refuse_tunnel(struct call *c)
+{
+    const struct net_addr *local = exchange_local(c->x);
+    struct net_addr_text here = net_addr_format(local);
+    struct buf detail;
+
+    if (local->len == 0 || local->sa.ss_family == AF_UNIX) {
+        refuse_with(c, REFUSAL_NOT_A_TUNNEL, NULL);
+        return;
+    }
+    buf_init(&detail, BUF_UNLIMITED);
+    buf_addf(&detail,
+             "Metergate is not an HTTP proxy that opens tunnels: unset HTTP_PROXY and HTTPS_PROXY for it and "
+             "set the "
+             "base URL instead (OPENAI_BASE_URL=http://%s/v1, ANTHROPIC_BASE_URL=http://%s, "
+             "GOOGLE_GEMINI_BASE_URL=http://%s).",
+             here.text, here.text, here.text);
+    call_refuse(c, &(struct refusal){.reason = REFUSAL_NOT_A_TUNNEL, .detail = buf_slice(&detail)});
+    buf_release(&detail);
+}
+
 static bool wants_websocket(const struct http_head *h)
 {
     for (size_t i = 0; i < h->header_count; i++) {
@@ -117,7 +140,7 @@ static bool admit(struct call *c)
     struct refusal why;
 
     if (c->route.kind == ROUTE_NOT_A_TUNNEL) {
-        refuse_with(c, REFUSAL_NOT_A_TUNNEL, NULL);
+        refuse_tunnel(c);
         return false;
     }
     problem = c->route.kind == ROUTE_BAD ? c->route.problem : contradiction(exchange_head(c->x));

@@ -328,6 +328,50 @@ static void test_page_of_an_allowed_origin__may_ask_send_and_read(void **state)
     fixture_stop(&f);
 }
 
+/* ---- what is told to people ---- */
+
+static void test_connect__is_told_which_variables_to_set_and_to_what(void **state)
+{
+    static const char connect[] =
+        "CONNECT api.openai.com:443 HTTP/1.1\r\nHost: api.openai.com:443\r\nConnection: close\r\n\r\n";
+    struct fixture f;
+    struct buf got;
+    char want[64];
+
+    (void)state;
+    fixture_start(&f, NULL, config);
+    buf_init(&got, BUF_UNLIMITED);
+    raw_exchange(f.port, connect, sizeof connect - 1, &got);
+    snprintf(want, sizeof want, "OPENAI_BASE_URL=http://127.0.0.1:%d/v1", f.port);
+    assert_true(memmem(got.p, got.n, want, strlen(want)) != NULL);
+    buf_release(&got);
+    fixture_stop(&f);
+}
+
+static void test_tls_on_the_plain_port__is_named_in_the_log_and_a_bare_connection_is_not(void **state)
+{
+    static const char hello[] = "\026\003\001\002\0\001\0\001\374\003\003\r\n";
+    struct fixture f;
+    struct client_reply r;
+    struct buf got;
+    char *log;
+
+    (void)state;
+    fixture_start(&f, NULL, config);
+    buf_init(&got, BUF_UNLIMITED);
+    close(raw_connect(f.port)); /* a monitor that only knocks */
+    r = fixture_call(&f, "GET", "/healthz", NULL);
+    client_reply_release(&r);
+    log = process_log(f.daemon);
+    assert_null(strstr(log, "not HTTP"));
+    free(log);
+    raw_exchange(f.port, hello, sizeof hello - 1, &got);
+    assert_int_equal(got.n, 0);
+    fixture_wait_log(&f, 0, "what it sent is not HTTP");
+    buf_release(&got);
+    fixture_stop(&f);
+}
+
 /* ---- bodies together ---- */
 
 static void test_bodies_over_max_bytes__are_told_that_the_queue_is_full(void **state)
@@ -375,6 +419,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_manual__has_the_same_table),
         cmocka_unit_test(test_refusal__has_the_shape_that_the_caller_reads),
         cmocka_unit_test(test_page_of_an_allowed_origin__may_ask_send_and_read),
+        cmocka_unit_test(test_connect__is_told_which_variables_to_set_and_to_what),
+        cmocka_unit_test(test_tls_on_the_plain_port__is_named_in_the_log_and_a_bare_connection_is_not),
         cmocka_unit_test(test_bodies_over_max_bytes__are_told_that_the_queue_is_full),
     };
 
