@@ -3,7 +3,6 @@
  * options, configuration, limits of the process, sockets handed over, loop and signals (before any thread), proxy, listeners, run.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,10 +94,10 @@ static void on_stop_signal(void *ctx, int signo)
 
     if (d->draining) {
         log_warn("%s again, stopping at once", strsignal(signo));
-        loop_stop(d->loop);
+        proxy_stop(d->proxy);
         return;
     }
-    log_info("%s, draining for up to %" PRId64 " s", strsignal(signo), d->config->drain_us / CLOCK_S);
+    log_info("%s, draining for up to %.4g s", strsignal(signo), (double)d->config->drain_us / CLOCK_S);
     d->draining = true;
     proxy_drain(d->proxy, on_drained, d);
 }

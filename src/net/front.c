@@ -467,7 +467,7 @@ static void front_on_completed(void *cls, struct MHD_Connection *conn, void **co
     c = x->client;
     front_end(x, x->delivered ||
                      (how == MHD_REQUEST_TERMINATED_COMPLETED_OK && x->finished && !x->cut && !x->gone));
-    if (c->left)
+    if (c->left || c->front->draining)
         client_shutdown(c);
 }
 

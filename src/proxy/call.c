@@ -243,6 +243,18 @@ void call_give_up(struct call *c, const char *reason)
     call_settle(c, OUTCOME_FAILED, reason, NULL);
 }
 
+void call_stop(struct call *c)
+{
+    if (c->state == CALL_HELD || c->state == CALL_SENT) {
+        stop_transfer(c);
+        call_refuse(c, &(struct refusal){.reason = REFUSAL_DRAINING});
+        return;
+    }
+    if (c->counting) /* the worker still reads it */
+        exchange_take_body(c->x, &c->left_body);
+    call_give_up(c, "the daemon stopped");
+}
+
 void call_on_gone(struct call *c)
 {
     if (c->state == CALL_SETTLED)

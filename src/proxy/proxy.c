@@ -5,6 +5,7 @@
 #include "metergate/proxy/proxy.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -184,14 +185,35 @@ int proxy_listen(struct proxy *p, struct listener *ln)
     return front_listen(p->front, ln);
 }
 
-static void on_drain_time_over(void *ctx)
+/* Ends all that is left; the turn that runs still sends what they are told. */
+static void stop_all(struct proxy *p)
 {
-    struct proxy *p = ctx;
+    unsigned exchanges = front_stats(p->front).exchanges;
+    int64_t calls = 0;
+
+    for (int s = 0; s < CALL_SETTLED; s++) {
+        calls += p->count[s];
+        LIST_EACH (&p->calls[s], node, next)
+            call_stop(LIST_ENTRY(node, struct call, link));
+    }
+    if (exchanges > 0)
+        log_warn("stopping with %" PRId64 " calls cut, %" PRId64 " answers not taken to their end", calls,
+                 exchanges - calls);
+}
+
+void proxy_stop(struct proxy *p)
+{
     void (*drained)(void *ctx) = p->drained;
 
     p->drained = NULL;
+    stop_all(p);
     if (drained)
         drained(p->drained_ctx);
+}
+
+static void on_drain_time_over(void *ctx)
+{
+    proxy_stop(ctx);
 }
 
 void proxy_drain(struct proxy *p, void (*drained)(void *ctx), void *ctx)
@@ -201,7 +223,7 @@ void proxy_drain(struct proxy *p, void (*drained)(void *ctx), void *ctx)
     p->drained_ctx = ctx;
     front_drain(p->front);
     LIST_EACH (&p->calls[CALL_HELD], node, next)
-        call_refuse(LIST_ENTRY(node, struct call, link), &(struct refusal){.reason = REFUSAL_DRAINING});
+        call_stop(LIST_ENTRY(node, struct call, link));
     loop_timer_set(p->loop, &p->drain_timer, loop_now_us(p->loop) + p->config->drain_us, on_drain_time_over, p);
     hub_turn_soon(p);
 }

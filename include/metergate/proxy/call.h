@@ -148,6 +148,12 @@ void call_refuse_max_wait(struct call *c, int64_t wait_us);
 /* Ends it now, in the middle of its answer: the client gets an unclean end. */
 void call_give_up(struct call *c, const char *reason);
 
+/*
+ * The daemon ends now. Who has nothing of an answer yet is told to come again; an answer that was begun, or a request
+ * that is still being read, gets an unclean end.
+ */
+void call_stop(struct call *c);
+
 /* The attempt was refused (429, no connection): it costs a request; the call waits at the front of its queue, and `whom`
  * pauses until then. */
 void call_back_to_queue(struct call *c, struct budget *whom, int64_t until_us);

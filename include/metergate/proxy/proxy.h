@@ -39,10 +39,16 @@ void proxy_on_reload(struct proxy *p, int (*reload)(void *ctx, struct buf *said)
 int proxy_listen(struct proxy *p, struct listener *ln) MG_MUSTCHECK;
 
 /*
- * Stops: held calls and those that still come are told to come again (503 draining), calls in flight may end
- * for `drain`. `drained` is called once, when nothing is left or the time is over.
+ * Stops: held calls and those that still come are told to come again (503 draining), calls in flight may end for
+ * `drain`. `drained` is called once, when nothing is left or the time is over; then proxy_stop has been called.
  */
 void proxy_drain(struct proxy *p, void (*drained)(void *ctx), void *ctx);
+
+/*
+ * No more time: calls that have nothing of an answer are told to come again, answers under way are cut so that nobody
+ * takes them for whole. What they are told is sent before the turn that runs is over.
+ */
+void proxy_stop(struct proxy *p);
 
 /* Ends what is left at once. NULL is fine. */
 void proxy_free(struct proxy *p);
