@@ -24,8 +24,8 @@ static void free_value(void *arg, struct slice key, void *value)
 
 static void free_budget(struct model_budget *b)
 {
-    map_each(&b->expects, free_value, NULL);
-    map_release(&b->expects);
+    map_each(&b->shares, free_value, NULL);
+    map_release(&b->shares);
     for (size_t i = 0; i < b->model_count; i++)
         free(b->models[i]);
     list_unlink(&b->link);
@@ -52,7 +52,7 @@ static struct model_budget *add(struct budgets *bs, struct slice key, struct pro
     b->of_entry = entry && entry->limit_count > 0;
     b->budget = gate_budget_new(bs->gate, b->name, (int)bs->config->headroom_permille,
                                 entry ? entry->limits : NULL, entry ? entry->limit_count : 0);
-    map_init(&b->expects);
+    map_init(&b->shares);
     list_init(&b->link);
     list_push_back(&bs->all, &b->link);
     map_set(&bs->by_key, key, b);
@@ -99,9 +99,7 @@ struct model_budget *budgets_find_limited(struct budgets *bs, struct provider *v
     return entry && entry->limit_count > 0 ? budgets_find(bs, via, model) : NULL;
 }
 
-/* ---- reloads
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- reloads ---- */
 
 static const struct config_model *entry_named(const struct config *c, const char *name)
 {
@@ -151,13 +149,19 @@ void budgets_sweep(struct budgets *bs, int64_t now_us)
     }
 }
 
-struct expect *budgets_expect(struct model_budget *b, const struct client *client)
+bool budgets_is_past(const struct model_budget *b)
 {
-    struct expect *e = map_get(&b->expects, slice_str(client->name));
+    return b->retired && b->budget->queue.n == 0 && b->budget->in_flight == 0;
+}
 
-    if (!e) {
-        e = xcalloc(1, sizeof *e);
-        map_set(&b->expects, slice_str(client->name), e);
+struct share *budgets_share(struct model_budget *b, const struct client *client)
+{
+    struct share *share = map_get(&b->shares, slice_str(client->name));
+
+    if (!share) {
+        share = xcalloc(1, sizeof *share);
+        share->client = client;
+        map_set(&b->shares, slice_str(client->name), share);
     }
-    return e;
+    return share;
 }

@@ -75,6 +75,8 @@ static void count_state(struct call *c, int sign)
         c->client->held += sign;
         c->client->held_bytes += sign * body_bytes(c);
     }
+    if (c->share && c->state == CALL_HELD)
+        c->share->held += sign;
     if (c->client && flying)
         c->client->in_flight += sign;
     if (c->provider && flying)
@@ -137,7 +139,7 @@ static void close_attempt(struct call *c, enum call_outcome outcome, const struc
     cost = refused ? profile_refused(c->profile) : profile_settle(c->profile, &c->estimate, &c->used);
     c->usage_source = refused ? "none" : usage ? "provider" : c->used.output > 0 && c->answer ? "counted" : "estimated";
     if (!refused && c->status < 400 && (usage || outcome == OUTCOME_COMPLETED))
-        expect_learn(budgets_expect(c->budget, c->client), c->used.output);
+        expect_learn(&c->share->expect, c->used.output);
     gate_close(p->gate, &c->ticket, loop_now_us(p->loop), &cost);
     c->seated = false;
 }

@@ -3,6 +3,7 @@
  * (backslash, quote, line feed).
  */
 #include <inttypes.h>
+#include <stddef.h>
 
 #include "metergate/base/clock.h"
 #include "metergate/proxy/hub.h"
@@ -64,19 +65,28 @@ static int64_t figure(const struct budget *b, const struct budget_limit *l, enum
     }
 }
 
-static void write_limits(const struct proxy *p, struct buf *out, const char *name, const char *help, enum limit_figure f)
+/* Two budgets of one name are there after a reload, until the last calls of the old one have ended. */
+static void budget_labels(struct buf *out, const struct model_budget *b)
+{
+    label(out, "budget", slice_str(b->name));
+    buf_add_char(out, ',');
+    label(out, "upstream", slice_str(b->provider->config->name));
+    if (b->retired)
+        buf_add_str(out, ",retired=\"true\"");
+}
+
+static void write_limits(const struct proxy *p, struct buf *out, const char *name, const char *help,
+                         enum limit_figure f)
 {
     head(out, name, "gauge", help);
     LIST_EACH (&p->budgets.all, node, next) {
         const struct model_budget *b = LIST_ENTRY(node, struct model_budget, link);
 
-        for (size_t i = 0; i < b->budget->limit_count; i++) {
+        for (size_t i = 0; i < b->budget->limit_count && !budgets_is_past(b); i++) {
             const struct budget_limit *l = &b->budget->limits[i];
 
             buf_addf(out, "metergate_%s{", name);
-            label(out, "budget", slice_str(b->name));
-            buf_add_char(out, ',');
-            label(out, "upstream", slice_str(b->provider->config->name));
+            budget_labels(out, b);
             buf_add_char(out, ',');
             label(out, "limit", slice_str(l->limit.key));
             buf_addf(out, "} %" PRId64 "\n", figure(b->budget, l, f));
@@ -84,16 +94,107 @@ static void write_limits(const struct proxy *p, struct buf *out, const char *nam
     }
 }
 
-static void write_held(const struct proxy *p, struct buf *out)
+static int64_t held(const struct budget *b)
 {
-    head(out, "budget_held", "gauge", "Calls that wait, by budget.");
+    return (int64_t)b->queue.n;
+}
+
+static int64_t in_flight(const struct budget *b)
+{
+    return b->in_flight;
+}
+
+static void write_budgets(const struct proxy *p, struct buf *out, const char *name, const char *help,
+                          int64_t (*value)(const struct budget *b))
+{
+    head(out, name, "gauge", help);
     LIST_EACH (&p->budgets.all, node, next) {
         const struct model_budget *b = LIST_ENTRY(node, struct model_budget, link);
 
-        buf_add_str(out, "metergate_budget_held{");
-        label(out, "budget", slice_str(b->name));
-        buf_addf(out, "} %zu\n", b->budget->queue.n);
+        if (budgets_is_past(b))
+            continue;
+        buf_addf(out, "metergate_%s{", name);
+        budget_labels(out, b);
+        buf_addf(out, "} %" PRId64 "\n", value(b->budget));
     }
+}
+
+/* One figure of each client: the int64_t at `offset` of its struct. */
+struct client_metric {
+    struct buf *out;
+    const char *name;
+    size_t offset;
+};
+
+static void write_client(void *arg, struct slice key, void *value)
+{
+    const struct client_metric *m = arg;
+
+    buf_addf(m->out, "metergate_%s{", m->name);
+    label(m->out, "client", key);
+    buf_addf(m->out, "} %" PRId64 "\n", *(const int64_t *)(const void *)((const char *)value + m->offset));
+}
+
+static void write_clients(const struct proxy *p, struct buf *out)
+{
+    static const struct {
+        const char *name, *type, *help;
+        size_t offset;
+    } rows[] = {
+        {"client_held", "gauge", "Calls that wait, by client.", offsetof(struct client, held)},
+        {"client_in_flight", "gauge", "Calls sent and not answered yet, by client.",
+         offsetof(struct client, in_flight)},
+        {"client_calls_total", "counter", "Calls that ended, by client.", offsetof(struct client, calls)},
+        {"client_tokens_total", "counter", "Tokens in and out, by client.", offsetof(struct client, tokens)},
+    };
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
+        struct client_metric m = {out, rows[i].name, rows[i].offset};
+
+        head(out, rows[i].name, rows[i].type, rows[i].help);
+        map_each(&p->clients.by_name, write_client, &m);
+    }
+}
+
+static int64_t provider_in_flight(const struct provider *u)
+{
+    return u->in_flight;
+}
+
+static int64_t provider_reachable(const struct provider *u)
+{
+    return u->reachable;
+}
+
+static void write_upstreams(const struct proxy *p, struct buf *out, const char *name, const char *help,
+                            int64_t (*value)(const struct provider *u))
+{
+    head(out, name, "gauge", help);
+    LIST_EACH (&p->providers.all, node, next) {
+        const struct provider *u = LIST_ENTRY(node, struct provider, link);
+
+        if (u->retired)
+            continue;
+        buf_addf(out, "metergate_%s{", name);
+        label(out, "upstream", slice_str(u->config->name));
+        buf_addf(out, "} %" PRId64 "\n", value(u));
+    }
+}
+
+static void write_connections(const struct proxy *p, struct buf *out)
+{
+    struct front_stats f = front_stats(p->front);
+    struct upstream_stats u = upstream_stats(p->pool);
+
+    plain(out, "connections", "gauge", "Of clients, now.", f.connections);
+    plain(out, "connections_total", "counter", "Of clients, accepted.", (int64_t)f.accepted);
+    plain(out, "requests_total", "counter", "Requests whose head arrived whole, calls and all others.",
+          (int64_t)f.requests);
+    plain(out, "requests_bad_total", "counter", "Requests that were no valid HTTP.", (int64_t)f.bad_requests);
+    plain(out, "request_body_bytes", "gauge", "Request bodies in memory.", f.body_bytes);
+    plain(out, "answer_bytes", "gauge", "Of answers, waiting for their clients.", f.answer_bytes);
+    plain(out, "upstream_connections", "gauge", "To providers, kept ones included.", u.connections);
+    plain(out, "upstream_waiting", "gauge", "Calls that wait for a connection to their provider.", u.waiting);
 }
 
 void metrics_write(const struct proxy *p, struct buf *out)
@@ -115,9 +216,16 @@ void metrics_write(const struct proxy *p, struct buf *out)
     plain(out, "retries_total", "counter", "Attempts after a call's first.", p->totals.retries);
     plain(out, "upstream_429_total", "counter", "Answers of status 429 from providers.", p->totals.upstream_429);
     write_outcomes(p, out);
-    write_held(p, out);
+    write_budgets(p, out, "budget_held", "Calls that wait, by budget.", held);
+    write_budgets(p, out, "budget_in_flight", "Calls sent and not answered yet, by budget.", in_flight);
     write_limits(p, out, "limit_used", "What a limit's window holds from finished calls.", LIMIT_USED);
     write_limits(p, out, "limit_reserved", "What calls in flight hold of a limit.", LIMIT_RESERVED);
     write_limits(p, out, "limit_usable", "What calls may fill of a limit.", LIMIT_USABLE);
     write_limits(p, out, "limit_max", "The limit itself.", LIMIT_MAX);
+    write_clients(p, out);
+    write_upstreams(p, out, "upstream_in_flight", "Calls sent and not answered yet, by upstream.",
+                    provider_in_flight);
+    write_upstreams(p, out, "upstream_reachable", "0 after a connection that failed, until the next answer.",
+                    provider_reachable);
+    write_connections(p, out);
 }

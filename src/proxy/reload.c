@@ -110,6 +110,9 @@ static void move_held(struct proxy *p)
             continue;
         gate_move(p->gate, &c->ticket, (struct budget *const[]){b->budget, c->provider->budget}, 2);
         c->budget = b;
+        c->share->held--;
+        c->share = budgets_share(b, c->client);
+        c->share->held++;
     }
 }
 

@@ -23,7 +23,7 @@ static void estimate(struct call *c)
 
     e->choices = n;
     e->max_output = c->readable ? c->request.max_tokens : 0;
-    e->expected_output = expect_output(budgets_expect(c->budget, c->client), bound);
+    e->expected_output = expect_output(&c->share->expect, bound);
     if (c->readable && c->count_rc == 0) {
         e->input = c->count.input_tokens;
         e->characters = c->count.characters;
@@ -108,6 +108,7 @@ void seat_take(struct call *c)
         return;
     }
     c->budget = budgets_find(&p->budgets, c->provider, slice_str(c->request.model));
+    c->share = budgets_share(c->budget, c->client);
     estimate(c);
     v = offer(c, now, &why);
     if (v != GATE_HELD) {

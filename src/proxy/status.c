@@ -33,32 +33,17 @@ static void write_limit(struct json_writer *w, const struct budget *b, const str
     json_object_end(w);
 }
 
-/* Held calls of one budget, by client: counted from the list, since nobody else needs it. */
-struct held_by {
-    struct json_writer *w;
-    const struct proxy *p;
-    const struct model_budget *b;
-};
-
-static void write_held_by(void *arg, struct slice key, void *value)
+static void write_share(void *arg, struct slice key, void *value)
 {
-    const struct held_by *h = arg;
-    const struct client *client = value;
-    int64_t held = 0;
+    struct json_writer *w = arg;
+    const struct share *share = value;
 
-    if (client->held == 0)
+    if (share->held == 0)
         return;
-    LIST_EACH (&h->p->calls[CALL_HELD], node, next) {
-        const struct call *c = LIST_ENTRY(node, struct call, link);
-
-        held += c->budget == h->b && c->client == client;
-    }
-    if (held == 0)
-        return;
-    json_object_begin(h->w);
-    json_member_str(h->w, "name", key);
-    json_member_int(h->w, "held", held);
-    json_object_end(h->w);
+    json_object_begin(w);
+    json_member_str(w, "name", key);
+    json_member_int(w, "held", share->held);
+    json_object_end(w);
 }
 
 static int64_t ms_until(int64_t at_us, int64_t now)
@@ -69,9 +54,11 @@ static int64_t ms_until(int64_t at_us, int64_t now)
 static void write_budget(struct json_writer *w, const struct proxy *p, const struct model_budget *b, int64_t now)
 {
     struct budget *g = b->budget;
-    struct held_by held = {w, p, b};
-    int64_t next = gate_next_dispatch_us(p->gate, g, now);
+    int64_t next;
 
+    if (budgets_is_past(b))
+        return;
+    next = gate_next_dispatch_us(p->gate, g, now);
     budget_advance(g, now);
     json_object_begin(w);
     json_member_str(w, "name", slice_str(b->name));
@@ -97,7 +84,7 @@ static void write_budget(struct json_writer *w, const struct proxy *p, const str
     json_array_end(w);
     json_key(w, "clients");
     json_array_begin(w);
-    map_each(&p->clients.by_name, write_held_by, &held);
+    map_each(&b->shares, write_share, w);
     json_array_end(w);
     json_object_end(w);
 }
@@ -120,6 +107,8 @@ static void write_client(void *arg, struct slice key, void *value)
 
 static void write_upstream(struct json_writer *w, const struct provider *u)
 {
+    if (u->retired && u->in_flight == 0)
+        return;
     json_object_begin(w);
     json_member_str(w, "name", slice_str(u->config->name));
     json_member_bool(w, "reachable", u->reachable);

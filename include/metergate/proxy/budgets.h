@@ -28,6 +28,13 @@ struct client;
 #define BUDGETS_MAX       1000
 #define BUDGET_MODELS_MAX 16
 
+/* What a budget knows of one client. Readable; `held` is written by the call's life alone. */
+struct share {
+    const struct client *client;
+    int64_t held;         /* now */
+    struct expect expect; /* of its answers' output */
+};
+
 /* Readable. */
 struct model_budget {
     struct list link; /* on budgets.all, in order of first use */
@@ -38,7 +45,7 @@ struct model_budget {
     bool named;       /* budgets_sweep: somebody names it */
     struct provider *provider;
     struct budget *budget;           /* of the gate */
-    struct map expects;              /* client name -> struct expect, owned */
+    struct map shares;     /* client name -> struct share, owned */
     char *models[BUDGET_MODELS_MAX]; /* names seen, the first few */
     size_t model_count;
 };
@@ -66,7 +73,10 @@ void budgets_apply(struct budgets *bs, const struct config *next);
  * `named`. */
 void budgets_sweep(struct budgets *bs, int64_t now_us);
 
-/* What is known of this client's answers from this budget. Never NULL. */
-struct expect *budgets_expect(struct model_budget *b, const struct client *client);
+/* New calls go elsewhere and none is left: of no interest to people any more. */
+bool budgets_is_past(const struct model_budget *b);
+
+/* What the budget knows of this client; as old as its first call. Never NULL. */
+struct share *budgets_share(struct model_budget *b, const struct client *client);
 
 #endif

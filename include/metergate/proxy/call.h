@@ -45,6 +45,7 @@ struct client;
 struct model_budget;
 struct provider;
 struct proxy;
+struct share;
 
 enum call_state {
     CALL_RECEIVING,
@@ -93,6 +94,7 @@ struct call {
 
     /* the gate's side */
     struct model_budget *budget;
+    struct share *share; /* of its client in that budget; NULL with it */
     enum profile profile; /* that its charge was worked out by; a reload may give the provider another */
     struct estimate estimate;
     struct ticket ticket;

@@ -1,0 +1,216 @@
+/* status: the figures that people see add up, and /metrics says the same. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <cjson/cJSON.h>
+
+#include "fixture.h"
+
+enum { CLIENTS = 7, CALLS = 40 };
+
+static const char *const models[] = {"gpt-4o", "gpt-3.5-turbo", "free-for-all"};
+
+/* A call of client `i % CLIENTS` to one of the models; its connection. */
+static int send_call(const struct fixture *f, int i)
+{
+    char body[256], request[512];
+    int fd = raw_connect(f->port), n;
+
+    n = snprintf(body, sizeof body,
+                 "{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"%d\"}]}", models[i % 3],
+                 i);
+    snprintf(request, sizeof request,
+             "POST /@client-%d/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n"
+             "Content-Type: application/json\r\n\r\n%s",
+             i % CLIENTS, n, body);
+    raw_send_text(fd, request);
+    return fd;
+}
+
+/* The sum of the numbers at `key` of all members of the array. */
+static int sum(const cJSON *array, const char *key)
+{
+    const cJSON *member;
+    double v = 0;
+
+    cJSON_ArrayForEach(member, array) v += json_number(member, key);
+    return (int)v;
+}
+
+static int sum_of_shares(const cJSON *budgets)
+{
+    const cJSON *budget;
+    int v = 0;
+
+    cJSON_ArrayForEach(budget, budgets)
+    {
+        int held = sum(json_at(budget, "clients"), "held");
+
+        assert_int_equal(held, (int)json_number(budget, "held"));
+        v += held;
+    }
+    return v;
+}
+
+static void assert_adds_up(const struct fixture *f, int held, int in_flight)
+{
+    cJSON *s = fixture_status(f);
+    const cJSON *budgets = json_at(s, "budgets"), *clients = json_at(s, "clients"), *t = json_at(s, "totals");
+
+    assert_int_equal((int)json_number(s, "held"), held);
+    assert_int_equal((int)json_number(s, "in_flight"), in_flight);
+    assert_int_equal(sum(budgets, "held"), held);
+    assert_int_equal(sum_of_shares(budgets), held);
+    assert_int_equal(sum(clients, "held"), held);
+    assert_int_equal(sum(clients, "in_flight"), in_flight);
+    assert_int_equal(sum(budgets, "in_flight"), in_flight);
+    assert_int_equal(sum(json_at(s, "upstreams"), "connections"), in_flight);
+    assert_int_equal((int)json_number(t, "calls"),
+                     held + in_flight + (int)json_number(t, "completed") + (int)json_number(t, "refused") +
+                         (int)json_number(t, "cancelled") + (int)json_number(t, "failed"));
+    assert_int_equal(sum(clients, "calls"), (int)json_number(t, "calls") - held - in_flight);
+    cJSON_Delete(s);
+}
+
+/* The sum of all series of that name. */
+static int metric(const char *text, const char *name)
+{
+    size_t n = strlen(name);
+    double v = 0;
+
+    for (const char *at = text; (at = strstr(at, name)) != NULL; at += n) {
+        if (at > text && at[-1] == '\n' && (at[n] == ' ' || at[n] == '{'))
+            v += strtod(at + strcspn(at, " "), NULL); /* no label here has a blank in it */
+    }
+    return (int)v;
+}
+
+/* What Prometheus refuses: a series that is there twice, or one without its TYPE before it. */
+static void assert_well_formed(const char *text)
+{
+    for (const char *line = text; *line; line += strcspn(line, "\n") + 1) {
+        size_t n = strcspn(line, "\n"), name = strcspn(line, " {");
+        char series[512], type[128];
+
+        assert_int_equal(line[n], '\n');
+        if (line[0] == '#')
+            continue;
+        while (n > 0 && line[n] != ' ') /* what stands before the value */
+            n--;
+        assert_in_range(n, 1, sizeof series - 3);
+        snprintf(series, sizeof series, "\n%.*s ", (int)n, line);
+        if (strstr(line, series))
+            fail_msg("twice: %s", series);
+        snprintf(type, sizeof type, "# TYPE %.*s ", (int)name, line);
+        assert_non_null(strstr(text, type));
+        assert_true(strstr(text, type) < line);
+    }
+}
+
+static void assert_metrics_say_the_same(const struct fixture *f, int held, int in_flight)
+{
+    struct client_reply r = fixture_call(f, "GET", "/metrics", NULL);
+
+    assert_int_equal(r.status, 200);
+    buf_add_char(&r.body, '\0');
+    assert_well_formed(r.body.p);
+    assert_int_equal(metric(r.body.p, "metergate_held"), held);
+    assert_int_equal(metric(r.body.p, "metergate_budget_held"), held);
+    assert_int_equal(metric(r.body.p, "metergate_client_held"), held);
+    assert_int_equal(metric(r.body.p, "metergate_in_flight"), in_flight);
+    assert_int_equal(metric(r.body.p, "metergate_budget_in_flight"), in_flight);
+    assert_int_equal(metric(r.body.p, "metergate_client_in_flight"), in_flight);
+    assert_int_equal(metric(r.body.p, "metergate_upstream_in_flight"), in_flight);
+    assert_int_equal(metric(r.body.p, "metergate_calls_total"), CALLS);
+    assert_int_equal(metric(r.body.p, "metergate_client_calls_total"), CALLS - held - in_flight);
+    client_reply_release(&r);
+}
+
+static void test_status__held_and_in_flight__add_up_whoever_waits_for_what(void **state)
+{
+    struct client_reply r;
+    struct fixture f;
+    int fds[CALLS];
+
+    (void)state;
+    fixture_start(&f, "{\"faults\":[{\"fault\":\"hold\"}]}",
+                  FIXTURE_UPSTREAM "models:\n  gpt-4o: {concurrent: 2}\n  gpt-3.5-turbo: {concurrent: 3}\n");
+    r = fixture_call(&f, "POST", "/-/pause", "");
+    client_reply_release(&r);
+    for (int i = 0; i < CALLS; i++)
+        fds[i] = send_call(&f, i);
+    fixture_wait_status(&f, "held", CALLS);
+    assert_adds_up(&f, CALLS, 0);
+    r = fixture_call(&f, "POST", "/-/resume", "");
+    client_reply_release(&r);
+    fixture_sim_wait(&f, "held=18"); /* 2 + 3 + all 13 that have no limit */
+    assert_adds_up(&f, CALLS - 18, 18);
+    assert_metrics_say_the_same(&f, CALLS - 18, 18);
+    for (int i = 0; i < CALLS; i += 4)
+        close(fds[i]); /* held or not */
+    fixture_wait_status(&f, "totals.cancelled", 10);
+    fixture_sim_config(&f, "{\"faults\":[]}");
+    fixture_sim_post(&f, "/_sim/release", NULL);
+    fixture_wait_status(&f, "totals.completed", CALLS - 10);
+    fixture_assert_idle(&f);
+    assert_adds_up(&f, 0, 0);
+    assert_metrics_say_the_same(&f, 0, 0);
+    for (int i = 0; i < CALLS; i++) {
+        if (i % 4 != 0)
+            close(fds[i]);
+    }
+    fixture_stop(&f);
+}
+
+/* A call that is moved to another entry counts there; one of an entry that is gone is told apart from the new
+ * ones. */
+static void test_status__after_a_reload__adds_up_as_well(void **state)
+{
+    static const char one[] = FIXTURE_UPSTREAM "models:\n  all: {match: [\"gpt-*\"], concurrent: 1}\n",
+                      two[] = FIXTURE_UPSTREAM "models:\n  gpt-4o: {concurrent: 1}\n",
+                      none[] = FIXTURE_UPSTREAM;
+    static const char *const yamls[] = {two, one, none};
+    struct fixture f;
+    int fds[CALLS];
+
+    (void)state;
+    fixture_start(&f, "{\"faults\":[{\"fault\":\"hold\"}]}", one);
+    for (int i = 0; i < CALLS; i++)
+        fds[i] = send_call(&f, i);
+    fixture_wait_status(&f, "held", 26);
+    for (size_t i = 0; i < 3; i++) {
+        struct client_reply r;
+
+        fixture_write_config(&f, yamls[i]);
+        r = fixture_call(&f, "POST", "/-/reload", "");
+        assert_int_equal(r.status, 200);
+        client_reply_release(&r);
+        fixture_wait_status(&f, "in_flight", 15); /* the new entry let one go */
+        assert_adds_up(&f, CALLS - 15, 15);
+        assert_metrics_say_the_same(&f, CALLS - 15, 15);
+    }
+    fixture_sim_config(&f, "{\"faults\":[]}");
+    fixture_sim_post(&f, "/_sim/release", NULL);
+    fixture_wait_status(&f, "totals.completed", CALLS);
+    assert_adds_up(&f, 0, 0);
+    for (int i = 0; i < CALLS; i++)
+        close(fds[i]);
+    fixture_stop(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_status__held_and_in_flight__add_up_whoever_waits_for_what),
+        cmocka_unit_test(test_status__after_a_reload__adds_up_as_well),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
