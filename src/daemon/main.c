@@ -3,6 +3,7 @@
  * options, configuration, limits of the process, sockets handed over, loop and signals (before any thread), proxy, listeners, run.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,16 @@ static uint64_t raise_descriptor_limit(void)
         return all.rlim_cur;
     log_warn("cannot raise the limit of open files: %s", strerror(errno));
     return now.rlim_cur;
+}
+
+/*
+ * Big bodies are mapped, each by itself, and so go back to the system when they are freed. Left alone, glibc raises the
+ * size that counts as big to whatever was freed last.
+ */
+static void fix_malloc(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, 128 << 10);
+    (void)mallopt(M_TRIM_THRESHOLD, 4 << 20);
 }
 
 static void on_drained(void *ctx)
@@ -204,7 +215,10 @@ int main(int argc, char **argv)
     struct daemon d = {0};
     struct options o;
     struct buf text;
-    int rc = options_read(&o, argc, argv);
+    int rc;
+
+    fix_malloc();
+    rc = options_read(&o, argc, argv);
 
     if (rc != OPTIONS_GO_ON)
         return rc;

@@ -70,6 +70,7 @@ void client_close(struct client *c)
     list_unlink(&c->of_shard);
     list_unlink(&c->nudged);
     f->stats.connections--;
+    front_look_for_relief(f);
     loop_bury(f->loop, c, free);
 }
 

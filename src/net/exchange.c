@@ -25,8 +25,11 @@
  */
 #define BODY_DROP_BYTES INT64_C(1048576)
 
-/* A body announced as this long or shorter gets its memory in one piece. */
-#define BODY_AHEAD_BYTES INT64_C(65536)
+/*
+ * A body announced as this long or shorter gets its memory in one piece: growing leaves holes behind. Pages that nothing is
+ * written to cost nothing.
+ */
+#define BODY_AHEAD_BYTES INT64_C(1048576)
 
 /* More than this stays allocated for a kept answer buffer only while it is full. */
 #define OUT_KEEP_BYTES ((size_t)64 * 1024)
@@ -140,6 +143,7 @@ void exchange_bury(struct exchange *x)
     if (x->head.headers != x->inline_headers)
         free((void *)x->head.headers);
     free(x->target);
+    front_look_for_relief(x->front);
     loop_bury(x->front->loop, x, free);
 }
 

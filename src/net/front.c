@@ -41,9 +41,11 @@
 
 #define SHARDS_DEFAULT      256u
 #define CONNECTIONS_DEFAULT 16384u
+#define CONNECTION_BYTES    INT64_C(12288) /* measured: with a call on it, without the body */
 #define RUNS_PER_TURN       16
 #define ACCEPTS_PER_TURN    64
 #define ACCEPT_RETRY_US     (100 * CLOCK_MS)
+#define STARVED_SAY_US      (60 * CLOCK_S)
 
 /*
  * A finished answer up to this size goes out as one piece with its head; a longer one through the reader,
@@ -569,7 +571,10 @@ static void front_on_port(void *ctx, uint32_t events)
         if (fd >= 0) {
             front_add_client(f, fd, &peer);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            log_warn("no new connections for a moment: %s", strerror(errno));
+            if (!f->starved_said_us || loop_now_us(f->loop) - f->starved_said_us > STARVED_SAY_US) {
+                log_warn("no new connections for a moment: %s", strerror(errno));
+                f->starved_said_us = loop_now_us(f->loop);
+            }
             front_accept_off(f);
             loop_timer_set(f->loop, &f->accept_retry, loop_now_us(f->loop) + ACCEPT_RETRY_US, front_accept_on,
                            f);
@@ -752,6 +757,7 @@ void front_free(struct front *f)
     linger_stop_all(&f->lingering);
     loop_task_clear(f->loop, &f->flush);
     loop_timer_clear(f->loop, &f->again);
+    relief_stop(&f->relief, f->loop);
     MG_ASSERT(list_empty(&f->clients) && f->stats.exchanges == 0);
     free(f->shards);
     free(f);
@@ -760,6 +766,12 @@ void front_free(struct front *f)
 void front_set_body_bytes_total(struct front *f, int64_t bytes)
 {
     f->config.body_bytes_total = bytes;
+}
+
+void front_look_for_relief(struct front *f)
+{
+    if (!f->stopping)
+        relief_look(&f->relief, f->loop, f->stats.body_bytes + (int64_t)f->stats.connections * CONNECTION_BYTES);
 }
 
 struct front_stats front_stats(const struct front *f)

@@ -14,6 +14,7 @@
 #include "metergate/base/clock.h"
 #include "metergate/base/list.h"
 #include "metergate/net/front.h"
+#include "metergate/net/relief.h"
 
 struct MHD_Connection;
 struct MHD_Daemon;
@@ -55,10 +56,12 @@ struct front {
     struct loop_task flush;
     struct loop_timer again;        /* set while a shard has more to do than one turn should give it */
     struct loop_timer accept_retry; /* set while accepting is off for want of descriptors */
+    int64_t starved_said_us;        /* when the log was told last that descriptors are wanting */
     bool accepting_off;
     bool draining; /* every answer is the last of its connection */
     bool stopping; /* inside front_free */
 
+    struct relief relief;
     struct front_stats stats;
 };
 
@@ -249,6 +252,9 @@ void front_nudge(struct front *f, struct client *c);
  * shutdown.
  */
 void front_answer_past(struct exchange *x);
+
+/* A connection or a body has gone: perhaps the last of a crowd. */
+void front_look_for_relief(struct front *f);
 
 /* A connection has ended: there may be room to accept again. */
 void front_retry_accept(struct front *f);
