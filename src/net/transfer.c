@@ -52,10 +52,10 @@ static void transfer_arm(struct transfer *t)
 
 static void transfer_enter(struct transfer *t, enum tstate to)
 {
-    if (t->state == T_CONNECT && t->https)
-        t->pool->handshakes--;
-    if (to == T_CONNECT && t->https)
-        t->pool->handshakes++;
+    if (t->state == T_CONNECT)
+        t->pool->connecting--;
+    if (to == T_CONNECT)
+        t->pool->connecting++;
     t->state = to;
     t->progress_us = loop_now_us(t->pool->loop);
     transfer_arm(t);
@@ -257,9 +257,11 @@ static CURLcode on_ssl_ctx(CURL *easy, void *ssl_ctx, void *ctx)
 static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct transfer *t = ctx;
+    curl_socket_t fd = pool_open_socket(t->lane, purpose, address);
 
     t->opened = true;
-    return pool_open_socket(t->lane, purpose, address);
+    t->starved = fd == CURL_SOCKET_BAD && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
+    return fd;
 }
 
 /* ---- the request --------------------------------------------------------------------------------------- */

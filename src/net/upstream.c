@@ -35,7 +35,10 @@
 
 #define LANE_TRANSFERS       64u
 #define TRANSFERS_DEFAULT    4096u
-#define HANDSHAKES_DEFAULT   64u
+#define CONNECTING_DEFAULT   64u
+#define WAITING_ENOUGH       64u
+#define STARVED_RETRY_US     (100 * CLOCK_MS)
+#define STARVED_SAY_US       (60 * CLOCK_S)
 #define HEAD_BYTES_DEFAULT   ((size_t)24 * 1024)
 #define KEEP_IDLE_US_DEFAULT (60 * CLOCK_S)
 
@@ -295,11 +298,15 @@ static struct lane *pool_find_lane(struct upstream_pool *p)
 
 /* ---- transfers: start and end -------------------------------------------------------------------------- */
 
-static bool pool_has_slot(const struct upstream_pool *p, const struct transfer *t)
+static bool pool_has_slot(const struct upstream_pool *p)
 {
-    if (p->stats.active >= p->config.max_transfers)
-        return false;
-    return !t->https || p->handshakes < p->config.max_handshakes;
+    return p->stats.active < p->config.max_transfers && p->connecting < p->config.max_connecting &&
+           !loop_timer_is_set(&p->starving);
+}
+
+bool upstream_is_full(const struct upstream_pool *p)
+{
+    return p->stats.waiting >= WAITING_ENOUGH;
 }
 
 static void pool_launch(struct upstream_pool *p, struct transfer *t)
@@ -332,8 +339,8 @@ static void pool_take_out(struct transfer *t)
     struct upstream_pool *p = t->pool;
     struct lane *lane = t->lane;
 
-    if (t->state == T_CONNECT && t->https)
-        p->handshakes--;
+    if (t->state == T_CONNECT)
+        p->connecting--;
     list_unlink(&t->pooled);
     if (lane) {
         p->depth++;
@@ -375,10 +382,40 @@ void transfer_abort(struct transfer *t)
         return;
     }
     /* Inside curl: its callbacks fail from now on, and the rest is done when curl has returned. */
-    if (t->state == T_CONNECT && t->https)
-        p->handshakes--;
+    if (t->state == T_CONNECT)
+        p->connecting--;
     t->state = T_ENDED;
     list_push_back(&p->dead, &t->pooled);
+}
+
+static void pool_on_fed(void *ctx)
+{
+    pool_wants_run(ctx);
+}
+
+/*
+ * There was no descriptor for its connection. It waits, first in line, until others may have given theirs back; what is
+ * kept for later use is given back now.
+ */
+static void pool_put_back(struct transfer *t)
+{
+    struct upstream_pool *p = t->pool;
+    int64_t now = loop_now_us(p->loop);
+
+    if (!p->starved_said_us || now - p->starved_said_us > STARVED_SAY_US) {
+        log_warn("no descriptors for connections to providers: calls wait until some are free");
+        p->starved_said_us = now;
+    }
+    pool_take_out(t);
+    t->starved = false;
+    t->error[0] = '\0';
+    t->state = T_WAITING;
+    list_push_front(&p->waiting, &t->pooled);
+    p->stats.waiting++;
+    for (unsigned i = 0; i < p->lane_n; i++)
+        if (p->lanes[i].multi && p->lanes[i].active == 0)
+            lane_close(&p->lanes[i]);
+    loop_timer_set(p->loop, &p->starving, now + STARVED_RETRY_US, pool_on_fed, p);
 }
 
 static void pool_reap(struct lane *lane)
@@ -397,6 +434,10 @@ static void pool_reap(struct lane *lane)
         curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &t);
         if (t->state == T_ENDED)
             continue; /* it is in `dead` */
+        if (t->starved && t->sends == 0) {
+            pool_put_back(t);
+            continue;
+        }
         r = transfer_judge(t, code, &why);
         pool_end(t, r, why);
     }
@@ -414,9 +455,12 @@ static void pool_leave(struct upstream_pool *p, struct lane *lane)
     }
     if (lane)
         pool_reap(lane);
-    if (!list_empty(&p->waiting) &&
-        pool_has_slot(p, LIST_ENTRY(list_first(&p->waiting), struct transfer, pooled)))
+    if (!list_empty(&p->waiting) && pool_has_slot(p))
         pool_wants_run(p);
+    if (p->owes_room && !upstream_is_full(p)) {
+        p->owes_room = false;
+        p->config.on_room(p->config.ctx);
+    }
 }
 
 void pool_unpause(struct transfer *t)
@@ -429,13 +473,8 @@ static void pool_run(void *ctx)
 {
     struct upstream_pool *p = ctx;
 
-    while (!list_empty(&p->waiting)) {
-        struct transfer *t = LIST_ENTRY(list_first(&p->waiting), struct transfer, pooled);
-
-        if (!pool_has_slot(p, t))
-            break;
-        pool_launch(p, t);
-    }
+    while (!list_empty(&p->waiting) && pool_has_slot(p))
+        pool_launch(p, LIST_ENTRY(list_first(&p->waiting), struct transfer, pooled));
     while (!list_empty(&p->unpaused)) {
         struct transfer *t = LIST_ENTRY(list_first(&p->unpaused), struct transfer, unpaused);
 
@@ -473,6 +512,7 @@ int transfer_start(struct upstream_pool *p, const struct transfer_request *reque
     }
     list_push_back(&p->waiting, &t->pooled);
     p->stats.waiting++;
+    p->owes_room = p->config.on_room && upstream_is_full(p);
     pool_wants_run(p);
     *ret = t;
     return 0;
@@ -485,7 +525,7 @@ static struct upstream_config pool_fill(const struct upstream_config *given)
     struct upstream_config c = *given;
 
     c.max_transfers = c.max_transfers ? c.max_transfers : TRANSFERS_DEFAULT;
-    c.max_handshakes = c.max_handshakes ? c.max_handshakes : HANDSHAKES_DEFAULT;
+    c.max_connecting = c.max_connecting ? c.max_connecting : CONNECTING_DEFAULT;
     c.max_head_bytes = c.max_head_bytes ? c.max_head_bytes : HEAD_BYTES_DEFAULT;
     c.keep_idle_us = c.keep_idle_us ? c.keep_idle_us : KEEP_IDLE_US_DEFAULT;
     return c;
@@ -534,6 +574,7 @@ void upstream_pool_free(struct upstream_pool *p)
         if (p->lanes[i].pool)
             lane_close(&p->lanes[i]);
     loop_task_clear(p->loop, &p->task);
+    loop_timer_clear(p->loop, &p->starving);
     curl_share_cleanup(p->share);
     for (int fd = 0; fd < p->sock_cap; fd++)
         free(p->socks[fd]);

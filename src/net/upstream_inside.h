@@ -52,7 +52,10 @@ struct upstream_pool {
     struct list dead;     /* aborted inside a callback of curl */
     struct loop_task task;
     int depth;           /* calls of curl on the stack: it must not be entered again */
-    unsigned handshakes; /* https transfers without an established connection */
+    unsigned connecting; /* transfers in T_CONNECT */
+    bool owes_room;      /* it was full: on_room is to be called */
+    struct loop_timer starving; /* set after a socket could not be had: nothing is started meanwhile */
+    int64_t starved_said_us;    /* when the log was told last */
     struct upstream_stats stats;
 };
 
@@ -82,6 +85,7 @@ struct transfer {
     int64_t body_bytes;
     bool reused;    /* over a kept connection */
     bool opened;    /* a socket was made for it since it was last sent */
+    bool starved;   /* none could be, for want of descriptors */
     bool unacked;   /* the connection died with bytes of the request not acknowledged */
     unsigned sends; /* how often the request was begun to be sent */
     bool sent;      /* on_sent's condition was seen */
@@ -142,6 +146,7 @@ struct sock *pool_find_sock(struct transfer *t, const char *remote_ip, int remot
 /* New bytes, or the end, of what a socket sends: nothing is left in the send queue. */
 bool sock_is_drained(const struct sock *s);
 
+/* CURL_SOCKET_BAD with errno. */
 curl_socket_t pool_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address);
 int pool_close_socket(void *ctx, curl_socket_t fd);
 

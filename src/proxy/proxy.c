@@ -97,10 +97,11 @@ static void turn(void *ctx)
     struct ticket *t;
 
     expire(p, now - 1);
-    while ((t = gate_next(p->gate, now)) != NULL)
+    /* Thousands may have room at one moment. They go as fast as the pool takes them: see on_room. */
+    while (!upstream_is_full(p->pool) && (t = gate_next(p->gate, now)) != NULL)
         send_attempt(call_of(t));
     expire(p, now);
-    at = gate_wakeup(p->gate);
+    at = upstream_is_full(p->pool) ? CLOCK_NEVER : gate_wakeup(p->gate);
     if (at < CLOCK_NEVER)
         loop_timer_set(p->loop, &p->wake, at, wake, p);
     else
@@ -119,7 +120,27 @@ void hub_turn_soon(struct proxy *p)
         loop_task_queue(p->loop, &p->turn, turn, p);
 }
 
+/* In the next turn: the clients that are there have a right to this one. */
+static void on_room(void *ctx)
+{
+    struct proxy *p = ctx;
+
+    loop_timer_set(p->loop, &p->wake, loop_now_us(p->loop), wake, p);
+}
+
 /* ---- start and stop --------------------------------------------------------------------------------------------------- */
+
+int hub_open_pool(struct proxy *p, struct upstream_pool **ret, struct errbuf *e)
+{
+    const struct upstream_config config = {
+        .max_transfers = p->capacity.transfers,
+        .trust = p->trust,
+        .on_room = on_room,
+        .ctx = p,
+    };
+
+    return upstream_pool_new(p->loop, &config, ret, e);
+}
 
 static int open_sides(struct proxy *p, struct errbuf *e)
 {
@@ -128,13 +149,11 @@ static int open_sides(struct proxy *p, struct errbuf *e)
         .max_connections = p->capacity.connections,
         .body_bytes_total = p->config->queue.max_bytes,
     };
-    struct upstream_config upstream = {.max_transfers = p->capacity.transfers};
     int rc = trust_new(NULL, &p->trust, e);
 
     if (rc < 0)
         log_warn("%s; https upstreams need a ca_file", e->text);
-    upstream.trust = p->trust;
-    rc = upstream_pool_new(p->loop, &upstream, &p->pool, e);
+    rc = hub_open_pool(p, &p->pool, e);
     if (rc < 0)
         return rc;
     p->workers = workers_new(p->loop, COUNT_THREADS);

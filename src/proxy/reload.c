@@ -137,7 +137,6 @@ void reload_apply(struct proxy *p, struct config *next, struct providers_plan *p
 
 int proxy_reload(struct proxy *p, struct config *next, struct errbuf *e)
 {
-    const struct upstream_config upstream = {.max_transfers = p->capacity.transfers, .trust = p->trust};
     struct upstream_pool *fresh = NULL;
     struct providers_plan plan;
     int rc;
@@ -148,7 +147,7 @@ int proxy_reload(struct proxy *p, struct config *next, struct errbuf *e)
     }
     rc = providers_plan(&p->providers, next, &plan, e);
     if (rc == 0 && plan.trusts_change)
-        rc = upstream_pool_new(p->loop, &upstream, &fresh, e);
+        rc = hub_open_pool(p, &fresh, e);
     if (rc == 0) {
         if (fresh)
             retire_pool(p, fresh);

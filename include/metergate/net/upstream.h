@@ -95,10 +95,14 @@ struct transfer_request {
 
 struct upstream_config {
     unsigned max_transfers;    /* at one time; further ones wait in arrival order; 0 = 4096 */
-    unsigned max_handshakes;   /* https transfers between start and an established connection; 0 = 64 */
+    unsigned max_connecting;   /* transfers between their start and an established connection; 0 = 64 */
     size_t max_head_bytes;     /* of one answer, interim ones with it; 0 = 24 KiB: what a front can send */
     int64_t keep_idle_us;      /* how long an unused connection is kept; 0 = 60 s */
     const struct trust *trust; /* borrowed; may be NULL when no https upstream is used */
+
+    /* upstream_is_full was true, and is no more. Called from the loop; NULL: not wanted. */
+    void (*on_room)(void *ctx);
+    void *ctx;
 };
 
 #define TRANSFER_HIGH_BYTES ((size_t)256 * 1024)
@@ -118,6 +122,12 @@ struct upstream_stats {
     uint64_t retried; /* silent repeats on a fresh connection */
 };
 struct upstream_stats upstream_stats(const struct upstream_pool *p);
+
+/*
+ * So many transfers wait for a slot already that starting more gains nothing, and costs the memory of each. Nothing is
+ * refused then.
+ */
+bool upstream_is_full(const struct upstream_pool *p);
 
 /* -EINVAL for a request that could not be written as HTTP (a control character, no URL); then nothing is
  * called. */

@@ -97,6 +97,9 @@ void admin_preflight(const struct proxy *p, struct exchange *x);
 void status_write(const struct proxy *p, struct buf *out);
 void metrics_write(const struct proxy *p, struct buf *out);
 
+/* A pool of the size that the process can carry (proxy.c). */
+int hub_open_pool(struct proxy *p, struct upstream_pool **ret, struct errbuf *e) MG_MUSTCHECK;
+
 /* The settings of `next`, for whose providers `plan` was made; and at the end what is left of reloads (reload.c). */
 void reload_apply(struct proxy *p, struct config *next, struct providers_plan *plan);
 void reload_free_pools(struct proxy *p);
