@@ -122,7 +122,7 @@ $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o $(call obj,$(filter-out $(wildc
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/corpus_runner.o $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(PKG_LIBS)
-$(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIBS)
+$(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(call obj,$(filter-out $(wildcard tests/bench/bench_*.c),$(wildcard tests/bench/*.c))) $(BUILD)/libsimulator.a $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(PKG_LIBS)
 
@@ -142,8 +142,10 @@ test-e2e: everything $(E2E) ## the real binary against the simulator
 test-fuzz: $(FUZZ) ## fuzz corpora, once through
 	@BUILD=$(BUILD) sh tests/run.sh $(FUZZ)
 
-bench: $(BENCH) ## measurements, printed as tables
-	@set -e; for b in $(BENCH); do $$b; done
+bench: ## measurements next to nginx, printed as tables (tests/bench/run.sh NAME runs one)
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$(JOBS) everything $(BENCH)
+	@BUILD=$(BUILD) sh tests/bench/run.sh
 
 test-sdk: all ## the provider's own SDK (npm) through the daemon; needs Node.js and the network
 	cd tests/sdk && npm install --no-package-lock --no-audit --no-fund --silent && BIN=$(abspath $(BIN)) node run.mjs

@@ -1,0 +1,16 @@
+#!/bin/sh
+# run.sh [NAME...]: runs tests/bench/bench_NAME, or all of them, and says first on which machine. `make bench` builds them.
+set -eu
+build=${BUILD:-build/release}
+sh tools/deps.sh --programs /usr/sbin/nginx nginx-light
+export MG_BIN="$build/bin" METERGATE_BENCH_KEY=sk-bench-0123456789abcdef0123456789
+[ $# -gt 0 ] || set -- tokens gate start calls streams crowd held
+echo "$(date -u '+%Y-%m-%d %H:%M') UTC, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores," \
+    "Linux $(uname -r), load $(cut -d' ' -f1 /proc/loadavg)"
+echo "$("$MG_BIN/metergated" -V) ($(git describe --always --dirty 2>/dev/null || echo "no git"))," \
+    "$(/usr/sbin/nginx -v 2>&1), libmicrohttpd $(pkg-config --modversion libmicrohttpd), libcurl $(pkg-config --modversion libcurl)"
+for name; do
+    echo
+    echo "# $name"
+    "$build/tests/bench/bench_$name"
+done
