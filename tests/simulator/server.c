@@ -20,6 +20,7 @@
 #include "metergate/base/clock.h"
 #include "request.h"
 #include "sim.h"
+#include "tls.h"
 #include "wire.h"
 
 #define STACK_BYTES     ((size_t)512 << 10)
@@ -167,6 +168,7 @@ static void *connection_main(void *arg)
     note_kind(c, false);
     sim_connection_closed(s->sim, c->provider);
     free(c);
+    tls_end_thread();
     pthread_mutex_lock(&s->lock);
     s->threads--;
     pthread_cond_signal(&s->all_gone);

@@ -23,6 +23,11 @@ struct ssl_ctx_st *tls_context_new(const char *cert_path, const char *key_path, 
     return NULL;
 }
 
+void tls_end_thread(void)
+{
+    OPENSSL_thread_stop();
+}
+
 void tls_context_free(struct ssl_ctx_st *ctx)
 {
     SSL_CTX_free(ctx);

@@ -14,6 +14,12 @@ struct ssl_ctx_st *tls_context_new(const char *cert_path, const char *key_path, 
 void tls_context_free(struct ssl_ctx_st *ctx);
 
 /*
+ * Gives back what OpenSSL keeps for this thread, digests included. A detached thread calls it last: what it left to the
+ * system is taken for a leak when the program ends at that moment.
+ */
+void tls_end_thread(void);
+
+/*
  * Writes DIR/ca.pem, DIR/cert.pem, DIR/key.pem: a new authority, and a certificate by it for localhost, 127.0.0.1 and ::1,
  * valid for a day. 0, or -EIO with the reason.
  */
