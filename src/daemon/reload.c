@@ -92,6 +92,7 @@ int reload_again(void *ctx, struct buf *said)
     log_lines(rc < 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, slice_skip(buf_slice(said), before));
     if (rc < 0) {
         log_error("reload: keeping the running configuration");
+        proxy_reload_refused(r->proxy);
         return rc;
     }
     config_free(*r->config);

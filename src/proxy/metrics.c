@@ -208,6 +208,9 @@ void metrics_write(const struct proxy *p, struct buf *out)
     plain(out, "uptime_seconds", "gauge", "Since the start.", (now - p->started_us) / CLOCK_S);
     plain(out, "draining", "gauge", "1 while the daemon stops.", p->draining);
     plain(out, "paused", "gauge", "1 between metergate pause and resume.", gate_is_stopped(p->gate));
+    head(out, "reloads_total", "counter", "Configurations read again, by what became of them.");
+    buf_addf(out, "metergate_reloads_total{result=\"applied\"} %" PRId64 "\n", p->reloads);
+    buf_addf(out, "metergate_reloads_total{result=\"refused\"} %" PRId64 "\n", p->reloads_refused);
     plain(out, "held", "gauge", "Calls that wait for room.", p->count[CALL_HELD]);
     plain(out, "held_bytes", "gauge", "Bodies of the calls that wait.", p->held_bytes);
     plain(out, "in_flight", "gauge", "Calls sent and not answered yet.", p->count[CALL_SENT] + p->count[CALL_STREAMING]);

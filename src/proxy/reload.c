@@ -154,8 +154,15 @@ int proxy_reload(struct proxy *p, struct config *next, struct errbuf *e)
         reload_apply(p, next, &plan);
         capacity_check_queue(&p->capacity, next->queue.max_requests);
         sweep(p);
+        capacity_check_queue(&p->capacity, next->queue.max_requests);
+        p->reloads++;
         hub_turn_soon(p);
     }
     providers_plan_release(&plan);
     return rc;
+}
+
+void proxy_reload_refused(struct proxy *p)
+{
+    p->reloads_refused++;
 }

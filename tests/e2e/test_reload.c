@@ -370,6 +370,9 @@ static void test_reload__bad_file__is_reported_whole_and_changes_nothing(void **
     fixture_wait_log(&f, mark, "keeping the running configuration");
     cJSON_Delete(json);
     client_reply_release(&r);
+    r = fixture_call(&f, "GET", "/metrics", NULL);
+    assert_non_null(strstr(r.body.p, "\nmetergate_reloads_total{result=\"refused\"} 1\n"));
+    client_reply_release(&r);
     assert_int_equal((int)status_number(&f, "budgets.0.limits.0.max"), 1000);
     assert_status(fixture_chat(&f, CHAT("gpt-4o", "hello")), 200);
     fixture_assert_idle(&f);

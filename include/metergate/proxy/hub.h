@@ -60,6 +60,7 @@ struct proxy {
 
     int (*reload)(void *ctx, struct buf *said); /* proxy_on_reload */
     void *reload_ctx;
+    int64_t reloads, reloads_refused;
 
     struct loop_task turn;  /* lets calls go, once at the end of the loop's turn */
     struct loop_timer wake; /* when the gate wants to be asked again */

@@ -29,6 +29,9 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
  */
 int proxy_reload(struct proxy *p, struct config *next, struct errbuf *e) MG_MUSTCHECK;
 
+/* A configuration was not fit to be reloaded, whoever found that: counted for /metrics. */
+void proxy_reload_refused(struct proxy *p);
+
 /*
  * What POST /-/reload is to do: 0, or -ESHUTDOWN while draining (503), or another code when the running
  * configuration stays (400). It appends what there is to say, a line each. Set it before the loop runs.
