@@ -176,6 +176,33 @@ int check_url(struct slice text, const char *schemes, struct errbuf *e)
     return why ? -EINVAL : 0;
 }
 
+int check_host(struct slice text, struct errbuf *e)
+{
+    if (!authority_problem(text))
+        return 0;
+    err_set(e, "\"%s\" is not a host as a Host header names it (proxy.lan, proxy.lan:4283, [fd00::1])",
+            SHOW(text));
+    return -EINVAL;
+}
+
+int check_origin(struct slice text, struct errbuf *e)
+{
+    size_t colon = slice_find(text, ':');
+    struct slice rest = slice_skip(text, colon);
+
+    for (size_t i = 0; i < colon; i++) {
+        if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789+-.", text.p[i]))
+            colon = 0;
+    }
+    if (colon > 0 && slice_starts(rest, SLICE("://")) && !authority_problem(slice_skip(rest, 3)))
+        return 0;
+    err_set(e,
+            "\"%s\" is not an origin as a browser writes it (https://app.example, no path and no slash at "
+            "the end)",
+            SHOW(text));
+    return -EINVAL;
+}
+
 int check_glob(struct slice text, struct errbuf *e)
 {
     const char *why = "longer than 256 bytes";

@@ -124,6 +124,11 @@ static void print_choices(const char *words, unsigned bits, struct buf *out)
     }
 }
 
+static bool is_strings(enum table_type type)
+{
+    return type == TABLE_HOSTS || type == TABLE_ORIGINS || type == TABLE_GLOBS;
+}
+
 static void print_list(const struct table_row *row, const void *field, struct buf *out)
 {
     const struct config_strings *strings = field;
@@ -141,7 +146,7 @@ static void print_list(const struct table_row *row, const void *field, struct bu
         buf_add_str(out, i ? ", " : "");
         format_text(slice_str(users->v[i].text), out);
     }
-    for (size_t i = 0; (row->type == TABLE_TEXTS || row->type == TABLE_GLOBS) && i < strings->n; i++) {
+    for (size_t i = 0; is_strings(row->type) && i < strings->n; i++) {
         buf_add_str(out, i ? ", " : "");
         format_text(slice_str(strings->v[i]), out);
     }
@@ -200,7 +205,8 @@ void format_value(const struct table_row *row, const void *field, struct buf *ou
         format_text(slice_str(*(char *const *)field), out);
         break;
     case TABLE_CHOICES:
-    case TABLE_TEXTS:
+    case TABLE_HOSTS:
+    case TABLE_ORIGINS:
     case TABLE_GLOBS:
     case TABLE_LISTEN:
     case TABLE_USERS:

@@ -50,7 +50,7 @@ static bool shown(const struct table_row *row, const void *field)
 
     if (optional || row->type == TABLE_URL)
         return *(char *const *)field != NULL;
-    if (row->type == TABLE_GLOBS || row->type == TABLE_TEXTS)
+    if (row->type == TABLE_GLOBS || row->type == TABLE_HOSTS || row->type == TABLE_ORIGINS)
         return ((const struct config_strings *)field)->n > 0;
     if (row->type == TABLE_USERS)
         return ((const struct config_users *)field)->n > 0;
@@ -165,7 +165,8 @@ static const char *type_words(enum table_type type)
     case TABLE_PATH:
     case TABLE_FILE:
         return "path";
-    case TABLE_TEXTS:
+    case TABLE_HOSTS:
+    case TABLE_ORIGINS:
     case TABLE_LISTEN:
     case TABLE_USERS:
         return "list";

@@ -273,15 +273,15 @@ static const struct table_row rows[] = {
      .help = "learn the limits from the provider's headers; until then such calls are counted but not held"},
 
     {.path = "allow.hosts",
-     .type = TABLE_TEXTS,
+     .type = TABLE_HOSTS,
      CONFIG(allow.hosts),
      .fallback = "",
      .help = "Host values that are ours besides localhost and the listen addresses"},
     {.path = "allow.origins",
-     .type = TABLE_TEXTS,
+     .type = TABLE_ORIGINS,
      CONFIG(allow.origins),
      .fallback = "",
-     .help = "Origin values of browser pages that may call"},
+     .help = "Origin values of browser pages that may call, as https://app.example"},
 
     {.path = "clients.require_token",
      .type = TABLE_BOOL,

@@ -16,8 +16,8 @@
 
 bool value_is_list(enum table_type type)
 {
-    return type == TABLE_TEXTS || type == TABLE_GLOBS || type == TABLE_LISTEN || type == TABLE_USERS ||
-           type == TABLE_CHOICES;
+    return type == TABLE_HOSTS || type == TABLE_ORIGINS || type == TABLE_GLOBS || type == TABLE_LISTEN ||
+           type == TABLE_USERS || type == TABLE_CHOICES;
 }
 
 /* ---- words ---- */
@@ -214,10 +214,17 @@ static int read_text(const struct table_row *row, struct slice text, char **fiel
 
 /* ---- lists ---- */
 
+static int check_string(enum table_type type, struct slice text, struct errbuf *e)
+{
+    if (type == TABLE_HOSTS)
+        return check_host(text, e);
+    return type == TABLE_ORIGINS ? check_origin(text, e) : check_glob(text, e);
+}
+
 static int add_string(const struct table_row *row, struct config_strings *list, struct slice text,
                       struct errbuf *e)
 {
-    if (row->type == TABLE_GLOBS ? check_glob(text, e) < 0 : check_text(text, e) < 0)
+    if (check_string(row->type, text, e) < 0)
         return -EINVAL;
     if (list->n == LIST_MAX) {
         err_set(e, "more than %zu elements", LIST_MAX);
@@ -303,7 +310,8 @@ int value_read(const struct table_row *row, struct slice text, void *field, stru
     case TABLE_ENV:
     case TABLE_CREDENTIAL:
         return read_text(row, text, field, e);
-    case TABLE_TEXTS:
+    case TABLE_HOSTS:
+    case TABLE_ORIGINS:
     case TABLE_GLOBS:
         return add_string(row, field, text, e);
     case TABLE_LISTEN:
@@ -367,7 +375,8 @@ void value_release(const struct table_row *row, void *field)
         free(*(char **)field);
         *(char **)field = NULL;
         break;
-    case TABLE_TEXTS:
+    case TABLE_HOSTS:
+    case TABLE_ORIGINS:
     case TABLE_GLOBS:
         release_strings(field);
         break;

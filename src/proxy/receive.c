@@ -215,6 +215,11 @@ static bool passes_guard(struct proxy *p, struct exchange *x, const struct guard
     if (v == GUARD_HOST)
         buf_addf(&detail, "The Host %s is not this daemon's: use 127.0.0.1 or localhost, or add `allow: {hosts: [%s]}`.",
                  log_quote(culprit).text, log_quote(culprit).text);
+    else if (slice_eq_nocase(culprit, SLICE("null")))
+        buf_add_str(
+            &detail,
+            "A page without an origin of its own (a file, a sandboxed frame) may not use this daemon: "
+            "serve it from http://localhost.");
     else if (v == GUARD_SITE)
         buf_add_str(&detail, "A web page of another site (Sec-Fetch-Site: cross-site, no Origin) may not use this daemon.");
     else

@@ -296,6 +296,17 @@ static const struct {
      "2:14: clients.n.token wants one of env, file and credential"},
     {"clients: [n]", "1:10: clients wants a mapping, not a list"},
     {"allow: {hosts: a}", "1:16: allow.hosts wants a list, such as [a], not a single value"},
+    {"allow: {hosts: [\"http://a.lan\"]}", "1:17: allow.hosts: \"http://a.lan\" is not a host as a Host "
+                                           "header names it (proxy.lan, proxy.lan:4283, [fd00::1])"},
+    {"allow: {hosts: [\"\"]}", "1:17: allow.hosts: \"\" is not a host as a Host header names it (proxy.lan, "
+                               "proxy.lan:4283, [fd00::1])"},
+    {"allow: {origins: [app.example]}", "1:19: allow.origins: \"app.example\" is not an origin as a browser "
+                                        "writes it (https://app.example, no path and no "
+                                        "slash at the end)"},
+    {"allow: {origins: [\"https://app.example/\"]}",
+     "1:19: allow.origins: \"https://app.example/\" is not an origin as a browser writes it "
+     "(https://app.example, no path "
+     "and no slash at the end)"},
     {"allow: {host: [a]}", "1:9: unknown key \"host\"; did you mean \"hosts\"?"},
     {"prices:\n  m: {input: -1}", "2:14: prices.m.input: \"-1\" is not an amount of dollars (2.50)"},
     {"prices:\n  m: {input: cheap}", "2:14: prices.m.input: \"cheap\" is not an amount of dollars (2.50)"},

@@ -104,7 +104,7 @@ static const char every_option[] =
     "  'gpt 4: \"\xc3\xa4\" #x': {rpm: {max: 10, per: 36h}}\n"
     "  other: {match: [\"o*\", \"x-?\"], upstream: groq, rpd: {max: 4, per: 90s}}\n"
     "  \"*\": {match: [\"z*\"], tpm: 5}\n"
-    "allow: {hosts: [proxy.lan], origins: [\"http://a.lan:80\"]}\n"
+    "allow: {hosts: [proxy.lan], origins: [\"http://a.lan:80\", \"chrome-extension://abcdef\"]}\n"
     "clients: {require_token: false, users: [root, 4242], nightly: {priority: low, weight: 2, max_wait: 1h}, "
     "bare: }\n"
     "prices: {gpt-4o: {input: 2.50, cached: 1.25, output: 10}, \"a.b\": {output: 0.000001}}\n";

@@ -29,6 +29,12 @@ int check_path(struct slice text, struct errbuf *e) MG_MUSTCHECK;
 /* SCHEME://HOST[:PORT][/PATH] with one of the schemes "http|https"; no user, query or fragment. */
 int check_url(struct slice text, const char *schemes, struct errbuf *e) MG_MUSTCHECK;
 
+/* HOST[:PORT], as in a Host header. */
+int check_host(struct slice text, struct errbuf *e) MG_MUSTCHECK;
+
+/* SCHEME://HOST[:PORT] of a web page; the scheme may be any, such as a browser extension's. */
+int check_origin(struct slice text, struct errbuf *e) MG_MUSTCHECK;
+
 /* A shell glob of at most 256 bytes. */
 int check_glob(struct slice text, struct errbuf *e) MG_MUSTCHECK;
 

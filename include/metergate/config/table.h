@@ -32,7 +32,8 @@ enum table_type {
     TABLE_ENV,        /* char *, owned; NULL when unset: where a credential is, never the credential */
     TABLE_FILE,       /* (likewise) */
     TABLE_CREDENTIAL, /* (likewise) */
-    TABLE_TEXTS,      /* struct config_strings */
+    TABLE_HOSTS,      /* struct config_strings: values of a Host header, with or without a port */
+    TABLE_ORIGINS,    /* struct config_strings: values of an Origin header */
     TABLE_GLOBS,      /* struct config_strings */
     TABLE_LISTEN,     /* struct config_listens */
     TABLE_USERS,      /* struct config_users: names or numbers of local users who exist */
