@@ -29,6 +29,7 @@ struct end {
     int family;
     __be16 port;
     __be32 address[4];
+    __u32 interface; /* of a link-local address; 0: none */
 };
 
 static int read_end(const struct net_addr *a, struct end *ret)
@@ -44,6 +45,7 @@ static int read_end(const struct net_addr *a, struct end *ret)
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a->sa;
 
         e.port = in6->sin6_port;
+        e.interface = in6->sin6_scope_id;
         if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) { /* its own end may be an IPv4 socket */
             e.family = AF_INET;
             memcpy(&e.address[0], &in6->sin6_addr.s6_addr[12], 4);
@@ -67,6 +69,7 @@ static struct question make_question(const struct end *peer, const struct end *l
 
     q.body.id.idiag_sport = peer->port;
     q.body.id.idiag_dport = local->port;
+    q.body.id.idiag_if = peer->interface;
     memcpy(q.body.id.idiag_src, peer->address, sizeof peer->address);
     memcpy(q.body.id.idiag_dst, local->address, sizeof local->address);
     q.body.id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;

@@ -251,6 +251,10 @@ static void test_max_wait__of_a_client__holds_for_its_calls_alone(void **state)
     client_reply_release(&r);
     fixture_assert_idle(&f);
     fixture_stop(&f);
+    start(&f, UPSTREAMS "models:\n  gpt-4o: {rpm: 1}\nclients:\n  never: {max_wait: 0s}\n");
+    expect(ask(&f, "/@never/v1/chat/completions", CHAT, NULL, NULL), 200, "", "never");
+    expect(ask(&f, "/@never/v1/chat/completions", CHAT, NULL, NULL), 429, "max-wait", NULL);
+    fixture_stop(&f);
 }
 
 /* ---- where tokens go ---- */

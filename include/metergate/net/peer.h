@@ -15,7 +15,8 @@
 #include "metergate/net/listener.h"
 
 /*
- * Never blocks: the kernel answers while it is asked (some 10 us). 0, or -ENOENT when no local user can be
+ * Does not wait: the kernel answers while it is asked (some 10 us; the very first question may load its tcp_diag module).
+ * 0, or -ENOENT when no local user can be
  * seen, or -errno when the kernel does not let us ask.
  */
 int peer_uid(int fd, const struct net_addr *peer, const struct net_addr *local, uid_t *ret) MG_MUSTCHECK;
