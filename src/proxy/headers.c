@@ -89,7 +89,7 @@ void headers_for_upstream(const struct http_head *request, const struct headers_
             continue;
         if (rules->metered && slice_eq_nocase(name, SLICE("accept-encoding")))
             continue;
-        if (rules->authorization.n && is_one_of(name, credentials))
+        if ((rules->authorization.n || rules->credentials_stay) && is_one_of(name, credentials))
             continue;
         headers_add(out, name, request->headers[i].value);
     }

@@ -212,6 +212,7 @@ bool identity_read(struct call *c, struct refusal *ret_why)
             "The client of this call has a token of its own, in Metergate's configuration: " HOW_TO_SEND
             ", or name another client.",
             ret_why);
+    c->credentials_stay = ours;
     set_terms(c, known, priority, max_wait);
     c->client = clients_named(&c->proxy->clients, name, known != NULL);
     return true;

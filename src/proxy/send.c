@@ -29,6 +29,7 @@ static void start(struct call *c, bool streamed)
     const struct headers_upstream_rules rules = {
         .metered = endpoint_metered(c->endpoint),
         .authorization = buf_slice(&c->provider->authorization),
+        .credentials_stay = c->credentials_stay,
     };
     struct headers headers;
     struct buf url;

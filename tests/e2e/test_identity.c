@@ -1,5 +1,6 @@
 /* identity: who is let in, under which name, and that tokens go nowhere. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,14 +52,19 @@ static void write_token(const struct fixture *f)
     assert_int_equal(fclose(file), 0);
 }
 
-static void start(struct fixture *f, const char *yaml)
+static void start_before(struct fixture *f, const char *provider, const char *yaml)
 {
     *f = (struct fixture){0};
-    fixture_start_simulator(f, KEYS, NULL);
+    fixture_start_simulator(f, provider, NULL);
     write_token(f);
     setenv("METERGATE_TEST_KEY", KEY, 1);
     setenv("METERGATE_TEST_ANA", ANAS, 1);
     fixture_start_daemon(f, yaml, (const char *const[]){"--log-level", "debug", NULL});
+}
+
+static void start(struct fixture *f, const char *yaml)
+{
+    start_before(f, KEYS, yaml);
 }
 
 /* A GET, or with a body a POST, with these header lines. */
@@ -285,6 +291,37 @@ static void test_tokens__never_travel_to_a_provider(void **state)
     fixture_stop(&f);
 }
 
+/* The call was let in while the upstream had a key, and goes when it has none any more. */
+static void test_tokens__of_a_call_that_a_reload_overtakes__do_not_travel(void **state)
+{
+    struct client_async *held;
+    struct client_reply r;
+    struct fixture f;
+    cJSON *audit;
+    char url[128], *seen;
+
+    (void)state;
+    start_before(&f, NULL,
+                 UPSTREAMS "headroom: 0%\nmodels:\n  gpt-4o: {rpm: 1}\n" CLIENTS("")); /* it takes any key */
+    expect(ask(&f, KEYED, CHAT, NULL, NULL), 200, "", NULL);
+    snprintf(url, sizeof url, "%s" KEYED, f.url);
+    held = client_start(&(struct client_call){
+        .url = url, .headers = (const char *const[]){"Authorization: Bearer " ANAS, NULL}, .body = CHAT});
+    fixture_wait_status(&f, "held", 1);
+    fixture_write_config(&f,
+                         "upstreams:\n  keyed: {base_url: $SIMULATOR/v1}\nmodels:\n  gpt-4o: {rpm: 100}\n");
+    process_signal(f.daemon, SIGHUP);
+    r = client_finish(held);
+    expect(r, 200, "", "ana");
+    audit = fixture_audit(&f);
+    seen = cJSON_Print(audit);
+    assert_int_equal((int)json_number(audit, "models.gpt-4o.arrivals"), 2);
+    assert_null(strstr(seen, PLANTED));
+    free(seen);
+    cJSON_Delete(audit);
+    fixture_stop(&f);
+}
+
 static void assert_not_in_answer(const struct fixture *f, const char *path)
 {
     struct client_reply r = ask(f, path, NULL, "Metergate-Token: " ANAS, NULL);
@@ -437,6 +474,7 @@ int main(void)
         cmocka_unit_test(test_names__a_user_of_a_clients_name__needs_its_token),
         cmocka_unit_test(test_max_wait__of_a_client__holds_for_its_calls_alone),
         cmocka_unit_test(test_tokens__never_travel_to_a_provider),
+        cmocka_unit_test(test_tokens__of_a_call_that_a_reload_overtakes__do_not_travel),
         cmocka_unit_test(test_tokens__are_in_no_log_and_no_answer),
         cmocka_unit_test(test_users__those_not_listed__are_refused),
         cmocka_unit_test(test_tool__shows_its_token_and_says_when_it_is_not_taken),

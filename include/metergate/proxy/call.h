@@ -79,6 +79,7 @@ struct call {
     struct provider *provider;
     enum endpoint endpoint;
     int64_t max_wait_us;
+    bool credentials_stay; /* the client's were taken for a token, or for nothing: they never travel, whatever a reload says */
     enum config_priority priority; /* what it may have; the order in a queue does not depend on it in this version */
     struct dialect_request request;
     bool readable; /* `request` and `count` say what the body means */

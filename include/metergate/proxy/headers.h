@@ -31,6 +31,7 @@ void headers_copy(const struct http_header *v, size_t n, struct headers *out);
 struct headers_upstream_rules {
     bool metered;               /* the answer must be readable: no Accept-Encoding travels */
     struct slice authorization; /* the configured key's `Bearer ...`; empty: the client's own credentials travel */
+    bool credentials_stay;      /* but not these: they were shown to Metergate */
 };
 
 /*
