@@ -96,7 +96,7 @@ void misread_time_out(struct client *c)
 {
     const struct exchange *x = c->exchange;
 
-    if (x && (x->state == X_HEAD || x->state == X_BODY))
+    if (x && !c->left && (x->state == X_HEAD || x->state == X_BODY))
         answer(c, 408, "the request did not come to its end in time");
     client_shutdown(c);
 }

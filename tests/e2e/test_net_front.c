@@ -508,6 +508,17 @@ static void test_front__slow_clients__are_told_and_cut_off_in_each_state(void **
     }
 }
 
+static void test_front__client_leaving_in_the_middle_of_its_head__was_no_bad_request(void **state)
+{
+    struct netfix *nf = *state;
+
+    close(ask(nf, "GET /local HTTP/1.1\r\nHos"));
+    close(ask(nf, "GET /lo"));
+    netfix_wait_idle(nf);
+    assert_int_equal(netfix_counts(nf).bad, 0);
+    assert_int_equal(netfix_counts(nf).done, 0);
+}
+
 /* Never a long pause, and never an end. */
 static void test_front__dribbled_body__is_cut_off_though_it_goes_on(void **state)
 {
@@ -630,6 +641,7 @@ int main(void)
                                         start_few, stop),
         cmocka_unit_test_setup_teardown(test_front__slow_clients__are_told_and_cut_off_in_each_state,
                                         start_impatient, stop),
+        TEST(test_front__client_leaving_in_the_middle_of_its_head__was_no_bad_request),
         cmocka_unit_test_setup_teardown(test_front__dribbled_body__is_cut_off_though_it_goes_on,
                                         start_impatient, stop),
         cmocka_unit_test_setup_teardown(test_front__held_longer_than_any_timeout__is_not_cut_off,
