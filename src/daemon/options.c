@@ -21,6 +21,10 @@ static const char help_text[] =
     "Without --config: $METERGATE_CONFIG, then $XDG_CONFIG_HOME/metergate/metergate.yaml (~/.config),\n"
     "then /etc/metergate/metergate.yaml, then the built-in configuration.\n"
     "\n"
+    "SIGHUP reads the configuration again, all or nothing. SIGTERM and SIGINT stop when the calls in flight "
+    "have ended;\n"
+    "a second one stops at once.\n"
+    "\n"
     "Exit status: 0 clean stop, 1 failure while running, 64 wrong usage, 78 wrong configuration.\n";
 
 static int usage_error(const char *why)
