@@ -7,6 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 #include <cjson/cJSON.h>
@@ -125,6 +130,49 @@ static void test_commands__are_for_programs_of_this_machine(void **state)
     fixture_stop(&f);
 }
 
+/* An address of this machine that is not loopback; false when it has none. */
+static bool own_address(char *text, size_t size)
+{
+    struct ifaddrs *all, *i;
+    bool found = false;
+
+    assert_int_equal(getifaddrs(&all), 0);
+    for (i = all; i && !found; i = i->ifa_next) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)i->ifa_addr;
+
+        found = in && in->sin_family == AF_INET && (i->ifa_flags & IFF_UP) &&
+                !(i->ifa_flags & IFF_LOOPBACK) && inet_ntop(AF_INET, &in->sin_addr, text, (socklen_t)size);
+    }
+    freeifaddrs(all);
+    return found;
+}
+
+static void test_commands__from_another_address__are_refused_whatever_the_token(void **state)
+{
+    const char *const token[] = {"Metergate-Token: 0123456789abcdef0123456789abcdef", NULL};
+    struct fixture f = {0};
+    char ip[64], url[128];
+    struct client_call call = {.method = "POST", .url = url, .headers = token, .body = "{}"};
+
+    (void)state;
+    if (!own_address(ip, sizeof ip)) {
+        print_message("this machine has loopback alone\n");
+        skip();
+    }
+    setenv("METERGATE_TEST_TOKEN", "0123456789abcdef0123456789abcdef", 1);
+    fixture_start_simulator(&f, NULL, NULL);
+    fixture_start_daemon(&f,
+                         "listen: [\"0.0.0.0:0\"]\n" FIXTURE_UPSTREAM
+                         "clients: {require_token: true, ana: {token: {env: METERGATE_TEST_TOKEN}}}\n",
+                         NULL);
+    unsetenv("METERGATE_TEST_TOKEN");
+    snprintf(url, sizeof url, "http://%s:%d/-/pause", ip, f.port);
+    assert_status(client_run(&call), 403);
+    snprintf(url, sizeof url, "%s/-/pause", f.url);
+    assert_status(client_run(&call), 200);
+    fixture_stop(&f);
+}
+
 static void test_tool__commands_the_daemon(void **state)
 {
     struct client_async *going;
@@ -200,6 +248,7 @@ int main(void)
         cmocka_unit_test(test_pause__holds_everybody_until_resume),
         cmocka_unit_test(test_pause__deadlines_and_the_queues_bound_count_on),
         cmocka_unit_test(test_commands__are_for_programs_of_this_machine),
+        cmocka_unit_test(test_commands__from_another_address__are_refused_whatever_the_token),
         cmocka_unit_test(test_tool__commands_the_daemon),
         cmocka_unit_test(test_tool__over_a_unix_socket__commands_as_well),
     };
