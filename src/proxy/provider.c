@@ -101,6 +101,9 @@ static struct provider *add(struct providers *ps, const struct config_upstream *
 
     list_init(&p->link);
     list_push_back(&ps->all, &p->link);
+    p->dialect = dialect_by_name(slice_str(dialect_name(u->dialect)));
+    if (!p->dialect)
+        p->dialect = dialect_by_name(SLICE("openai"));
     p->budget = gate_budget_new(g, u->name, 0, NULL, 0);
     p->reachable = true;
     buf_init(&p->authorization, BUF_UNLIMITED);
@@ -138,9 +141,6 @@ static void set_config(struct provider *p, struct config *next, const struct con
     p->config = u;
     config_free(last);
     p->retired = false;
-    p->dialect = dialect_by_name(slice_str(dialect_name(u->dialect)));
-    if (!p->dialect)
-        p->dialect = dialect_by_name(SLICE("openai"));
     p->profile = u->counting;
     set_key(p, &u->api_key);
     gate_budget_update(g, p->budget, (int)next->headroom_permille, &concurrent,

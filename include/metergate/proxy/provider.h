@@ -34,7 +34,7 @@ struct provider {
     struct list link;                     /* on providers.all */
     struct config *whole;                 /* owned share: what `config` is a part of */
     const struct config_upstream *config; /* borrowed of it */
-    const struct dialect *dialect;        /* never NULL */
+    const struct dialect *dialect;        /* never NULL, never another: workers read it */
     enum profile profile;
     struct budget *budget; /* of the gate: max_concurrent, and pauses of the whole account */
     struct trust *trust;   /* owned: only with a ca_file; else NULL */
