@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 
 #include "metergate/base/log.h"
@@ -61,13 +62,26 @@ static void log_lines(enum log_level level, struct slice lines)
     }
 }
 
+/* A pipe was read to its end at the start, and would keep the loop waiting for a writer now. */
+static bool can_be_read_again(const struct options *o, struct buf *said)
+{
+    char *path = config_find(o->config);
+    struct stat st;
+    bool ok = !path || stat(path, &st) < 0 || S_ISREG(st.st_mode);
+
+    if (!ok)
+        buf_addf(said, "%s: is no regular file, and cannot be read again\n", path);
+    free(path);
+    return ok;
+}
+
 static int try_again(const struct reload *r, struct config **ret, struct buf *said)
 {
     struct config *next = NULL;
     struct errbuf e;
     int rc;
 
-    if (reload_read(r->options, &next, said) != EX_OK)
+    if (!can_be_read_again(r->options, said) || reload_read(r->options, &next, said) != EX_OK)
         return -EINVAL;
     rc = listeners_check(r->listeners, next, &e);
     if (rc == 0)

@@ -20,7 +20,7 @@
 
 #define CHAT(model, text)                                                                                    \
     "{\"model\":\"" model "\",\"max_tokens\":20,\"messages\":[{\"role\":\"user\",\"content\":\"" text "\"}]" \
-                                                                                                      "}"
+    "}"
 
 static struct client_reply reload_with(struct fixture *f, const char *yaml)
 {
@@ -400,7 +400,8 @@ static void test_reload__ca_file_without_a_certificate__changes_nothing(void **s
     fixture_stop(&f);
 }
 
-#define OPEN_TO_ALL "listen: [\"0.0.0.0:0\"]\n" FIXTURE_UPSTREAM "clients:\n  ana: {token: {file: $DIR/key}}\n"
+#define OPEN_TO_ALL                                                                                          \
+    "listen: [\"0.0.0.0:0\"]\n" FIXTURE_UPSTREAM "clients:\n  ana: {token: {file: $DIR/key}}\n"
 
 static void test_reload__open_address__keeps_its_tokens(void **state)
 {
@@ -417,7 +418,8 @@ static void test_reload__open_address__keeps_its_tokens(void **state)
     snprintf(url, sizeof url, "%s/-/reload", f.url);
     assert_status(fixture_call(&f, "POST", "/-/reload", ""), 401);
     assert_status(client_run(&call), 200);
-    fixture_write_config(&f, "listen: [\"127.0.0.1:0\"]\n" FIXTURE_UPSTREAM); /* a good file, but for what is open */
+    fixture_write_config(
+        &f, "listen: [\"127.0.0.1:0\"]\n" FIXTURE_UPSTREAM); /* a good file, but for what is open */
     r = client_run(&call);
     assert_int_equal(r.status, 400);
     assert_non_null(strstr(r.body.p, "can be reached from other machines"));
@@ -511,31 +513,60 @@ static void test_sighup__reloads_as_often_as_it_comes(void **state)
     fixture_stop(&f);
 }
 
-/* The daemon is in the middle of reading its configuration, a pipe, when the hangup comes; a file is there
- * afterwards. */
-static void test_sighup__during_the_start__is_a_reload_after_it(void **state)
+static const char little[] = "listen: [127.0.0.1:0]\nstate_dir: none\n";
+
+/* Starts the daemon with a pipe for a configuration, which it is in the middle of reading. The pipe's other
+ * end. */
+static int start_with_pipe(struct fixture *f)
 {
-    struct fixture f = {0};
-    char path[256], pipe_path[128];
-    const char *argv[] = {path, "-c", f.config, NULL};
-    static const char config[] = "listen: [127.0.0.1:0]\nstate_dir: none\n";
+    char path[256];
+    const char *argv[] = {path, "-c", f->config, NULL};
     int fd;
 
-    (void)state;
-    fixture_start_simulator(&f, NULL, NULL);
+    *f = (struct fixture){0};
+    fixture_start_simulator(f, NULL, NULL);
     fixture_program("metergated", path, sizeof path);
-    snprintf(pipe_path, sizeof pipe_path, "%s/pipe", f.dir);
-    assert_int_equal(mkfifo(f.config, 0600), 0);
-    f.daemon = process_start(argv);
-    fd = open(f.config, O_WRONLY | O_CLOEXEC); /* returns when the daemon has opened its end */
+    assert_int_equal(mkfifo(f->config, 0600), 0);
+    f->daemon = process_start(argv);
+    fd = open(f->config, O_WRONLY | O_CLOEXEC); /* returns when the daemon has opened its end */
     assert_true(fd >= 0);
-    assert_int_equal(rename(f.config, pipe_path), 0);
+    return fd;
+}
+
+static void end_pipe(struct fixture *f, int fd)
+{
+    assert_int_equal(write(fd, little, sizeof little - 1), sizeof little - 1);
+    close(fd);
+    fixture_wait_log(f, 0, "ready, listening on ");
+}
+
+static void test_sighup__during_the_start__is_a_reload_after_it(void **state)
+{
+    struct fixture f;
+    int fd = start_with_pipe(&f);
+    char other[128];
+
+    (void)state;
+    snprintf(other, sizeof other, "%s/pipe", f.dir);
+    assert_int_equal(rename(f.config, other), 0);
     fixture_write_config(&f, FIXTURE_UPSTREAM);
     process_signal(f.daemon, SIGHUP);
-    assert_int_equal(write(fd, config, sizeof config - 1), sizeof config - 1);
-    close(fd);
-    fixture_wait_log(&f, 0, "ready, listening on ");
+    end_pipe(&f, fd);
     fixture_wait_log(&f, 0, "reload: done");
+    fixture_stop(&f);
+}
+
+/* Nobody writes to it any more: the daemon must not wait for that. */
+static void test_reload__configuration_from_a_pipe__stays(void **state)
+{
+    struct fixture f;
+    int fd = start_with_pipe(&f);
+
+    (void)state;
+    end_pipe(&f, fd);
+    process_signal(f.daemon, SIGHUP);
+    fixture_wait_log(&f, 0, "metergate.yaml: is no regular file, and cannot be read again");
+    fixture_wait_log(&f, 0, "keeping the running configuration");
     fixture_stop(&f);
 }
 
@@ -629,6 +660,7 @@ int main(void)
         cmocka_unit_test(test_reload__what_the_command_line_says__stays),
         cmocka_unit_test(test_sighup__reloads_as_often_as_it_comes),
         cmocka_unit_test(test_sighup__during_the_start__is_a_reload_after_it),
+        cmocka_unit_test(test_reload__configuration_from_a_pipe__stays),
         cmocka_unit_test(test_reload__a_thousand_times__leaves_nothing_behind),
     };
 
