@@ -158,6 +158,13 @@ static void test_required__the_refusal__says_what_to_send(void **state)
     assert_non_null(json_text(json, "error.type"));
     cJSON_Delete(json);
     client_reply_release(&r);
+    r = ask(&f, "/v1/messages", CHAT, "anthropic-version: 2023-06-01", NULL);
+    json = client_json(&r);
+    assert_int_equal(r.status, 401);
+    assert_string_equal(json_text(json, "type"), "error"); /* the shape of the caller's dialect */
+    assert_non_null(strstr(json_text(json, "error.message"), "Metergate-Token header"));
+    cJSON_Delete(json);
+    client_reply_release(&r);
     fixture_stop(&f);
 }
 
