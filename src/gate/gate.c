@@ -386,6 +386,18 @@ static bool goes_at_once(struct gate *g, struct ticket *t, int64_t now_us)
     return false;
 }
 
+uint64_t gate_place(const struct ticket *t)
+{
+    MG_ASSERT(t->seq > 0);
+    return t->seq;
+}
+
+void gate_take_place(struct ticket *t, uint64_t place)
+{
+    MG_ASSERT(t->state == TICKET_IDLE && t->seq == 0 && place > 0);
+    t->seq = place;
+}
+
 enum gate_verdict gate_offer(struct gate *g, struct ticket *t, int64_t now_us, struct gate_refusal *ret_why)
 {
     const struct budget_limit *l = never_fits(t);

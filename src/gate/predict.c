@@ -154,9 +154,13 @@ static struct prediction predict(const struct ticket *t, const struct load *ahea
 struct prediction predict_arrival(const struct ticket *t, int64_t now_us)
 {
     const struct queue *q = &t->budgets[0]->queue;
-    const struct load all = {(int64_t)q->n, queue_sum(q)};
+    const struct load others = {(int64_t)q->n, queue_sum(q)};
+    struct load ahead;
+    size_t n;
 
-    return predict(t, &all, &all, now_us);
+    ahead.tokens = queue_sum_before(q, t->seq ? t->seq : UINT64_MAX, &n);
+    ahead.calls = (int64_t)n;
+    return predict(t, &ahead, &others, now_us);
 }
 
 struct prediction predict_held(const struct ticket *t, int64_t now_us)

@@ -552,6 +552,34 @@ static void test_gate__budget_without_limits__holds_nobody(void **state)
     gate_free(h.gate);
 }
 
+/* A caller that left the queue and has come back goes before those who came in between. */
+static void test_gate__a_place_taken_over__is_that_of_the_one_who_left(void **state)
+{
+    struct house h = house(&tpm, 1);
+    struct ticket running = {0}, left = {0}, later = {0}, back = {0};
+    const struct estimate e = {.input = 600, .choices = 1, .exact = true};
+    struct cost c = profile_reserve(h.profile, &e);
+    struct gate_refusal why;
+
+    (void)state;
+    hold(&h, &running, 900, T0);
+    assert_goes(&h, &running, T0);
+    hold(&h, &left, 600, T0);
+    hold(&h, &later, 600, T0 + 1);
+    gate_cancel(h.gate, &left, T0 + 2);
+    ticket_init(&back, &c, &h.b, 1, T0, T0 + MINUTE);
+    gate_take_place(&back, gate_place(&left));
+    /* its deadline leaves no time for anybody before it */
+    assert_int_equal(gate_offer(h.gate, &back, T0 + 3, &why), GATE_HELD);
+    assert_true(gate_predict(h.gate, &back, T0 + 3).start_us <= T0 + MINUTE);
+    assert_goes(&h, &back, T0 + MINUTE);
+    assert_null(gate_next(h.gate, T0 + MINUTE));
+    gate_close(h.gate, &running, T0 + MINUTE, NULL);
+    gate_close(h.gate, &back, T0 + MINUTE, NULL);
+    gate_cancel(h.gate, &later, T0 + MINUTE);
+    gate_free(h.gate);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -576,6 +604,7 @@ int main(void)
         cmocka_unit_test(test_gate__a_million_calls_a_minute__take_bounded_memory),
         cmocka_unit_test(test_gate__ticket_of_a_finished_call__may_be_used_again),
         cmocka_unit_test(test_gate__budget_without_limits__holds_nobody),
+        cmocka_unit_test(test_gate__a_place_taken_over__is_that_of_the_one_who_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

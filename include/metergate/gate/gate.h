@@ -75,6 +75,13 @@ void gate_move(struct gate *g, struct ticket *t, struct budget *const *budgets, 
  */
 enum gate_verdict gate_offer(struct gate *g, struct ticket *t, int64_t now_us, struct gate_refusal *ret_why);
 
+/*
+ * The place in the order of arrival of a ticket that was offered, and how an idle one takes over the place of
+ * another, which has ended for good: between ticket_init and gate_offer.
+ */
+uint64_t gate_place(const struct ticket *t);
+void gate_take_place(struct ticket *t, uint64_t place);
+
 /* The next call to let go, now DISPATCHED, its charges reserved; NULL: none can go. Call it until NULL. */
 struct ticket *gate_next(struct gate *g, int64_t now_us);
 
