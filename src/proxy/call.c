@@ -41,6 +41,7 @@ struct call *call_new(struct proxy *p, struct exchange *x)
     c->proxy = p;
     c->x = x;
     list_init(&c->link);
+    list_init(&c->told);
     snprintf(c->id, sizeof c->id, "mg-%06" PRIx32 "-%" PRIu64, p->boot & 0xffffff, ++p->next_id);
     buf_init(&c->spliced, BUF_UNLIMITED);
     buf_init(&c->left_body, BUF_UNLIMITED);
@@ -89,13 +90,19 @@ static void move(struct call *c, enum call_state to)
 
     MG_ASSERT(next_states[c->state] & BIT(to));
     log_debug("%s %s -> %s", c->id, state_names[c->state], state_names[to]);
-    if (c->state == CALL_HELD)
+    if (c->state == CALL_HELD) {
         c->queued_us += now - c->held_us;
+        keepalive_end(c);
+        patience_end(c);
+    }
     count_state(c, -1);
     c->state = to;
     count_state(c, +1);
-    if (to == CALL_HELD)
+    if (to == CALL_HELD) {
         c->held_us = now;
+        keepalive_begin(c);
+        patience_begin(c);
+    }
     list_push_back(&c->proxy->calls[to], &c->link);
 }
 
@@ -150,6 +157,8 @@ void call_back_to_queue(struct call *c, struct budget *whom, int64_t until_us)
     int64_t now = loop_now_us(p->loop);
     struct cost cost = profile_refused(c->profile);
 
+    c->is_spliced = false;
+    buf_release(&c->spliced);
     gate_pause(p->gate, whom, until_us);
     gate_requeue(p->gate, &c->ticket, now, &cost);
     call_enter(c, CALL_HELD);
@@ -262,6 +271,8 @@ void call_on_gone(struct call *c)
     if (c->state == CALL_SETTLED)
         return;
     stop_transfer(c);
+    if (c->state == CALL_HELD)
+        places_keep(&c->proxy->places, c);
     if (c->counting)
         exchange_take_body(c->x, &c->left_body);
     call_settle(c, OUTCOME_CANCELLED, "client left", NULL);

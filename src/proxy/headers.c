@@ -76,11 +76,17 @@ static bool stays_here(const struct http_header *v, size_t n, struct slice name)
            named_by_connection(v, n, name);
 }
 
+bool headers_is_credential(struct slice name)
+{
+    static const char *const credentials[] = {"authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie", NULL};
+
+    return is_one_of(name, credentials);
+}
+
 void headers_for_upstream(const struct http_head *request, const struct headers_upstream_rules *rules,
                           struct headers *out)
 {
     static const char *const always[] = {"host", "expect", NULL};
-    static const char *const credentials[] = {"authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie", NULL};
 
     for (size_t i = 0; i < request->header_count; i++) {
         struct slice name = request->headers[i].name;
@@ -89,7 +95,7 @@ void headers_for_upstream(const struct http_head *request, const struct headers_
             continue;
         if (rules->metered && slice_eq_nocase(name, SLICE("accept-encoding")))
             continue;
-        if ((rules->authorization.n || rules->credentials_stay) && is_one_of(name, credentials))
+        if ((rules->authorization.n || rules->credentials_stay) && headers_is_credential(name))
             continue;
         headers_add(out, name, request->headers[i].value);
     }

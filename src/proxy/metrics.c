@@ -40,6 +40,10 @@ static void write_outcomes(const struct proxy *p, struct buf *out)
     for (int o = 0; o < OUTCOMES; o++)
         buf_addf(out, "metergate_calls_finished_total{outcome=\"%s\"} %" PRId64 "\n", call_outcome_name((enum call_outcome)o),
                  p->totals.outcome[o]);
+    plain(out, "interim_responses_total", "counter", "102 Processing sent to clients of held calls.", p->keepalive.sent);
+    plain(out, "places_kept", "gauge", "Places in queues that are kept for clients who may come back.",
+          (int64_t)p->places.n);
+    plain(out, "places_taken_total", "counter", "Kept places that a client came back to.", p->places.taken);
     head(out, "refused_total", "counter", "Requests that Metergate refused itself, by reason.");
     for (int r = 0; r < REFUSAL_REASONS; r++)
         buf_addf(out, "metergate_refused_total{reason=\"%s\"} %" PRId64 "\n", refusal_name((enum refusal_reason)r),

@@ -180,6 +180,8 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
         list_init(&p->calls[s]);
     list_init(&p->old_pools);
     clients_init(&p->clients);
+    keepalive_init(&p->keepalive);
+    places_init(&p->places);
     p->gate = gate_new();
     providers_init(&p->providers);
     budgets_init(&p->budgets, config, p->gate);
@@ -258,6 +260,8 @@ void proxy_free(struct proxy *p)
     reload_free_pools(p);
     loop_task_clear(p->loop, &p->turn);
     loop_timer_clear(p->loop, &p->wake);
+    keepalive_release(p);
+    places_release(&p->places);
     loop_timer_clear(p->loop, &p->drain_timer);
     LIST_EACH (&p->calls[CALL_SETTLED], node, next)
         call_free_left(LIST_ENTRY(node, struct call, link));

@@ -296,18 +296,6 @@ void receive_bad(void *ctx, struct exchange *x, int status, const char *why)
 
 /* ---- the body ----------------------------------------------------------------------------------------------- */
 
-/* Asks the provider for usage where the client did not, unless it is known to refuse that. */
-static void splice(struct call *c)
-{
-    struct splice sp;
-
-    if (c->provider->refuses_usage_option || !c->provider->dialect->splice(c->body, &c->request, &sp))
-        return;
-    c->is_spliced = splice_apply(&sp, c->body, &c->spliced) == 0;
-    if (!c->is_spliced)
-        buf_release(&c->spliced);
-}
-
 /* May run in a worker's thread: touches nothing but the call's own figures. */
 static void count_work(struct worker_job *job)
 {
@@ -317,6 +305,8 @@ static void count_work(struct worker_job *job)
     MG_ASSERT(c->provider != NULL);
     d = c->provider->dialect;
     c->readable = d->read(c->body, &c->request, &c->why_unreadable) == 0;
+    if (c->body.n > DIALECT_INLINE_BYTES)
+        places_print_body(c);
     c->count_rc = c->readable ? d->count(c->body, &c->request, &c->count) : -EBADMSG;
 }
 
@@ -347,9 +337,7 @@ static void counted(struct call *c)
 {
     if (c->readable && !follow_entry(c))
         return;
-    if (c->readable)
-        splice(c);
-    else
+    if (!c->readable)
         log_info("%s body cannot be read (%s): forwarded, charged by its bytes", c->id, c->why_unreadable);
     seat_take(c);
 }

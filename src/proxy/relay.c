@@ -242,8 +242,6 @@ static void send_unspliced(struct call *c)
 {
     log_info("%s %s refuses stream_options: its streams go out as they came", c->id, c->provider->config->name);
     c->provider->refuses_usage_option = true;
-    c->is_spliced = false;
-    buf_release(&c->spliced);
     retry(c, c->budget->budget, 0, "stream_options refused");
 }
 

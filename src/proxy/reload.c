@@ -132,6 +132,7 @@ void reload_apply(struct proxy *p, struct config *next, struct providers_plan *p
     providers_apply(&p->providers, next, plan, p->gate, keep_trust, p);
     budgets_apply(&p->budgets, next);
     move_held(p);
+    keepalive_rearm(p);
     config_free(last);
 }
 

@@ -88,11 +88,16 @@ static void refuse_offer(struct call *c, const struct gate_refusal *why, enum ga
 static enum gate_verdict offer(struct call *c, int64_t now, struct gate_refusal *ret_why)
 {
     struct budget *const budgets[] = {c->budget->budget, c->provider->budget};
+    int64_t arrived_us = c->arrived_us;
+    uint64_t place = 0;
     struct cost cost;
 
     c->profile = c->provider->profile;
     cost = profile_reserve(c->profile, &c->estimate);
-    ticket_init(&c->ticket, &cost, budgets, MG_ARRAY_LEN(budgets), c->arrived_us, c->arrived_us + c->max_wait_us);
+    (void)places_take(&c->proxy->places, c, &arrived_us, &place);
+    ticket_init(&c->ticket, &cost, budgets, MG_ARRAY_LEN(budgets), arrived_us, arrived_us + c->max_wait_us);
+    if (place)
+        gate_take_place(&c->ticket, place);
     return gate_offer(c->proxy->gate, &c->ticket, now, ret_why);
 }
 

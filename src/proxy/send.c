@@ -73,10 +73,27 @@ static void count_attempt(struct call *c)
     }
 }
 
+/*
+ * Asks the provider for usage where the client did not, unless it is known to refuse that. Only now: while a call is
+ * held its body is kept once.
+ */
+static void splice(struct call *c)
+{
+    struct splice sp;
+
+    if (!c->readable || c->provider->refuses_usage_option ||
+        !c->provider->dialect->splice(c->body, &c->request, &sp))
+        return;
+    c->is_spliced = splice_apply(&sp, c->body, &c->spliced) == 0;
+    if (!c->is_spliced)
+        buf_release(&c->spliced);
+}
+
 void send_attempt(struct call *c)
 {
     call_enter(c, CALL_SENT);
     count_attempt(c);
+    splice(c);
     start(c, false);
 }
 

@@ -399,7 +399,7 @@ static const struct {
      "[\"q*\"]}\n",
      ""},
     {"retention: 10d", "file:1:1: retention: not implemented in this version, ignored\n"},
-    {"queue: {keepalive: 5s}", "file:1:9: queue.keepalive: not implemented in this version, ignored\n"},
+    {"queue: {keepalive: 5s}", ""},
     {"queue: {keepalive: 0s, keepalive_agents: []}", ""},
     {"state_dir: none", ""},
     {"state_dir: /var/lib/metergate", "file:1:1: state_dir: not implemented in this version, ignored\n"},

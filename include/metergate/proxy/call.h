@@ -29,6 +29,7 @@
 
 #include "metergate/base/buf.h"
 #include "metergate/base/list.h"
+#include "metergate/base/secret.h"
 #include "metergate/config/config.h"
 #include "metergate/dialect/answer.h"
 #include "metergate/dialect/dialect.h"
@@ -36,6 +37,7 @@
 #include "metergate/dialect/verdict.h"
 #include "metergate/gate/gate.h"
 #include "metergate/net/exchange.h"
+#include "metergate/net/loop.h"
 #include "metergate/net/upstream.h"
 #include "metergate/proxy/headers.h"
 #include "metergate/proxy/route.h"
@@ -100,6 +102,13 @@ struct call {
     struct estimate estimate;
     struct ticket ticket;
     bool seated; /* the ticket is held or dispatched */
+
+    /* while it is HELD: keepalive.c, patience.c, places.c */
+    struct list told;           /* in keepalive.told */
+    int64_t told_us;            /* when its client last heard of it */
+    struct loop_timer patience; /* before the client gives up */
+    struct secret_fingerprint body_print; /* of `body`, once has_body_print */
+    bool has_body_print;
 
     /* send.c, relay.c: attempts and the answer */
     struct transfer *transfer;

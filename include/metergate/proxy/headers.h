@@ -48,6 +48,9 @@ void headers_for_upstream(const struct http_head *request, const struct headers_
  */
 void headers_for_client(const struct http_header *answer, size_t count, struct headers *out);
 
+/* A header that carries a client's key or session. */
+bool headers_is_credential(struct slice name);
+
 /* True for names that begin with Metergate-. */
 bool headers_is_ours(struct slice name);
 

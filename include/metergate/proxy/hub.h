@@ -22,6 +22,9 @@
 #include "metergate/proxy/capacity.h"
 #include "metergate/proxy/clients.h"
 #include "metergate/proxy/guard.h"
+#include "metergate/proxy/keepalive.h"
+#include "metergate/proxy/patience.h"
+#include "metergate/proxy/places.h"
 #include "metergate/proxy/provider.h"
 #include "metergate/proxy/worker.h"
 
@@ -49,6 +52,8 @@ struct proxy {
     struct budgets budgets;
     struct clients clients;
     struct guard_rules guard;
+    struct keepalive keepalive;
+    struct places places;
 
     struct list calls[CALL_STATES]; /* every call that is not settled, by its state; SETTLED: not freed yet */
     int64_t count[CALL_STATES];

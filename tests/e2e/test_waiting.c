@@ -1,0 +1,292 @@
+/* waiting: what a client sees, and may do, while its call is held. One call that the provider keeps is in
+ * everybody's way (concurrent: 1); who goes next is told by the provider's own log. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cjson/cJSON.h>
+#include <cmocka.h>
+
+#include "fixture.h"
+
+#define CHAT(text)                                                                                           \
+    "{\"model\":\"gpt-4o\",\"max_tokens\":20,\"messages\":[{\"role\":\"user\",\"content\":\"" text "\"}]}"
+#define ONE_AT_A_TIME FIXTURE_UPSTREAM "models:\n  gpt-4o: {concurrent: 1}\n"
+
+/* The first call stands at the provider until it is let go. */
+static struct client_async *stand_in_the_way(struct fixture *f, const char *yaml)
+{
+    struct client_async *first;
+
+    fixture_start(f, "{\"faults\":[{\"fault\":\"hold\",\"next\":1}]}", yaml);
+    first = fixture_chat_start(f, CHAT("in the way"));
+    fixture_sim_wait(f, "held=1");
+    return first;
+}
+
+static void let_go(struct fixture *f, struct client_async *first)
+{
+    struct client_reply r;
+
+    fixture_sim_post(f, "/_sim/release", NULL);
+    r = client_finish(first);
+    assert_int_equal(r.status, 200);
+    client_reply_release(&r);
+}
+
+static void end_well(struct client_async *a)
+{
+    struct client_reply r = client_finish(a);
+
+    assert_int_equal(r.status, 200);
+    client_reply_release(&r);
+}
+
+/* A call with headers of its own ("A: b" each, NULL at the end). */
+static struct client_async *start_with(const struct fixture *f, const char *body, const char *const *headers)
+{
+    char url[128];
+
+    snprintf(url, sizeof url, "%s/v1/chat/completions", f->url);
+    return client_start(&(struct client_call){.url = url, .headers = headers, .body = body});
+}
+
+/* ---- 102 ---- */
+
+static int ask_raw(const struct fixture *f, const char *headers, const char *version)
+{
+    const char *body = CHAT("held");
+    char request[800];
+    int fd = raw_connect(f->port);
+
+    snprintf(request, sizeof request,
+             "POST /v1/chat/completions HTTP/%s\r\nHost: localhost\r\n%sContent-Length: %zu\r\n\r\n%s",
+             version, headers, strlen(body), body);
+    raw_send_text(fd, request);
+    return fd;
+}
+
+static void test_held_call__is_told_that_it_is_alive__and_nobody_else_is(void **state)
+{
+    static const char *const silent[] = {
+        "User-Agent: python-requests/2.31\r\n",
+        "User-Agent: curl/8.1\r\nVia: 1.1 proxy\r\n",
+        "",
+    };
+    int told, fds[MG_ARRAY_LEN(silent) + 1];
+    struct client_async *first;
+    struct fixture f;
+    struct buf b;
+
+    (void)state;
+    first =
+        stand_in_the_way(&f, FIXTURE_UPSTREAM "queue: {keepalive: 20ms, keepalive_agents: [\"python-*\"]}\n"
+                                              "models:\n  gpt-4o: {concurrent: 1}\n");
+    for (size_t i = 0; i < MG_ARRAY_LEN(silent); i++)
+        fds[i] = ask_raw(&f, silent[i], "1.1");
+    fds[MG_ARRAY_LEN(silent)] = ask_raw(&f, "User-Agent: curl/8.1\r\n", "1.0");
+    told = ask_raw(&f, "User-Agent: curl/8.1\r\n", "1.1");
+    buf_init(&b, BUF_UNLIMITED);
+    for (int i = 0; i < 3; i++) {
+        assert_true(raw_read(told, &b, "HTTP/1.1 102 Processing\r\n\r\n", FIXTURE_TIMEOUT_MS) > 0);
+        assert_string_equal(b.p, "HTTP/1.1 102 Processing\r\n\r\n");
+        buf_reset(&b);
+    }
+    let_go(&f, first);
+    assert_true(raw_read(told, &b, "\"usage\"", FIXTURE_TIMEOUT_MS) > 0);
+    assert_non_null(strstr(b.p, "HTTP/1.1 200 OK\r\n"));
+    close(told);
+    for (size_t i = 0; i < MG_ARRAY_LEN(fds); i++) {
+        buf_reset(&b);
+        assert_true(raw_read(fds[i], &b, "\"usage\"", FIXTURE_TIMEOUT_MS) > 0);
+        assert_memory_equal(b.p, "HTTP/1.1 200 OK\r\n", 17);
+        close(fds[i]);
+    }
+    buf_release(&b);
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
+/* libcurl skips them; the connection and the answer are as ever. */
+static void test_told_call__may_still_get_any_status(void **state)
+{
+    static const char *const agent[] = {"User-Agent: curl/7.88.1", NULL};
+    struct client_async *first, *held;
+    struct client_reply r;
+    struct fixture f;
+
+    (void)state;
+    first = stand_in_the_way(&f, FIXTURE_UPSTREAM
+                             "queue: {keepalive: 20ms}\nmodels:\n  gpt-4o: {concurrent: 1}\n");
+    held = start_with(&f, CHAT("[[fault=status:418]]"), agent);
+    fixture_wait_status(&f, "held", 1);
+    for (bool seen = false; !seen;) {
+        char url[96];
+
+        snprintf(url, sizeof url, "%s/metrics", f.url);
+        r = client_run(&(struct client_call){.url = url});
+        seen = !strstr(r.body.p, "metergate_interim_responses_total 0\n");
+        client_reply_release(&r);
+    }
+    let_go(&f, first);
+    r = client_finish(held);
+    assert_int_equal(r.status, 418);
+    assert_true(r.heads > 1);
+    client_reply_release(&r);
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
+/* ---- places ---- */
+
+/* The order in which the provider saw these texts, by the sizes of their bodies (all different). */
+static void assert_order(const struct fixture *f, const char *const *bodies, size_t n)
+{
+    struct cJSON *audit = fixture_audit(f);
+    const struct cJSON *list = json_at(audit, "models.gpt-4o.list");
+
+    assert_int_equal(cJSON_GetArraySize(list), n);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(json_number(cJSON_GetArrayItem(list, (int)i), "bytes"), strlen(bodies[i]));
+    cJSON_Delete(audit);
+}
+
+static void test_client_that_comes_back__goes_on_at_its_place(void **state)
+{
+    const char *const bodies[] = {CHAT("in the way"), CHAT("leaves and comes back"), CHAT("in between")};
+    struct client_async *first, *leaving, *between, *back;
+    struct fixture f;
+
+    (void)state;
+    first = stand_in_the_way(&f, ONE_AT_A_TIME);
+    leaving = fixture_chat_start(&f, bodies[1]);
+    fixture_wait_status(&f, "held", 1);
+    between = fixture_chat_start(&f, bodies[2]);
+    fixture_wait_status(&f, "held", 2);
+    client_leave(leaving);
+    fixture_wait_status(&f, "totals.cancelled", 1);
+    back = fixture_chat_start(&f, bodies[1]);
+    fixture_wait_status(&f, "held", 2);
+    let_go(&f, first);
+    end_well(back);
+    end_well(between);
+    assert_order(&f, bodies, MG_ARRAY_LEN(bodies));
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
+/* Neither another body, nor another client's same one, nor a second time. */
+static void test_place__is_for_the_same_call_and_once(void **state)
+{
+    static const char *const other[] = {"Metergate-Client: other", NULL};
+    const char *const bodies[] = {CHAT("in the way"), CHAT("between"), CHAT("the same"), CHAT("the same")};
+    struct client_async *first, *leaving, *between, *a, *b;
+    struct fixture f;
+
+    (void)state;
+    first = stand_in_the_way(&f, ONE_AT_A_TIME);
+    leaving = fixture_chat_start(&f, bodies[2]);
+    fixture_wait_status(&f, "held", 1);
+    between = fixture_chat_start(&f, bodies[1]);
+    fixture_wait_status(&f, "held", 2);
+    client_leave(leaving);
+    fixture_wait_status(&f, "totals.cancelled", 1);
+    a = start_with(&f, bodies[2], other);
+    fixture_wait_status(&f, "held", 2);
+    let_go(&f, first);
+    end_well(between);
+    end_well(a);
+    b = fixture_chat_start(&f, bodies[3]); /* and the place that nobody came back to is in nobody's way */
+    end_well(b);
+    assert_order(&f, bodies, MG_ARRAY_LEN(bodies));
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
+/* ---- the client's own timer ---- */
+
+static void test_timer_of_the_client__is_answered_before_it_fires__and_the_place_is_kept(void **state)
+{
+    static const char *const js[] = {"x-stainless-lang: js", "x-stainless-timeout: 1", NULL};
+    const char *const bodies[] = {CHAT("in the way"), CHAT("in a hurry"), CHAT("between")};
+    struct client_async *first, *hurried, *between, *back;
+    struct client_reply r;
+    struct fixture f;
+
+    (void)state;
+    first = stand_in_the_way(&f, ONE_AT_A_TIME);
+    hurried = start_with(&f, bodies[1], js);
+    fixture_wait_status(&f, "held", 1);
+    between = fixture_chat_start(&f, bodies[2]);
+    r = client_finish(hurried);
+    assert_int_equal(r.status, 429);
+    assert_string_equal(client_header(&r, "Metergate-Refused"), "max-wait");
+    assert_string_equal(client_header(&r, "Retry-After"), "1");
+    assert_true(r.head_us - r.start_us < 1000000);
+    client_reply_release(&r);
+    fixture_wait_status(&f, "held", 1);
+    back = start_with(&f, bodies[1], NULL);
+    fixture_wait_status(&f, "held", 2);
+    let_go(&f, first);
+    end_well(back);
+    end_well(between);
+    assert_order(&f, bodies, MG_ARRAY_LEN(bodies));
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
+/* ---- bounds ---- */
+
+static void test_queue__is_bounded_by_bytes__and_one_client_has_80_percent(void **state)
+{
+    static const char *const ana[] = {"Metergate-Client: ana", NULL}, *const bo[] = {"Metergate-Client: bo",
+                                                                                     NULL};
+    struct client_async *first, *a, *b;
+    struct client_reply r;
+    struct fixture f;
+    char text[1200], body[1400];
+
+    (void)state;
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 1] = '\0';
+    snprintf(body, sizeof body, CHAT("%s"), text); /* 1,283 bytes */
+    first = stand_in_the_way(&f, FIXTURE_UPSTREAM
+                             "queue: {max_bytes: 3000}\nmodels:\n  gpt-4o: {concurrent: 1}\n");
+    a = start_with(&f, body, ana);
+    fixture_wait_status(&f, "held", 1);
+    r = client_finish(start_with(&f, body, ana)); /* 2,566 are over 2,400 */
+    assert_int_equal(r.status, 429);
+    assert_string_equal(client_header(&r, "Metergate-Refused"), "queue-full");
+    assert_non_null(client_header(&r, "Retry-After"));
+    client_reply_release(&r);
+    b = start_with(&f, body, bo);
+    fixture_wait_status(&f, "held", 2);
+    r = client_finish(start_with(&f, body, NULL)); /* 3,849 are over 3,000 */
+    assert_int_equal(r.status, 429);
+    assert_string_equal(client_header(&r, "Metergate-Refused"), "queue-full");
+    client_reply_release(&r);
+    let_go(&f, first);
+    end_well(a);
+    end_well(b);
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_held_call__is_told_that_it_is_alive__and_nobody_else_is),
+        cmocka_unit_test(test_told_call__may_still_get_any_status),
+        cmocka_unit_test(test_client_that_comes_back__goes_on_at_its_place),
+        cmocka_unit_test(test_place__is_for_the_same_call_and_once),
+        cmocka_unit_test(test_timer_of_the_client__is_answered_before_it_fires__and_the_place_is_kept),
+        cmocka_unit_test(test_queue__is_bounded_by_bytes__and_one_client_has_80_percent),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
