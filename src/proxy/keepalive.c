@@ -17,20 +17,22 @@
 #define INTERVAL_LEAST_US (10 * CLOCK_MS)
 
 /*
- * Who skips a 102. Each row was tried on 2026-11-24 against four 102s before a 200, plain and with the
- * connection used again afterwards. NULL: whatever it is.
+ * Who skips a 102. Each was tried on 2026-11-24, by two calls in a row with four 102s before each 200, the
+ * versions behind the rows. NULL: whatever it is.
  */
 static const struct {
     const char *agent;          /* glob */
     const char *lang, *runtime; /* x-stainless-lang, x-stainless-runtime */
 } known[] = {
-    {"*", "js", "node"},        /* openai 6.49, @anthropic-ai/sdk 1.12, on Node.js 20 (undici 6) */
-    {"*", "python", "CPython"}, /* openai 2 and 3, anthropic: httpx, httpx2 */
-    {"node", NULL, NULL},       /* fetch of Node.js 20 */
-    {"undici", NULL, NULL},
-    {"curl/*", NULL, NULL},         /* 7.88 */
-    {"python-httpx/*", NULL, NULL}, /* 0.28 */
-    {"python-httpx2/*", NULL, NULL},
+    {"*", "js", "node"}, /* openai 7.57, @anthropic-ai/sdk 1.12, @langchain/openai 1.5, on Node.js 20 */
+    {"*", "python", "CPython"},             /* openai 3.54 (async too), anthropic 2.12 */
+    {"ai/* runtime/node.js/*", NULL, NULL}, /* ai 6.0 with @ai-sdk/openai 3.0 */
+    {"node", NULL, NULL},                   /* fetch of Node.js 20 */
+    {"undici", NULL, NULL},                 /* 7.30 */
+    {"curl/*", NULL, NULL},                 /* 7.88 */
+    {"python-httpx/*", NULL, NULL},         /* 0.28 */
+    {"python-httpx2/*", NULL, NULL},        /* 2.16 */
+    {"Python/* aiohttp/*", NULL, NULL},     /* 3.14 */
 };
 
 /* Who takes it for the answer, whatever a glob of the configuration says. */
