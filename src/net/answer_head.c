@@ -87,8 +87,46 @@ static void add_field(struct answer_head *h, struct slice line)
     add_to(h, slice_trim(slice_skip(line, colon + 1)), &to->value, &to->value_n);
 }
 
+/* The value of one Content-Length line; a list of equal ones is one, as RFC 9110 8.6 has it. -EPROTO. */
+static int read_length(struct slice value, int64_t *ret)
+{
+    int64_t n = -1;
+
+    for (bool more = true; more;) {
+        size_t comma = slice_find(value, ',');
+        int64_t one;
+
+        if (slice_int64(slice_trim(slice_head(value, comma)), &one) < 0 || one < 0 || (n >= 0 && one != n))
+            return -EPROTO;
+        n = one;
+        more = comma < value.n;
+        value = slice_skip(value, comma + 1);
+    }
+    *ret = n;
+    return 0;
+}
+
+/* Lengths that contradict each other, or are none, cannot be followed by a body that anybody should believe.
+ */
+static int check_lengths(struct answer_head *h)
+{
+    h->length = -1;
+    for (size_t i = 0; i < h->line_n; i++) {
+        int64_t n;
+
+        if (!slice_eq_nocase(h->headers[i].name, SLICE("content-length")))
+            continue;
+        if (read_length(h->headers[i].value, &n) < 0 || (h->length >= 0 && n != h->length))
+            return -EPROTO;
+        h->length = n;
+    }
+    return 0;
+}
+
 static int finish(struct answer_head *h)
 {
+    if (h->status == 101)
+        return -EPROTO; /* nobody asked for another protocol */
     if (h->status < 200) {
         if (++h->interim > ANSWER_HEAD_INTERIM_MAX)
             return -E2BIG;
@@ -102,6 +140,8 @@ static int finish(struct answer_head *h)
         h->headers[i].name = slice_of(h->text.p + from->name, from->name_n);
         h->headers[i].value = slice_of(h->text.p + from->value, from->value_n);
     }
+    if (check_lengths(h) < 0)
+        return -EPROTO;
     h->done = true;
     return 1;
 }
@@ -126,12 +166,7 @@ int answer_head_add(struct answer_head *h, struct slice line)
 
 int64_t answer_head_content_length(const struct answer_head *h)
 {
-    struct slice length = http_header_get(h->headers, h->line_n, SLICE("content-length"));
-    int64_t n;
-
     if (h->status == 204)
         return 0;
-    if (http_header_get(h->headers, h->line_n, SLICE("transfer-encoding")).p || slice_int64(length, &n) < 0)
-        return -1;
-    return n;
+    return http_header_get(h->headers, h->line_n, SLICE("transfer-encoding")).p ? -1 : h->length;
 }

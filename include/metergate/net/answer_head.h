@@ -32,6 +32,7 @@ struct answer_head {
     struct buf text;
     struct answer_line *lines; /* owned */
     size_t line_n, line_cap;
+    int64_t length;            /* private: of Content-Length, -1 without */
     struct http_header *headers; /* readable once done: line_n of them; point into text */
 };
 
@@ -40,7 +41,8 @@ void answer_head_release(struct answer_head *h);
 
 /*
  * Takes one line. 0 to go on, 1 when this line completed the final head (exactly once). -E2BIG: over
- * max_bytes or too many interim heads; -EPROTO: no status line, or one that we do not understand.
+ * max_bytes or too many interim heads; -EPROTO: no status line, one that we do not understand, a 101 that nobody asked
+ * for, or Content-Lengths that are no numbers or contradict each other.
  */
 int answer_head_add(struct answer_head *h, struct slice line) MG_MUSTCHECK;
 
