@@ -403,7 +403,7 @@ static void transfer_set_common(struct transfer *t, const struct transfer_reques
     curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, t->pool);
     if (t->https) {
         curl_easy_setopt(e, CURLOPT_CAINFO, NULL); /* the store comes ready made */
-        curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+        curl_easy_setopt(e, CURLOPT_CAPATH, t->trust ? trust_path(t->trust) : NULL); /* whose kept connections it may use */
         curl_easy_setopt(e, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
         curl_easy_setopt(e, CURLOPT_SSL_CTX_DATA, t);
     }

@@ -5,6 +5,7 @@
 #include "metergate/net/trust.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 
 struct trust {
     X509_STORE *store;
+    char path[48];
 };
 
 static int trust_add_file(struct trust *t, const char *path, struct errbuf *e)
@@ -34,9 +36,11 @@ static int trust_add_file(struct trust *t, const char *path, struct errbuf *e)
 
 int trust_new(const char *extra_file, struct trust **ret, struct errbuf *e)
 {
+    static unsigned long made;
     struct trust *t = xcalloc(1, sizeof *t);
     int rc = -ENOMEM;
 
+    snprintf(t->path, sizeof t->path, "/dev/null/trust-%lu", ++made); /* below no directory, for ever */
     t->store = X509_STORE_new();
     if (!t->store)
         goto out;
@@ -61,6 +65,11 @@ void trust_free(struct trust *t)
         return;
     X509_STORE_free(t->store);
     free(t);
+}
+
+const char *trust_path(const struct trust *t)
+{
+    return t->path;
 }
 
 void trust_apply(const struct trust *t, void *ssl_ctx)

@@ -508,7 +508,7 @@ static void test_answer_cut_in_the_middle__never_looks_whole(void **state)
 
 static void test_https_upstream__is_verified(void **state)
 {
-    char certs[] = "/tmp/metergate-certs-XXXXXX", yaml[256];
+    char certs[] = "/tmp/metergate-certs-XXXXXX", yaml[400];
     const char *const more[] = {"--make-certs", certs, NULL};
     struct process *provider;
     struct client_reply r;
@@ -519,11 +519,17 @@ static void test_https_upstream__is_verified(void **state)
     fixture_start_simulator(&f, "{}", more);
     provider = f.simulator; /* it speaks HTTPS only: the fixture has nothing to ask it */
     f.simulator = NULL;
-    snprintf(yaml, sizeof yaml, "upstreams:\n  openai: {base_url: \"https://localhost:%d/v1\", ca_file: %s/ca.pem}\n",
-             f.simulator_port, certs);
+    snprintf(yaml, sizeof yaml, "upstreams:\n  openai: {base_url: \"https://localhost:%d/v1\", ca_file: %s/ca.pem}\n"
+             "  strange: {base_url: \"https://localhost:%d/v1\", retry: {attempts: 1}}\n",
+             f.simulator_port, certs, f.simulator_port);
     fixture_start_daemon(&f, yaml, NULL);
     r = fixture_chat(&f, CHAT("gpt-4o", "hello [[out=20]]"));
     assert_int_equal(r.status, 200);
+    client_reply_release(&r);
+    /* The same provider by its other name, whose roots do not know it: the connection that is kept is not its. */
+    r = fixture_call(&f, "POST", "/strange/v1/chat/completions", CHAT("gpt-4o", "hello [[out=20]]"));
+    assert_int_equal(r.status, 502);
+    assert_string_equal(client_header(&r, "Metergate-Refused"), "upstream-connect");
     client_reply_release(&r);
     fixture_stop_daemon(&f);
 

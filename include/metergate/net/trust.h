@@ -21,6 +21,12 @@ int trust_new(const char *extra_file, struct trust **ret, struct errbuf *e) MG_M
 /* References are counted: a connection made with it keeps it alive. NULL is fine. */
 void trust_free(struct trust *t);
 
+/*
+ * A path that no other trust of this process has, and that nothing is read from: libcurl keeps connections and sessions
+ * apart by their CApath, and knows nothing of the store.
+ */
+const char *trust_path(const struct trust *t);
+
 /* Makes the SSL_CTX `ssl_ctx` (a void * so that this header needs no OpenSSL) verify against this store. */
 void trust_apply(const struct trust *t, void *ssl_ctx);
 
