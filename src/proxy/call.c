@@ -237,12 +237,24 @@ void call_refuse(struct call *c, const struct refusal *r)
     call_settle(c, failed ? OUTCOME_FAILED : OUTCOME_REFUSED, refusal_name(r->reason), NULL);
 }
 
+/* The key of the limit that keeps the call back, or NULL: a pause, or those before it. */
+static const char *what_binds(const struct call *c)
+{
+    int64_t now = loop_now_us(c->proxy->loop);
+    struct gate_reason why;
+
+    ticket_advance(&c->ticket, now);
+    why = ticket_earliest(&c->ticket, now);
+    return why.limit && why.until_us > now ? why.limit->limit.key : NULL;
+}
+
 void call_refuse_max_wait(struct call *c, int64_t wait_us)
 {
     call_refuse(c, &(struct refusal){
                        .reason = REFUSAL_MAX_WAIT,
                        .model = slice_str(c->request.model),
                        .budget = slice_str(c->budget->name),
+                       .metric = what_binds(c),
                        .wait_us = wait_us,
                    });
 }

@@ -47,6 +47,17 @@ static void end_well(struct client_async *a)
     client_reply_release(&r);
 }
 
+/* Closes the connection and waits until the daemon has noticed: it is the first of this test that does. */
+static void leave(const struct fixture *f, struct client_async *a)
+{
+    struct client_reply r;
+
+    client_leave(a);
+    r = client_finish(a);
+    client_reply_release(&r);
+    fixture_wait_status(f, "totals.cancelled", 1);
+}
+
 /* A call with headers of its own ("A: b" each, NULL at the end). */
 static struct client_async *start_with(const struct fixture *f, const char *body, const char *const *headers)
 {
@@ -168,8 +179,7 @@ static void test_client_that_comes_back__goes_on_at_its_place(void **state)
     fixture_wait_status(&f, "held", 1);
     between = fixture_chat_start(&f, bodies[2]);
     fixture_wait_status(&f, "held", 2);
-    client_leave(leaving);
-    fixture_wait_status(&f, "totals.cancelled", 1);
+    leave(&f, leaving);
     back = fixture_chat_start(&f, bodies[1]);
     fixture_wait_status(&f, "held", 2);
     let_go(&f, first);
@@ -194,8 +204,7 @@ static void test_place__is_for_the_same_call_and_once(void **state)
     fixture_wait_status(&f, "held", 1);
     between = fixture_chat_start(&f, bodies[1]);
     fixture_wait_status(&f, "held", 2);
-    client_leave(leaving);
-    fixture_wait_status(&f, "totals.cancelled", 1);
+    leave(&f, leaving);
     a = start_with(&f, bodies[2], other);
     fixture_wait_status(&f, "held", 2);
     let_go(&f, first);
@@ -238,6 +247,44 @@ static void test_timer_of_the_client__is_answered_before_it_fires__and_the_place
     assert_order(&f, bodies, MG_ARRAY_LEN(bodies));
     fixture_assert_idle(&f);
     fixture_stop(&f);
+}
+
+/* ---- deadlines ---- */
+
+/* The provider's own words for the kind of limit: SDKs and people look for them. */
+static void test_refusal_for_the_wait__names_the_limit_that_binds(void **state)
+{
+    static const struct {
+        const char *models, *type, *words;
+    } rows[] = {
+        {"models:\n  gpt-4o: {rpm: {max: 1, per: 1h}}\n", "requests", " on requests per min (RPM). "},
+        {"models:\n  gpt-4o: {tpm: {max: 60, per: 1h}}\n", "tokens", " on tokens per min (TPM). "},
+    };
+    static const char *const soon[] = {"Metergate-Max-Wait: 5", NULL};
+
+    (void)state;
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
+        struct client_reply r;
+        struct fixture f;
+        struct cJSON *json;
+        char yaml[300];
+
+        snprintf(yaml, sizeof yaml, "headroom: 0%%\n%s%s", FIXTURE_UPSTREAM, rows[i].models);
+        fixture_start(&f, NULL, yaml);
+        end_well(fixture_chat_start(&f, CHAT("first [[out=20]]")));
+        r = client_finish(start_with(&f, CHAT("second [[out=20]]"), soon));
+        assert_int_equal(r.status, 429);
+        assert_string_equal(client_header(&r, "Metergate-Refused"), "max-wait");
+        assert_true(strtol(client_header(&r, "Retry-After"), NULL, 10) > 3000);
+        json = client_json(&r);
+        assert_string_equal(json_text(json, "error.type"), rows[i].type);
+        if (!strstr(json_text(json, "error.message"), rows[i].words))
+            fail_msg("%s", json_text(json, "error.message"));
+        cJSON_Delete(json);
+        client_reply_release(&r);
+        fixture_assert_idle(&f);
+        fixture_stop(&f);
+    }
 }
 
 /* ---- bounds ---- */
@@ -285,6 +332,7 @@ int main(void)
         cmocka_unit_test(test_client_that_comes_back__goes_on_at_its_place),
         cmocka_unit_test(test_place__is_for_the_same_call_and_once),
         cmocka_unit_test(test_timer_of_the_client__is_answered_before_it_fires__and_the_place_is_kept),
+        cmocka_unit_test(test_refusal_for_the_wait__names_the_limit_that_binds),
         cmocka_unit_test(test_queue__is_bounded_by_bytes__and_one_client_has_80_percent),
     };
 
