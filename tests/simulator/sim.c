@@ -448,7 +448,7 @@ void sim_print_audit(struct sim *s, int64_t limit, struct buf *out)
     lock(s);
     buf_add_char(out, '{');
     print_counters(s, out);
-    buf_add_str(out, ",\"violations\":");
+    buf_addf(out, ",\"start_us\":%" PRId64 ",\"violations\":", s->start_us);
     violations_print(&s->violations, out);
     buf_add_str(out, ",\"models\":{");
     for (const struct account *a = s->accounts->next; a; a = a->next) {
