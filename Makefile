@@ -52,10 +52,11 @@ PROGS   := $(if $(wildcard src/daemon/main.c),$(BIN)/metergated) $(if $(wildcard
 UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 SIM     := $(patsubst tests/sim/%.c,$(BUILD)/tests/sim/%,$(wildcard tests/sim/test_*.c))
 E2E     := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/test_*.c))
+CHAOS   := $(BUILD)/tests/chaos/test_chaos
 FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
-.PHONY: all help deps lint-deps run demo test test-unit test-sim test-e2e test-fuzz test-sdk lint lint-objects asan tsan valgrind \
+.PHONY: all help deps lint-deps run demo test test-unit test-sim test-e2e test-fuzz test-sdk lint lint-objects asan tsan valgrind chaos \
         fuzz bench install uninstall clean everything
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -118,6 +119,9 @@ $(BUILD)/tests/sim/%: $(BUILD)/obj/tests/sim/%.o $(call obj,$(filter-out $(wildc
 $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o $(call obj,$(filter-out $(wildcard tests/e2e/test_*.c),$(wildcard tests/e2e/*.c))) $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
+$(BUILD)/tests/chaos/%: $(call obj,tests/chaos/*.c tests/e2e/fixture.c tests/e2e/client.c tests/e2e/process.c) $(LIBS)
+	@mkdir -p $(@D)
+	$(link) $(TEST_LIBS) $(PKG_LIBS)
 # A fuzz target linked with the corpus runner: every file of tests/fuzz/corpus/<name>/ goes through it once.
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/corpus_runner.o $(LIBS)
 	@mkdir -p $(@D)
@@ -130,8 +134,8 @@ $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(call obj,$(filter-out $(w
 
 test: ## deps, build, and every test: unit, sim, e2e, fuzz corpora
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory -j$(JOBS) everything $(UNIT) $(SIM) $(E2E) $(FUZZ)
-	@BUILD=$(BUILD) sh tests/run.sh $(UNIT) $(SIM) $(E2E) $(FUZZ)
+	@$(MAKE) --no-print-directory -j$(JOBS) everything $(UNIT) $(SIM) $(E2E) $(CHAOS) $(FUZZ)
+	@BUILD=$(BUILD) sh tests/run.sh $(UNIT) $(SIM) $(E2E) $(CHAOS) $(FUZZ)
 
 test-unit: $(UNIT) ## unit tests alone
 	@BUILD=$(BUILD) sh tests/run.sh $(UNIT)
@@ -141,6 +145,26 @@ test-e2e: everything $(E2E) ## the real binary against the simulator
 	@BUILD=$(BUILD) sh tests/run.sh $(E2E)
 test-fuzz: $(FUZZ) ## fuzz corpora, once through
 	@BUILD=$(BUILD) sh tests/run.sh $(FUZZ)
+
+RUNS ?= 1000
+SEED ?= 1
+SLOW ?= 1
+chaos: ## RUNS=1000 SEED=1: clients and providers that do anything at any moment
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$(JOBS) everything $(CHAOS)
+	MG_BIN=$(BIN) CHAOS_RUNS=$(RUNS) CHAOS_SEED=$(SEED) CHAOS_SLOW=$(SLOW) $(CHAOS)
+
+# a folder of programs of which the daemon is started by valgrind; its exit status says whether anything was found
+VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite
+valgrind: ## chaos with the daemon under valgrind
+	@$(MAKE) --no-print-directory deps
+	@sh tools/deps.sh --programs valgrind valgrind
+	@$(MAKE) --no-print-directory -j$(JOBS) everything $(CHAOS)
+	@mkdir -p build/valgrind/bin
+	@ln -sf $(abspath $(BIN)/metergate-simulator) build/valgrind/bin/
+	@printf '#!/bin/sh\nexec $(VALGRIND) %s "$$@"\n' $(abspath $(BIN)/metergated) >build/valgrind/bin/metergated
+	@chmod +x build/valgrind/bin/metergated
+	MG_BIN=build/valgrind/bin CHAOS_SEED=$(SEED) CHAOS_SLOW=20 $(CHAOS)
 
 bench: ## measurements next to nginx, printed as tables (tests/bench/run.sh NAME runs one)
 	@$(MAKE) --no-print-directory deps
@@ -163,7 +187,7 @@ deps: ## install the Debian packages that are missing; does nothing when all is 
 
 # every object of the tree, tests included: lint builds them with warnings as errors
 ALLOBJ = $(call obj,src/*/*.c) $(call obj,tests/unit/*.c) $(call obj,tests/sim/*.c) $(call obj,tests/e2e/*.c) \
-         $(call obj,tests/simulator/*.c) $(call obj,tests/fuzz/*.c) $(call obj,tests/bench/*.c) $(call obj,tools/demo/*.c)
+         $(call obj,tests/chaos/*.c) $(call obj,tests/simulator/*.c) $(call obj,tests/fuzz/*.c) $(call obj,tests/bench/*.c) $(call obj,tools/demo/*.c)
 lint-objects: $(ALLOBJ)
 
 lint-deps:

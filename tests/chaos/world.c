@@ -1,0 +1,311 @@
+/* world: what /proc tells of another user's process, or of one that forbids it, cannot be read: then those checks are left out. */
+#include "world.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <cjson/cJSON.h>
+
+#include "metergate/base/clock.h"
+#include "player.h"
+#include "socket.h"
+
+int64_t world_patience_us(void)
+{
+    const char *slow = getenv("CHAOS_SLOW");
+
+    return CLOCK_S * (slow ? strtol(slow, NULL, 10) : 1);
+}
+
+/* ---- start and stop ---- */
+
+static char *configuration(const struct world *w, int which)
+{
+    struct buf yaml;
+    size_t n;
+
+    buf_init(&yaml, BUF_UNLIMITED);
+    buf_addf(&yaml,
+             "headroom: 0%%\n"
+             "upstreams:\n"
+             "  openai: {dialect: openai, base_url: %s/v1, counting: actual, timeout: {first_byte: 2s, idle: 2s}}\n"
+             "  raw: {dialect: openai, base_url: http://127.0.0.1:%d/v1, counting: actual, timeout: {first_byte: 200ms, idle: 150ms}}\n"
+             "  dead: {dialect: openai, base_url: http://127.0.0.1:%d/v1}\n"
+             "models:\n"
+             "  gpt-4o: {concurrent: %d}\n"
+             "  gpt-4o-mini: {tpm: {max: 2000, per: 100ms}, rpm: {max: 20, per: 100ms}, concurrent: 6}\n"
+             "  gpt-raw: {concurrent: 4, tpm: {max: %d, per: 1s}}\n"
+             "  \"*\": {tpm: 100M}\n",
+             w->sim.simulator_url, w->raw.port, w->dead_port, 2 + which, 60000 + which);
+    return buf_take(&yaml, &n);
+}
+
+static struct open_files count_open(const struct subject *s);
+
+void subject_start(struct world *w, struct subject *s)
+{
+    char *yaml = configuration(w, 0);
+
+    *s = (struct subject){0};
+    fixture_start_daemon(&s->f, yaml, NULL);
+    free(yaml);
+    s->at_rest = count_open(s);
+}
+
+void subject_change(struct world *w, struct subject *s, int which)
+{
+    char *yaml = configuration(w, which);
+
+    fixture_write_config(&s->f, yaml);
+    free(yaml);
+}
+
+void world_init(struct world *w)
+{
+    *w = (struct world){0};
+    provider_open(&w->raw);
+    w->dead_fd = socket_listen(false, &w->dead_port);
+    fixture_start_simulator(&w->sim, NULL, NULL);
+    letters_init(&w->letters, &w->sim);
+    subject_start(w, &w->main);
+}
+
+void world_release(struct world *w)
+{
+    fixture_stop(&w->main.f);
+    fixture_stop(&w->sim);
+    provider_close(&w->raw);
+    close(w->dead_fd);
+    letters_release(&w->letters);
+}
+
+void world_fail(const struct world *w, const struct subject *s, const char *what)
+{
+    char *log = s->f.daemon ? process_log(s->f.daemon) : NULL;
+    size_t n = log ? strlen(log) : 0;
+
+    for (size_t i = 0; i < w->n; i++)
+        player_print(&w->players[i], stderr);
+    fprintf(stderr, "seed %" PRIu64 ": %s; the end of the daemon's log:\n%s\n", w->seed, what,
+                log ? log + (n > 6000 ? n - 6000 : 0) : "(none)");
+    free(log);
+    fail();
+}
+
+/* ---- descriptors and memory ---- */
+
+enum socket_kind { SOCKET_OTHER, SOCKET_CLIENT, SOCKET_UPSTREAM };
+
+/*
+ * A pair of Unix sockets is libcurl's, one for each group of transfers that was ever needed. Looks at the socket itself, through a
+ * descriptor of our own: tables in /proc are long, and change while they are read.
+ */
+static enum socket_kind kind_of(int pidfd, int number, int port)
+{
+    struct sockaddr_in addr = {0};
+    socklen_t n = sizeof addr, flag_n = sizeof n;
+    int listens = 0, fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
+    enum socket_kind kind = SOCKET_OTHER;
+
+    if (fd < 0)
+        return SOCKET_OTHER;
+    if (getsockname(fd, (struct sockaddr *)&addr, &n) == 0 &&
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &flag_n) == 0 && !listens)
+        kind = addr.sin_family == AF_INET && ntohs(addr.sin_port) == port ? SOCKET_CLIENT : SOCKET_UPSTREAM;
+    close(fd);
+    return kind;
+}
+
+/* What the daemon has open; .other is -1 when that cannot be read. */
+static struct open_files count_open(const struct subject *s)
+{
+    pid_t pid = process_pid(s->f.daemon);
+    struct open_files files = {0};
+    const struct dirent *e;
+    char dir[64], path[384], target[64];
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    DIR *d;
+
+    snprintf(dir, sizeof dir, "/proc/%d/fd", (int)pid);
+    d = opendir(dir);
+    if (!d || pidfd < 0)
+        files.other = -1;
+    while (d && (e = readdir(d)) != NULL) {
+        enum socket_kind kind = SOCKET_OTHER;
+        ssize_t n;
+
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        n = readlink(path, target, sizeof target - 1);
+        if (n <= 0)
+            continue;
+        target[n] = '\0';
+        if (strncmp(target, "socket:", 7) == 0)
+            kind = kind_of(pidfd, (int)strtol(e->d_name, NULL, 10), s->f.port);
+        files.other += kind == SOCKET_OTHER;
+        files.clients += kind == SOCKET_CLIENT;
+        files.upstream += kind == SOCKET_UPSTREAM;
+    }
+    if (d)
+        closedir(d);
+    if (pidfd >= 0)
+        close(pidfd);
+    return files;
+}
+
+static void read_whole(const char *path, struct buf *out)
+{
+    char piece[8192];
+    FILE *f = fopen(path, "re");
+    size_t n;
+
+    assert_non_null(f);
+    while ((n = fread(piece, 1, sizeof piece, f)) > 0)
+        buf_add(out, piece, n);
+    fclose(f);
+}
+
+int64_t subject_rss_bytes(const struct subject *s)
+{
+    struct buf text;
+    char path[64];
+    const char *at;
+    int64_t kb = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/status", (int)process_pid(s->f.daemon));
+    buf_init(&text, BUF_UNLIMITED);
+    read_whole(path, &text);
+    at = strstr(text.p, "VmRSS:");
+    if (at)
+        kb = strtoll(at + 6, NULL, 10);
+    buf_release(&text);
+    return kb * 1024;
+}
+
+/* ---- the daemon's own figures ---- */
+
+static bool is_settled(const cJSON *status)
+{
+    static const char *const zero[] = {"held", "held_bytes", "in_flight"};
+    const cJSON *b, *l;
+    double outcomes = json_number(status, "totals.completed") + json_number(status, "totals.refused") +
+                      json_number(status, "totals.cancelled") + json_number(status, "totals.failed");
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(zero); i++)
+        if (json_number(status, zero[i]) != 0)
+            return false;
+    cJSON_ArrayForEach(b, json_at(status, "budgets"))
+    {
+        if (json_number(b, "held") != 0 || json_number(b, "in_flight") != 0)
+            return false;
+        cJSON_ArrayForEach(l, json_at(b, "limits"))
+            if (json_number(l, "reserved") != 0)
+                return false;
+    }
+    cJSON_ArrayForEach(b, json_at(status, "clients"))
+        if (json_number(b, "held") != 0 || json_number(b, "in_flight") != 0)
+            return false;
+    cJSON_ArrayForEach(b, json_at(status, "upstreams"))
+        if (json_number(b, "connections") != 0)
+            return false;
+    return json_number(status, "totals.calls") == outcomes;
+}
+
+/* Idle connections to providers are kept, and dead ones found when they are wanted: there may be as many as calls at once. */
+static bool has_baseline(const struct subject *s, struct open_files now)
+{
+    return now.other < 0 || (now.clients == 0 && now.other == s->at_rest.other && now.upstream <= WORLD_UPSTREAM_MAX);
+}
+
+void subject_assert_settled(struct world *w, struct subject *s)
+{
+    int64_t end_us = clock_now_us() + 2 * world_patience_us();
+    struct errbuf what;
+
+    for (;;) {
+        cJSON *status = fixture_status(&s->f);
+        bool settled = is_settled(status), late = clock_now_us() > end_us;
+
+        if (late && !settled)
+            world_fail(w, s, cJSON_PrintUnformatted(status));
+        cJSON_Delete(status);
+        s->now = count_open(s);
+        if (settled && has_baseline(s, s->now))
+            return;
+        if (late)
+            break;
+        poll(NULL, 0, 1);
+    }
+    err_set(&what, "open: %d of clients, %d of providers, %d others instead of %d", s->now.clients, s->now.upstream, s->now.other,
+            s->at_rest.other);
+    world_fail(w, s, what.text);
+}
+
+/* ---- what the provider saw ---- */
+
+static int id_of(const cJSON *arrival)
+{
+    const cJSON *h;
+
+    cJSON_ArrayForEach(h, json_at(arrival, "headers"))
+        if (strcmp(json_text(h, "0"), "X-Chaos") == 0)
+            return (int)strtol(json_text(h, "1"), NULL, 10);
+    return -1;
+}
+
+static void check_account(struct world *w, const cJSON *account, double start_us)
+{
+    const cJSON *a;
+
+    cJSON_ArrayForEach(a, json_at(account, "list"))
+    {
+        double end_us = start_us + json_number(a, "end_us"), from_us = start_us + json_number(a, "t_us");
+        int id = id_of(a);
+        struct errbuf what;
+
+        if (!cJSON_IsTrue(json_at(a, "aborted")))
+            continue;
+        if (id < 0 || (size_t)id >= w->n)
+            continue;
+        if (w->players[id].left_us && (double)w->players[id].left_us > from_us)
+            from_us = (double)w->players[id].left_us;
+        if (end_us - from_us > (double)w->slowest_abort_us)
+            w->slowest_abort_us = (int64_t)(end_us - from_us);
+        if (end_us - from_us <= (double)world_patience_us())
+            continue;
+        err_set(&what, "the provider saw the abort of client %d after %.0f ms", id, (end_us - from_us) / 1000);
+        world_fail(w, &w->main, what.text);
+    }
+}
+
+void world_assert_provider(struct world *w)
+{
+    cJSON *audit, *account;
+    double start_us;
+    struct errbuf condition;
+
+    err_set(&condition, "in_flight=0");
+    fixture_sim_wait(&w->sim, condition.text);
+    audit = fixture_audit(&w->sim);
+    start_us = json_number(audit, "start_us");
+    if (json_number(audit, "n_violations") > 0) {
+        char *text = cJSON_Print(json_at(audit, "violations"));
+
+        world_fail(w, &w->main, text);
+    }
+    cJSON_ArrayForEach(account, json_at(audit, "models"))
+        check_account(w, account, start_us);
+    check_account(w, json_at(audit, "other"), start_us);
+    cJSON_Delete(audit);
+    fixture_sim_post(&w->sim, "/_sim/reset", NULL);
+}
