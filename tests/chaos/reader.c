@@ -85,9 +85,9 @@ static void read_head(struct reader *r)
     }
     buf_reset(&r->line);
     if (status < 200) {
-        r->interims++;
+        r->interims += status == 100;
         r->status = 0;
-        if (status != 100)
+        if (status != 100 && status != 102)
             bad(r, "an interim answer that nobody asked for");
         return;
     }

@@ -38,6 +38,7 @@ static char *configuration(const struct world *w, int which)
     buf_init(&yaml, BUF_UNLIMITED);
     buf_addf(&yaml,
              "headroom: 0%%\n"
+             "queue: {keepalive: 20ms, keepalive_agents: [\"*\"]}\n"
              "upstreams:\n"
              "  openai: {dialect: openai, base_url: %s/v1, counting: actual, timeout: {first_byte: 2s, idle: 2s}}\n"
              "  raw: {dialect: openai, base_url: http://127.0.0.1:%d/v1, counting: actual, timeout: {first_byte: 200ms, idle: 150ms}}\n"
