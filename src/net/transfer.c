@@ -559,6 +559,15 @@ bool transfer_is_reused(const struct transfer *t)
     return t->reused;
 }
 
+bool transfer_has_sent_body(const struct transfer *t)
+{
+    curl_off_t uploaded = 0;
+
+    MG_ASSERT(t->head.done);
+    curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &uploaded);
+    return !t->has_body || t->streamed || uploaded >= t->body_bytes;
+}
+
 bool transfer_may_have_arrived(const struct transfer *t)
 {
     return t->sends > 0 && !t->unacked;

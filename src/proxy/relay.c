@@ -45,6 +45,16 @@ static void add_ours(const struct call *c, struct added *text, struct headers *o
     headers_add(out, SLICE("Metergate-Estimated-Tokens"), slice_str(text->estimated));
 }
 
+/* Nothing is sent again from here on. A provider that answers before it has read everything still gets the rest. */
+static void drop_bodies(struct call *c)
+{
+    if (c->transfer && !transfer_has_sent_body(c->transfer))
+        return;
+    c->body = slice_of(NULL, 0);
+    buf_release(&c->spliced);
+    exchange_drop_body(c->x);
+}
+
 /* Begins the client's answer: SENT -> STREAMING. */
 static void give_head(struct call *c, int status, const struct http_header *v, size_t n, int64_t length, bool no_retry)
 {
@@ -61,6 +71,7 @@ static void give_head(struct call *c, int status, const struct http_header *v, s
     call_enter(c, CALL_STREAMING);
     exchange_start(c->x, status, out.v, out.n, length);
     headers_release(&out);
+    drop_bodies(c);
 }
 
 static void give_bytes(struct call *c, const char *p, size_t n)

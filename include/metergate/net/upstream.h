@@ -80,7 +80,7 @@ struct transfer_request {
     const struct http_header *headers; /* copied. Content-Length, Transfer-Encoding and Expect are left out */
     size_t header_count;
 
-    struct slice body;      /* borrowed until on_end or transfer_abort */
+    struct slice body;      /* borrowed until on_end, transfer_abort, or transfer_has_sent_body */
     bool has_body;          /* false: no body at all, not even an empty one */
     bool streamed;          /* the body comes by transfer_write; `body` is ignored */
     int64_t streamed_bytes; /* its length if known, else -1 */
@@ -148,6 +148,9 @@ void transfer_finish_body(struct transfer *t);
 
 bool transfer_is_sent(const struct transfer *t);   /* on_sent's condition was seen */
 bool transfer_is_reused(const struct transfer *t); /* it went (last) over a kept connection */
+
+/* From on_head on: all of the body was handed to the kernel, and what was lent for it is not read again. */
+bool transfer_has_sent_body(const struct transfer *t);
 
 /*
  * For TRANSFER_RESET: false when the provider cannot have had the whole request, because its last byte was
