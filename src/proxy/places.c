@@ -90,7 +90,7 @@ void places_keep(struct places *ps, struct call *c)
     int64_t now = loop_now_us(c->proxy->loop);
     struct place *pl, *first;
 
-    MG_ASSERT(c->state == CALL_HELD && c->x);
+    MG_ASSERT((c->state == CALL_HELD || c->state == CALL_COUNTING) && c->x);
     forget(ps, now);
     pl = xcalloc(1, sizeof *pl);
     *pl = (struct place){

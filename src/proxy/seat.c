@@ -85,7 +85,8 @@ static void refuse_offer(struct call *c, const struct gate_refusal *why, enum ga
                    });
 }
 
-static enum gate_verdict offer(struct call *c, int64_t now, struct gate_refusal *ret_why)
+/* *ret_came_back: at a place that was kept. */
+static enum gate_verdict offer(struct call *c, int64_t now, struct gate_refusal *ret_why, bool *ret_came_back)
 {
     struct budget *const budgets[] = {c->budget->budget, c->provider->budget};
     int64_t arrived_us = c->arrived_us;
@@ -94,9 +95,9 @@ static enum gate_verdict offer(struct call *c, int64_t now, struct gate_refusal 
 
     c->profile = c->provider->profile;
     cost = profile_reserve(c->profile, &c->estimate);
-    (void)places_take(&c->proxy->places, c, &arrived_us, &place);
+    *ret_came_back = places_take(&c->proxy->places, c, &arrived_us, &place);
     ticket_init(&c->ticket, &cost, budgets, MG_ARRAY_LEN(budgets), arrived_us, arrived_us + c->max_wait_us);
-    if (place)
+    if (*ret_came_back)
         gate_take_place(&c->ticket, place);
     return gate_offer(c->proxy->gate, &c->ticket, now, ret_why);
 }
@@ -107,6 +108,7 @@ void seat_take(struct call *c)
     int64_t now = loop_now_us(p->loop);
     struct gate_refusal why;
     enum gate_verdict v;
+    bool came_back;
 
     if (p->draining) {
         call_refuse(c, &(struct refusal){.reason = REFUSAL_DRAINING});
@@ -115,13 +117,15 @@ void seat_take(struct call *c)
     c->budget = budgets_find(&p->budgets, c->provider, slice_str(c->request.model));
     c->share = budgets_share(c->budget, c->client);
     estimate(c);
-    v = offer(c, now, &why);
+    v = offer(c, now, &why, &came_back);
     if (v != GATE_HELD) {
         refuse_offer(c, &why, v);
         return;
     }
     if (!queue_has_room(c) && !goes_at_once(c, now)) {
         gate_cancel(p->gate, &c->ticket, now);
+        if (came_back)
+            places_keep(&p->places, c);
         call_refuse(c, &(struct refusal){.reason = REFUSAL_QUEUE_FULL, .wait_us = wait_for_place_us(c, now)});
         return;
     }

@@ -217,6 +217,42 @@ static void test_place__is_for_the_same_call_and_once(void **state)
     fixture_stop(&f);
 }
 
+/* Who finds the queue full when it comes back has not had its place yet. */
+static void test_place__outlives_a_full_queue(void **state)
+{
+    const char *const bodies[] = {CHAT("in the way"), CHAT("leaves and comes back"), CHAT("in between")};
+    struct client_async *first, *leaving, *between, *filling, *back;
+    struct client_reply r;
+    struct fixture f;
+
+    (void)state;
+    first = stand_in_the_way(&f, FIXTURE_UPSTREAM
+                             "queue: {max_requests: 2}\nmodels:\n  gpt-4o: {concurrent: 1}\n");
+    leaving = fixture_chat_start(&f, bodies[1]);
+    fixture_wait_status(&f, "held", 1);
+    between = fixture_chat_start(&f, bodies[2]);
+    fixture_wait_status(&f, "held", 2);
+    leave(&f, leaving);
+    filling = fixture_chat_start(&f, CHAT("fills the queue"));
+    fixture_wait_status(&f, "held", 2);
+    r = fixture_chat(&f, bodies[1]);
+    assert_int_equal(r.status, 429);
+    assert_string_equal(client_header(&r, "Metergate-Refused"), "queue-full");
+    client_reply_release(&r);
+    client_leave(filling);
+    r = client_finish(filling);
+    client_reply_release(&r);
+    fixture_wait_status(&f, "held", 1);
+    back = fixture_chat_start(&f, bodies[1]);
+    fixture_wait_status(&f, "held", 2);
+    let_go(&f, first);
+    end_well(back);
+    end_well(between);
+    assert_order(&f, bodies, MG_ARRAY_LEN(bodies));
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
 /* ---- the client's own timer ---- */
 
 static void test_timer_of_the_client__is_answered_before_it_fires__and_the_place_is_kept(void **state)
@@ -331,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_told_call__may_still_get_any_status),
         cmocka_unit_test(test_client_that_comes_back__goes_on_at_its_place),
         cmocka_unit_test(test_place__is_for_the_same_call_and_once),
+        cmocka_unit_test(test_place__outlives_a_full_queue),
         cmocka_unit_test(test_timer_of_the_client__is_answered_before_it_fires__and_the_place_is_kept),
         cmocka_unit_test(test_refusal_for_the_wait__names_the_limit_that_binds),
         cmocka_unit_test(test_queue__is_bounded_by_bytes__and_one_client_has_80_percent),

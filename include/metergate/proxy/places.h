@@ -35,7 +35,7 @@ void places_release(struct places *ps);
 /* Works out the part of the body, which may take a while: a worker does it for large ones. */
 void places_print_body(struct call *c);
 
-/* Of a call that is HELD and whose exchange is there. */
+/* Of a call that is HELD, or that came back and finds the queue full; its exchange is there. */
 void places_keep(struct places *ps, struct call *c);
 
 /* True: this call had a place; it is taken. *ret_place is for gate_take_place. */
