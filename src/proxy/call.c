@@ -237,8 +237,7 @@ void call_refuse(struct call *c, const struct refusal *r)
     call_settle(c, failed ? OUTCOME_FAILED : OUTCOME_REFUSED, refusal_name(r->reason), NULL);
 }
 
-/* The key of the limit that keeps the call back, or NULL: a pause, or those before it. */
-static const char *what_binds(const struct call *c)
+const char *call_what_binds(const struct call *c)
 {
     int64_t now = loop_now_us(c->proxy->loop);
     struct gate_reason why;
@@ -254,7 +253,7 @@ void call_refuse_max_wait(struct call *c, int64_t wait_us)
                        .reason = REFUSAL_MAX_WAIT,
                        .model = slice_str(c->request.model),
                        .budget = slice_str(c->budget->name),
-                       .metric = what_binds(c),
+                       .metric = call_what_binds(c),
                        .wait_us = wait_us,
                    });
 }

@@ -58,6 +58,7 @@ static void on_timer(void *ctx)
                            "within two minutes and it keeps its place."),
                        .model = slice_str(c->request.model),
                        .budget = slice_str(c->budget->name),
+                       .metric = call_what_binds(c),
                        .wait_us = CLOCK_S,
                    });
 }

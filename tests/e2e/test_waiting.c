@@ -261,6 +261,7 @@ static void test_timer_of_the_client__is_answered_before_it_fires__and_the_place
     const char *const bodies[] = {CHAT("in the way"), CHAT("in a hurry"), CHAT("between")};
     struct client_async *first, *hurried, *between, *back;
     struct client_reply r;
+    struct cJSON *json;
     struct fixture f;
 
     (void)state;
@@ -273,6 +274,9 @@ static void test_timer_of_the_client__is_answered_before_it_fires__and_the_place
     assert_string_equal(client_header(&r, "Metergate-Refused"), "max-wait");
     assert_string_equal(client_header(&r, "Retry-After"), "1");
     assert_true(r.head_us - r.start_us < 1000000);
+    json = client_json(&r);
+    assert_string_equal(json_text(json, "error.type"), "requests"); /* concurrent is what binds */
+    cJSON_Delete(json);
     client_reply_release(&r);
     fixture_wait_status(&f, "held", 1);
     back = start_with(&f, bodies[1], NULL);

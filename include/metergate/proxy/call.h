@@ -154,6 +154,9 @@ void call_settle(struct call *c, enum call_outcome outcome, const char *reason, 
  */
 void call_refuse(struct call *c, const struct refusal *r);
 
+/* The key of the limit that keeps a call with a budget back; NULL: a pause, or those before it. */
+const char *call_what_binds(const struct call *c);
+
 /* Refuses a call with a budget because its turn would come after its deadline: in `wait_us` from now. */
 void call_refuse_max_wait(struct call *c, int64_t wait_us);
 
