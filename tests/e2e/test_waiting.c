@@ -327,6 +327,58 @@ static void test_refusal_for_the_wait__names_the_limit_that_binds(void **state)
     }
 }
 
+/* A call of `wait` that must be refused for it; returns its Retry-After. */
+static long refused_for_the_wait(const struct fixture *f, const char *body, const char *wait)
+{
+    const char *const headers[] = {wait, NULL};
+    struct client_reply r = client_finish(start_with(f, body, headers));
+    long retry_after_s;
+
+    assert_int_equal(r.status, 429);
+    assert_string_equal(client_header(&r, "Metergate-Refused"), "max-wait");
+    retry_after_s = strtol(client_header(&r, "Retry-After"), NULL, 10);
+    client_reply_release(&r);
+    return retry_after_s;
+}
+
+/* Both the call that the provider refused and one that comes while the model is paused. */
+static void test_paused_model__is_told_as_long_as_the_provider_named(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, "{\"faults\":[{\"fault\":\"status:429,retry_after:1800\",\"next\":1}]}",
+                  FIXTURE_UPSTREAM "models:\n  gpt-4o: {concurrent: 1}\n");
+    assert_in_range(refused_for_the_wait(&f, CHAT("first"), "Metergate-Max-Wait: 5"), 1790, 1800);
+    assert_in_range(refused_for_the_wait(&f, CHAT("second"), "Metergate-Max-Wait: 5"), 1790, 1800);
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
+/* The second call's deadline is the clock: when it has passed, 700 ms of the first one's 1500 are gone. */
+static void test_max_wait__counts_from_the_arrival_that_was_kept(void **state)
+{
+    static const char *const wait[] = {"Metergate-Max-Wait: 1500ms", NULL};
+    struct client_async *first, *leaving;
+    struct client_reply r;
+    struct fixture f;
+
+    (void)state;
+    first = stand_in_the_way(&f, ONE_AT_A_TIME);
+    leaving = start_with(&f, CHAT("comes back"), wait);
+    fixture_wait_status(&f, "held", 1);
+    (void)refused_for_the_wait(&f, CHAT("a clock"), "Metergate-Max-Wait: 700ms");
+    leave(&f, leaving);
+    r = client_finish(start_with(&f, CHAT("comes back"), wait));
+    assert_int_equal(r.status, 429);
+    assert_string_equal(client_header(&r, "Metergate-Refused"), "max-wait");
+    assert_true(r.head_us - r.start_us < 1300000);
+    client_reply_release(&r);
+    let_go(&f, first);
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
 /* ---- bounds ---- */
 
 static void test_queue__is_bounded_by_bytes__and_one_client_has_80_percent(void **state)
@@ -364,6 +416,39 @@ static void test_queue__is_bounded_by_bytes__and_one_client_has_80_percent(void 
     fixture_stop(&f);
 }
 
+/* Neither request is ever sent to its end: the answer must come before. A rest of up to 1 MiB would be read and
+ * dropped first, so that the connection can be kept. */
+static void test_body_over_max_body__is_refused_while_it_comes(void **state)
+{
+    static const char *const framing[] = {"Content-Length: 2000000\r\n\r\n",
+                                          "Transfer-Encoding: chunked\r\n\r\n1E8480\r\n"};
+    const size_t sent[] = {0, 1500000}; /* of 2,000,000 */
+    char *blanks = malloc(sent[1]);
+    struct fixture f;
+
+    (void)state;
+    assert_non_null(blanks);
+    memset(blanks, ' ', sent[1]);
+    fixture_start(&f, NULL, FIXTURE_UPSTREAM "queue: {max_body: 1000}\n");
+    for (size_t i = 0; i < MG_ARRAY_LEN(framing); i++) {
+        int fd = raw_connect(f.port);
+        struct buf b;
+
+        buf_init(&b, BUF_UNLIMITED);
+        raw_send_text(fd, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n");
+        raw_send_text(fd, framing[i]);
+        raw_send(fd, blanks, sent[i]);
+        assert_true(raw_read(fd, &b, "queue.max_body", FIXTURE_TIMEOUT_MS) > 0);
+        assert_memory_equal(b.p, "HTTP/1.1 413 ", 13);
+        assert_non_null(strstr(b.p, "Metergate-Refused: too-large\r\n"));
+        buf_release(&b);
+        close(fd);
+    }
+    free(blanks);
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,7 +459,10 @@ int main(void)
         cmocka_unit_test(test_place__outlives_a_full_queue),
         cmocka_unit_test(test_timer_of_the_client__is_answered_before_it_fires__and_the_place_is_kept),
         cmocka_unit_test(test_refusal_for_the_wait__names_the_limit_that_binds),
+        cmocka_unit_test(test_paused_model__is_told_as_long_as_the_provider_named),
+        cmocka_unit_test(test_max_wait__counts_from_the_arrival_that_was_kept),
         cmocka_unit_test(test_queue__is_bounded_by_bytes__and_one_client_has_80_percent),
+        cmocka_unit_test(test_body_over_max_body__is_refused_while_it_comes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
