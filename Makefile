@@ -172,6 +172,7 @@ bench: ## measurements next to nginx, printed as tables (tests/bench/run.sh NAME
 	@BUILD=$(BUILD) sh tests/bench/run.sh
 
 test-sdk: all ## the provider's own SDK (npm) through the daemon; needs Node.js and the network
+	cd tests/sdk && { python3 -m venv venv && venv/bin/pip install -q -r requirements.txt || rm -rf venv; }
 	cd tests/sdk && npm install --no-package-lock --no-audit --no-fund --silent && BIN=$(abspath $(BIN)) node run.mjs
 
 asan: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import OpenAI from 'openai';
 import { startBoth } from './daemons.mjs';
+import { held } from './held.mjs';
 
 const WINDOW_S = 4;
 const LIMIT = 15000;
@@ -102,5 +103,6 @@ async function share() {
 }
 
 await compare();
+await held();
 await share();
 console.log('all good');
