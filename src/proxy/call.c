@@ -101,7 +101,6 @@ static void move(struct call *c, enum call_state to)
     if (to == CALL_HELD) {
         c->held_us = now;
         keepalive_begin(c);
-        patience_begin(c);
     }
     list_push_back(&c->proxy->calls[to], &c->link);
 }

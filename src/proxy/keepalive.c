@@ -1,6 +1,7 @@
 /*
- * keepalive: a call is on `told` exactly while it is HELD and may be told, or was not yet looked at. told_us
- * grows along the list. The timer is set for the first of them or earlier; it is not moved when calls leave.
+ * keepalive: a call is on `fresh` from when it is HELD until the gate was asked, and then on `told` while it is HELD and
+ * may be told, or was not yet looked at. told_us grows along `told`. The timer is set for the first of them or earlier;
+ * it is not moved when calls leave.
  */
 #include "metergate/proxy/keepalive.h"
 
@@ -160,12 +161,22 @@ void keepalive_rearm(struct proxy *p)
 
 void keepalive_begin(struct call *c)
 {
-    struct proxy *p = c->proxy;
+    list_push_back(&c->proxy->keepalive.fresh, &c->told);
+}
 
+struct call *keepalive_admit(struct proxy *p)
+{
+    struct keepalive *k = &p->keepalive;
+    struct call *c;
+
+    if (list_empty(&k->fresh))
+        return NULL;
+    c = LIST_ENTRY(list_first(&k->fresh), struct call, told);
     c->told_us = loop_now_us(p->loop);
-    list_push_back(&p->keepalive.told, &c->told);
-    if (!loop_timer_is_set(&p->keepalive.timer))
+    list_push_back(&k->told, &c->told);
+    if (!loop_timer_is_set(&k->timer))
         keepalive_rearm(p);
+    return c;
 }
 
 void keepalive_end(struct call *c)
@@ -176,6 +187,7 @@ void keepalive_end(struct call *c)
 void keepalive_init(struct keepalive *k)
 {
     *k = (struct keepalive){0};
+    list_init(&k->fresh);
     list_init(&k->told);
 }
 

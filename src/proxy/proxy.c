@@ -95,12 +95,15 @@ static void turn(void *ctx)
     struct proxy *p = ctx;
     int64_t now = loop_now_us(p->loop), at;
     struct ticket *t;
+    struct call *c;
 
     expire(p, now - 1);
     /* Thousands may have room at one moment. They go as fast as the pool takes them: see on_room. */
     while (!upstream_is_full(p->pool) && (t = gate_next(p->gate, now)) != NULL)
         send_attempt(call_of(t));
     expire(p, now);
+    while ((c = keepalive_admit(p)) != NULL)
+        patience_begin(c);
     at = upstream_is_full(p->pool) ? CLOCK_NEVER : gate_wakeup(p->gate);
     if (at < CLOCK_NEVER)
         loop_timer_set(p->loop, &p->wake, at, wake, p);

@@ -108,8 +108,12 @@ static size_t take_head(struct conn *c, const char *p, size_t n)
         return taken;
     }
     c->head_n = (size_t)(end - c->head) + 4;
-    read_head(c);
-    return c->head_n - old;
+    taken = c->head_n - old;
+    if (memcmp(c->head, "HTTP/1.1 1", 10) == 0)
+        c->head_n = 0; /* an interim answer: the next head follows */
+    else
+        read_head(c);
+    return taken;
 }
 
 enum conn_event conn_turn(struct conn *c, void (*on_body)(void *ctx, const char *p, size_t n), void *ctx)
@@ -126,8 +130,8 @@ enum conn_event conn_turn(struct conn *c, void (*on_body)(void *ctx, const char 
             return CONN_MORE;
         if (n <= 0)
             return CONN_BROKEN;
-        if (!c->in_body)
-            head = take_head(c, piece, (size_t)n);
+        while (!c->in_body && head < (size_t)n)
+            head += take_head(c, piece + head, (size_t)n - head);
         if (!c->in_body)
             continue;
         if (on_body && (size_t)n > head)

@@ -25,6 +25,7 @@ struct call;
 struct proxy;
 
 struct keepalive {
+    struct list fresh;       /* private: calls that may go in this very turn */
     struct list told;        /* private: calls, by call.told_us */
     struct loop_timer timer; /* private */
     int64_t sent;            /* readable: 102s since the start */
@@ -39,6 +40,12 @@ void keepalive_release(struct proxy *p);
 /* The call is held from now on, or not any longer (harmless when it was not). */
 void keepalive_begin(struct call *c);
 void keepalive_end(struct call *c);
+
+/*
+ * The gate has been asked, and this call is still held: the next of those that began to be held in this turn, NULL when
+ * there is none left. Most calls never get here.
+ */
+struct call *keepalive_admit(struct proxy *p);
 
 /* The interval may have changed. */
 void keepalive_rearm(struct proxy *p);

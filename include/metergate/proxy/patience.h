@@ -24,7 +24,7 @@ struct call;
  */
 int64_t patience_us(const struct http_head *head, bool told);
 
-/* The call is held from now on, or not any longer (harmless when it was not). */
+/* The call stays held, or is not any longer (harmless when it was not). */
 void patience_begin(struct call *c);
 void patience_end(struct call *c);
 
