@@ -2,6 +2,7 @@
 #include "world.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -106,7 +107,7 @@ void world_fail(const struct world *w, const struct subject *s, const char *what
 
 /* ---- descriptors and memory ---- */
 
-enum socket_kind { SOCKET_OTHER, SOCKET_CLIENT, SOCKET_UPSTREAM };
+enum socket_kind { SOCKET_OTHER, SOCKET_CLIENT, SOCKET_UPSTREAM, SOCKET_HIDDEN };
 
 /*
  * A pair of Unix sockets is libcurl's, one for each group of transfers that was ever needed. Looks at the socket itself, through a
@@ -119,8 +120,8 @@ static enum socket_kind kind_of(int pidfd, int number, int port)
     int listens = 0, fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
     enum socket_kind kind = SOCKET_OTHER;
 
-    if (fd < 0)
-        return SOCKET_OTHER;
+    if (fd < 0) /* containers often forbid it */
+        return errno == EBADF ? SOCKET_OTHER : SOCKET_HIDDEN;
     if (getsockname(fd, (struct sockaddr *)&addr, &n) == 0 &&
         getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &flag_n) == 0 && !listens)
         kind = addr.sin_family == AF_INET && ntohs(addr.sin_port) == port ? SOCKET_CLIENT : SOCKET_UPSTREAM;
@@ -136,13 +137,13 @@ static struct open_files count_open(const struct subject *s)
     const struct dirent *e;
     char dir[64], path[384], target[64];
     int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    bool hidden;
     DIR *d;
 
     snprintf(dir, sizeof dir, "/proc/%d/fd", (int)pid);
     d = opendir(dir);
-    if (!d || pidfd < 0)
-        files.other = -1;
-    while (d && (e = readdir(d)) != NULL) {
+    hidden = !d || pidfd < 0;
+    while (!hidden && (e = readdir(d)) != NULL) {
         enum socket_kind kind = SOCKET_OTHER;
         ssize_t n;
 
@@ -153,6 +154,7 @@ static struct open_files count_open(const struct subject *s)
         target[n] = '\0';
         if (strncmp(target, "socket:", 7) == 0)
             kind = kind_of(pidfd, (int)strtol(e->d_name, NULL, 10), s->f.port);
+        hidden = kind == SOCKET_HIDDEN;
         files.other += kind == SOCKET_OTHER;
         files.clients += kind == SOCKET_CLIENT;
         files.upstream += kind == SOCKET_UPSTREAM;
@@ -161,6 +163,8 @@ static struct open_files count_open(const struct subject *s)
         closedir(d);
     if (pidfd >= 0)
         close(pidfd);
+    if (hidden)
+        files.other = -1;
     return files;
 }
 
