@@ -6,7 +6,8 @@
  * - Callbacks of curl run inside curl: they note, and call the user; they never call curl. An aborted
  *   transfer's callbacks return failure, so that curl ends it.
  * - Whether a repeat is allowed is decided in on_prereq, the one place that every sending passes: see
- *   upstream.h.
+ *   upstream.h. It is also where a kept connection is left alone on which something waits to be read: curl 7.88 takes
+ *   it for alive, and would give what nobody had asked for to this call as its answer.
  *
  * on_sent: SIOCOUTQ counts what the peer's kernel has not acknowledged. It is looked at 100 ms after the
  * request began to be sent, then after 100, 200, ... at most 1 s more, and when the first byte of the answer
@@ -147,15 +148,21 @@ static int on_prereq(void *ctx, char *remote_ip, char *local_ip, int remote_port
         t->refused_repeat = true;
         return CURL_PREREQFUNC_ABORT;
     }
+    t->reused = !t->opened;
+    t->sock = pool_find_sock(t, remote_ip, remote_port, local_port);
+    if (t->reused && t->sock && sock_has_input(t->sock)) {
+        t->stale = true;
+        t->sock->transfer = NULL; /* it has sent nothing over this one */
+        t->sock = NULL;
+        return CURL_PREREQFUNC_ABORT;
+    }
     if (t->sends)
         t->pool->stats.retried++;
     t->sends++;
-    t->reused = !t->opened;
     t->opened = false;
     t->unacked = false; /* until it is known better: transfer_lose_sock */
     t->sent_bytes = 0;
     answer_head_restart(&t->head);
-    t->sock = pool_find_sock(t, remote_ip, remote_port, local_port);
     transfer_enter(t, T_AWAIT);
     if (!t->sent && t->ops->on_sent) {
         t->check_step_us = SENT_FIRST_CHECK_US;

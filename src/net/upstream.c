@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -177,6 +178,13 @@ bool sock_is_drained(const struct sock *s)
     int waiting = 0;
 
     return ioctl(s->fd, SIOCOUTQ, &waiting) == 0 && waiting == 0;
+}
+
+bool sock_has_input(const struct sock *s)
+{
+    struct pollfd p = {.fd = s->fd, .events = POLLIN};
+
+    return poll(&p, 1, 0) > 0;
 }
 
 /* Its two ends, once it is connected. */
@@ -393,11 +401,24 @@ static void pool_on_fed(void *ctx)
     pool_wants_run(ctx);
 }
 
-/*
- * There was no descriptor for its connection. It waits, first in line, until others may have given theirs back; what is
- * kept for later use is given back now.
- */
+/* Nothing was sent: it is started again, first in line. */
 static void pool_put_back(struct transfer *t)
+{
+    pool_take_out(t);
+    t->error[0] = '\0';
+    t->starved = t->stale = false;
+    t->check_at_us = CLOCK_NEVER;
+    loop_timer_clear(t->pool->loop, &t->timer);
+    t->state = T_WAITING;
+    list_push_front(&t->pool->waiting, &t->pooled);
+    t->pool->stats.waiting++;
+}
+
+/*
+ * There was no descriptor for its connection. It waits until others may have given theirs back; what is kept for later use
+ * is given back now.
+ */
+static void pool_starve(struct transfer *t)
 {
     struct upstream_pool *p = t->pool;
     int64_t now = loop_now_us(p->loop);
@@ -406,12 +427,7 @@ static void pool_put_back(struct transfer *t)
         log_warn("no descriptors for connections to providers: calls wait until some are free");
         p->starved_said_us = now;
     }
-    pool_take_out(t);
-    t->starved = false;
-    t->error[0] = '\0';
-    t->state = T_WAITING;
-    list_push_front(&p->waiting, &t->pooled);
-    p->stats.waiting++;
+    pool_put_back(t);
     for (unsigned i = 0; i < p->lane_n; i++)
         if (p->lanes[i].multi && p->lanes[i].active == 0)
             lane_close(&p->lanes[i]);
@@ -435,7 +451,11 @@ static void pool_reap(struct lane *lane)
         if (t->state == T_ENDED)
             continue; /* it is in `dead` */
         if (t->starved && t->sends == 0) {
-            pool_put_back(t);
+            pool_starve(t);
+            continue;
+        }
+        if (t->stale) {
+            pool_put_back(t); /* curl has closed the connection: what was aborted is not kept */
             continue;
         }
         r = transfer_judge(t, code, &why);

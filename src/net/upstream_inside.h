@@ -86,6 +86,7 @@ struct transfer {
     bool reused;    /* over a kept connection */
     bool opened;    /* a socket was made for it since it was last sent */
     bool starved;   /* none could be, for want of descriptors */
+    bool stale;     /* the kept connection that curl chose has input that nobody asked for: another is to be used */
     bool unacked;   /* the connection died with bytes of the request not acknowledged */
     unsigned sends; /* how often the request was begun to be sent */
     bool sent;      /* on_sent's condition was seen */
@@ -145,6 +146,9 @@ struct sock *pool_find_sock(struct transfer *t, const char *remote_ip, int remot
 
 /* New bytes, or the end, of what a socket sends: nothing is left in the send queue. */
 bool sock_is_drained(const struct sock *s);
+
+/* Bytes, or the end, are there to be read. */
+bool sock_has_input(const struct sock *s);
 
 /* CURL_SOCKET_BAD with errno. */
 curl_socket_t pool_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address);
