@@ -106,14 +106,23 @@ static int read_length(struct slice value, int64_t *ret)
     return 0;
 }
 
-/* Lengths that contradict each other, or are none, cannot be followed by a body that anybody should believe.
+/*
+ * Lengths that contradict each other, or are none, cannot be followed by a body that anybody should believe. Nor can a
+ * transfer coding that is not just "chunked": we asked for none, and curl would take the close for the end of it.
  */
-static int check_lengths(struct answer_head *h)
+static int check_framing(struct answer_head *h)
 {
+    bool chunked = false;
+
     h->length = -1;
     for (size_t i = 0; i < h->line_n; i++) {
         int64_t n;
 
+        if (slice_eq_nocase(h->headers[i].name, SLICE("transfer-encoding"))) {
+            if (chunked || !slice_eq_nocase(h->headers[i].value, SLICE("chunked")))
+                return -EPROTO;
+            chunked = true;
+        }
         if (!slice_eq_nocase(h->headers[i].name, SLICE("content-length")))
             continue;
         if (read_length(h->headers[i].value, &n) < 0 || (h->length >= 0 && n != h->length))
@@ -140,7 +149,7 @@ static int finish(struct answer_head *h)
         h->headers[i].name = slice_of(h->text.p + from->name, from->name_n);
         h->headers[i].value = slice_of(h->text.p + from->value, from->value_n);
     }
-    if (check_lengths(h) < 0)
+    if (check_framing(h) < 0)
         return -EPROTO;
     h->done = true;
     return 1;

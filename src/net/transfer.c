@@ -184,7 +184,7 @@ static size_t on_header(char *p, size_t size, size_t count, void *ctx)
     if (rc == -E2BIG)
         return transfer_fail(t, TRANSFER_PROTOCOL, "the head of the answer is too long");
     if (rc < 0)
-        return transfer_fail(t, TRANSFER_PROTOCOL, "the answer is not HTTP/1");
+        return transfer_fail(t, TRANSFER_PROTOCOL, "the head of the answer is not valid HTTP/1");
     if (rc == 0)
         return n;
     transfer_mark_sent(t);
@@ -503,6 +503,13 @@ enum transfer_result transfer_judge(const struct transfer *t, CURLcode code, con
         return code == CURLE_OPERATION_TIMEDOUT ? TRANSFER_TIMEOUT_CONNECT : TRANSFER_CONNECT;
     if (t->head.done)
         return TRANSFER_CUT;
+    if (code == CURLE_OK)
+        *ret_why = "the connection was closed in the head of the answer";
+    /* 7.88's words for a line over 100 KB, and for one that continues none */
+    if (code == CURLE_OUT_OF_MEMORY || code == CURLE_BAD_FUNCTION_ARGUMENT) {
+        *ret_why = "the head of the answer has a line that cannot be read";
+        return TRANSFER_PROTOCOL;
+    }
     if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY)
         return TRANSFER_PROTOCOL;
     return TRANSFER_RESET;

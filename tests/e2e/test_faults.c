@@ -57,6 +57,43 @@ static void test_tiny_waits__grow_when_they_do_not_help(void **state)
 #define MORE_X    "x: 1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890\r\n"
 #define MORE_10X  MORE_X MORE_X MORE_X MORE_X MORE_X MORE_X MORE_X MORE_X MORE_X MORE_X
 
+/* The connection stays open: nothing but the head can have told. */
+static void test_head_that_nobody_should_believe__is_502_at_once(void **state)
+{
+    static const char *const heads[] = {
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
+        "HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 9\r\n\r\nshort",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\nContent-Length: 9\r\n\r\nshort",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 2\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\n of nothing before\r\nContent-Length: 2\r\n\r\n{}",
+    };
+    struct fixture f = {0};
+    int listener = played_start(&f, ", retry: {attempts: 1}", "");
+
+    (void)state;
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+        struct client_async *a = fixture_chat_start(&f, PLAYED_CHAT);
+        int fd = played_take(listener);
+        struct client_reply r;
+
+        raw_send_text(fd, heads[i]);
+        r = client_finish(a);
+        if (r.status != 502)
+            fail_msg("%s: status %d, %s", heads[i], r.status, r.error_text);
+        assert_string_equal(client_header(&r, "Metergate-Refused"), "upstream-protocol");
+        client_reply_release(&r);
+        close(fd);
+        fixture_assert_idle(&f);
+    }
+    fixture_stop(&f);
+    close(listener);
+}
+
 static void test_odd_answer__is_502_or_read_with_care(void **state)
 {
     static const struct {
@@ -302,6 +339,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_retry_after_0__is_no_wait__and_uses_an_attempt_up),
         cmocka_unit_test(test_tiny_waits__grow_when_they_do_not_help),
+        cmocka_unit_test(test_head_that_nobody_should_believe__is_502_at_once),
         cmocka_unit_test(test_odd_answer__is_502_or_read_with_care),
         cmocka_unit_test(test_heads_without_end__are_502),
         cmocka_unit_test(test_nul_in_a_head__is_502),

@@ -140,7 +140,7 @@ static void test_answer_head__length__is_known_only_without_transfer_encoding(vo
     }
 }
 
-static void test_answer_head__lengths__must_be_numbers_and_agree(void **state)
+static void test_answer_head__framing__must_be_plain_and_agree(void **state)
 {
     static const struct {
         const char *fields;
@@ -157,6 +157,12 @@ static void test_answer_head__lengths__must_be_numbers_and_agree(void **state)
         {"Content-Length: five\r\n", -EPROTO, 0},
         {"Content-Length:\r\n", -EPROTO, 0},
         {"Content-Length: 99999999999999999999\r\n", -EPROTO, 0},
+        {"Transfer-Encoding: CHUNKED\r\n", 1, -1},
+        {"Transfer-Encoding: identity\r\nContent-Length: 5\r\n", -EPROTO, 0},
+        {"Transfer-Encoding: xchunked\r\n", -EPROTO, 0},
+        {"Transfer-Encoding: gzip, chunked\r\n", -EPROTO, 0},
+        {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", -EPROTO, 0},
+        {"Transfer-Encoding:\r\n", -EPROTO, 0},
     };
 
     (void)state;
@@ -193,7 +199,7 @@ int main(void)
         cmocka_unit_test(test_answer_head__too_much__is_refused),
         cmocka_unit_test(test_answer_head__status_lines__are_read_strictly),
         cmocka_unit_test(test_answer_head__length__is_known_only_without_transfer_encoding),
-        cmocka_unit_test(test_answer_head__lengths__must_be_numbers_and_agree),
+        cmocka_unit_test(test_answer_head__framing__must_be_plain_and_agree),
         cmocka_unit_test(test_answer_head__another_protocol__is_none_that_was_asked_for),
     };
 

@@ -42,7 +42,7 @@ void answer_head_release(struct answer_head *h);
 /*
  * Takes one line. 0 to go on, 1 when this line completed the final head (exactly once). -E2BIG: over
  * max_bytes or too many interim heads; -EPROTO: no status line, one that we do not understand, a 101 that nobody asked
- * for, or Content-Lengths that are no numbers or contradict each other.
+ * for, Content-Lengths that are no numbers or contradict each other, or a Transfer-Encoding other than one "chunked".
  */
 int answer_head_add(struct answer_head *h, struct slice line) MG_MUSTCHECK;
 
