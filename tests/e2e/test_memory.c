@@ -1,4 +1,6 @@
 /* What the daemon keeps in memory while calls are on their way. */
+#include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,11 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "client.h"
 #include "fixture.h"
+#include "played.h"
 
 enum { STREAMS = 24, BODY_BYTES = 1 << 20 };
 
@@ -79,10 +84,130 @@ static void test_body__once_the_answer_has_begun__is_not_kept(void **state)
 #endif
 }
 
+/* Writes until the peer has taken nothing for 300 ms, or all is written. Returns how much was. */
+static size_t put_what_goes(int fd, size_t most)
+{
+    static const char zeros[1 << 16];
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    size_t put = 0;
+
+    while (put < most && poll(&p, 1, 300) == 1) {
+        ssize_t n = send(fd, zeros, most - put < sizeof zeros ? most - put : sizeof zeros, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n > 0)
+            put += (size_t)n;
+    }
+    return put;
+}
+
+static size_t read_all(int fd, size_t most)
+{
+    static char piece[1 << 16];
+    size_t got = 0;
+
+    while (got < most) {
+        ssize_t n = recv(fd, piece, most - got < sizeof piece ? most - got : sizeof piece, 0);
+
+        if (n <= 0)
+            break;
+        got += (size_t)n;
+    }
+    return got;
+}
+
+struct flow {
+    int fd;
+    size_t left;
+};
+
+static void *write_rest(void *arg)
+{
+    static const char zeros[1 << 16];
+    struct flow *it = arg;
+
+    while (it->left > 0) {
+        ssize_t n = send(it->fd, zeros, it->left < sizeof zeros ? it->left : sizeof zeros, MSG_NOSIGNAL);
+
+        if (n <= 0)
+            break;
+        it->left -= (size_t)n;
+    }
+    return NULL;
+}
+
+enum { FLOW_BYTES = 50 << 20, FLOW_KEPT_KB = 4096 }; /* 256 KiB each way, and what the code itself touches */
+
+/* Bytes go in at `from` and nobody takes them: they stay with their sender, and arrive when they are asked for. */
+static void assert_held_back(const struct fixture *f, int from, int to)
+{
+    int64_t before = resident_kb(process_pid(f->daemon));
+    struct flow rest = {from, FLOW_BYTES};
+    pthread_t thread;
+    size_t put = put_what_goes(from, FLOW_BYTES);
+
+    assert_true(put < FLOW_BYTES);
+    assert_true(resident_kb(process_pid(f->daemon)) - before < FLOW_KEPT_KB);
+    rest.left -= put;
+    assert_int_equal(pthread_create(&thread, NULL, write_rest, &rest), 0);
+    assert_int_equal(read_all(to, FLOW_BYTES), FLOW_BYTES);
+    pthread_join(thread, NULL);
+    assert_true(resident_kb(process_pid(f->daemon)) - before < FLOW_KEPT_KB);
+}
+
+static void read_head(int fd)
+{
+    char c[4] = {0};
+
+    while (memcmp(c, "\r\n\r\n", 4) != 0) {
+        memmove(c, c + 1, 3);
+        assert_int_equal(recv(fd, c + 3, 1, 0), 1);
+    }
+}
+
+static void test_50_mb__that_the_other_side_does_not_take__stay_with_their_sender(void **state)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    (void)state;
+    skip();
+#else
+    static const char *const requests[] = {
+        "GET /v1/files/f/content HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 52428800\r\n\r\n",
+    };
+    struct fixture f = {0};
+    int listener = played_start(&f, "", "");
+
+    (void)state;
+    for (int uploads = 0; uploads < 2; uploads++) {
+        int client = raw_connect(f.port), provider;
+
+        raw_send_text(client, requests[uploads]);
+        provider = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        assert_true(provider >= 0);
+        read_head(provider);
+        if (uploads) {
+            assert_held_back(&f, client, provider);
+            raw_send_text(provider, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+            read_head(client);
+        } else {
+            raw_send_text(provider, "HTTP/1.1 200 OK\r\nContent-Length: 52428800\r\nConnection: close\r\n\r\n");
+            read_head(client);
+            assert_held_back(&f, provider, client);
+        }
+        close(client);
+        close(provider);
+    }
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+    close(listener);
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_body__once_the_answer_has_begun__is_not_kept),
+        cmocka_unit_test(test_50_mb__that_the_other_side_does_not_take__stay_with_their_sender),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
