@@ -6,7 +6,6 @@
 #include "metergate/base/secret.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,8 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+
+#include "metergate/base/file.h"
 
 void secret_init(struct secret *s)
 {
@@ -84,15 +85,15 @@ int secret_from_env(struct secret *s, const char *name, struct errbuf *e)
     return set_from(s, slice_str(value), from, e);
 }
 
-/* Up to `cap` bytes of the file; -errno. A short file is read to its end. */
-static ssize_t read_file(const char *path, char *p, size_t cap)
+/* Up to `cap` bytes of the file; -errno, said why. A short file is read to its end. */
+static ssize_t read_file(const char *path, char *p, size_t cap, struct errbuf *e)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = file_open(path, e);
     size_t n = 0;
     ssize_t got = 0;
 
     if (fd < 0)
-        return -errno;
+        return fd;
     while (n < cap) {
         got = read(fd, p + n, cap - n);
         if (got < 0 && errno == EINTR)
@@ -102,6 +103,8 @@ static ssize_t read_file(const char *path, char *p, size_t cap)
         n += (size_t)got;
     }
     got = got < 0 ? -errno : (ssize_t)n;
+    if (got < 0)
+        err_set(e, "%s", strerror((int)-got));
     close(fd);
     return got;
 }
@@ -109,12 +112,13 @@ static ssize_t read_file(const char *path, char *p, size_t cap)
 int secret_from_file(struct secret *s, const char *path, struct errbuf *e)
 {
     char bytes[SECRET_MAX + 2]; /* one more than fits, and a line end */
-    ssize_t got = read_file(path, bytes, sizeof bytes);
+    struct errbuf why;
+    ssize_t got = read_file(path, bytes, sizeof bytes, &why);
     struct slice line;
     int rc;
 
     if (got < 0) {
-        err_set(e, "cannot read %s: %s", path, strerror((int)-got));
+        err_set(e, "cannot read %.300s: %.150s", path, why.text);
         return (int)got;
     }
     line = slice_of(bytes, (size_t)got);

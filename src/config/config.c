@@ -5,11 +5,11 @@
 #include "metergate/config/config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "metergate/base/file.h"
 #include "metergate/config/check.h"
 #include "metergate/config/format.h"
 #include "metergate/config/read.h"
@@ -69,27 +69,6 @@ int config_parse(const char *name, struct slice text, struct config **ret, struc
     return 0;
 }
 
-static int read_file(const char *path, struct buf *out, struct errbuf *e)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
-    char piece[16384];
-    ssize_t n = 0;
-
-    if (fd < 0) {
-        rc = -errno;
-        err_set(e, "cannot be opened: %s", strerror(-rc));
-        return rc;
-    }
-    while (rc == 0 && (n = read(fd, piece, sizeof piece)) > 0)
-        rc = buf_append(out, piece, (size_t)n);
-    if (n < 0)
-        err_set(e, "cannot be read: %s", strerror(errno));
-    else if (rc < 0)
-        err_set(e, "is longer than 1 MiB");
-    close(fd);
-    return n < 0 ? -EIO : rc;
-}
-
 int config_load(const char *path, struct config **ret, struct problems *problems)
 {
     struct errbuf e;
@@ -99,10 +78,13 @@ int config_load(const char *path, struct config **ret, struct problems *problems
     if (!path)
         return config_parse("built-in configuration", SLICE(""), ret, problems);
     buf_init(&text, YAML_BYTES_MAX);
-    rc = read_file(path, &text, &e);
+    rc = file_read(path, &text, &e);
     if (rc < 0) {
         problems_set_file(problems, path);
-        problems_error(problems, 0, 0, "%s", e.text);
+        if (rc == -E2BIG)
+            problems_error(problems, 0, 0, "is longer than 1 MiB; a configuration is not");
+        else
+            problems_error(problems, 0, 0, "cannot be read: %s", e.text);
         rc = -EINVAL;
     } else {
         rc = config_parse(path, buf_slice(&text), ret, problems);

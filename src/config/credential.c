@@ -31,7 +31,8 @@ static int from_systemd(struct secret *s, const char *name, struct errbuf *e)
     if (rc == -EINVAL || rc == -E2BIG)
         err_set(e, "the credential holds no key: one line of printable characters without spaces");
     else if (rc < 0)
-        err_set(e, "the credential cannot be read from %s: %s", dir, strerror(-rc));
+        err_set(e, "the credential cannot be read from %.200s: %s", dir,
+                rc == -ENOTSUP || rc == -EISDIR ? "it is not a file" : strerror(-rc));
     buf_release(&path);
     return rc;
 }

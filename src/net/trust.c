@@ -7,31 +7,61 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+
+#include "metergate/base/file.h"
 
 struct trust {
     X509_STORE *store;
     char path[48];
 };
 
+#define TRUST_FILE_MAX ((size_t)16 << 20)
+
+/*
+ * How many certificates and revocation lists of the text are in the store now. X509_STORE_load_file would
+ * open the path by itself, and wait for ever where that leads to a FIFO.
+ */
+static int add_pem(X509_STORE *store, struct slice pem)
+{
+    BIO *in = BIO_new_mem_buf(pem.n ? pem.p : "", (int)pem.n);
+    STACK_OF(X509_INFO) *all = in ? PEM_X509_INFO_read_bio(in, NULL, NULL, NULL) : NULL;
+    int added = 0;
+
+    for (int i = 0; i < sk_X509_INFO_num(all); i++) { /* -1 of NULL */
+        const X509_INFO *one = sk_X509_INFO_value(all, i);
+
+        if (one->x509)
+            added += X509_STORE_add_cert(store, one->x509) == 1;
+        if (one->crl)
+            added += X509_STORE_add_crl(store, one->crl) == 1;
+    }
+    sk_X509_INFO_pop_free(all, X509_INFO_free);
+    BIO_free(in);
+    return added;
+}
+
 static int trust_add_file(struct trust *t, const char *path, struct errbuf *e)
 {
-    if (access(path, R_OK) < 0) {
-        int rc = -errno;
+    struct errbuf why;
+    struct buf pem;
+    int rc;
 
-        err_set(e, "cannot read the CA file %.200s", path);
-        return rc;
-    }
-    if (X509_STORE_load_file(t->store, path) != 1) {
+    buf_init(&pem, TRUST_FILE_MAX);
+    rc = file_read(path, &pem, &why);
+    if (rc < 0)
+        err_set(e, "cannot read the CA file %.200s: %.150s", path, why.text);
+    else if (add_pem(t->store, buf_slice(&pem)) == 0) {
         err_set(e, "%.200s has no CA certificate in PEM form", path);
-        ERR_clear_error();
-        return -EINVAL;
+        rc = -EINVAL;
     }
-    return 0;
+    ERR_clear_error();
+    buf_release(&pem);
+    return rc;
 }
 
 int trust_new(const char *extra_file, struct trust **ret, struct errbuf *e)

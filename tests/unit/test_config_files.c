@@ -150,13 +150,13 @@ static void test_load__a_file_that_cannot_be_read__is_a_problem(void **state)
     const struct place *p = *state;
     struct buf text;
 
-    assert_refused("/nonexistent/metergate.yaml", ": cannot be opened: No such file or directory");
-    assert_refused(p->dir, ": cannot be read: Is a directory");
+    assert_refused("/nonexistent/metergate.yaml", ": cannot be read: No such file or directory");
+    assert_refused(p->dir, ": cannot be read: it is a directory, not a file");
     buf_init(&text, BUF_UNLIMITED);
     for (size_t i = 0; i <= YAML_BYTES_MAX; i++)
         buf_add_char(&text, i % 80 ? '#' : '\n');
     write_file(p, "file", text.p, text.n);
-    assert_refused(p->file, ": is longer than 1 MiB");
+    assert_refused(p->file, ": is longer than 1 MiB; a configuration is not");
     write_file(p, "file", "headroom: 91%\n", 14);
     assert_refused(p->file, ":1:11: headroom: \"91%\" is out of range (0% to 90%)");
     buf_release(&text);

@@ -1,0 +1,75 @@
+/*
+ * file: what the path leads to is looked at before it is opened (a device is not touched), and again after,
+ * because it may have been replaced between the two; O_NONBLOCK keeps the open of such a twin from waiting.
+ */
+#include "metergate/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int check_kind(mode_t mode, struct errbuf *e)
+{
+    const char *kind = "a device";
+
+    if (S_ISREG(mode))
+        return 0;
+    if (S_ISDIR(mode))
+        kind = "a directory";
+    else if (S_ISFIFO(mode))
+        kind = "a FIFO";
+    else if (S_ISSOCK(mode))
+        kind = "a socket";
+    err_set(e, "it is %s, not a file", kind);
+    return S_ISDIR(mode) ? -EISDIR : -ENOTSUP;
+}
+
+static int fail(struct errbuf *e)
+{
+    int rc = -errno;
+
+    err_set(e, "%s", strerror(-rc));
+    return rc;
+}
+
+int file_open(const char *path, struct errbuf *e)
+{
+    struct stat st;
+    int fd, rc;
+
+    if (stat(path, &st) < 0)
+        return fail(e);
+    rc = check_kind(st.st_mode, e);
+    if (rc < 0)
+        return rc;
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return fail(e);
+    rc = fstat(fd, &st) < 0 ? fail(e) : check_kind(st.st_mode, e);
+    if (rc == 0)
+        return fd;
+    close(fd);
+    return rc;
+}
+
+int file_read(const char *path, struct buf *out, struct errbuf *e)
+{
+    int fd = file_open(path, e), rc = 0;
+    char piece[16384];
+    ssize_t n = 1;
+
+    if (fd < 0)
+        return fd;
+    while (rc == 0 && n != 0) {
+        n = read(fd, piece, sizeof piece);
+        if (n < 0 && errno == EINTR)
+            continue;
+        rc = n < 0 ? fail(e) : buf_append(out, piece, (size_t)n);
+    }
+    if (rc == -E2BIG)
+        err_set(e, "it is larger than %zu bytes", out->max);
+    close(fd);
+    return rc;
+}
