@@ -9,19 +9,44 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "metergate/base/file.h"
 #include "metergate/config/check.h"
 #include "metergate/config/credential.h"
 #include "metergate/config/models.h"
 #include "metergate/config/table.h"
 #include "metergate/config/value.h"
 
-#define OPENAI_BASE_URL "https://api.openai.com/v1"
+#define OPENAI_BASE_URL    "https://api.openai.com/v1"
+#define ANTHROPIC_BASE_URL "https://api.anthropic.com"
+#define GEMINI_BASE_URL    "https://generativelanguage.googleapis.com"
+#define OLLAMA_BASE_URL    "http://127.0.0.1:11434"
+
+#define CA_FILE_MAX ((size_t)16 << 20)
 
 #define ERROR_AT(problems, node, ...) problems_error(problems, (node)->line, (node)->column, __VA_ARGS__)
 
 /* ---- upstreams ---- */
+
+/* An upstream that is named like a dialect speaks it, unless the file says otherwise. */
+static enum config_dialect dialect_of_name(const char *name)
+{
+    int index = check_word(table_find(SLICE("upstreams.*.dialect"))->choices, slice_str(name));
+
+    return index < 0 ? CONFIG_OPENAI : (enum config_dialect)index;
+}
+
+/* How the provider that the dialect is named after charges. */
+static enum config_counting usual_counting(enum config_dialect dialect)
+{
+    static const enum config_counting rows[] = {
+        [CONFIG_OPENAI] = CONFIG_COUNTING_OPENAI, [CONFIG_ANTHROPIC] = CONFIG_COUNTING_ANTHROPIC,
+        [CONFIG_GEMINI] = CONFIG_COUNTING_GEMINI, [CONFIG_AZURE] = CONFIG_COUNTING_AZURE,
+        [CONFIG_OLLAMA] = CONFIG_COUNTING_ACTUAL,
+    };
+
+    return rows[dialect];
+}
 
 struct config_upstream *entries_new_upstream(struct config *c, struct slice name, int line)
 {
@@ -31,25 +56,19 @@ struct config_upstream *entries_new_upstream(struct config *c, struct slice name
     u->line = line;
     secret_init(&u->api_key);
     value_set_defaults(TABLE_IN_UPSTREAM, u);
+    u->dialect = dialect_of_name(u->name);
     c->upstreams = xrealloc((void *)c->upstreams, (c->upstream_count + 1) * sizeof(struct config_upstream *));
     c->upstreams[c->upstream_count++] = u;
     return u;
 }
 
-/*
- * Those of the other dialects pass calls through, so that a program whose every base URL points here still
- * reaches its provider.
- */
+/* What programs of all three can be pointed at without a file. */
 void entries_add_upstreams(struct config *c)
 {
     static const struct {
         const char *name, *base_url;
-        enum config_dialect dialect;
     } built_in[] = {
-        {"openai", OPENAI_BASE_URL, CONFIG_OPENAI},
-        {"anthropic", "https://api.anthropic.com", CONFIG_ANTHROPIC},
-        {"gemini", "https://generativelanguage.googleapis.com", CONFIG_GEMINI},
-    };
+        {"openai", OPENAI_BASE_URL}, {"anthropic", ANTHROPIC_BASE_URL}, {"gemini", GEMINI_BASE_URL}};
 
     for (size_t i = 0; i < MG_ARRAY_LEN(built_in); i++) {
         struct config_upstream *u;
@@ -57,24 +76,9 @@ void entries_add_upstreams(struct config *c)
         if (config_upstream_named(c, slice_str(built_in[i].name)))
             continue;
         u = entries_new_upstream(c, slice_str(built_in[i].name), 0);
-        u->dialect = built_in[i].dialect;
         u->base_url = xstrdup(built_in[i].base_url);
+        u->counting = usual_counting(u->dialect);
     }
-}
-
-/* An upstream that is named like a dialect speaks it, unless the file says otherwise. */
-static void check_dialect(const struct config_upstream *u, const struct yaml_node *key,
-                          const struct yaml_node *map, struct problems *problems)
-{
-    const struct table_row *row = table_find(SLICE("upstreams.*.dialect"));
-
-    if (yaml_get(map, "dialect") || check_word(row->choices_refused, slice_str(u->name)) < 0)
-        return;
-    ERROR_AT(problems, key,
-             "upstreams.%s: the dialect of that name is not served by this version; if it speaks OpenAI's "
-             "interface, "
-             "write dialect: openai",
-             u->name);
 }
 
 static void warn_of_open_file(const struct config_upstream *u, const struct yaml_node *node,
@@ -97,20 +101,89 @@ static void load_key(struct config_upstream *u, const struct yaml_node *api_key,
         warn_of_open_file(u, credential_node(&from, api_key), problems);
 }
 
+/* As far as one can tell without parsing certificates; the daemon parses them when it puts the file to use.
+ */
+static void check_ca_file(const struct config_upstream *u, const struct yaml_node *node,
+                          struct problems *problems)
+{
+    static const char *const marks[] = {"-----BEGIN CERTIFICATE-----", "-----BEGIN X509 CERTIFICATE-----",
+                                        "-----BEGIN TRUSTED CERTIFICATE-----"};
+    bool found = false;
+    struct errbuf e;
+    struct buf pem;
+
+    buf_init(&pem, CA_FILE_MAX);
+    if (file_read(u->ca_file, &pem, &e) < 0) {
+        ERROR_AT(problems, node, "upstreams.%s.ca_file: cannot be read: %s", u->name, e.text);
+        found = true;
+    }
+    for (size_t i = 0; i < MG_ARRAY_LEN(marks) && pem.n; i++)
+        found = found || memmem(pem.p, pem.n, marks[i], strlen(marks[i]));
+    if (!found)
+        ERROR_AT(problems, node,
+                 "upstreams.%s.ca_file: has no CA certificate in PEM form (-----BEGIN CERTIFICATE-----)",
+                 u->name);
+    buf_release(&pem);
+}
+
+/* The base URL of an upstream that has the name of its dialect; NULL: there is none that all use. */
+static const char *usual_base_url(const struct config_upstream *u)
+{
+    static const struct {
+        const char *name, *base_url;
+    } rows[] = {
+        [CONFIG_OPENAI] = {"openai", OPENAI_BASE_URL}, [CONFIG_ANTHROPIC] = {"anthropic", ANTHROPIC_BASE_URL},
+        [CONFIG_GEMINI] = {"gemini", GEMINI_BASE_URL}, [CONFIG_AZURE] = {"azure", NULL},
+        [CONFIG_OLLAMA] = {"ollama", OLLAMA_BASE_URL},
+    };
+
+    return strcmp(u->name, rows[u->dialect].name) == 0 ? rows[u->dialect].base_url : NULL;
+}
+
+/* Without this, a base URL as another SDK would be given would send every call to a path that is not there.
+ */
+static void check_base_url(struct config_upstream *u, const struct yaml_node *key,
+                           const struct yaml_node *map, struct problems *problems)
+{
+    static const struct {
+        const char *example;   /* of an upstream of that dialect */
+        const char *begins[2]; /* what the caller's path brings along, and the base URL must not end in */
+    } rows[] = {
+        [CONFIG_OPENAI] = {"https://api.openai.com/v1", {NULL, NULL}},
+        [CONFIG_ANTHROPIC] = {ANTHROPIC_BASE_URL, {"/v1", NULL}},
+        [CONFIG_GEMINI] = {GEMINI_BASE_URL, {"/v1beta", "/v1"}},
+        [CONFIG_AZURE] = {"https://RESOURCE.openai.azure.com", {"/openai", "/openai/v1"}},
+        [CONFIG_OLLAMA] = {OLLAMA_BASE_URL, {"/api", "/v1"}},
+    };
+    const char *usual = usual_base_url(u);
+
+    if (!u->base_url && !yaml_get(map, "base_url") && usual)
+        u->base_url = xstrdup(usual);
+    else if (!u->base_url && !yaml_get(map, "base_url"))
+        ERROR_AT(problems, key,
+                 "upstreams.%s wants a base_url: what the provider's own SDK would be given, such as %s",
+                 u->name, rows[u->dialect].example);
+    for (size_t i = 0; u->base_url && i < MG_ARRAY_LEN(rows[0].begins); i++) {
+        const char *end = rows[u->dialect].begins[i];
+
+        if (end && slice_ends(slice_str(u->base_url), slice_str(end)))
+            ERROR_AT(problems, yaml_get(map, "base_url"),
+                     "upstreams.%s.base_url: ends in %s, which the caller's path brings along: write the "
+                     "address without it, such as %s",
+                     u->name, end, rows[u->dialect].example);
+    }
+}
+
 void entries_check_upstream(struct config_upstream *u, const struct yaml_node *key,
                             const struct yaml_node *map, struct problems *problems)
 {
     if (map->kind != YAML_MAP && !yaml_is_null(map))
         return; /* one sentence about it is enough */
-    check_dialect(u, key, map, problems);
-    if (!u->base_url && strcmp(u->name, "openai") == 0)
-        u->base_url = xstrdup(OPENAI_BASE_URL);
-    if (!u->base_url && !yaml_get(map, "base_url"))
-        ERROR_AT(problems, key, "upstreams.%s wants a base_url: what the provider's own SDK would be given",
-                 u->name);
-    if (u->ca_file[0] && access(u->ca_file, R_OK) < 0)
-        ERROR_AT(problems, yaml_get(map, "ca_file"), "upstreams.%s.ca_file: cannot be read: %s", u->name,
-                 strerror(errno));
+    if (!yaml_get(map, "counting"))
+        u->counting = usual_counting(u->dialect);
+    check_base_url(u, key, map, problems);
+    if (u->ca_file[0])
+        check_ca_file(u, yaml_get(map, "ca_file"), problems);
     load_key(u, yaml_get(map, "api_key"), problems);
 }
 
@@ -152,10 +225,11 @@ static void check_model_upstream(struct config *c, struct config_model *m, const
     if (!m->upstream_name)
         return;
     m->upstream = config_upstream_named(c, slice_str(m->upstream_name));
-    if (m->upstream && m->upstream->dialect != CONFIG_OPENAI && m->limit_count > 0)
+    if (m->upstream && m->upstream->dialect == CONFIG_OLLAMA && m->limit_count > 0)
         ERROR_AT(problems, node,
-                 "models.%s.upstream: calls to \"%s\" pass through in this version; limits on them would not "
-                 "be enforced",
+                 "models.%s.upstream: calls of dialect ollama are limited by the max_concurrent of \"%s\" "
+                 "alone, and this limit would not be enforced; for limits on its models give it dialect: "
+                 "openai and a base_url that ends in /v1",
                  SHOW(slice_str(m->name)), m->upstream_name);
     if (m->upstream)
         return;

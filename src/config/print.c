@@ -111,12 +111,6 @@ void config_print(const struct config *c, struct buf *out)
     }
     buf_add_str(out, "upstreams:\n");
     for (size_t i = 0; i < c->upstream_count; i++) {
-        if (c->upstreams[i]->dialect != CONFIG_OPENAI) {
-            /* a file cannot ask for it in this version, so the text would not load again */
-            buf_addf(out, "  # %s: built in, %s, passes through\n", c->upstreams[i]->name,
-                     c->upstreams[i]->base_url);
-            continue;
-        }
         print_name(c->upstreams[i]->name, out);
         print_rows(TABLE_IN_UPSTREAM, c->upstreams[i], strlen("upstreams.*."), 2, out);
     }

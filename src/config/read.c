@@ -94,8 +94,8 @@ static bool read_limit_map(struct reader *r, const struct table_row *row, const 
         const struct yaml_node *key = node->children[i];
 
         if (!slice_eq(key->text, SLICE("max")) && !slice_eq(key->text, SLICE("per"))) {
-            ERROR_AT(r, key, "%s.%s is unknown; a limit is a number or {max: N, per: DURATION}", r->path.p,
-                     SHOW(key->text));
+            ERROR_AT(r, key, "unknown key \"%s\" of %s; a limit is a number or {max: N, per: DURATION}",
+                     SHOW(key->text), r->path.p);
             good = false;
         }
     }
@@ -104,7 +104,7 @@ static bool read_limit_map(struct reader *r, const struct table_row *row, const 
         return false;
     }
     if (per && !row->span) {
-        ERROR_AT(r, per, "%s counts calls in flight and has no `per`", r->path.p);
+        ERROR_AT(r, per, "%s counts calls in flight and has no per: write the number alone", r->path.p);
         good = false;
     } else if (per) {
         good &= read_span(r, per, ret_span);
@@ -164,12 +164,28 @@ static void read_option(struct reader *r, const struct table_row *row, const str
 
 static void unknown_key(struct reader *r, const struct yaml_node *key, size_t pattern_n)
 {
-    struct slice near = table_nearest(slice_head(buf_slice(&r->pattern), pattern_n), key->text);
+    struct slice section = slice_head(buf_slice(&r->pattern), pattern_n);
+    struct slice near = table_nearest(section, key->text);
+    struct buf known;
 
-    if (near.n)
+    if (near.n) {
         ERROR_AT(r, key, "unknown key \"%s\"; did you mean \"%.*s\"?", SHOW(key->text), (int)near.n, near.p);
-    else
-        ERROR_AT(r, key, "unknown key \"%s\"", SHOW(key->text));
+        return;
+    }
+    if (key->plain && slice_eq(key->text, SLICE("<<"))) {
+        ERROR_AT(r, key,
+                 "merge keys (<<) are not read: write the options out, or an alias for a whole value");
+        return;
+    }
+    if (key->text.n > 0 && key->text.n == strspn(key->text.p, "0123456789")) {
+        ERROR_AT(r, key, "unknown key \"%s\"; numbers are written without commas (30000, 30k)",
+                 SHOW(key->text));
+        return;
+    }
+    buf_init(&known, BUF_UNLIMITED);
+    table_name_keys(section, &known);
+    ERROR_AT(r, key, "unknown key \"%s\"; known here: %s", SHOW(key->text), known.p);
+    buf_release(&known);
 }
 
 static void add_part(struct buf *path, struct slice part)
@@ -223,7 +239,7 @@ static const char *name_problem(const struct reader *r, const struct yaml_node *
     if (key->text.n == 0 || key->text.n > NAME_MAX_BYTES || check_text(key->text, NULL) < 0)
         return "cannot be a name: that has 1 to 128 bytes and no control character";
     if (slice_eq(buf_slice(&r->pattern), SLICE("models.*")) && r->config->model_count == MODELS_MAX)
-        return "is one model more than the 1,000 that there may be";
+        return "is one model more than the 1,000 that there may be: let entries share a budget by match";
     return NULL;
 }
 

@@ -126,17 +126,19 @@ static const struct table_row rows[] = {
      .type = TABLE_CHOICE,
      UPSTREAM(dialect),
      .fallback = "openai",
-     .choices = "openai",
-     .choices_refused = "anthropic|gemini|azure|ollama",
+     .choices = "openai|anthropic|gemini|azure|ollama",
      .help =
-         "how the provider is spoken to; an upstream that is named like a dialect has that one by default"},
+         "how the provider is spoken to; an upstream that is named like a dialect has that one by default; "
+         "calls of `ollama` pass through and are limited by `max_concurrent` alone"},
     {.path = "upstreams.*.base_url",
      .type = TABLE_URL,
      UPSTREAM(base_url),
      .choices = "http|https",
-     .help = "what the provider's own SDK would be given; takes the place of the caller's leading /v1; "
-             "required, but for "
-             "`openai`, which has https://api.openai.com/v1"},
+     .help =
+         "what the provider's own SDK would be given; of dialect openai it takes the place of the caller's "
+         "leading /v1, of the others it is the host, and the caller's path is appended whole; required, but "
+         "for the upstreams `openai` (https://api.openai.com/v1), `anthropic` (https://api.anthropic.com), "
+         "`gemini` (https://generativelanguage.googleapis.com) and `ollama` (http://127.0.0.1:11434)"},
     {.path = "upstreams.*.api_key.env",
      .type = TABLE_ENV,
      UPSTREAM(api_key_env),
@@ -152,12 +154,13 @@ static const struct table_row rows[] = {
     {.path = "upstreams.*.counting",
      .type = TABLE_CHOICE,
      UPSTREAM(counting),
-     .fallback = "openai",
-     .choices = "actual|openai",
-     .choices_refused = "anthropic|gemini|azure",
-     .help = "how the provider charges a call: `openai` all of max(input + expected output, characters / 4, "
-             "max_tokens x "
-             "n) on arrival; `actual` input on arrival and output at the end, right for most others"},
+     .choices = "actual|openai|anthropic|gemini|azure",
+     .help =
+         "how the provider charges a call: `openai` all of max(input + expected output, characters / 4, "
+         "max_tokens x n) on arrival; `anthropic` input without cache reads on arrival and output as it is "
+         "produced; `gemini` input alone; `azure` prompt and max_tokens on arrival; `actual` input on "
+         "arrival and output at the end, right for most others; default that of the dialect, `actual` of "
+         "ollama"},
     {.path = "upstreams.*.max_concurrent",
      .type = TABLE_COUNT,
      UPSTREAM(max_concurrent),
@@ -386,6 +389,23 @@ bool table_is_section(struct slice path)
             return true;
     }
     return false;
+}
+
+void table_name_keys(struct slice section, struct buf *out)
+{
+    struct slice rest, last = {NULL, 0};
+    size_t before = out->n;
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
+        if (!below(&rows[i], section, &rest))
+            continue;
+        rest = slice_head(rest, slice_find(rest, '.'));
+        if (slice_eq(rest, last))
+            continue;
+        buf_add_str(out, out->n > before ? ", " : "");
+        buf_add_slice(out, slice_eq(rest, SLICE("*")) ? SLICE("names of your own") : rest);
+        last = rest;
+    }
 }
 
 static unsigned min3(unsigned a, unsigned b, unsigned c)

@@ -33,10 +33,7 @@ static int read_word(const struct table_row *row, struct slice text, unsigned *r
     }
     buf_init(&words, BUF_UNLIMITED);
     check_list_words(row->choices, &words);
-    if (row->choices_refused && check_word(row->choices_refused, text) >= 0)
-        err_set(e, "\"%s\" is not served by this version, only %s", SHOW(text), words.p);
-    else
-        err_set(e, "\"%s\" is not %s", SHOW(text), words.p);
+    err_set(e, "\"%s\" is not %s", SHOW(text), words.p);
     buf_release(&words);
     return -EINVAL;
 }

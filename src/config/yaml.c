@@ -13,6 +13,9 @@
 
 #include "metergate/config/check.h"
 
+#define TOO_DEEP "nested too deeply: nothing of a configuration is"
+#define TOO_MANY "more than 20,000 values (an alias counts as what it stands for)"
+
 struct reader {
     struct yaml_doc *doc;
     struct problems *problems;
@@ -84,8 +87,9 @@ static void check_twin(struct reader *r, const struct yaml_node *map, const stru
     for (size_t i = 0; i < map->n; i += 2) {
         if (!slice_eq(map->children[i]->text, key->text))
             continue;
-        problems_error(r->problems, key->line, key->column, "%s: stands here twice, first in line %d",
-                       SHOW(key->text), map->children[i]->line);
+        problems_error(r->problems, key->line, key->column,
+                       "%s: stands here twice, first in line %d; remove one of them", SHOW(key->text),
+                       map->children[i]->line);
         return;
     }
 }
@@ -95,14 +99,16 @@ static int place(struct reader *r, struct yaml_node *node)
     struct yaml_node *parent = r->depth ? r->open[r->depth - 1] : NULL;
 
     if (r->doc->node_count > YAML_NODES_MAX)
-        return refuse(r, node->line, node->column, "too many values (aliases count as what they stand for)");
+        return refuse(r, node->line, node->column, TOO_MANY);
     if (!parent) {
         r->doc->root = node;
         return 0;
     }
     if (is_key(parent)) {
         if (node->kind != YAML_SCALAR)
-            return refuse(r, node->line, node->column, "a key must be a word, not a list or a mapping");
+            return refuse(r, node->line, node->column,
+                          "a key must be a word, not a list or a mapping: put a text that begins with [ or { "
+                          "in quotes");
         check_twin(r, parent, node);
     }
     append(parent, node);
@@ -114,7 +120,7 @@ static int remember(struct reader *r, const yaml_char_t *name, struct yaml_node 
     if (!name)
         return 0;
     if (r->anchor_count == YAML_ANCHORS_MAX)
-        return refuse(r, node->line, node->column, "too many anchors");
+        return refuse(r, node->line, node->column, "too many anchors: a file has at most 64");
     r->anchors[r->anchor_count].name = xstrdup((const char *)name);
     r->anchors[r->anchor_count++].node = node;
     return 0;
@@ -136,7 +142,7 @@ static int on_scalar(struct reader *r, const yaml_event_t *event)
     mark(node, &event->start_mark);
     node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     if (slice_find(text, '\0') < text.n)
-        return refuse(r, node->line, node->column, "a NUL character");
+        return refuse(r, node->line, node->column, "a NUL character: remove it");
     rc = remember(r, event->data.scalar.anchor, node);
     return rc < 0 ? rc : place(r, node);
 }
@@ -154,7 +160,7 @@ static int on_begin(struct reader *r, enum yaml_kind kind, const yaml_event_t *e
     if (rc < 0)
         return rc;
     if (r->depth == YAML_DEPTH_MAX)
-        return refuse(r, node->line, node->column, "nested too deeply");
+        return refuse(r, node->line, node->column, TOO_DEEP);
     r->open[r->depth++] = node;
     return 0;
 }
@@ -200,12 +206,14 @@ static int on_alias(struct reader *r, const yaml_event_t *event)
             node = r->anchors[i - 1].node;
     }
     if (!node)
-        return refuse(r, line, column, "an alias of an anchor that is not above it");
+        return refuse(r, line, column,
+                      "an alias of an anchor (&NAME) that is not above it; a text that begins with * must be "
+                      "in quotes");
     if (is_open(r, node))
         return refuse(r, line, column, "an alias inside its own anchor");
     node = copy_of(r, node, r->depth);
     if (!node)
-        return refuse(r, line, column, "too many values (aliases count as what they stand for)");
+        return refuse(r, line, column, r->doc->node_count > YAML_NODES_MAX ? TOO_MANY : TOO_DEEP);
     node->line = line;
     node->column = column;
     return place(r, node);
@@ -215,7 +223,7 @@ static int on_document(struct reader *r, const yaml_event_t *event)
 {
     if (r->doc->root)
         return refuse(r, (int)event->start_mark.line + 1, (int)event->start_mark.column + 1,
-                      "a second document; a configuration is one");
+                      "a second document: a configuration is one; remove this line");
     return 0;
 }
 
@@ -245,18 +253,80 @@ static int on_event(struct reader *r, const yaml_event_t *event)
     return 0;
 }
 
-/* libyaml's own words, with what it was reading when they explain more. */
+/* What to do about a mistake that libyaml names in its own words; `began`: the sentence ends with where. */
+static const struct {
+    const char *problem, *said;
+    bool began;
+} syntax[] = {
+    {"mapping values are not allowed in this context",
+     "a second \": \" in one line: put the text in quotes, or each key on a line of its own", false},
+    {"block sequence entries are not allowed in this context",
+     "a list item (- ) cannot begin here: put it on a line of its own, or write [a, b]", false},
+    {"could not find expected ':'", "this is no option: write KEY: VALUE", false},
+    {"found unexpected end of stream", "a quote is not closed; it was opened", true},
+    {"found unexpected document indicator", "a quote is not closed; it was opened", true},
+    {"did not find expected ',' or ']'", "a list wants , or ] here; its [ stands", true},
+    {"did not find expected ',' or '}'", "a mapping wants , or } here; its { stands", true},
+    {"did not find expected node content", "a value is missing here", false},
+    {"did not find expected key",
+     "this does not belong here: check the indentation and the brackets of the mapping that begins", true},
+    {"did not find expected '-' indicator",
+     "this does not belong here: check the indentation of the list that begins", true},
+    {"did not find expected <document start>",
+     "this does not belong to what stands above it: check the indentation and the brackets", false},
+    {"did not find expected alphabetic or numeric character",
+     "a text that begins with * or & must be in quotes, as in \"*\"", false},
+    {"found unknown escape character",
+     "a backslash in double quotes begins an escape: use single quotes, or write \\\\", false},
+    {"found a tab character that violates indentation", "a tab: indent with spaces", false},
+    {"control characters are not allowed", "a control character: remove it", false},
+};
+
+/* The character at that mark; 0 at the end of the text. */
+static char char_at(struct slice text, const yaml_mark_t *at)
+{
+    size_t line = at->line, column = at->column;
+
+    while (line-- > 0)
+        text = slice_skip(text, slice_find(text, '\n') + 1);
+    while (column-- > 0)
+        text = slice_skip(text, slice_utf8(text));
+    return text.n ? text.p[0] : '\0';
+}
+
+/* Our sentence about it, else libyaml's, with what it was reading when they explain more. */
+static void say_syntax(const yaml_parser_t *p, struct slice text, struct errbuf *e)
+{
+    char c = char_at(text, &p->problem_mark);
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(syntax); i++) {
+        if (strcmp(p->problem, syntax[i].problem) != 0)
+            continue;
+        if (syntax[i].began)
+            err_set(e, "%s in line %d", syntax[i].said, (int)p->context_mark.line + 1);
+        else
+            err_set(e, "%s", syntax[i].said);
+        return;
+    }
+    if (strcmp(p->problem, "found character that cannot start any token") != 0)
+        err_set(e, "%s%s%s", p->problem, p->context ? ", " : "", p->context ? p->context : "");
+    else if (c == '\t')
+        err_set(e, "a tab: indent with spaces");
+    else
+        err_set(e, "a text that begins with %c must be in quotes", c);
+}
+
 static int on_syntax_error(struct reader *r, struct slice text)
 {
     const yaml_parser_t *p = &r->parser;
+    struct errbuf e;
 
-    if (p->error == YAML_READER_ERROR)
-        return refuse_at(r, text, p->problem_offset, p->problem);
     if (p->error == YAML_MEMORY_ERROR || !p->problem)
         return refuse(r, 0, 0, "not enough memory to read it");
-    problems_error(r->problems, (int)p->problem_mark.line + 1, (int)p->problem_mark.column + 1, "%s%s%s",
-                   p->problem, p->context ? ", " : "", p->context ? p->context : "");
-    return -EINVAL;
+    say_syntax(p, text, &e);
+    if (p->error == YAML_READER_ERROR)
+        return refuse_at(r, text, p->problem_offset, e.text);
+    return refuse(r, (int)p->problem_mark.line + 1, (int)p->problem_mark.column + 1, e.text);
 }
 
 static int read_events(struct reader *r, struct slice text)
@@ -281,12 +351,12 @@ static int check_bytes(struct reader *r, struct slice text)
     struct slice rest = text;
 
     if (text.n > YAML_BYTES_MAX)
-        return refuse(r, 0, 0, "larger than 1 MiB");
+        return refuse(r, 0, 0, "is longer than 1 MiB; a configuration is not");
     while (rest.n) {
         size_t n = slice_utf8(rest);
 
         if (n == 0)
-            return refuse_at(r, text, text.n - rest.n, "not UTF-8");
+            return refuse_at(r, text, text.n - rest.n, "not UTF-8: save the file as UTF-8");
         rest = slice_skip(rest, n);
     }
     return 0;

@@ -26,6 +26,13 @@ static const char *dialect_name(enum config_dialect d)
     }
 }
 
+/* The gate has no profiles of the other dialects yet: the nearest that does not charge less. */
+static enum profile profile_of(enum config_counting counting)
+{
+    return counting == CONFIG_COUNTING_OPENAI || counting == CONFIG_COUNTING_AZURE ? PROFILE_OPENAI
+                                                                                   : PROFILE_ACTUAL;
+}
+
 /* ---- what can fail
  * ----------------------------------------------------------------------------------------------------- */
 
@@ -141,7 +148,7 @@ static void set_config(struct provider *p, struct config *next, const struct con
     p->config = u;
     config_free(last);
     p->retired = false;
-    p->profile = u->counting;
+    p->profile = profile_of(u->counting);
     set_key(p, &u->api_key);
     gate_budget_update(g, p->budget, (int)next->headroom_permille, &concurrent,
                        u->max_concurrent > 0 ? 1 : 0);

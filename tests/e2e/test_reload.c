@@ -388,7 +388,7 @@ static void test_reload__ca_file_without_a_certificate__changes_nothing(void **s
     (void)state;
     fixture_start(&f, NULL, FIXTURE_UPSTREAM "models:\n  gpt-4o: {tpm: 1000}\n");
     assert_status(fixture_chat(&f, CHAT("gpt-4o", "hello")), 200);
-    write_file(&f, "ca.pem", "nothing\n");
+    write_file(&f, "ca.pem", "-----BEGIN CERTIFICATE-----\nnothing\n-----END CERTIFICATE-----\n");
     r = reload_with(&f, "upstreams:\n  second: {base_url: \"https://localhost/v1\", ca_file: $DIR/ca.pem}\n"
                         "models:\n  gpt-4o: {tpm: 2000}\n");
     assert_int_equal(r.status, 400);

@@ -11,6 +11,10 @@
 #include "metergate/config/config.h"
 #include "config_text.h"
 
+#define KNOWN                                                                                                \
+    "; known here: listen, state_dir, log, queue, headroom, retention, drain, upstreams, models, allow, "    \
+    "clients, prices"
+
 /* The first problem of each file. */
 static const struct {
     const char *yaml, *problem;
@@ -18,14 +22,15 @@ static const struct {
     {"listn: [127.0.0.1:1]", "1:1: unknown key \"listn\"; did you mean \"listen\"?"},
     {"\"upstreams.*\": {base_url: \"http://x\"}",
      "1:1: unknown key \"upstreams.*\"; did you mean \"upstreams\"?"},
-    {"\"queue.max_wait\": 3s", "1:1: unknown key \"queue.max_wait\""},
-    {"\"\": {headroom: 10%}", "1:1: unknown key \"\""},
-    {"\"\": 3", "1:1: unknown key \"\""},
+    {"\"queue.max_wait\": 3s", "1:1: unknown key \"queue.max_wait\"" KNOWN},
+    {"\"\": {headroom: 10%}", "1:1: unknown key \"\"" KNOWN},
+    {"\"\": 3", "1:1: unknown key \"\"" KNOWN},
     {"Listen: [127.0.0.1:1]", "1:1: unknown key \"Listen\"; did you mean \"listen\"?"},
     {"model: {}", "1:1: unknown key \"model\"; did you mean \"models\"?"},
-    {"something_else: 1", "1:1: unknown key \"something_else\""},
-    {"\"a\\eb\": 1", "1:1: unknown key \"a?b\""},
-    {"<<: {headroom: 1%}", "1:1: unknown key \"<<\""},
+    {"something_else: 1", "1:1: unknown key \"something_else\"" KNOWN},
+    {"\"a\\eb\": 1", "1:1: unknown key \"a?b\"" KNOWN},
+    {"<<: {headroom: 1%}",
+     "1:1: merge keys (<<) are not read: write the options out, or an alias for a whole value"},
     {"headroom: 20.55%", "1:11: headroom: \"20.55%\" is not a percentage (20%)"},
     {"headroom: 99999999999999999999%",
      "1:11: headroom: \"99999999999999999999%\" is out of range (0% to 90%)"},
@@ -49,7 +54,8 @@ static const struct {
     {"queue: {keepalive_agents: [\"[\"]}",
      "1:28: queue.keepalive_agents: \"[\" is not a glob: a [ without its ]"},
     {"queue: {max_wayt: 3s}", "1:9: unknown key \"max_wayt\"; did you mean \"max_wait\"?"},
-    {"queue:\n  max_wait: 1h\n  max_wait: 2h", "3:3: max_wait: stands here twice, first in line 2"},
+    {"queue:\n  max_wait: 1h\n  max_wait: 2h",
+     "3:3: max_wait: stands here twice, first in line 2; remove one of them"},
     {"queue: {max_bytes: 99999999999GiB}",
      "1:20: queue.max_bytes: \"99999999999GiB\" is out of range (1 to 1024GiB)"},
     {"queue: {max_wait: 10m5}", "1:19: queue.max_wait: \"10m5\" is not a duration (250ms, 15s, 10m, 2h, 1d)"},
@@ -58,7 +64,9 @@ static const struct {
     {"queue: {max_wait: {a: 1}}", "1:19: queue.max_wait wants a single value, not a mapping"},
     {"queue: {keepalive_agents: \"curl/*\"}",
      "1:27: queue.keepalive_agents wants a list, such as [curl/*], not a single value"},
-    {"queue: {\"*\": 1}", "1:9: unknown key \"*\""},
+    {"queue: {\"*\": 1}",
+     "1:9: unknown key \"*\"; known here: max_wait, max_requests, max_bytes, max_body, keepalive, "
+     "keepalive_agents, order"},
     {"queue: [max_wait]", "1:8: queue wants a mapping, not a list"},
     {"log: {level: loud}", "1:14: log.level: \"loud\" is not error, warn, info or debug"},
     {"log: {format: xml}", "1:15: log.format: \"xml\" is not text or json"},
@@ -109,11 +117,23 @@ static const struct {
      "those, '-', '_' and '.'"},
     {"upstreams:\n  \"\": {base_url: \"http://x\"}",
      "2:3: \"\" cannot be the name of an upstream: that has 1 to 64 characters"},
-    {"upstreams:\n  anthropic: {base_url: \"http://x\"}",
-     "2:3: upstreams.anthropic: the dialect of that name is not served by this version; if it speaks "
-     "OpenAI's interface, write dialect: openai"},
-    {"upstreams:\n  gemini:", "2:3: upstreams.gemini: the dialect of that name is not served by this "
-                              "version; if it speaks OpenAI's interface, write dialect: openai"},
+    {"upstreams:\n  anthropic: {base_url: \"https://api.anthropic.com/v1\"}",
+     "2:25: upstreams.anthropic.base_url: ends in /v1, which the caller's path brings along: write the "
+     "address without it, such as https://api.anthropic.com"},
+    {"upstreams:\n  g: {dialect: gemini, base_url: \"http://x/v1beta/\"}",
+     "2:34: upstreams.g.base_url: ends in /v1beta, which the caller's path brings along: write the address "
+     "without it, such as https://generativelanguage.googleapis.com"},
+    {"upstreams:\n  azure:", "2:3: upstreams.azure wants a base_url: what the provider's own SDK would be "
+                             "given, such as https://RESOURCE.openai.azure.com"},
+    {"upstreams:\n  azure: {base_url: \"http://x/openai\"}",
+     "2:21: upstreams.azure.base_url: ends in /openai, which the caller's path brings along: write the "
+     "address without it, such as https://RESOURCE.openai.azure.com"},
+    {"upstreams:\n  local: {dialect: ollama}",
+     "2:3: upstreams.local wants a base_url: what the provider's own "
+     "SDK would be given, such as http://127.0.0.1:11434"},
+    {"upstreams:\n  anthropic: {dialect: openai}",
+     "2:3: upstreams.anthropic wants a base_url: what the provider's own SDK would be given, such as "
+     "https://api.openai.com/v1"},
     {"upstreams:\n  a: [b]", "2:6: upstreams.a wants a mapping, not a list"},
     {"upstreams:\n  a: {base_url: [b]}", "2:17: upstreams.a.base_url wants a single value, not a list"},
     {"upstreams:\n  a: {base_url: }", "2:17: upstreams.a.base_url wants a single value, not nothing"},
@@ -138,8 +158,12 @@ static const struct {
      "2:17: upstreams.a.base_url: the URL must not have a query or a fragment"},
     {"upstreams:\n  a: {base_url: \"http://x!y/\"}",
      "2:17: upstreams.a.base_url: the URL has a host with a character that hosts cannot have"},
-    {"upstreams:\n  a: {}", "2:3: upstreams.a wants a base_url: what the provider's own SDK would be given"},
-    {"upstreams:\n  a:", "2:3: upstreams.a wants a base_url: what the provider's own SDK would be given"},
+    {"upstreams:\n  a: {}",
+     "2:3: upstreams.a wants a base_url: what the provider's own SDK would be given, such as "
+     "https://api.openai.com/v1"},
+    {"upstreams:\n  a:",
+     "2:3: upstreams.a wants a base_url: what the provider's own SDK would be given, such as "
+     "https://api.openai.com/v1"},
     {"upstreams:\n  a: {base_url: \"ftp://x\"}",
      "2:17: upstreams.a.base_url: takes a URL that begins with http or https and ://"},
     {"upstreams:\n  a: {base_url: \"http://\"}", "2:17: upstreams.a.base_url: the URL has no host"},
@@ -147,12 +171,10 @@ static const struct {
      "2:17: upstreams.a.base_url: the URL must not hold a user or a password"},
     {"upstreams:\n  a: {base_url: \"http://x/?q\"}",
      "2:17: upstreams.a.base_url: the URL must not have a query or a fragment"},
-    {"upstreams:\n  a: {base_url: \"http://x\", dialect: anthropic}",
-     "2:38: upstreams.a.dialect: \"anthropic\" is not served by this version, only openai"},
     {"upstreams:\n  a: {base_url: \"http://x\", dialect: klingon}",
-     "2:38: upstreams.a.dialect: \"klingon\" is not openai"},
-    {"upstreams:\n  a: {base_url: \"http://x\", counting: gemini}",
-     "2:39: upstreams.a.counting: \"gemini\" is not served by this version, only actual or openai"},
+     "2:38: upstreams.a.dialect: \"klingon\" is not openai, anthropic, gemini, azure or ollama"},
+    {"upstreams:\n  a: {base_url: \"http://x\", counting: ollama}",
+     "2:39: upstreams.a.counting: \"ollama\" is not actual, openai, anthropic, gemini or azure"},
     {"upstreams:\n  a: {base_url: \"http://x\", api_key: sk-secret-123}",
      "2:38: upstreams.a.api_key: a credential does not stand in the file itself; write {env: NAME}, {file: "
      "PATH} or {credential: NAME}"},
@@ -201,9 +223,10 @@ static const struct {
      "2:45: upstreams.a.max_concurrent: \"-1\" is not a count (500, 30k, 1.5M)"},
     {"models:\n  m: {upstream: opnai}",
      "2:17: models.m.upstream: there is no upstream \"opnai\"; did you mean \"openai\"?"},
-    {"models:\n  claude: {upstream: anthropic, rpm: 5}",
-     "2:22: models.claude.upstream: calls to \"anthropic\" pass through in this version; limits on them "
-     "would not be enforced"},
+    {"upstreams:\n  ollama:\nmodels:\n  llama: {upstream: ollama, rpm: 5}",
+     "4:21: models.llama.upstream: calls of dialect ollama are limited by the max_concurrent of \"ollama\" "
+     "alone, and this limit would not be enforced; for limits on its models give it dialect: openai and a "
+     "base_url that ends in /v1"},
     {"models: 3", "1:9: models wants a mapping, not a single value"},
     {"models:\n  m: 3", "2:6: models.m wants a mapping, not a single value"},
     {"models:\n  \"\": {tpm: 1}",
@@ -216,8 +239,9 @@ static const struct {
     {"models:\n  m.tpm: 5", "2:10: models.m.tpm wants a mapping, not a single value"},
     {"models:\n  m: {tpm: 1, tpm: 2, tpm: 3, tpm: 4, tpm: 5, tpm: 6, tpm: 7, tpm: 8, tpm: 9, tpm: 10, tpm: "
      "11}",
-     "2:15: tpm: stands here twice, first in line 2"},
-    {"models:\n  m: {tpm: {max: 1, max: 2}}", "2:21: max: stands here twice, first in line 2"},
+     "2:15: tpm: stands here twice, first in line 2; remove one of them"},
+    {"models:\n  m: {tpm: {max: 1, max: 2}}",
+     "2:21: max: stands here twice, first in line 2; remove one of them"},
     {"models:\n  m: {tpm: [1]}", "2:12: models.m.tpm wants a single value, not a list"},
     {"models:\n  m: {tpm: ~}", "2:12: models.m.tpm wants a single value, not nothing"},
     {"models:\n  m: {tpm: {max: ~}}", "2:18: models.m.tpm wants a single value, not nothing"},
@@ -225,7 +249,8 @@ static const struct {
     {"models:\n  m: {tpm: 1001G}", "2:12: models.m.tpm: \"1001G\" is out of range (1 to 1000G)"},
     {"models:\n  m: {tpm: {max: 1, per: 367d}}",
      "2:26: models.m.tpm: \"367d\" is out of range (1ms to 366d)"},
-    {"models:\n  m: {tpm: 30,000}", "2:15: unknown key \"000\""},
+    {"models:\n  m: {tpm: 30,000}",
+     "2:15: unknown key \"000\"; numbers are written without commas (30000, 30k)"},
     {"models:\n  m: {rpm: 1.5}", "2:12: models.m.rpm: \"1.5\" is not a count (500, 30k, 1.5M)"},
     {"models:\n  m: {match: [[a]]}", "2:15: models.m.match wants a single value, not a list"},
     {"models:\n  m: {match: }", "2:14: models.m.match wants a list, such as [a, b], not nothing"},
@@ -245,9 +270,9 @@ static const struct {
     {"models:\n  m: {tpm: {max: 3, per: 0s}}", "2:26: models.m.tpm: \"0s\" is out of range (1ms to 366d)"},
     {"models:\n  m: {tpm: {per: 3s}}", "2:12: models.m.tpm wants max, as in {max: 1000, per: 10s}"},
     {"models:\n  m: {tpm: {max: 3, pr: 1s}}",
-     "2:21: models.m.tpm.pr is unknown; a limit is a number or {max: N, per: DURATION}"},
+     "2:21: unknown key \"pr\" of models.m.tpm; a limit is a number or {max: N, per: DURATION}"},
     {"models:\n  m: {concurrent: {max: 3, per: 1s}}",
-     "2:33: models.m.concurrent counts calls in flight and has no `per`"},
+     "2:33: models.m.concurrent counts calls in flight and has no per: write the number alone"},
     {"models:\n  m: {tmp: 3}", "2:7: unknown key \"tmp\"; did you mean \"tpm\"?"},
     {"models:\n  m: {usd_per_day: 5}",
      "2:7: models.m.usd_per_day is not enforced by this version; remove it, so that nobody relies on it"},
@@ -257,7 +282,8 @@ static const struct {
     {"models:\n  m: {match: [\"\"]}", "2:15: models.m.match: \"\" is not a glob: it is empty"},
     {"models:\n  a: {match: [\"q*\"]}\n  b: {match: [\"q*\"]}",
      "3:15: models.b: \"q*\" is matched by models.a already, line 2"},
-    {"models:\n  m: {tpm: 1}\n  m: {tpm: 2}", "3:3: m: stands here twice, first in line 2"},
+    {"models:\n  m: {tpm: 1}\n  m: {tpm: 2}",
+     "3:3: m: stands here twice, first in line 2; remove one of them"},
     {"models:\n  m: {smooth: maybe}", "2:15: models.m.smooth: \"maybe\" is not true or false"},
     {"models:\n  m: {learn: 1}", "2:14: models.m.learn: \"1\" is not true or false"},
     {"listen: [\"192.0.2.1:1\"]\nclients: {require_token: false}",
@@ -312,18 +338,22 @@ static const struct {
     {"prices:\n  m: {input: cheap}", "2:14: prices.m.input: \"cheap\" is not an amount of dollars (2.50)"},
     {"- a", "1:1: the file wants a mapping of options, not a list"},
     {"just text", "1:1: the file wants a mapping of options, not a single value"},
-    {"a: [1", "2:1: did not find expected ',' or ']', while parsing a flow sequence"},
-    {"a: {b: }}", "1:9: did not find expected key, while parsing a block mapping"},
-    {"\tx: 1", "1:1: found character that cannot start any token, while scanning for the next token"},
+    {"a: [1", "2:1: a list wants , or ] here; its [ stands in line 1"},
+    {"a: {b: }}",
+     "1:9: this does not belong here: check the indentation and the brackets of the mapping that begins in "
+     "line 1"},
+    {"\tx: 1", "1:1: a tab: indent with spaces"},
     {"a: &x [*x]", "1:8: an alias inside its own anchor"},
-    {"a: \"\\0\"", "1:4: a NUL character"},
-    {"a: b: c", "1:5: mapping values are not allowed in this context"},
-    {"'a", "1:3: found unexpected end of stream, while scanning a quoted scalar"},
-    {"\xc3\xa4\xc3\xb6: \xff", "1:5: not UTF-8"},
-    {"a: 1\nb: \x01", "2:4: control characters are not allowed"},
-    {"a: &x [1]\nb: *y", "2:4: an alias of an anchor that is not above it"},
-    {"headroom: 20%\n---\nheadroom: 10%", "2:1: a second document; a configuration is one"},
-    {"? [a]\n: b", "1:3: a key must be a word, not a list or a mapping"},
+    {"a: \"\\0\"", "1:4: a NUL character: remove it"},
+    {"a: b: c", "1:5: a second \": \" in one line: put the text in quotes, or each key on a line of its own"},
+    {"'a", "1:3: a quote is not closed; it was opened in line 1"},
+    {"\xc3\xa4\xc3\xb6: \xff", "1:5: not UTF-8: save the file as UTF-8"},
+    {"a: 1\nb: \x01", "2:4: a control character: remove it"},
+    {"a: &x [1]\nb: *y",
+     "2:4: an alias of an anchor (&NAME) that is not above it; a text that begins with * must be in quotes"},
+    {"headroom: 20%\n---\nheadroom: 10%", "2:1: a second document: a configuration is one; remove this line"},
+    {"? [a]\n: b",
+     "1:3: a key must be a word, not a list or a mapping: put a text that begins with [ or { in quotes"},
 };
 
 /* The keys in the texts of this file all begin alike. */
@@ -468,7 +498,7 @@ static void test_config__more_mistakes_than_are_kept__are_counted(void **state)
     assert_int_equal(problems.n, PROBLEMS_MAX);
     assert_int_equal(problems.errors, PROBLEMS_MAX + 7);
     problems_print_all(&problems, &text);
-    assert_non_null(strstr(text.p, "file:100:1: unknown key \"wrong_99\"\nand 7 more\n"));
+    assert_non_null(strstr(text.p, "file:100:1: unknown key \"wrong_99\"" KNOWN "\nand 7 more\n"));
     problems_release(&problems);
     buf_release(&yaml);
     buf_release(&text);

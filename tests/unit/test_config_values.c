@@ -5,7 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "metergate/config/models.h"
@@ -38,7 +40,7 @@ static void test_config__nothing__is_the_built_in_configuration(void **state)
     assert_string_equal(u->name, "openai");
     assert_string_equal(u->base_url, "https://api.openai.com/v1");
     assert_false(secret_is_set(&u->api_key));
-    assert_int_equal(u->counting, PROFILE_OPENAI);
+    assert_int_equal(u->counting, CONFIG_COUNTING_OPENAI);
     assert_int_equal(u->max_concurrent, 0);
     assert_int_equal(u->connect_timeout_us, INT64_C(10000000));
     assert_int_equal(u->first_byte_timeout_us, 60 * MINUTE);
@@ -85,7 +87,7 @@ static const char every_option[] =
     "    timeout: {connect: 1s, first_byte: 2m, idle: 3m}\n"
     "    retry: {attempts: 2, for: [connect, 429]}\n"
     "    proxy: http://127.0.0.1:3128\n"
-    "    ca_file: /dev/null\n"
+    "    ca_file: CA_FILE\n"
     "  bare: {base_url: \"http://[::1]:8080\", retry: {for: []}}\n"
     "models:\n"
     "  gpt-4.1:\n"
@@ -108,6 +110,38 @@ static const char every_option[] =
     "clients: {require_token: false, users: [root, 4242], nightly: {priority: low, weight: 2, max_wait: 1h}, "
     "bare: }\n"
     "prices: {gpt-4o: {input: 2.50, cached: 1.25, output: 10}, \"a.b\": {output: 0.000001}}\n";
+
+static char ca_file[64];
+
+/* A ca_file has a certificate, as far as the configuration looks. */
+static int make_ca_file(void **state)
+{
+    static const char text[] = "-----BEGIN CERTIFICATE-----\n";
+    int fd;
+
+    (void)state;
+    snprintf(ca_file, sizeof ca_file, "/tmp/metergate-ca-XXXXXX");
+    fd = mkstemp(ca_file);
+    if (fd < 0 || write(fd, text, sizeof text - 1) < 0)
+        return -1;
+    return close(fd);
+}
+
+static int remove_ca_file(void **state)
+{
+    (void)state;
+    return unlink(ca_file);
+}
+
+/* The text with that file for CA_FILE; static. */
+static const char *with_ca_file(const char *yaml)
+{
+    static char text[4096];
+    const char *at = strstr(yaml, "CA_FILE");
+
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - yaml), yaml, ca_file, at + strlen("CA_FILE"));
+    return text;
+}
 
 static void check_limits(const struct config_model *m)
 {
@@ -140,7 +174,7 @@ static void check_upstreams(const struct config *c)
 
     assert_string_equal(u->base_url, "https://api.groq.com/openai/v1");
     assert_true(slice_eq(secret_expose(&u->api_key), SLICE("sk-not-to-be-shown")));
-    assert_int_equal(u->counting, PROFILE_ACTUAL);
+    assert_int_equal(u->counting, CONFIG_COUNTING_ACTUAL);
     assert_int_equal(u->max_concurrent, 7);
     assert_int_equal(u->scope, CONFIG_SCOPE_KEY);
     assert_int_equal(u->connect_timeout_us, MINUTE / 60);
@@ -149,7 +183,7 @@ static void check_upstreams(const struct config *c)
     assert_int_equal(u->retry_attempts, 2);
     assert_int_equal(u->retry_for, CONFIG_RETRY_429 | CONFIG_RETRY_CONNECT);
     assert_string_equal(u->proxy, "http://127.0.0.1:3128");
-    assert_string_equal(u->ca_file, "/dev/null");
+    assert_string_equal(u->ca_file, ca_file);
     assert_string_equal(bare->base_url, "http://[::1]:8080");
     assert_int_equal(bare->retry_for, 0);                      /* an empty list is none, not the default */
     assert_ptr_equal(config_upstream_of(c, CONFIG_OPENAI), u); /* the file's come before the built-in ones */
@@ -163,7 +197,7 @@ static void test_config__every_option__means_what_it_says(void **state)
 
     (void)state;
     setenv("METERGATE_TEST_KEY", "sk-not-to-be-shown", 1);
-    c = config_from_good(every_option);
+    c = config_from_good(with_ca_file(every_option));
     assert_int_equal(c->listen.n, 3);
     assert_false(c->listen.v[0].optional);
     assert_string_equal(c->state_dir, "/var/lib/metergate");
@@ -234,8 +268,63 @@ static void test_config__an_upstream_of_a_built_in_name__replaces_it(void **stat
 
     (void)state;
     assert_string_equal(config_upstream_named(c, SLICE("openai"))->base_url, "https://api.openai.com/v1");
-    assert_int_equal(config_upstream_named(c, SLICE("openai"))->counting, PROFILE_ACTUAL);
+    assert_int_equal(config_upstream_named(c, SLICE("openai"))->counting, CONFIG_COUNTING_ACTUAL);
     assert_int_equal(c->upstream_count, 4); /* these two, Anthropic and Gemini */
+    config_free(c);
+}
+
+static void test_config__dialects__bring_their_base_url_and_counting(void **state)
+{
+    static const struct {
+        const char *yaml, *name, *base_url;
+        enum config_dialect dialect;
+        enum config_counting counting;
+    } rows[] = {
+        {"", "openai", "https://api.openai.com/v1", CONFIG_OPENAI, CONFIG_COUNTING_OPENAI},
+        {"", "anthropic", "https://api.anthropic.com", CONFIG_ANTHROPIC, CONFIG_COUNTING_ANTHROPIC},
+        {"", "gemini", "https://generativelanguage.googleapis.com", CONFIG_GEMINI, CONFIG_COUNTING_GEMINI},
+        {"upstreams: {openai: , anthropic: , gemini: , ollama: }", "gemini",
+         "https://generativelanguage.googleapis.com", CONFIG_GEMINI, CONFIG_COUNTING_GEMINI},
+        {"upstreams: {ollama: }", "ollama", "http://127.0.0.1:11434", CONFIG_OLLAMA, CONFIG_COUNTING_ACTUAL},
+        {"upstreams: {anthropic: {api_key: {env: HOME}}}", "anthropic", "https://api.anthropic.com",
+         CONFIG_ANTHROPIC, CONFIG_COUNTING_ANTHROPIC},
+        {"upstreams: {azure: {base_url: \"https://r.openai.azure.com/\"}}", "azure",
+         "https://r.openai.azure.com", CONFIG_AZURE, CONFIG_COUNTING_AZURE},
+        {"upstreams: {eu: {dialect: azure, base_url: \"http://x\"}}", "eu", "http://x", CONFIG_AZURE,
+         CONFIG_COUNTING_AZURE},
+        {"upstreams: {b: {counting: actual, dialect: anthropic, base_url: \"http://x\"}}", "b", "http://x",
+         CONFIG_ANTHROPIC, CONFIG_COUNTING_ACTUAL},
+        {"upstreams: {b: {counting: gemini, base_url: \"http://x\"}}", "b", "http://x", CONFIG_OPENAI,
+         CONFIG_COUNTING_GEMINI},
+        {"upstreams: {anthropic: {dialect: openai, base_url: \"http://x/v1\"}}", "anthropic", "http://x/v1",
+         CONFIG_OPENAI, CONFIG_COUNTING_OPENAI},
+    };
+
+    (void)state;
+    setenv("HOME", "/root", 1);
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
+        struct config *c = config_from_good(rows[i].yaml);
+        const struct config_upstream *u = config_upstream_named(c, slice_str(rows[i].name));
+
+        assert_string_equal(u->base_url, rows[i].base_url);
+        assert_int_equal(u->dialect, rows[i].dialect);
+        assert_int_equal(u->counting, rows[i].counting);
+        config_free(c);
+    }
+}
+
+static void test_config__models_of_every_dialect_but_ollama__have_limits(void **state)
+{
+    struct config *c = config_from_good(
+        "upstreams:\n  azure: {base_url: \"http://x\"}\n  ollama: {max_concurrent: 1}\n"
+        "models:\n  claude-sonnet-5: {upstream: anthropic, rpm: 1000, itpm: 2M, otpm: 400k}\n"
+        "  g: {match: [\"gemini-*\"], upstream: gemini, tpm: 1M}\n  d: {upstream: azure, rpm: 6}\n"
+        "  llama3: {upstream: ollama}\n");
+
+    (void)state;
+    assert_int_equal(c->models[0]->limit_count, 3);
+    assert_ptr_equal(c->models[1]->upstream, config_upstream_of(c, CONFIG_GEMINI));
+    assert_int_equal(config_model_for(c, SLICE("d"), config_upstream_of(c, CONFIG_AZURE))->limits[0].max, 6);
     config_free(c);
 }
 
@@ -284,11 +373,13 @@ static void test_print__loads_again_as_the_same_and_shows_no_key(void **state)
     (void)state;
     setenv("METERGATE_TEST_KEY", "sk-not-to-be-shown", 1);
     assert_prints_as_itself("");
-    assert_prints_as_itself(every_option);
+    assert_prints_as_itself(with_ca_file(every_option));
     assert_prints_as_itself(
         "models:\n  \"null\": {tpm: 1}\n  \"~\": {tpm: 1}\n  \"- a\": {tpm: 1}\n  \"%x\": {tpm: 1}\n"
         "  \"\\u2028\\ufeff\xf0\x9f\x98\x80\": {tpm: 1}\n  \"true\": {tpm: 1}\n  ' ': {}\n");
     assert_prints_as_itself("models:\n  \"*\": {tpm: 10000000000}\n");
+    assert_prints_as_itself("upstreams:\n  azure: {base_url: \"http://x\", counting: actual}\n  ollama:\n"
+                            "models:\n  c: {upstream: anthropic, itpm: 5}\n");
     assert_prints_as_itself("upstreams:\n  a: {base_url: \"http://x\", api_key: {file: /proc/self/comm}}\n");
     buf_init(&yaml, BUF_UNLIMITED);
     buf_add_str(&yaml, "models:\n  ");
@@ -299,6 +390,12 @@ static void test_print__loads_again_as_the_same_and_shows_no_key(void **state)
     buf_release(&yaml);
     unsetenv("METERGATE_TEST_KEY");
 }
+
+#define REST_OF_UPSTREAM                                                                                     \
+    "    max_concurrent: 0\n"                                                                                \
+    "    timeout:\n      connect: 10s\n      first_byte: 1h\n      idle: 10m\n"                              \
+    "    retry:\n      attempts: 3\n      for: [429, 503, 529, connect]\n"                                   \
+    "    proxy: \"\"\n    ca_file: \"\"\n"
 
 static void test_print__of_the_built_in_configuration__is_this(void **state)
 {
@@ -313,19 +410,18 @@ static void test_print__of_the_built_in_configuration__is_this(void **state)
         text.p,
         "listen: [\"127.0.0.1:4283\", \"[::1]:4283\"]\n"
         "log:\n  level: info\n  format: text\n"
-        "queue:\n  max_wait: 1d\n  max_requests: 10000\n  max_bytes: 1GiB\n  max_body: 64MiB\n  keepalive: 15s\n  order: fair\n"
+        "queue:\n  max_wait: 1d\n  max_requests: 10000\n  max_bytes: 1GiB\n  max_body: 64MiB\n  keepalive: "
+        "15s\n  order: fair\n"
         "headroom: 20%\n"
         "drain: 1m\n"
         "clients:\n  require_token: false\n"
         "upstreams:\n"
-        "  openai:\n    dialect: openai\n    base_url: \"https://api.openai.com/v1\"\n    counting: openai\n"
-        "    max_concurrent: 0\n"
-        "    timeout:\n      connect: 10s\n      first_byte: 1h\n      idle: 10m\n"
-        "    retry:\n      attempts: 3\n      for: [429, 503, 529, connect]\n"
-        "    proxy: \"\"\n    ca_file: \"\"\n"
-        "  # anthropic: built in, https://api.anthropic.com, passes through\n"
-        "  # gemini: built in, https://generativelanguage.googleapis.com, passes through\n"
-        "models:\n"
+        "  openai:\n    dialect: openai\n    base_url: \"https://api.openai.com/v1\"\n    counting: "
+        "openai\n" REST_OF_UPSTREAM
+        "  anthropic:\n    dialect: anthropic\n    base_url: \"https://api.anthropic.com\"\n"
+        "    counting: anthropic\n" REST_OF_UPSTREAM
+        "  gemini:\n    dialect: gemini\n    base_url: \"https://generativelanguage.googleapis.com\"\n"
+        "    counting: gemini\n" REST_OF_UPSTREAM "models:\n"
         "  gpt-4o:\n    tpm: {max: 30000, per: 1m}\n    rpm: {max: 5, per: 1500ms}\n    concurrent: 2\n"
         "  # \"*\": built in: all other names are counted, each on its own, and not held\n");
     buf_release(&text);
@@ -362,11 +458,13 @@ int main(void)
         cmocka_unit_test(test_config__names_with_stars_and_dots__are_names),
         cmocka_unit_test(test_config__names_of_the_manual__are_names_as_well),
         cmocka_unit_test(test_config__an_upstream_of_a_built_in_name__replaces_it),
+        cmocka_unit_test(test_config__dialects__bring_their_base_url_and_counting),
+        cmocka_unit_test(test_config__models_of_every_dialect_but_ollama__have_limits),
         cmocka_unit_test(test_config__aliases_and_other_yaml__are_read),
         cmocka_unit_test(test_print__loads_again_as_the_same_and_shows_no_key),
         cmocka_unit_test(test_print__of_the_built_in_configuration__is_this),
         cmocka_unit_test(test_override__replaces_one_option_or_says_why_not),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_ca_file, remove_ca_file);
 }

@@ -25,9 +25,17 @@
 #include "metergate/base/slice.h"
 #include "metergate/config/problems.h"
 #include "metergate/gate/budget.h"
-#include "metergate/gate/profile.h"
 
 enum config_dialect { CONFIG_OPENAI, CONFIG_ANTHROPIC, CONFIG_GEMINI, CONFIG_AZURE, CONFIG_OLLAMA };
+
+/* How the provider charges a call; where the file does not say, as the dialect's own provider does. */
+enum config_counting {
+    CONFIG_COUNTING_ACTUAL,    /* input on arrival, output at the end */
+    CONFIG_COUNTING_OPENAI,    /* max(input + expected output, characters / 4, max_tokens x n) on arrival */
+    CONFIG_COUNTING_ANTHROPIC, /* input without cache reads on arrival, output as produced */
+    CONFIG_COUNTING_GEMINI,    /* input alone */
+    CONFIG_COUNTING_AZURE      /* prompt and max_tokens on arrival */
+};
 
 #define CONFIG_LIMITS_MAX 9 /* one of each key */
 
@@ -81,7 +89,7 @@ struct config_upstream {
     char *api_key_file;       /* (the second) */
     char *api_key_credential; /* (the third: a name in systemd's $CREDENTIALS_DIRECTORY) */
     struct secret api_key;    /* unset: the client's own key travels */
-    enum profile counting;
+    enum config_counting counting;
     int64_t max_concurrent; /* calls in flight; 0 = no cap */
     enum config_scope scope;
     int64_t connect_timeout_us;

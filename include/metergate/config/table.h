@@ -64,8 +64,7 @@ struct table_row {
     const char *fallback; /* the default as it would be written; NULL: unset, the help says what then holds */
     const char *min;      /* bounds as they would be written; NULL: the type's own */
     const char *max;
-    const char *choices;         /* "fair|fifo" */
-    const char *choices_refused; /* words of the manual that this version answers with an error */
+    const char *choices; /* "fair|fifo" */
     enum table_status status;
     const char *idle; /* a value that asks for nothing, and so needs neither warning nor error; or NULL */
     bool restart;     /* a reload does not apply it; of TABLE_IN_CONFIG alone */
@@ -88,6 +87,9 @@ bool table_is_section(struct slice path);
  * most two edits away and nearer than half its length; else an empty slice. Static.
  */
 struct slice table_nearest(struct slice section, struct slice key);
+
+/* Appends the keys that may stand in the section: "level, format". */
+void table_name_keys(struct slice section, struct buf *out);
 
 /* Edits (insert, delete, replace, swap of neighbours) between the two, at most `limit` + 1. Case is ignored.
  */
