@@ -46,6 +46,12 @@ static int fetch(struct secret *s, const struct credential_source *from, struct 
     return from_systemd(s, from->credential, e);
 }
 
+/* Written, and nothing in it: of what was given and is bad, somebody has complained. */
+static bool is_empty(const struct yaml_node *map)
+{
+    return map && (yaml_is_null(map) || (map->kind == YAML_MAP && map->n == 0));
+}
+
 int credential_load(struct secret *s, const struct credential_source *from, const char *path,
                     const struct yaml_node *map, struct problems *problems)
 {
@@ -53,10 +59,12 @@ int credential_load(struct secret *s, const struct credential_source *from, cons
     const struct yaml_node *node;
     struct errbuf e;
 
-    if (given == 0)
+    if (given == 0 && !is_empty(map))
         return 0;
-    if (given > 1) {
-        problems_error(problems, map->line, map->column, "%s wants one of env, file and credential", path);
+    if (given != 1) {
+        problems_error(problems, map->line, map->column, "%s wants %s", path,
+                       given ? "one of env, file and credential, not more"
+                             : "env, file or credential; to have none, leave it out");
         return -EINVAL;
     }
     if (fetch(s, from, &e) == 0)

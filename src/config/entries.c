@@ -149,7 +149,7 @@ static void check_base_url(struct config_upstream *u, const struct yaml_node *ke
         const char *example;   /* of an upstream of that dialect */
         const char *begins[2]; /* what the caller's path brings along, and the base URL must not end in */
     } rows[] = {
-        [CONFIG_OPENAI] = {"https://api.openai.com/v1", {NULL, NULL}},
+        [CONFIG_OPENAI] = {"https://api.example.com/v1", {NULL, NULL}},
         [CONFIG_ANTHROPIC] = {ANTHROPIC_BASE_URL, {"/v1", NULL}},
         [CONFIG_GEMINI] = {GEMINI_BASE_URL, {"/v1beta", "/v1"}},
         [CONFIG_AZURE] = {"https://RESOURCE.openai.azure.com", {"/openai", "/openai/v1"}},
@@ -221,6 +221,7 @@ static void check_model_upstream(struct config *c, struct config_model *m, const
                                  struct problems *problems)
 {
     const char *nearest;
+    struct buf known;
 
     if (!m->upstream_name)
         return;
@@ -234,9 +235,13 @@ static void check_model_upstream(struct config *c, struct config_model *m, const
     if (m->upstream)
         return;
     nearest = nearest_upstream(c, m->upstream_name);
-    ERROR_AT(problems, node, "models.%s.upstream: there is no upstream \"%s\"%s%s%s",
-             SHOW(slice_str(m->name)), SHOW(slice_str(m->upstream_name)), nearest ? "; did you mean \"" : "",
-             nearest ? nearest : "", nearest ? "\"?" : "");
+    buf_init(&known, BUF_UNLIMITED);
+    for (size_t i = 0; i < c->upstream_count; i++)
+        buf_addf(&known, "%s%s", i ? ", " : "", c->upstreams[i]->name);
+    ERROR_AT(problems, node, "models.%s.upstream: there is no upstream \"%s\"; %s%s%s",
+             SHOW(slice_str(m->name)), SHOW(slice_str(m->upstream_name)),
+             nearest ? "did you mean \"" : "there are ", nearest ? nearest : known.p, nearest ? "\"?" : "");
+    buf_release(&known);
 }
 
 /* What the entry matches by: its globs, or the key alone. */
@@ -282,10 +287,12 @@ static bool report_twins(const struct config *c, const struct config_model *m, c
             if ((before != m && !hides(before, m)) ||
                 !has_pattern(before, pattern, before == m ? i : (size_t)-1))
                 continue;
+            found = true;
+            if (before != m && strcmp(before->name, m->name) == 0)
+                break; /* reported where keys are compared */
             ERROR_AT(problems, node, "models.%s: \"%s\" is matched by models.%s already, line %d",
                      SHOW(slice_str(m->name)), SHOW(slice_str(pattern)), SHOW(slice_str(before->name)),
                      before->line);
-            found = true;
             break;
         }
     }

@@ -45,7 +45,9 @@ static bool read_scalar(struct reader *r, const struct table_row *row, const str
     struct errbuf e;
 
     if (node->kind != YAML_SCALAR || (yaml_is_null(node) && node->plain)) {
-        ERROR_AT(r, node, "%s wants a single value, not %s", r->path.p, kind_name(node));
+        ERROR_AT(r, node, "%s wants a single value%s%s, not %s", r->path.p,
+                 row->fallback && row->fallback[0] && !value_is_list(row->type) ? ", such as " : "",
+                 row->fallback && !value_is_list(row->type) ? row->fallback : "", kind_name(node));
         return false;
     }
     if (value_read(row, node->text, field, &e) < 0) {
@@ -120,6 +122,10 @@ static void read_limit(struct reader *r, const struct table_row *row, const stru
 
     if (row->span)
         MG_ASSERT(slice_duration_us(slice_str(row->span), &span) == 0);
+    if (node->kind == YAML_LIST) {
+        ERROR_AT(r, node, "%s wants a number or {max: N, per: DURATION}, not a list", r->path.p);
+        return;
+    }
     good =
         node->kind == YAML_MAP ? read_limit_map(r, row, node, &max, &span) : read_scalar(r, row, node, &max);
     if (!good)
@@ -204,7 +210,7 @@ static const char *upstream_name_problem(struct slice name)
 
     for (size_t i = 0; i < MG_ARRAY_LEN(taken); i++) {
         if (slice_eq(name, slice_str(taken[i])))
-            return "cannot be the name of an upstream: it begins a path of its own";
+            return "cannot be the name of an upstream: it begins a path of its own; choose another";
     }
     for (size_t i = 0; i < name.n; i++) {
         char c = name.p[i];
@@ -273,6 +279,17 @@ static void read_entry(struct reader *r, const struct yaml_node *key, const stru
 
 static void read_map(struct reader *r, const struct yaml_node *map, void *base);
 
+static void wants_map(struct reader *r, const struct yaml_node *node)
+{
+    struct buf keys;
+
+    buf_init(&keys, BUF_UNLIMITED);
+    table_name_keys(buf_slice(&r->pattern), &keys);
+    ERROR_AT(r, node, "%s wants a mapping, such as {%.*s: ...}, not %s", r->path.p,
+             (int)slice_find(buf_slice(&keys), ','), keys.p, kind_name(node));
+    buf_release(&keys);
+}
+
 static void read_section(struct reader *r, const struct yaml_node *node, void *base)
 {
     if (yaml_is_null(node))
@@ -286,7 +303,7 @@ static void read_section(struct reader *r, const struct yaml_node *node, void *b
                  "{credential: NAME}",
                  r->path.p);
     else
-        ERROR_AT(r, node, "%s wants a mapping, not %s", r->path.p, kind_name(node));
+        wants_map(r, node);
 }
 
 /* Whether the mapping that is being read holds entries that the operator names. */
@@ -307,6 +324,15 @@ static bool is_key_word(struct slice key)
     return key.n > 0 && slice_find(key, '.') == key.n && slice_find(key, '*') == key.n;
 }
 
+/* `require_tokens: true` among names: no entry is a single value, and an option of that section is called
+ * nearly so. */
+static bool is_misspelt(const struct reader *r, const struct yaml_node *key, const struct yaml_node *node,
+                        size_t pattern_n)
+{
+    return node->kind == YAML_SCALAR && !yaml_is_null(node) &&
+           table_nearest(slice_head(buf_slice(&r->pattern), pattern_n), key->text).n > 0;
+}
+
 static void read_member(struct reader *r, const struct yaml_node *key, const struct yaml_node *node,
                         void *base)
 {
@@ -320,7 +346,7 @@ static void read_member(struct reader *r, const struct yaml_node *key, const str
         row = table_find(buf_slice(&r->pattern));
     if (row) {
         read_option(r, row, key, node, base);
-    } else if (names) {
+    } else if (names && !is_misspelt(r, key, node, pattern_n)) {
         buf_drop_tail(&r->pattern, r->pattern.n - pattern_n);
         add_part(&r->pattern, SLICE("*"));
         read_entry(r, key, node);

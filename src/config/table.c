@@ -403,7 +403,7 @@ void table_name_keys(struct slice section, struct buf *out)
         if (slice_eq(rest, last))
             continue;
         buf_add_str(out, out->n > before ? ", " : "");
-        buf_add_slice(out, slice_eq(rest, SLICE("*")) ? SLICE("names of your own") : rest);
+        buf_add_slice(out, slice_eq(rest, SLICE("*")) ? SLICE("NAME") : rest);
         last = rest;
     }
 }

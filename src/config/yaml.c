@@ -210,7 +210,7 @@ static int on_alias(struct reader *r, const yaml_event_t *event)
                       "an alias of an anchor (&NAME) that is not above it; a text that begins with * must be "
                       "in quotes");
     if (is_open(r, node))
-        return refuse(r, line, column, "an alias inside its own anchor");
+        return refuse(r, line, column, "an alias inside its own anchor: write the value out");
     node = copy_of(r, node, r->depth);
     if (!node)
         return refuse(r, line, column, r->doc->node_count > YAML_NODES_MAX ? TOO_MANY : TOO_DEEP);
@@ -259,7 +259,7 @@ static const struct {
     bool began;
 } syntax[] = {
     {"mapping values are not allowed in this context",
-     "a second \": \" in one line: put the text in quotes, or each key on a line of its own", false},
+     "a second \": \" of one value: indent the line like those above it, or put the text in quotes", false},
     {"block sequence entries are not allowed in this context",
      "a list item (- ) cannot begin here: put it on a line of its own, or write [a, b]", false},
     {"could not find expected ':'", "this is no option: write KEY: VALUE", false},
@@ -279,6 +279,7 @@ static const struct {
     {"found unknown escape character",
      "a backslash in double quotes begins an escape: use single quotes, or write \\\\", false},
     {"found a tab character that violates indentation", "a tab: indent with spaces", false},
+    {"found incompatible YAML document", "a version that is not 1.1 or 1.2: remove the %YAML line", false},
     {"control characters are not allowed", "a control character: remove it", false},
 };
 

@@ -169,13 +169,26 @@ static void test_check__every_mistake_of_a_bad_file__is_a_line_and_the_status_78
     assert_outcome(RUN("-p", "-c", path), EX_CONFIG, "", problems);
     assert_outcome(RUN("-c", path), EX_CONFIG, "", problems); /* it does not start with it either */
     path = write_config("bad", "a: [1\n");
-    snprintf(problems, sizeof problems,
-             "%s:2:1: did not find expected ',' or ']', while parsing a flow sequence\n", path);
+    snprintf(problems, sizeof problems, "%s:2:1: a list wants , or ] here; its [ stands in line 1\n", path);
     assert_outcome(RUN("-t", "-c", path), EX_CONFIG, "", problems);
     path = in_dir("missing");
-    snprintf(problems, sizeof problems, "%s: cannot be opened: No such file or directory\n", path);
+    snprintf(problems, sizeof problems, "%s: cannot be read: No such file or directory\n", path);
     assert_outcome(RUN("-t", "-c", path), EX_CONFIG, "", problems);
     assert_outcome(RUN("-c", path), EX_CONFIG, "", problems);
+}
+
+/* An open that waits for a writer would wait for ever. */
+static void test_check__a_fifo_in_the_files_place__is_an_error_at_once(void **state)
+{
+    const char *path = in_dir("fifo");
+    char problems[200];
+
+    (void)state;
+    assert_int_equal(mkfifo(path, 0600), 0);
+    snprintf(problems, sizeof problems, "%s: cannot be read: it is a FIFO, not a file\n", path);
+    assert_outcome(RUN("-t", "-c", path), EX_CONFIG, "", problems);
+    assert_outcome(RUN("-c", path), EX_CONFIG, "", problems);
+    assert_int_equal(unlink(path), 0);
 }
 
 static void test_check__goes_by_the_search_order(void **state)
@@ -376,9 +389,10 @@ static void test_start__an_address_for_other_machines__is_refused(void **state)
              "true and tokens for the clients; else listen on 127.0.0.1, [::1] or unix:/PATH\n",
              path);
     assert_one_sentence(START("-c", path), EX_CONFIG, problem);
-    assert_one_sentence(START("-c", write_config("good", GOOD), "-l", "[::]:4283"), EX_USAGE,
-                        "metergated: listen: :: can be reached from other machines: that needs clients.require_token: "
-                        "true and tokens for the clients; else listen on 127.0.0.1, [::1] or unix:/PATH\n");
+    assert_one_sentence(
+        START("-c", write_config("good", GOOD), "-l", "[::]:4283"), EX_USAGE,
+        "metergated: listen: :: can be reached from other machines: that needs clients.require_token: "
+        "true and tokens for the clients; else listen on 127.0.0.1, [::1] or unix:/PATH\n");
 }
 
 /* Whether somebody answers at the socket. */
@@ -459,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_usage__what_is_no_option__is_64),
         cmocka_unit_test(test_check__a_good_file__is_ok_and_warned_of),
         cmocka_unit_test(test_check__every_mistake_of_a_bad_file__is_a_line_and_the_status_78),
+        cmocka_unit_test(test_check__a_fifo_in_the_files_place__is_an_error_at_once),
         cmocka_unit_test(test_check__goes_by_the_search_order),
         cmocka_unit_test(test_print__is_loadable_and_has_no_key),
         cmocka_unit_test(test_stop__either_signal__ends_it_with_0),

@@ -20,7 +20,7 @@ const struct yaml_node *credential_node(const struct credential_source *from, co
 
 /*
  * Fetches it. `path` ("upstreams.openai.api_key") begins the sentences; nothing of the credential stands in
- * them. With nothing given, `s` stays unset and that is no problem. -EINVAL after reporting.
+ * them. Without `map`, `s` stays unset and that is no problem. -EINVAL after reporting.
  */
 int credential_load(struct secret *s, const struct credential_source *from, const char *path,
                     const struct yaml_node *map, struct problems *problems) MG_MUSTCHECK;

@@ -88,7 +88,7 @@ bool table_is_section(struct slice path);
  */
 struct slice table_nearest(struct slice section, struct slice key);
 
-/* Appends the keys that may stand in the section: "level, format". */
+/* Appends the keys that may stand in the section: "level, format"; NAME is one that the operator chooses. */
 void table_name_keys(struct slice section, struct buf *out);
 
 /* Edits (insert, delete, replace, swap of neighbours) between the two, at most `limit` + 1. Case is ignored.
