@@ -6,15 +6,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
-static int check_kind(mode_t mode, struct errbuf *e)
+static int check_kind(mode_t mode, bool pipe_too, struct errbuf *e)
 {
     const char *kind = "a device";
 
-    if (S_ISREG(mode))
+    if (S_ISREG(mode) || (pipe_too && S_ISFIFO(mode)))
         return 0;
     if (S_ISDIR(mode))
         kind = "a directory";
@@ -34,34 +37,50 @@ static int fail(struct errbuf *e)
     return rc;
 }
 
-int file_open(const char *path, struct errbuf *e)
+static int open_checked(const char *path, bool pipe_too, struct errbuf *e)
 {
     struct stat st;
     int fd, rc;
 
     if (stat(path, &st) < 0)
         return fail(e);
-    rc = check_kind(st.st_mode, e);
+    rc = check_kind(st.st_mode, pipe_too, e);
     if (rc < 0)
         return rc;
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return fail(e);
-    rc = fstat(fd, &st) < 0 ? fail(e) : check_kind(st.st_mode, e);
+    rc = fstat(fd, &st) < 0 ? fail(e) : check_kind(st.st_mode, pipe_too, e);
+    if (rc == 0 && S_ISFIFO(st.st_mode) &&
+        fcntl(fd, F_SETFL, 0) < 0) /* opened, now its writer is waited for */
+        rc = fail(e);
     if (rc == 0)
         return fd;
     close(fd);
     return rc;
 }
 
-int file_read(const char *path, struct buf *out, struct errbuf *e)
+int file_open(const char *path, struct errbuf *e)
 {
-    int fd = file_open(path, e), rc = 0;
+    return open_checked(path, false, e);
+}
+
+int file_open_given(const char *path, struct errbuf *e)
+{
+    struct statfs fs;
+    bool given =
+        statfs(path, &fs) == 0 && fs.f_type == PIPEFS_MAGIC; /* it has no name: its opening never waits */
+
+    return open_checked(path, given, e);
+}
+
+/* Takes the descriptor. */
+static int read_all(int fd, struct buf *out, struct errbuf *e)
+{
     char piece[16384];
     ssize_t n = 1;
+    int rc = 0;
 
-    if (fd < 0)
-        return fd;
     while (rc == 0 && n != 0) {
         n = read(fd, piece, sizeof piece);
         if (n < 0 && errno == EINTR)
@@ -72,4 +91,18 @@ int file_read(const char *path, struct buf *out, struct errbuf *e)
         err_set(e, "it is larger than %zu bytes", out->max);
     close(fd);
     return rc;
+}
+
+int file_read(const char *path, struct buf *out, struct errbuf *e)
+{
+    int fd = file_open(path, e);
+
+    return fd < 0 ? fd : read_all(fd, out, e);
+}
+
+int file_read_given(const char *path, struct buf *out, struct errbuf *e)
+{
+    int fd = file_open_given(path, e);
+
+    return fd < 0 ? fd : read_all(fd, out, e);
 }

@@ -78,7 +78,7 @@ int config_load(const char *path, struct config **ret, struct problems *problems
     if (!path)
         return config_parse("built-in configuration", SLICE(""), ret, problems);
     buf_init(&text, YAML_BYTES_MAX);
-    rc = file_read(path, &text, &e);
+    rc = file_read_given(path, &text, &e);
     if (rc < 0) {
         problems_set_file(problems, path);
         if (rc == -E2BIG)

@@ -515,22 +515,31 @@ static void test_sighup__reloads_as_often_as_it_comes(void **state)
 
 static const char little[] = "listen: [127.0.0.1:0]\nstate_dir: none\n";
 
-/* Starts the daemon with a pipe for a configuration, which it is in the middle of reading. The pipe's other
- * end. */
+/*
+ * Starts the daemon with a pipe for a configuration, which it is in the middle of reading. The pipe's other end. The
+ * daemon is given the pipe by a link in the configuration's place.
+ */
 static int start_with_pipe(struct fixture *f)
 {
-    char path[256];
+    char path[256], given[32], comment[2 * 4096];
     const char *argv[] = {path, "-c", f->config, NULL};
-    int fd;
+    int fds[2];
 
     *f = (struct fixture){0};
     fixture_start_simulator(f, NULL, NULL);
     fixture_program("metergated", path, sizeof path);
-    assert_int_equal(mkfifo(f->config, 0600), 0);
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    assert_true(fcntl(fds[1], F_SETPIPE_SZ, 4096) >= 4096);
+    assert_int_equal(fcntl(fds[0], F_SETFD, 0), 0);
+    snprintf(given, sizeof given, "/dev/fd/%d", fds[0]);
+    assert_int_equal(symlink(given, f->config), 0);
     f->daemon = process_start(argv);
-    fd = open(f->config, O_WRONLY | O_CLOEXEC); /* returns when the daemon has opened its end */
-    assert_true(fd >= 0);
-    return fd;
+    close(fds[0]);
+    memset(comment, '#', sizeof comment);
+    comment[sizeof comment - 1] = '\n';
+    /* returns when the daemon has read the first half */
+    assert_int_equal(write(fds[1], comment, sizeof comment), sizeof comment);
+    return fds[1];
 }
 
 static void end_pipe(struct fixture *f, int fd)

@@ -108,6 +108,28 @@ static void test_file__a_regular_file__is_read_whole_or_too_large(void **state)
     buf_release(&text);
 }
 
+static void test_file__a_pipe_that_was_given__is_read_to_its_end_where_asked(void **state)
+{
+    char path[32];
+    struct errbuf e;
+    struct buf text;
+    int fds[2];
+
+    (void)state;
+    buf_init(&text, 10);
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(write(fds[1], "a: 1\n", 5), 5);
+    close(fds[1]);
+    snprintf(path, sizeof path, "/dev/fd/%d", fds[0]);
+    assert_int_equal(file_read(path, &text, &e), -ENOTSUP);
+    assert_int_equal(file_read_given(path, &text, &e), 0);
+    assert_true(slice_eq(buf_slice(&text), SLICE("a: 1\n")));
+    close(fds[0]);
+    assert_int_equal(file_read_given(path, &text, &e), -ENOENT);
+    assert_int_equal(file_read_given(path_of("fifo"), &text, &e), -ENOTSUP); /* nobody gave us that one */
+    buf_release(&text);
+}
+
 /* A file that only looks like one with a certificate gets as far as this. */
 static void test_trust__what_has_no_certificate__is_refused_at_once(void **state)
 {
@@ -134,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_file__what_is_no_regular_file__is_named_and_not_opened),
         cmocka_unit_test(test_file__a_regular_file__is_read_whole_or_too_large),
+        cmocka_unit_test(test_file__a_pipe_that_was_given__is_read_to_its_end_where_asked),
         cmocka_unit_test(test_trust__what_has_no_certificate__is_refused_at_once),
     };
 

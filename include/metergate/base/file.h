@@ -14,7 +14,14 @@
  */
 int file_open(const char *path, struct errbuf *e) MG_MUSTCHECK;
 
+/*
+ * As file_open, but a pipe that this process was given (/dev/stdin, /dev/fd/N: `-c <(make-config)`) is opened
+ * as well, and reading it waits for its writer. For what is read once, at the start.
+ */
+int file_open_given(const char *path, struct errbuf *e) MG_MUSTCHECK;
+
 /* Appends the whole file. As file_open, and -E2BIG when it passes the buffer's maximum. */
 int file_read(const char *path, struct buf *out, struct errbuf *e) MG_MUSTCHECK;
+int file_read_given(const char *path, struct buf *out, struct errbuf *e) MG_MUSTCHECK;
 
 #endif
