@@ -205,16 +205,18 @@ demo: deps all ## the 30,000-TPM story against the simulator; no key needed, und
 	@$(BIN)/metergate-demo
 
 install: all ## install under PREFIX (default /usr/local), DESTDIR honoured
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/metergate \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/metergate $(DESTDIR)$(PREFIX)/share/man/man5 \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 0755 $(BIN)/metergated $(BIN)/metergate $(DESTDIR)$(PREFIX)/bin/
 	install -m 0644 README.md LICENSE NOTICE CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/metergate/
 	install -m 0644 conf/metergate.yaml $(DESTDIR)$(PREFIX)/share/doc/metergate/metergate.yaml.sample
+	install -m 0644 man/metergate.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 0644 conf/completion/metergate.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/metergate
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/metergated $(DESTDIR)$(PREFIX)/bin/metergate
 	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/metergate
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man5/metergate.yaml.5
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/metergate
 
 clean: ## remove everything that was built

@@ -93,6 +93,18 @@ lengths() {
 }
 check "lengths" "$(lengths)"
 
+# ---- manuals: by mandoc, else groff, where there is one --------------------------------------------------------
+manuals() {
+    for page in man/*.[1-8]; do
+        if command -v mandoc >/dev/null; then
+            mandoc -T lint -W style "$page"
+        elif command -v groff >/dev/null; then
+            groff -man -ww -z "$page" 2>&1
+        fi
+    done
+}
+check "manuals" "$(manuals)"
+
 # ---- analysers --------------------------------------------------------------------------------------------------
 flags="-std=c11 -D_GNU_SOURCE -DMETERGATE_VERSION=\\\"0\\\" -Iinclude $(pkg-config --cflags libmicrohttpd libcurl libcjson yaml-0.1 libcrypto cmocka)"
 tidy() {

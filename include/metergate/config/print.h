@@ -1,5 +1,5 @@
 /*
- * print: a configuration and the table of options as text.
+ * print: a configuration as text.
  */
 #ifndef METERGATE_CONFIG_PRINT_H
 #define METERGATE_CONFIG_PRINT_H
@@ -13,8 +13,5 @@
  * Credentials are shown by where they come from, never by value.
  */
 void config_print(const struct config *c, struct buf *out);
-
-/* Appends the reference part of docs/configuration.md: every option, section by section. */
-void print_reference(struct buf *out);
 
 #endif
