@@ -283,16 +283,14 @@ static const struct {
     {"control characters are not allowed", "a control character: remove it", false},
 };
 
-/* The character at that mark; 0 at the end of the text. */
+/* The printable character at that mark, or a tab; else 0. Marks count characters, a byte order mark not. */
 static char char_at(struct slice text, const yaml_mark_t *at)
 {
-    size_t line = at->line, column = at->column;
-
-    while (line-- > 0)
-        text = slice_skip(text, slice_find(text, '\n') + 1);
-    while (column-- > 0)
+    if (slice_starts(text, SLICE("\xef\xbb\xbf")))
+        text = slice_skip(text, 3);
+    for (size_t i = 0; i < at->index && text.n; i++)
         text = slice_skip(text, slice_utf8(text));
-    return text.n ? text.p[0] : '\0';
+    return text.n && (text.p[0] == '\t' || (text.p[0] > 0x20 && text.p[0] < 0x7f)) ? text.p[0] : '\0';
 }
 
 /* Our sentence about it, else libyaml's, with what it was reading when they explain more. */
@@ -309,7 +307,7 @@ static void say_syntax(const yaml_parser_t *p, struct slice text, struct errbuf 
             err_set(e, "%s", syntax[i].said);
         return;
     }
-    if (strcmp(p->problem, "found character that cannot start any token") != 0)
+    if (strcmp(p->problem, "found character that cannot start any token") != 0 || !c)
         err_set(e, "%s%s%s", p->problem, p->context ? ", " : "", p->context ? p->context : "");
     else if (c == '\t')
         err_set(e, "a tab: indent with spaces");
