@@ -400,6 +400,32 @@ static void test_reload__ca_file_without_a_certificate__changes_nothing(void **s
     fixture_stop(&f);
 }
 
+/* The loop would wait with it, and every call with the loop. */
+static void test_reload__a_fifo_in_the_place_of_a_file__is_refused_at_once(void **state)
+{
+    static const char *const rows[] = {"ca_file: $DIR/fifo", "api_key: {file: $DIR/fifo}"};
+    char path[160], yaml[256];
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, NULL, FIXTURE_UPSTREAM "models:\n  gpt-4o: {tpm: 1000}\n");
+    snprintf(path, sizeof path, "%s/fifo", f.dir);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
+        struct client_reply r;
+
+        snprintf(yaml, sizeof yaml, "upstreams:\n  second: {base_url: \"https://localhost/v1\", %s}\n",
+                 rows[i]);
+        r = reload_with(&f, yaml);
+        assert_int_equal(r.status, 400);
+        assert_non_null(strstr(r.body.p, "it is a FIFO, not a file"));
+        client_reply_release(&r);
+    }
+    assert_status(fixture_chat(&f, CHAT("gpt-4o", "hello")), 200);
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
 #define OPEN_TO_ALL                                                                                          \
     "listen: [\"0.0.0.0:0\"]\n" FIXTURE_UPSTREAM "clients:\n  ana: {token: {file: $DIR/key}}\n"
 
@@ -516,8 +542,8 @@ static void test_sighup__reloads_as_often_as_it_comes(void **state)
 static const char little[] = "listen: [127.0.0.1:0]\nstate_dir: none\n";
 
 /*
- * Starts the daemon with a pipe for a configuration, which it is in the middle of reading. The pipe's other end. The
- * daemon is given the pipe by a link in the configuration's place.
+ * Starts the daemon with a pipe for a configuration, which it is in the middle of reading. The pipe's other
+ * end. The daemon is given the pipe by a link in the configuration's place.
  */
 static int start_with_pipe(struct fixture *f)
 {
@@ -663,6 +689,7 @@ int main(void)
         cmocka_unit_test(test_reload__ca_file__counts_at_once_and_kept_connections_do_not_outlive_it),
         cmocka_unit_test(test_reload__bad_file__is_reported_whole_and_changes_nothing),
         cmocka_unit_test(test_reload__ca_file_without_a_certificate__changes_nothing),
+        cmocka_unit_test(test_reload__a_fifo_in_the_place_of_a_file__is_refused_at_once),
         cmocka_unit_test(test_reload__open_address__keeps_its_tokens),
         cmocka_unit_test(test_reload__what_needs_a_restart__is_named),
         cmocka_unit_test(test_reload__allowed_hosts__count_at_once),
