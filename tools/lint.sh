@@ -61,6 +61,8 @@ check "foreign libraries" "$(
     foreign cjson/ src/base/json.c
     foreign uthash.h src/base/map.c
     foreign sqlite3.h src/ledger/db.c
+    foreign zlib.h src/dialect/decode_zlib.c
+    foreign zstd.h src/dialect/decode_zstd.c
     foreign openssl/ src/base/secret.c src/net/trust.c
 )"
 

@@ -3,6 +3,7 @@
  *
  *   mode decides who looks at the bytes, and once it is not UNDECIDED it never changes.
  *   Only a hidden stream may leave otherwise than it came: rewrites is true from the beginning, or never.
+ *   While decode is set, mode is of the decoded copy: nothing that is read of it leaves, and hide_usage is false.
  *   text holds at most ANSWER_TEXT_MAX bytes, all choices together; what came beyond is in text_lost_bytes.
  */
 #include "metergate/dialect/answer.h"
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "metergate/base/scan_text.h"
+#include "metergate/dialect/decode.h"
 #include "metergate/dialect/sse.h"
 #include "metergate/dialect/tap.h"
 #include "metergate/gate/profile.h"
@@ -28,12 +30,14 @@ struct answer {
     enum encoding encoding;
     enum mode mode;
     bool stream, hide_usage;
+    struct decode *decode; /* NULL when the body comes as it is, or in a coding that nobody here reads */
     struct sse sse; /* initialised always; used in MODE_SSE */
     struct tap tap; /* likewise, MODE_JSON */
 
     bool has_usage, done;
     struct usage usage;
     char error[64];
+    char id[DIALECT_ID_MAX];
     struct buf text[CHOICES];
     size_t text_bytes, text_lost_bytes;
 };
@@ -89,6 +93,49 @@ void answer_saw_done(struct answer *a)
     a->done = true;
 }
 
+void answer_saw_id(struct answer *a, struct slice id)
+{
+    if (id.n == 0 || id.n >= sizeof a->id)
+        return;
+    memcpy(a->id, id.p, id.n);
+    a->id[id.n] = '\0';
+}
+
+struct showing {
+    struct answer *a;
+    void (*value)(struct answer *a, const struct tap_value *v);
+};
+
+static void show(void *arg, const struct tap_value *v)
+{
+    const struct showing *to = arg;
+
+    to->value(to->a, v);
+}
+
+void answer_tap(struct answer *a, struct slice json, const struct tap_path *paths, size_t n,
+                void (*value)(struct answer *a, const struct tap_value *v))
+{
+    struct showing to = {a, value};
+    struct tap tap;
+
+    tap_init(&tap, paths, n, show, &to);
+    if (tap_feed(&tap, json) == 0)
+        tap_finish(&tap);
+    tap_release(&tap);
+}
+
+struct slice answer_inside(const struct tap_value *v)
+{
+    struct slice in = slice_skip(v->raw, 1);
+
+    if (!slice_starts(v->raw, SLICE("\"")))
+        return slice_of(NULL, 0);
+    if (v->left_out == 0 && slice_ends(in, SLICE("\"")))
+        in.n--;
+    return in;
+}
+
 /* ---- the way through
  * ----------------------------------------------------------------------------------------- */
 
@@ -100,24 +147,34 @@ static bool contains(struct slice s, struct slice part)
     return false;
 }
 
+static bool is_coded(const struct answer_conf *c)
+{
+    return c->content_encoding.n && !slice_eq_nocase(slice_trim(c->content_encoding), SLICE("identity"));
+}
+
+/* Of the text, once its coding is off. */
 static enum mode mode_of(const struct answer_conf *c)
 {
-    if (c->content_encoding.n && !slice_eq_nocase(slice_trim(c->content_encoding), SLICE("identity")))
-        return MODE_UNREAD;
     if (contains(c->content_type, SLICE("text/event-stream")))
         return MODE_SSE;
     return contains(c->content_type, SLICE("json")) ? MODE_JSON : MODE_UNDECIDED;
 }
 
+static int on_decoded(void *arg, struct slice piece);
+
 struct answer *answer_new(const struct answer_conf *conf)
 {
     struct answer *a = xcalloc(1, sizeof *a);
+    enum decode_kind kind = decode_kind_of(conf->content_encoding);
 
     a->dialect = conf->dialect;
     a->encoding = encoding_for_model(conf->model, strlen(conf->model)).encoding;
-    a->mode = mode_of(conf);
+    a->mode = is_coded(conf) && kind == DECODE_NONE ? MODE_UNREAD : mode_of(conf);
     a->stream = conf->stream;
-    a->hide_usage = conf->hide_usage && conf->stream && (a->mode == MODE_SSE || a->mode == MODE_UNDECIDED);
+    a->hide_usage = conf->hide_usage && conf->stream && !is_coded(conf) &&
+                    (a->mode == MODE_SSE || a->mode == MODE_UNDECIDED);
+    if (kind != DECODE_NONE)
+        a->decode = decode_new(kind, on_decoded, a);
     sse_init(&a->sse, a->hide_usage ? SSE_HOLD : SSE_WATCH, ANSWER_EVENT_MAX, on_event, a);
     tap_init(&a->tap, conf->dialect->paths, conf->dialect->paths_n, on_value, a);
     for (size_t i = 0; i < CHOICES; i++)
@@ -129,6 +186,7 @@ void answer_free(struct answer *a)
 {
     if (!a)
         return;
+    decode_free(a->decode);
     sse_release(&a->sse);
     tap_release(&a->tap);
     for (size_t i = 0; i < CHOICES; i++)
@@ -168,11 +226,11 @@ static int decide(struct answer *a, struct slice *in, struct buf *out)
     return pass(slice_of(in->p - n, n), out);
 }
 
-int answer_feed(struct answer *a, struct slice in, struct buf *out)
+/* Bytes of the text; what is to leave is appended to `out`, unless that is NULL. */
+static int read_text(struct answer *a, struct slice in, struct buf *out)
 {
     int rc = 0;
 
-    MG_ASSERT(out || !a->hide_usage);
     if (a->mode == MODE_UNDECIDED && in.n)
         rc = decide(a, &in, out);
     if (rc < 0 || in.n == 0)
@@ -183,6 +241,22 @@ int answer_feed(struct answer *a, struct slice in, struct buf *out)
     if (rc == 0 && a->mode == MODE_JSON)
         rc = tap_feed(&a->tap, in);
     return rc;
+}
+
+static int on_decoded(void *arg, struct slice piece)
+{
+    return read_text(arg, piece, NULL);
+}
+
+int answer_feed(struct answer *a, struct slice in, struct buf *out)
+{
+    int rc;
+
+    MG_ASSERT(out || !a->hide_usage);
+    if (!a->decode)
+        return read_text(a, in, out);
+    rc = pass(in, out);
+    return rc < 0 ? rc : decode_feed(a->decode, in);
 }
 
 int answer_finish(struct answer *a, struct buf *out)
@@ -211,6 +285,13 @@ int64_t answer_counted_output(struct answer *a)
     return tokens;
 }
 
+int64_t answer_produced(const struct answer *a)
+{
+    int64_t text = (int64_t)((a->text_bytes + a->text_lost_bytes) / 4);
+
+    return a->has_usage && a->usage.output > text ? a->usage.output : text;
+}
+
 bool answer_complete(const struct answer *a)
 {
     return a->done || (a->mode == MODE_JSON && tap_whole(&a->tap));
@@ -218,7 +299,12 @@ bool answer_complete(const struct answer *a)
 
 bool answer_lacks_end(const struct answer *a)
 {
-    return (a->mode == MODE_JSON || a->mode == MODE_SSE) && !answer_complete(a);
+    return !a->decode && (a->mode == MODE_JSON || a->mode == MODE_SSE) && !answer_complete(a);
+}
+
+const char *answer_id(const struct answer *a)
+{
+    return a->id[0] ? a->id : NULL;
 }
 
 const char *answer_error(const struct answer *a)

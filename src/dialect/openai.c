@@ -14,5 +14,6 @@ const struct dialect dialect_openai = {
     .paths_n = OPENAI_PATHS,
     .value = openai_value,
     .refuse = openai_refuse,
-    .judge = openai_judge,
+    .key_header = "Authorization",
+    .key_prefix = "Bearer ",
 };

@@ -118,32 +118,44 @@ struct slice openai_error_code(struct slice object)
 /* ---- plain answers
  * --------------------------------------------------------------------------------------------- */
 
-enum { TAKE_USAGE, TAKE_ERROR, TAKE_TEXT };
+enum { TAKE_USAGE, TAKE_ERROR, TAKE_TEXT, TAKE_ID, TAKE_TYPE };
 
 #define SMALL_MAX ((size_t)16 << 10)
 
 const struct tap_path openai_paths[OPENAI_PATHS] = {
-    {{"usage"}, TAKE_USAGE, SMALL_MAX},
-    {{"error"}, TAKE_ERROR, SMALL_MAX},
-    {{"choices", "*", "message", "content"}, TAKE_TEXT, ANSWER_TEXT_MAX},
-    {{"choices", "*", "message", "refusal"}, TAKE_TEXT, ANSWER_TEXT_MAX},
-    {{"choices", "*", "message", "reasoning_content"}, TAKE_TEXT, ANSWER_TEXT_MAX},
-    {{"choices", "*", "message", "reasoning"}, TAKE_TEXT, ANSWER_TEXT_MAX},
-    {{"choices", "*", "message", "function_call", "name"}, TAKE_TEXT, ANSWER_TEXT_MAX},
-    {{"choices", "*", "message", "function_call", "arguments"}, TAKE_TEXT, ANSWER_TEXT_MAX},
-    {{"choices", "*", "message", "tool_calls", "*", "function", "name"}, TAKE_TEXT, ANSWER_TEXT_MAX},
-    {{"choices", "*", "message", "tool_calls", "*", "function", "arguments"}, TAKE_TEXT, ANSWER_TEXT_MAX},
-    {{"choices", "*", "text"}, TAKE_TEXT, ANSWER_TEXT_MAX},
+    {{"usage"}, TAKE_USAGE, SMALL_MAX, false},
+    {{"error"}, TAKE_ERROR, SMALL_MAX, false},
+    {{"choices", "*", "message", "content"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
+    {{"choices", "*", "message", "refusal"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
+    {{"choices", "*", "message", "reasoning_content"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
+    {{"choices", "*", "message", "reasoning"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
+    {{"choices", "*", "message", "function_call", "name"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
+    {{"choices", "*", "message", "function_call", "arguments"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
+    {{"choices", "*", "message", "tool_calls", "*", "function", "name"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
+    {{"choices", "*", "message", "tool_calls", "*", "function", "arguments"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
+    {{"choices", "*", "text"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
+    {{"id"}, TAKE_ID, DIALECT_ID_MAX, false},
+    {{"output", "*", "content", "*", "text"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
+    {{"output", "*", "name"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
+    {{"output", "*", "arguments"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
 };
 
-/* The inside of a string that may lack its closing quote. */
-static struct slice inside_quotes(const struct tap_value *v)
-{
-    struct slice in = slice_skip(v->raw, 1);
+/* Of the events of a response. The deltas are of texts, refusals, reasoning and arguments alike. */
+static const struct tap_path response_paths[] = {
+    {{"type"}, TAKE_TYPE, 64, false},
+    {{"delta"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
+    {{"code"}, TAKE_ERROR, SMALL_MAX, false},
+    {{"error"}, TAKE_ERROR, SMALL_MAX, false}, /* of gateways that write it so */
+    {{"response", "id"}, TAKE_ID, DIALECT_ID_MAX, false},
+    {{"response", "usage"}, TAKE_USAGE, SMALL_MAX, false},
+    {{"response", "error"}, TAKE_ERROR, SMALL_MAX, false},
+};
 
-    if (v->left_out == 0 && slice_ends(in, SLICE("\"")))
-        in.n--;
-    return in;
+/* OpenAI, responses streaming events: after these nothing follows, and they carry usage. */
+static bool is_response_end(struct slice type)
+{
+    return slice_eq(type, SLICE("response.completed")) || slice_eq(type, SLICE("response.incomplete")) ||
+           slice_eq(type, SLICE("response.failed"));
 }
 
 void openai_value(struct answer *a, const struct tap_value *v)
@@ -156,11 +168,24 @@ void openai_value(struct answer *a, const struct tap_value *v)
             answer_saw_usage(a, &u);
         break;
     case TAKE_ERROR:
-        answer_saw_error(a, openai_error_code(v->raw));
+        if (slice_starts(v->raw, SLICE("\"")))
+            answer_saw_error(a, answer_inside(v));
+        else if (slice_starts(v->raw, SLICE("{"))) /* a response that went well says null */
+            answer_saw_error(a, openai_error_code(v->raw));
+        break;
+    case TAKE_ID:
+        if (v->left_out == 0)
+            answer_saw_id(a, answer_inside(v));
+        break;
+    case TAKE_TYPE:
+        if (is_response_end(answer_inside(v)))
+            answer_saw_done(a);
+        else if (slice_eq(answer_inside(v), SLICE("error")) && !answer_error(a))
+            answer_saw_error(a, SLICE("error"));
         break;
     default:
         if (slice_starts(v->raw, SLICE("\"")))
-            answer_saw_text(a, v->index, inside_quotes(v), v->left_out);
+            answer_saw_text(a, v->index, answer_inside(v), v->left_out);
         break;
     }
 }
@@ -337,6 +362,10 @@ void openai_event(struct answer *a, const struct sse_event *e, bool hide_usage, 
 
     if (slice_starts(e->data, SLICE("[DONE]"))) {
         answer_saw_done(a);
+        return;
+    }
+    if (slice_starts(e->name, SLICE("response.")) || slice_eq(e->name, SLICE("error"))) {
+        answer_tap(a, e->data, response_paths, MG_ARRAY_LEN(response_paths), openai_value);
         return;
     }
     if (!read_chunk(e->data, &c))

@@ -1,13 +1,9 @@
 /*
- * openai_count: walks the parts of a chat body that cost tokens and adds them up.
+ * openai_count: walks the parts of a body that cost tokens and adds them up.
  *
- * Text is counted as it reads, without JSON's escapes. What the published rule says nothing about (images,
- * tools, keys that a message has twice or should not have) makes the count an estimate, never less than the
- * text in it.
- *
- * `characters` are the code points of the messages' contents: OpenAI documents an estimate "based on the
- * character count" without saying of what; this is the least that it can mean, and what it is used for
- * (refusing a call that cannot ever fit) must not say too much.
+ * Of a chat, what the published rule says nothing about (images, tools, keys that a message has twice or
+ * should not have) makes the count an estimate, never less than the text in it. The older completions and
+ * embeddings are their text alone, without any frame.
  */
 #include "metergate/dialect/openai_parts.h"
 
@@ -15,49 +11,13 @@
 
 #include "metergate/base/scan.h"
 #include "metergate/base/scan_text.h"
-#include "metergate/tokens/chat.h"
-#include "metergate/tokens/encoding.h"
+#include "metergate/dialect/counter.h"
 
 /* An audio clip or a file given by its id: nothing in the body tells its length. */
 #define UNKNOWN_PART_TOKENS 1000
 
-struct counter {
-    struct chat_count chat;
-    int64_t characters, messages;
-    struct buf text; /* one string, decoded */
-    int rc;          /* the first failure (memory); later work is skipped */
-};
-
-enum meaning { MEANS_CONTENT, MEANS_ROLE, MEANS_NAME };
-
-static int64_t code_points(struct slice text)
-{
-    int64_t n = 0;
-
-    for (size_t i = 0; i < text.n; i++)
-        n += ((unsigned char)text.p[i] & 0xC0) != 0x80;
-    return n;
-}
-
-static void count_string(struct counter *k, const struct scan *s, const struct scan_value *v,
-                         enum meaning meaning)
-{
-    struct slice text = scan_text(s, v);
-
-    if (v->escaped && k->rc == 0) {
-        buf_reset(&k->text);
-        k->rc = scan_decode(text, &k->text);
-        text = buf_slice(&k->text);
-    }
-    if (k->rc < 0)
-        return;
-    if (meaning == MEANS_NAME)
-        chat_count_name(&k->chat, text.p, text.n);
-    else
-        chat_count_text(&k->chat, text.p, text.n);
-    if (meaning == MEANS_CONTENT)
-        k->characters += code_points(text);
-}
+/* A list of prompts of tokens is the deepest that there is. */
+#define BARE_DEPTH 2
 
 /* One part of a content that is a list: {"type":"text","text":"..."}, {"type":"image_url",...}, ... */
 static void count_part(struct counter *k, struct scan *s)
@@ -75,25 +35,11 @@ static void count_part(struct counter *k, struct scan *s)
 
         v = scan_value(s);
         if (text && v.type == SCAN_STRING)
-            count_string(k, s, &v, MEANS_CONTENT);
+            counter_string(k, s, &v, MEANS_CONTENT);
         else if (image)
             chat_count_image(&k->chat);
         else if (other)
             chat_count_estimate(&k->chat, UNKNOWN_PART_TOKENS);
-    }
-}
-
-/* A list of tool definitions or calls, each with its frame. */
-static void count_tools(struct counter *k, struct scan *s)
-{
-    struct scan_value v;
-
-    if (!scan_enter(s, SCAN_ARRAY))
-        return;
-    while (scan_element(s)) {
-        v = scan_value(s);
-        if (v.type != SCAN_NONE)
-            chat_count_tool_json(&k->chat, s->text.p + v.at, v.n);
     }
 }
 
@@ -109,7 +55,7 @@ static void count_content(struct counter *k, struct scan *s)
     }
     v = scan_value(s);
     if (v.type == SCAN_STRING)
-        count_string(k, s, &v, MEANS_CONTENT);
+        counter_string(k, s, &v, MEANS_CONTENT);
     else if (v.type != SCAN_NULL)
         chat_count_estimate(&k->chat, 0);
 }
@@ -121,7 +67,7 @@ static void count_other(struct counter *k, struct scan *s, const struct scan_val
     struct scan_value v;
 
     if (scan_is(s, key, "tool_calls")) {
-        count_tools(k, s);
+        counter_tools(k, s);
         return;
     }
     v = scan_value(s);
@@ -130,7 +76,7 @@ static void count_other(struct counter *k, struct scan *s, const struct scan_val
     if (call)
         chat_count_tool_json(&k->chat, s->text.p + v.at, v.n);
     else if (refusal && v.type == SCAN_STRING)
-        count_string(k, s, &v, MEANS_CONTENT);
+        counter_string(k, s, &v, MEANS_CONTENT);
     else
         chat_count_estimate(&k->chat, 0); /* tool_call_id, audio, what a provider may have added */
 }
@@ -157,7 +103,7 @@ static void count_message(struct counter *k, struct scan *s)
             names += name;
             v = scan_value(s);
             if (v.type == SCAN_STRING)
-                count_string(k, s, &v, role ? MEANS_ROLE : MEANS_NAME);
+                counter_string(k, s, &v, role ? MEANS_ROLE : MEANS_NAME);
         } else {
             count_other(k, s, &key);
         }
@@ -166,61 +112,94 @@ static void count_message(struct counter *k, struct scan *s)
         chat_count_estimate(&k->chat, 0);
 }
 
-/* A schema that the answer must follow is shown to the model; the plain formats are not. */
-static void count_format(struct counter *k, struct scan *s)
+static int count_chat(struct slice body, const struct dialect_request *r, struct counter *k)
 {
-    struct scan_value key, v;
+    struct scan s;
 
-    if (!scan_enter(s, SCAN_OBJECT))
-        return;
-    while (scan_member(s, &key)) {
-        bool schema = scan_is(s, &key, "json_schema");
-
-        v = scan_value(s);
-        if (schema && v.type == SCAN_OBJECT)
-            chat_count_tool_json(&k->chat, s->text.p + v.at, v.n);
-    }
+    if (body.p[r->prompt.at] != '[')
+        return -EBADMSG;
+    scan_init(&s, counter_part(body, r->prompt));
+    if (scan_enter(&s, SCAN_ARRAY))
+        while (scan_element(&s))
+            count_message(k, &s);
+    counter_tools_at(k, body, r->tools);
+    counter_tools_at(k, body, r->functions);
+    counter_schemas_at(k, body, r->response_format);
+    return 0;
 }
 
-static struct slice part_of(struct slice body, struct span at)
+/* ---- completions and embeddings: text, tokens, or a list of either ---- */
+
+static void count_bare(struct counter *k, struct scan *s, int depth)
 {
-    return slice_head(slice_skip(body, at.at), at.n);
+    struct scan_value v;
+
+    if (depth < BARE_DEPTH && scan_peek(s) == SCAN_ARRAY) {
+        if (scan_enter(s, SCAN_ARRAY))
+            while (scan_element(s))
+                count_bare(k, s, depth + 1);
+        return;
+    }
+    if (scan_peek(s) == SCAN_OBJECT) { /* embeddings of other providers: {"text":...}, {"image_url":...} */
+        counter_blocks(k, s);
+        return;
+    }
+    v = scan_value(s);
+    if (v.type == SCAN_STRING)
+        counter_string(k, s, &v, MEANS_CONTENT);
+    else if (v.type == SCAN_NUMBER)
+        chat_count_tokens(&k->chat, 1);
+    else
+        chat_count_estimate(&k->chat, 0);
+}
+
+/* ---- responses: a text, or a list of messages, calls and their results ---- */
+
+static void count_responses(struct slice body, const struct dialect_request *r, struct counter *k)
+{
+    struct scan s;
+
+    chat_count_estimate(&k->chat, 0); /* its frame is not published */
+    scan_init(&s, counter_part(body, r->prompt));
+    if (r->prompt.n && body.p[r->prompt.at] == '[') {
+        counter_messages(k, &s);
+    } else if (r->prompt.n) {
+        chat_count_message(&k->chat);
+        k->messages++;
+        counter_blocks(k, &s);
+    }
+    if (r->system.n) {
+        chat_count_message(&k->chat);
+        scan_init(&s, counter_part(body, r->system));
+        counter_blocks(k, &s);
+    }
+    counter_tools_at(k, body, r->tools);
+    counter_schemas_at(k, body, r->response_format);
 }
 
 int openai_count(struct slice body, const struct dialect_request *r, struct request_count *ret)
 {
-    size_t model_n = slice_str(r->model).n;
-    struct counter k = {0};
-    struct token_total total;
+    bool bare = r->endpoint == ENDPOINT_COMPLETIONS || r->endpoint == ENDPOINT_EMBEDDINGS;
+    struct counter k;
     struct scan s;
+    int rc = 0, sum;
 
-    if (r->messages.n == 0 || body.p[r->messages.at] != '[')
+    if (r->endpoint == ENDPOINT_INVOKE) {
+        *ret = (struct request_count){.exact = true};
+        return 0;
+    }
+    if (r->prompt.n == 0 && r->endpoint != ENDPOINT_RESPONSES)
         return -EBADMSG;
-    buf_init(&k.text, BUF_UNLIMITED);
-    chat_count_init(&k.chat, encoding_for_model(r->model, model_n), r->model, model_n);
-    scan_init(&s, part_of(body, r->messages));
-    if (scan_enter(&s, SCAN_ARRAY))
-        while (scan_element(&s))
-            count_message(&k, &s);
-    if (r->tools.n) {
-        scan_init(&s, part_of(body, r->tools));
-        count_tools(&k, &s);
+    counter_init(&k, r->model);
+    if (bare) {
+        chat_count_bare(&k.chat);
+        scan_init(&s, counter_part(body, r->prompt));
+        count_bare(&k, &s, 0);
+    } else if (r->endpoint == ENDPOINT_RESPONSES) {
+        count_responses(body, r, &k);
+    } else {
+        rc = count_chat(body, r, &k);
     }
-    if (r->functions.n) {
-        scan_init(&s, part_of(body, r->functions));
-        count_tools(&k, &s);
-    }
-    if (r->response_format.n) {
-        scan_init(&s, part_of(body, r->response_format));
-        count_format(&k, &s);
-    }
-    buf_release(&k.text);
-    if (k.rc < 0)
-        return k.rc;
-    total = chat_count_total(&k.chat);
-    *ret = (struct request_count){.input_tokens = total.tokens,
-                                  .exact = total.exact,
-                                  .characters = k.characters,
-                                  .messages = k.messages};
-    return 0;
+    sum = counter_finish(&k, !bare, ret);
+    return rc < 0 ? rc : sum;
 }

@@ -1,5 +1,5 @@
 /*
- * openai_request: reads a chat body, and finds the place of the splice.
+ * openai_request: reads the body of a metered call, and finds the place of the splice.
  *
  * Of a key that stands twice the last one counts, as it does at the provider; but where such a key decides
  * about the splice, the body is left alone, because nobody can know what another parser makes of it.
@@ -11,102 +11,99 @@
 
 #include "metergate/base/scan.h"
 #include "metergate/base/scan_text.h"
+#include "metergate/dialect/fields.h"
+#include "metergate/dialect/multipart.h"
+
+/* ---- which endpoint ---- */
+
+static bool is_response_id(struct slice path)
+{
+    size_t slash = path.n;
+
+    while (slash && path.p[slash - 1] != '/')
+        slash--;
+    return slash > 0 && slash < path.n && slice_ends(slice_head(path, slash), SLICE("/responses/"));
+}
 
 enum endpoint openai_classify(struct slice method, struct slice path)
 {
+    static const struct {
+        const char *path;
+        enum endpoint endpoint;
+    } rows[] = {
+        {"/chat/completions", ENDPOINT_CHAT},
+        {"/completions", ENDPOINT_COMPLETIONS},
+        {"/embeddings", ENDPOINT_EMBEDDINGS},
+        {"/responses", ENDPOINT_RESPONSES},
+        {"/responses/compact", ENDPOINT_RESPONSES},
+        {"/images/generations", ENDPOINT_INVOKE},
+        {"/images/edits", ENDPOINT_INVOKE},
+        {"/images/variations", ENDPOINT_INVOKE},
+        {"/audio/speech", ENDPOINT_INVOKE},
+        {"/audio/transcriptions", ENDPOINT_INVOKE},
+        {"/audio/translations", ENDPOINT_INVOKE},
+        {"/moderations", ENDPOINT_INVOKE},
+        {"/videos", ENDPOINT_INVOKE},
+    };
+
     if (slice_ends(path, SLICE("/")))
         path.n--;
-    if (slice_eq(method, SLICE("POST")) && slice_ends(path, SLICE("/chat/completions")))
-        return ENDPOINT_CHAT;
+    if (slice_eq(method, SLICE("GET")))
+        return is_response_id(path) ? ENDPOINT_RETRIEVE : ENDPOINT_PASSED;
+    if (!slice_eq(method, SLICE("POST")))
+        return ENDPOINT_PASSED;
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++)
+        if (slice_ends(path, slice_str(rows[i].path)))
+            return rows[i].endpoint;
     return ENDPOINT_PASSED;
 }
 
-/* ---- reading
- * --------------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
-/* The values of the fields that steer; type SCAN_NONE where absent. */
-struct fields {
-    struct scan_value model, stream, max_tokens, max_completion_tokens, n, stream_options;
-    struct scan_value messages, tools, functions, response_format;
-    int streams, options; /* how often stream and stream_options stand there */
+enum {
+    F_MODEL,
+    F_STREAM,
+    F_STREAM_OPTIONS,
+    F_MAX_TOKENS,
+    F_MAX_COMPLETION_TOKENS,
+    F_MAX_OUTPUT_TOKENS,
+    F_N,
+    F_BEST_OF,
+    F_MESSAGES,
+    F_PROMPT,
+    F_INPUT,
+    F_INSTRUCTIONS,
+    F_TOOLS,
+    F_FUNCTIONS,
+    F_RESPONSE_FORMAT,
+    F_TEXT,
+    F_PREVIOUS,
+    F_CONVERSATION,
+    F_BACKGROUND,
+    FIELDS
 };
 
-static struct scan_value *field(struct fields *f, const struct scan *s, const struct scan_value *key)
-{
-    const struct {
-        const char *name;
-        struct scan_value *at;
-    } names[] = {
-        {"model", &f->model},
-        {"messages", &f->messages},
-        {"stream", &f->stream},
-        {"stream_options", &f->stream_options},
-        {"max_tokens", &f->max_tokens},
-        {"max_completion_tokens", &f->max_completion_tokens},
-        {"n", &f->n},
-        {"tools", &f->tools},
-        {"functions", &f->functions},
-        {"response_format", &f->response_format},
-    };
-
-    for (size_t i = 0; i < MG_ARRAY_LEN(names); i++)
-        if (scan_is(s, key, names[i].name))
-            return names[i].at;
-    return NULL;
-}
-
-static int read_fields(struct slice body, struct fields *f, size_t *ret_close_at)
-{
-    struct scan_value key, *at;
-    struct scan s;
-
-    scan_init(&s, body);
-    if (!scan_enter(&s, SCAN_OBJECT))
-        return -EBADMSG;
-    while (scan_member(&s, &key)) {
-        at = field(f, &s, &key);
-        f->streams += at == &f->stream;
-        f->options += at == &f->stream_options;
-        if (at)
-            *at = scan_value(&s);
-        else
-            scan_value(&s);
-    }
-    *ret_close_at = s.at - 1;
-    return scan_end(&s);
-}
-
-/* A whole number in 0..most; what is absent, null, of another type, negative or a fraction is 0: the provider
- * refuses it. */
-static int64_t read_number(struct slice body, const struct scan_value *v, int64_t most)
-{
-    int64_t n;
-    int rc;
-
-    if (v->type != SCAN_NUMBER)
-        return 0;
-    rc = scan_int64(scan_inside(body, v), &n);
-    if (rc == -ERANGE)
-        return body.p[v->at] == '-' ? 0 : most;
-    if (rc < 0 || n < 0)
-        return 0;
-    return n < most ? n : most;
-}
-
-static int read_model(struct slice body, const struct scan_value *v, char ret[DIALECT_MODEL_MAX])
-{
-    struct buf name;
-    int rc = -EBADMSG;
-
-    buf_init(&name, DIALECT_MODEL_MAX - 1);
-    if (v->type == SCAN_STRING && scan_decode(scan_inside(body, v), &name) == 0 && name.n > 0 &&
-        !memchr(name.p, '\0', name.n)) {
-        memcpy(ret, name.p, name.n + 1);
-        rc = 0;
-    }
-    buf_release(&name);
-    return rc;
-}
+static const struct field names[FIELDS] = {
+    [F_MODEL] = {.name = "model"},
+    [F_STREAM] = {.name = "stream"},
+    [F_STREAM_OPTIONS] = {.name = "stream_options"},
+    [F_MAX_TOKENS] = {.name = "max_tokens"},
+    [F_MAX_COMPLETION_TOKENS] = {.name = "max_completion_tokens"},
+    [F_MAX_OUTPUT_TOKENS] = {.name = "max_output_tokens"},
+    [F_N] = {.name = "n"},
+    [F_BEST_OF] = {.name = "best_of"},
+    [F_MESSAGES] = {.name = "messages"},
+    [F_PROMPT] = {.name = "prompt"},
+    [F_INPUT] = {.name = "input"},
+    [F_INSTRUCTIONS] = {.name = "instructions"},
+    [F_TOOLS] = {.name = "tools"},
+    [F_FUNCTIONS] = {.name = "functions"},
+    [F_RESPONSE_FORMAT] = {.name = "response_format"},
+    [F_TEXT] = {.name = "text"},
+    [F_PREVIOUS] = {.name = "previous_response_id"},
+    [F_CONVERSATION] = {.name = "conversation"},
+    [F_BACKGROUND] = {.name = "background"},
+};
 
 /* What the options say about usage, and whether they are an object with something in it. */
 static enum usage_wish read_wish(struct slice options, bool *ret_empty)
@@ -133,63 +130,160 @@ static enum usage_wish read_wish(struct slice options, bool *ret_empty)
     return said > 1 ? USAGE_AMBIGUOUS : wish;
 }
 
-static enum usage_wish wish_of(struct slice body, const struct fields *f)
+static enum usage_wish wish_of(struct slice body, const struct field f[FIELDS])
 {
-    const struct scan_value *o = &f->stream_options;
+    const struct field *o = &f[F_STREAM_OPTIONS];
     bool empty;
 
-    if (f->options > 1 || f->streams > 1)
+    if (o->times > 1 || f[F_STREAM].times > 1)
         return USAGE_AMBIGUOUS;
-    if (o->type == SCAN_NONE || o->type == SCAN_NULL)
+    if (o->value.type == SCAN_NONE || o->value.type == SCAN_NULL)
         return USAGE_UNSAID;
-    return read_wish(scan_inside(body, o), &empty);
+    return read_wish(field_raw(body, o), &empty);
 }
 
-static struct span span_of(const struct scan_value *v)
+static int64_t larger(int64_t a, int64_t b)
 {
-    return (struct span){.at = v->at, .n = v->n};
+    return a > b ? a : b;
 }
 
-int openai_read(struct slice body, struct dialect_request *ret, const char **ret_why)
+static int64_t max_tokens(struct slice body, const struct field f[FIELDS])
 {
-    struct dialect_request r = {0};
-    struct fields f = {0};
-    int64_t completion;
+    int64_t most = field_number(body, &f[F_MAX_TOKENS], DIALECT_TOKENS_MAX);
 
-    if (read_fields(body, &f, &r.close_at) < 0) {
-        *ret_why = "the body is not a JSON object";
-        return -EBADMSG;
+    most = larger(most, field_number(body, &f[F_MAX_COMPLETION_TOKENS], DIALECT_TOKENS_MAX));
+    return larger(most, field_number(body, &f[F_MAX_OUTPUT_TOKENS], DIALECT_TOKENS_MAX));
+}
+
+/* `best_of` answers are produced of which `n` are given; every prompt of a list gets its own. */
+static int64_t answers(struct slice body, const struct field f[FIELDS], enum endpoint e)
+{
+    int64_t n = larger(1, field_number(body, &f[F_N], DIALECT_N_MAX)), prompts = 1;
+    struct scan s;
+
+    if (e != ENDPOINT_COMPLETIONS)
+        return n;
+    n = larger(n, field_number(body, &f[F_BEST_OF], DIALECT_N_MAX));
+    scan_init(&s, field_raw(body, &f[F_PROMPT]));
+    if (f[F_PROMPT].value.type == SCAN_ARRAY && scan_enter(&s, SCAN_ARRAY) && scan_element(&s) &&
+        scan_peek(&s) != SCAN_NUMBER) /* a list of numbers is one prompt, in tokens */
+        prompts = field_elements(body, &f[F_PROMPT]);
+    return n * prompts < DIALECT_N_MAX ? n * prompts : DIALECT_N_MAX;
+}
+
+/* An id that is given by itself, or in an object as {"id":"..."}. */
+static void read_id(struct slice body, const struct field *f, char ret[DIALECT_ID_MAX])
+{
+    struct field id = {.name = "id"};
+    struct slice inside = field_raw(body, f);
+
+    if (f->value.type == SCAN_STRING && field_text(body, f, ret, DIALECT_ID_MAX) < 0)
+        ret[0] = '\0';
+    if (f->value.type == SCAN_OBJECT &&
+        (fields_read(inside, &id, 1, NULL) < 0 || field_text(inside, &id, ret, DIALECT_ID_MAX) < 0))
+        ret[0] = '\0';
+}
+
+static bool is_given(const struct field *f)
+{
+    return f->value.type == SCAN_STRING || f->value.type == SCAN_OBJECT;
+}
+
+static void read_reference(struct slice body, const struct field f[FIELDS], struct dialect_request *r)
+{
+    static const struct {
+        int field;
+        enum reference reference;
+    } rows[] = {{F_PREVIOUS, REFERENCE_RESPONSE},
+                {F_CONVERSATION, REFERENCE_CONVERSATION},
+                {F_PROMPT, REFERENCE_PROMPT}};
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows) && r->reference == REFERENCE_NONE; i++) {
+        if (!is_given(&f[rows[i].field]))
+            continue;
+        r->reference = rows[i].reference;
+        read_id(body, &f[rows[i].field], r->refers_to);
     }
-    if (read_model(body, &f.model, r.model) < 0) {
-        *ret_why = "the body names no model";
-        return -EBADMSG;
+}
+
+static void read_spans(const struct field f[FIELDS], struct dialect_request *r)
+{
+    static const int prompts[ENDPOINTS] = {
+        [ENDPOINT_CHAT] = F_MESSAGES,   [ENDPOINT_COMPLETIONS] = F_PROMPT, [ENDPOINT_EMBEDDINGS] = F_INPUT,
+        [ENDPOINT_RESPONSES] = F_INPUT, [ENDPOINT_INVOKE] = F_PROMPT,
+    };
+
+    r->stream_options = field_span(&f[F_STREAM_OPTIONS]);
+    r->prompt = field_span(&f[prompts[r->endpoint]]);
+    r->tools = field_span(&f[F_TOOLS]);
+    r->functions = field_span(&f[F_FUNCTIONS]);
+    r->response_format = field_span(&f[F_RESPONSE_FORMAT]);
+    if (r->endpoint == ENDPOINT_RESPONSES) {
+        r->system = field_span(&f[F_INSTRUCTIONS]);
+        r->response_format = field_span(&f[F_TEXT]);
     }
-    r.stream = f.stream.type == SCAN_TRUE;
-    r.max_tokens = read_number(body, &f.max_tokens, DIALECT_TOKENS_MAX);
-    completion = read_number(body, &f.max_completion_tokens, DIALECT_TOKENS_MAX);
-    if (completion > r.max_tokens)
-        r.max_tokens = completion;
-    r.n = read_number(body, &f.n, DIALECT_N_MAX);
-    if (r.n < 1)
-        r.n = 1;
-    r.usage_wish = wish_of(body, &f);
-    r.stream_options = span_of(&f.stream_options);
-    r.messages = span_of(&f.messages);
-    r.tools = span_of(&f.tools);
-    r.functions = span_of(&f.functions);
-    r.response_format = span_of(&f.response_format);
-    *ret = r;
+}
+
+static int not_json(const char **ret_why)
+{
+    *ret_why = "the body is not a JSON object";
+    return -EBADMSG;
+}
+
+/* Only what carries a file comes as a form. */
+static int read_form(const struct dialect_input *in, struct dialect_request *ret, const char **ret_why)
+{
+    if (in->endpoint != ENDPOINT_INVOKE)
+        return not_json(ret_why);
+    multipart_read_model(in->content_type, in->body, ret->model);
     return 0;
 }
 
-/* ---- the splice
- * -------------------------------------------------------------------------------------------------- */
+int openai_read_unnamed(const struct dialect_input *in, struct dialect_request *ret, const char **ret_why)
+{
+    struct slice body = in->body;
+    struct field f[FIELDS];
+
+    *ret = (struct dialect_request){.endpoint = in->endpoint, .n = 1};
+    if (multipart_is(in->content_type))
+        return read_form(in, ret, ret_why);
+    memcpy(f, names, sizeof f);
+    if (fields_read(body, f, FIELDS, &ret->close_at) < 0)
+        return not_json(ret_why);
+    if (field_text(body, &f[F_MODEL], ret->model, sizeof ret->model) < 0)
+        ret->model[0] = '\0';
+    ret->stream = field_is_true(&f[F_STREAM]);
+    ret->max_tokens = max_tokens(body, f);
+    ret->n = answers(body, f, in->endpoint);
+    ret->usage_wish = wish_of(body, f);
+    read_spans(f, ret);
+    if (in->endpoint == ENDPOINT_RESPONSES) {
+        ret->background = field_is_true(&f[F_BACKGROUND]);
+        read_reference(body, f, ret);
+    }
+    return 0;
+}
+
+int openai_read(const struct dialect_input *in, struct dialect_request *ret, const char **ret_why)
+{
+    int rc = openai_read_unnamed(in, ret, ret_why);
+
+    if (rc == 0 && !ret->model[0]) {
+        *ret_why = "the body names no model";
+        return -EBADMSG;
+    }
+    return rc;
+}
+
+/* ---- the splice ---- */
 
 bool openai_splice(struct slice body, const struct dialect_request *r, struct splice *ret)
 {
     const struct span *o = &r->stream_options;
     bool empty;
 
+    if (r->endpoint != ENDPOINT_CHAT && r->endpoint != ENDPOINT_COMPLETIONS)
+        return false; /* responses always report it */
     if (!r->stream || r->usage_wish != USAGE_UNSAID)
         return false;
     if (o->n == 0) {

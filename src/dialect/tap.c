@@ -17,6 +17,8 @@ void tap_init(struct tap *t, const struct tap_path *paths, size_t n, tap_handler
 {
     *t = (struct tap){.paths = paths, .paths_n = n, .handler = handler, .arg = arg};
     buf_init(&t->taken, BUF_UNLIMITED);
+    for (size_t i = 0; i < n; i++)
+        t->scalars |= paths[i].scalar;
 }
 
 void tap_release(struct tap *t)
@@ -154,10 +156,33 @@ static void open_container(struct tap *t, char c)
         t->level[t->depth] = (struct tap_level){.index = c == '{' ? -1 : 0};
 }
 
+static bool is_scalar_byte(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '+' ||
+           c == '.';
+}
+
+/* A number or a word begins, goes on, or has ended before this byte. */
+static void follow_scalar(struct tap *t, char c)
+{
+    if (is_scalar_byte(c) && !t->taking) {
+        begin_value(t);
+        if (t->taking && !t->taking->scalar)
+            t->taking = NULL;
+        t->in_scalar = t->taking != NULL;
+    } else if (!is_scalar_byte(c) && t->in_scalar) {
+        t->in_scalar = false;
+        tell(t);
+    }
+}
+
 /* One byte outside strings. */
 static int outside(struct tap *t, char c)
 {
     int rc;
+
+    if (t->scalars)
+        follow_scalar(t, c);
 
     if (c == '"')
         open_string(t);

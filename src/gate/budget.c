@@ -358,6 +358,39 @@ void charge_time(struct charge *ch, int64_t now_us)
     ch->handle = window_stamp_open(w, now_us, ch->on_arrival);
 }
 
+void charge_produce(struct charge *ch, int64_t tokens, int64_t now_us)
+{
+    struct window *w = window_of(ch);
+    enum metric m;
+
+    if (!w)
+        return;
+    m = MG_CONTAINER(w, struct budget_limit, window)->limit.metric;
+    if (m != METRIC_TOKENS && m != METRIC_OUTPUT)
+        return;
+    window_advance(w, now_us);
+    window_reserve(w, -(tokens < ch->at_end ? tokens : ch->at_end));
+    ch->at_end -= tokens < ch->at_end ? tokens : ch->at_end;
+    ch->produced += tokens;
+    window_stamp(w, now_us, tokens);
+}
+
+void charge_leave(struct charge *ch, int64_t now_us)
+{
+    struct window *w = window_of(ch);
+
+    if (!w)
+        return;
+    if (!ch->timed)
+        charge_time(ch, now_us);
+    if (ch->at_end == 0)
+        return;
+    ch->ended = true;
+    window_advance(w, now_us);
+    window_reserve(w, -ch->at_end);
+    ch->end_handle = window_stamp_open(w, now_us, ch->at_end);
+}
+
 void charge_close(struct charge *ch, const struct cost *final, int64_t now_us)
 {
     struct window *w = window_of(ch);
@@ -368,9 +401,14 @@ void charge_close(struct charge *ch, const struct cost *final, int64_t now_us)
         return;
     m = MG_CONTAINER(w, struct budget_limit, window)->limit.metric;
     arrival = final ? final->on_arrival[m] : ch->on_arrival;
-    end = final ? final->at_end[m] : ch->at_end;
+    end = !final ? ch->at_end : final->at_end[m] > ch->produced ? final->at_end[m] - ch->produced : 0;
     window_advance(w, now_us);
-    window_reserve(w, -ch->at_end);
+    if (ch->ended) {
+        window_settle(w, ch->end_handle, ch->at_end, end);
+        end = 0;
+    } else {
+        window_reserve(w, -ch->at_end);
+    }
     if (ch->timed) {
         window_settle(w, ch->handle, ch->on_arrival, arrival);
     } else { /* never sent, or nothing was expected on arrival: what it cost counts from now, late and not

@@ -479,19 +479,56 @@ void gate_sent(struct gate *g, struct ticket *t, int64_t now_us)
     room_changed(g, t, TIMED);
 }
 
-void gate_close(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final)
+void gate_produced(struct gate *g, struct ticket *t, int64_t now_us, int64_t tokens)
 {
-    MG_ASSERT(t->state == TICKET_DISPATCHED);
+    MG_ASSERT(t->state == TICKET_DISPATCHED && tokens > 0);
     g->latest_us = now_us;
     for (size_t i = 0; i < t->charge_count; i++)
-        charge_close(&t->charges[i], final, now_us);
+        charge_produce(&t->charges[i], tokens, now_us);
+    room_changed(g, t, TIMED);
+}
+
+/* In flight no more; its charges belong to somebody else, or are freed. */
+static void land(struct gate *g, struct ticket *t)
+{
     for (size_t i = 0; i < t->budget_count; i++)
         budget_leave(t->budgets[i]);
-    free(t->charges);
     t->charges = NULL;
     t->charge_count = 0;
     t->state = TICKET_IDLE;
     room_changed(g, t, FREED);
+}
+
+void gate_close(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final)
+{
+    struct charge *charges = t->charges;
+
+    MG_ASSERT(t->state == TICKET_DISPATCHED);
+    g->latest_us = now_us;
+    for (size_t i = 0; i < t->charge_count; i++)
+        charge_close(&charges[i], final, now_us);
+    land(g, t);
+    free(charges);
+}
+
+void gate_leave(struct gate *g, struct ticket *t, int64_t now_us, struct gate_left *ret)
+{
+    MG_ASSERT(t->state == TICKET_DISPATCHED);
+    g->latest_us = now_us;
+    *ret = (struct gate_left){.charges = t->charges, .n = t->charge_count};
+    for (size_t i = 0; i < ret->n; i++)
+        charge_leave(&ret->charges[i], now_us);
+    land(g, t);
+}
+
+void gate_correct(struct gate *g, struct gate_left *left, int64_t now_us, const struct cost *final)
+{
+    g->latest_us = now_us;
+    for (size_t i = 0; i < left->n; i++)
+        charge_close(&left->charges[i], final, now_us);
+    free(left->charges);
+    *left = (struct gate_left){0};
+    mark_all_changed(g);
 }
 
 void gate_requeue(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final)

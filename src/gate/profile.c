@@ -18,12 +18,23 @@ static int64_t product(int64_t a, int64_t b)
     return __builtin_mul_overflow(clamp(a), clamp(b), &v) ? PROFILE_AMOUNT_MAX : clamp(v);
 }
 
+static bool is_on_arrival(enum profile p)
+{
+    return p == PROFILE_OPENAI || p == PROFILE_AZURE;
+}
+
+bool profile_charges_as_produced(enum profile p)
+{
+    return p == PROFILE_ANTHROPIC;
+}
+
 static struct cost one_request(enum profile p)
 {
     struct cost c = {0};
 
     for (int m = 0; m < METRICS; m++)
-        c.in_full[m] = p == PROFILE_OPENAI || (m != METRIC_TOKENS && m != METRIC_OUTPUT);
+        c.in_full[m] = is_on_arrival(p) || (m != METRIC_TOKENS && m != METRIC_OUTPUT);
+    c.in_full[METRIC_TOKENS] |= p == PROFILE_GEMINI; /* of input alone */
     c.on_arrival[METRIC_REQUESTS] = 1;
     c.floor[METRIC_REQUESTS] = 1;
     c.on_arrival[METRIC_CONCURRENT] = 1;
@@ -32,50 +43,64 @@ static struct cost one_request(enum profile p)
 }
 
 /* The provider's own estimate from the size of the request. */
-static int64_t openai_floor(const struct estimate *e)
+static int64_t floor_tokens(enum profile p, const struct estimate *e)
 {
-    return larger(clamp(e->characters) / 4, product(e->max_output, e->choices));
+    int64_t bound = product(e->max_output, e->choices);
+
+    if (p == PROFILE_OPENAI)
+        return larger(clamp(e->characters) / 4, bound);
+    return p == PROFILE_AZURE ? bound : clamp(e->input);
+}
+
+static int64_t charged_tokens(enum profile p, const struct estimate *e)
+{
+    int64_t input = clamp(e->input), output = clamp(e->expected_output);
+
+    if (p == PROFILE_AZURE)
+        return input + (e->max_output > 0 ? product(e->max_output, e->choices) : output);
+    return larger(input + output, floor_tokens(p, e));
+}
+
+/* Where input and output are charged, of a call that has used both. */
+static void charge(enum profile p, int64_t input, int64_t output, struct cost *c)
+{
+    c->on_arrival[METRIC_INPUT] = input;
+    c->on_arrival[METRIC_TOKENS] = input;
+    if (is_on_arrival(p)) {
+        c->on_arrival[METRIC_TOKENS] = clamp(input + output);
+        c->on_arrival[METRIC_OUTPUT] = output;
+        return;
+    }
+    if (p != PROFILE_GEMINI)
+        c->at_end[METRIC_TOKENS] = output;
+    c->at_end[METRIC_OUTPUT] = output;
 }
 
 struct cost profile_reserve(enum profile p, const struct estimate *e)
 {
     struct cost c = one_request(p);
-    int64_t input = clamp(e->input), output = clamp(e->expected_output);
 
     c.exact = e->exact;
-    c.input = input;
-    c.on_arrival[METRIC_INPUT] = input;
-    c.floor[METRIC_INPUT] = input;
-    if (p == PROFILE_OPENAI) {
-        c.floor[METRIC_TOKENS] = openai_floor(e);
-        c.on_arrival[METRIC_TOKENS] = clamp(larger(input + output, c.floor[METRIC_TOKENS]));
-        c.on_arrival[METRIC_OUTPUT] = output;
-        return c;
-    }
-    c.floor[METRIC_TOKENS] = input;
-    c.on_arrival[METRIC_TOKENS] = input;
-    c.at_end[METRIC_TOKENS] = output;
-    c.at_end[METRIC_OUTPUT] = output;
+    c.input = clamp(e->input);
+    charge(p, c.input, clamp(e->expected_output), &c);
+    c.floor[METRIC_INPUT] = c.input;
+    c.floor[METRIC_TOKENS] = floor_tokens(p, e);
+    if (is_on_arrival(p))
+        c.on_arrival[METRIC_TOKENS] = clamp(charged_tokens(p, e));
     return c;
 }
 
 struct cost profile_settle(enum profile p, const struct estimate *e, const struct usage *u)
 {
     struct cost c = one_request(p);
-    int64_t input = clamp(u->input), output = clamp(u->output);
+    int64_t input = clamp(u->input), from_cache = clamp(u->cached);
 
     c.exact = true;
     c.input = input;
-    c.on_arrival[METRIC_INPUT] = input;
-    if (p == PROFILE_OPENAI) {
-        c.on_arrival[METRIC_TOKENS] = clamp(input + output);
-        c.on_arrival[METRIC_OUTPUT] = output;
-    } else {
-        c.on_arrival[METRIC_TOKENS] = input;
-        c.at_end[METRIC_TOKENS] = output;
-        c.at_end[METRIC_OUTPUT] = output;
-    }
-    (void)e; /* what a profile keeps of its estimate after the end; these two keep nothing */
+    if (p == PROFILE_ANTHROPIC)
+        input = input > from_cache ? input - from_cache : 0;
+    charge(p, input, clamp(u->output), &c);
+    (void)e; /* what a profile keeps of its estimate after the end; none of these keeps anything */
     return c;
 }
 

@@ -70,9 +70,10 @@ static void remember_model(struct model_budget *b, struct slice model)
     b->models[b->model_count++] = xstrndup(model.p, model.n);
 }
 
-struct model_budget *budgets_find(struct budgets *bs, struct provider *via, struct slice model)
+/* `entry` is NULL where nothing of the configuration limits the model. */
+static struct model_budget *find(struct budgets *bs, struct provider *via, struct slice model,
+                                 const struct config_model *entry)
 {
-    const struct config_model *entry = config_model_for(bs->config, model, via->config);
     bool own_limits = entry && entry->limit_count > 0;
     struct slice name = own_limits ? slice_str(entry->name) : model.n ? model : SLICE("*");
     struct model_budget *b;
@@ -90,6 +91,16 @@ struct model_budget *budgets_find(struct budgets *bs, struct provider *via, stru
     buf_release(&key);
     remember_model(b, model);
     return b;
+}
+
+struct model_budget *budgets_find(struct budgets *bs, struct provider *via, struct slice model)
+{
+    return find(bs, via, model, config_model_for(bs->config, model, via->config));
+}
+
+struct model_budget *budgets_find_unlimited(struct budgets *bs, struct provider *via, struct slice model)
+{
+    return find(bs, via, model, NULL);
 }
 
 struct model_budget *budgets_find_limited(struct budgets *bs, struct provider *via, struct slice model)

@@ -45,6 +45,7 @@ struct call *call_new(struct proxy *p, struct exchange *x)
     snprintf(c->id, sizeof c->id, "mg-%06" PRIx32 "-%" PRIu64, p->boot & 0xffffff, ++p->next_id);
     buf_init(&c->spliced, BUF_UNLIMITED);
     buf_init(&c->left_body, BUF_UNLIMITED);
+    buf_init(&c->left_about, BUF_UNLIMITED);
     buf_init(&c->out, BUF_UNLIMITED);
     buf_init(&c->error_body, BUF_UNLIMITED);
     headers_init(&c->error_head);
@@ -118,6 +119,11 @@ int64_t call_estimated_tokens(const struct call *c)
     return c->estimate.input + c->estimate.expected_output;
 }
 
+bool call_has_output(const struct call *c)
+{
+    return c->endpoint != ENDPOINT_EMBEDDINGS && c->endpoint != ENDPOINT_EMBED && c->endpoint != ENDPOINT_INVOKE;
+}
+
 /* What can be known of an answer that did not report its usage. */
 static struct usage guessed_usage(const struct call *c, enum call_outcome outcome)
 {
@@ -125,6 +131,8 @@ static struct usage guessed_usage(const struct call *c, enum call_outcome outcom
 
     if (outcome == OUTCOME_COMPLETED && c->status >= 400)
         return u; /* an error produces no output; what was charged on arrival stays */
+    if (!call_has_output(c))
+        return u;
     u.output = c->answer ? answer_counted_output(c->answer) : 0;
     if (outcome != OUTCOME_COMPLETED && u.output == 0)
         u.output = c->estimate.expected_output;
@@ -139,15 +147,24 @@ static void close_attempt(struct call *c, enum call_outcome outcome, const struc
     struct cost cost;
 
     MG_ASSERT(c->provider && c->budget);
+    c->seated = false;
+    if (usage)
+        memory_learn(&p->memory, c, usage);
+    if (!usage && outcome == OUTCOME_COMPLETED && memory_take_background(&p->memory, c)) {
+        c->used = (struct usage){.input = c->estimate.input, .output = c->estimate.expected_output};
+        c->usage_source = "estimated";
+        return;
+    }
     c->used = usage ? *usage : guessed_usage(c, outcome);
     if (refused)
         c->used = (struct usage){0};
-    cost = refused ? profile_refused(c->profile) : profile_settle(c->profile, &c->estimate, &c->used);
+    /* what is one request is that, whatever tokens it reports */
+    cost = refused || c->endpoint == ENDPOINT_INVOKE ? profile_refused(c->profile)
+                                                     : profile_settle(c->profile, &c->estimate, &c->used);
     c->usage_source = refused ? "none" : usage ? "provider" : c->used.output > 0 && c->answer ? "counted" : "estimated";
-    if (!refused && c->status < 400 && (usage || outcome == OUTCOME_COMPLETED))
+    if (!refused && c->status < 400 && (usage || outcome == OUTCOME_COMPLETED) && call_has_output(c))
         expect_learn(&c->share->expect, c->used.output);
     gate_close(p->gate, &c->ticket, loop_now_us(p->loop), &cost);
-    c->seated = false;
 }
 
 void call_back_to_queue(struct call *c, struct budget *whom, int64_t until_us)
@@ -158,6 +175,7 @@ void call_back_to_queue(struct call *c, struct budget *whom, int64_t until_us)
 
     c->is_spliced = false;
     buf_release(&c->spliced);
+    c->produced = 0;
     gate_pause(p->gate, whom, until_us);
     gate_requeue(p->gate, &c->ticket, now, &cost);
     call_enter(c, CALL_HELD);
@@ -232,7 +250,7 @@ void call_refuse(struct call *c, const struct refusal *r)
     stop_transfer(c);
     c->proxy->totals.refused[r->reason]++;
     known.request_id = c->id;
-    c->status = refuse_reply(c->proxy, c->x, c->provider, &known);
+    c->status = refuse_reply(c->proxy, c->x, c->dialect, &known);
     call_settle(c, failed ? OUTCOME_FAILED : OUTCOME_REFUSED, refusal_name(r->reason), NULL);
 }
 
@@ -295,6 +313,7 @@ static void release(struct call *c)
     list_unlink(&c->link);
     buf_release(&c->spliced);
     buf_release(&c->left_body);
+    buf_release(&c->left_about);
     buf_release(&c->out);
     buf_release(&c->error_body);
     headers_release(&c->error_head);

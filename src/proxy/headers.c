@@ -95,12 +95,12 @@ void headers_for_upstream(const struct http_head *request, const struct headers_
             continue;
         if (rules->metered && slice_eq_nocase(name, SLICE("accept-encoding")))
             continue;
-        if ((rules->authorization.n || rules->credentials_stay) && headers_is_credential(name))
+        if ((rules->key.value.n || rules->credentials_stay) && headers_is_credential(name))
             continue;
         headers_add(out, name, request->headers[i].value);
     }
-    if (rules->authorization.n)
-        headers_add(out, SLICE("Authorization"), rules->authorization);
+    if (rules->key.value.n)
+        headers_add(out, rules->key.name, rules->key.value);
 }
 
 void headers_for_client(const struct http_header *answer, size_t count, struct headers *out)

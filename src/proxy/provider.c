@@ -109,21 +109,23 @@ static struct provider *add(struct providers *ps, const struct config_upstream *
     list_init(&p->link);
     list_push_back(&ps->all, &p->link);
     p->dialect = dialect_by_name(slice_str(dialect_name(u->dialect)));
-    if (!p->dialect)
-        p->dialect = dialect_by_name(SLICE("openai"));
+    MG_ASSERT(p->dialect);
     p->budget = gate_budget_new(g, u->name, 0, NULL, 0);
     p->reachable = true;
     buf_init(&p->authorization, BUF_UNLIMITED);
     return p;
 }
 
+#define KEY_PREFIX "Bearer "
+
 static void set_key(struct provider *p, const struct secret *key)
 {
     buf_release_secret(&p->authorization);
     if (!secret_is_set(key))
         return;
-    MG_ASSERT(buf_reserve(&p->authorization, 7 + secret_expose(key).n) == 0); /* no copies left behind */
-    buf_add_str(&p->authorization, "Bearer ");
+    /* no copies left behind */
+    MG_ASSERT(buf_reserve(&p->authorization, sizeof KEY_PREFIX - 1 + secret_expose(key).n) == 0);
+    buf_add_str(&p->authorization, KEY_PREFIX);
     buf_add_slice(&p->authorization, secret_expose(key));
 }
 
@@ -221,7 +223,40 @@ struct provider *providers_find(const struct providers *ps, const struct config_
     return NULL;
 }
 
-void provider_url(const struct provider *p, struct slice path, struct slice query, struct buf *out)
+bool provider_has_key(const struct provider *p)
+{
+    return p->authorization.n > 0;
+}
+
+struct http_header provider_key(const struct provider *p, const struct dialect *spoken)
+{
+    struct slice value = buf_slice(&p->authorization);
+
+    if (!spoken->key_prefix[0])
+        value = slice_skip(value, sizeof KEY_PREFIX - 1);
+    return (struct http_header){slice_str(spoken->key_header), value};
+}
+
+/* All parameters but `key`, Google's way to carry a credential in the address. */
+static void add_without_key(struct slice query, struct buf *out)
+{
+    char before = '?';
+
+    while (query.n) {
+        size_t end = slice_find(query, '&');
+        struct slice pair = slice_head(query, end);
+
+        query = slice_skip(query, end + 1);
+        if (slice_eq(slice_head(pair, slice_find(pair, '=')), SLICE("key")))
+            continue;
+        buf_add_char(out, before);
+        buf_add_slice(out, pair);
+        before = '&';
+    }
+}
+
+void provider_url(const struct provider *p, struct slice path, struct slice query, bool without_key,
+                  struct buf *out)
 {
     buf_add_str(out, p->config->base_url);
     if (p->config->dialect == CONFIG_OPENAI) {
@@ -231,7 +266,9 @@ void provider_url(const struct provider *p, struct slice path, struct slice quer
         buf_add_str(out, "/v1");
     }
     buf_add_slice(out, path);
-    if (query.p) {
+    if (without_key && p->config->dialect == CONFIG_GEMINI) {
+        add_without_key(query, out);
+    } else if (query.p) {
         buf_add_char(out, '?');
         buf_add_slice(out, query);
     }

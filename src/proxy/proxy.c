@@ -185,6 +185,7 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
     clients_init(&p->clients);
     keepalive_init(&p->keepalive);
     places_init(&p->places);
+    memory_init(&p->memory);
     p->gate = gate_new();
     providers_init(&p->providers);
     budgets_init(&p->budgets, config, p->gate);
@@ -268,6 +269,7 @@ void proxy_free(struct proxy *p)
     loop_timer_clear(p->loop, &p->drain_timer);
     LIST_EACH (&p->calls[CALL_SETTLED], node, next)
         call_free_left(LIST_ENTRY(node, struct call, link));
+    memory_release(&p->memory, p);
     providers_release(&p->providers);
     budgets_release(&p->budgets);
     gate_free(p->gate);

@@ -10,6 +10,7 @@
 #include "metergate/base/clock.h"
 #include "metergate/base/log.h"
 #include "metergate/config/models.h"
+#include "metergate/dialect/decode.h"
 #include "metergate/proxy/cors.h"
 #include "metergate/proxy/hub.h"
 #include "metergate/proxy/identity.h"
@@ -151,6 +152,8 @@ static bool admit(struct call *c)
     upstream = route_upstream(c->proxy->config, &c->route);
     if (upstream) /* its key says whose the client's credentials are */
         c->provider = providers_find(&c->proxy->providers, upstream);
+    if (c->provider)
+        c->dialect = dialect_spoken(c->provider->dialect, c->route.path); /* as far as a refusal needs it */
     if (!identity_read(c, &why)) {
         call_refuse(c, &why);
         return false;
@@ -180,7 +183,8 @@ static bool classify(struct call *c)
     MG_ASSERT(c->provider != NULL);
     buf_init(&storage, BUF_UNLIMITED);
     problem = path_read(c->route.path, &storage, &plain);
-    c->endpoint = c->provider->dialect->classify(exchange_head(c->x)->method, plain);
+    c->dialect = dialect_spoken(c->provider->dialect, plain);
+    c->endpoint = c->dialect->classify(exchange_head(c->x)->method, plain);
     buf_release(&storage);
     if (problem)
         refuse_with(c, REFUSAL_BAD_REQUEST, problem);
@@ -296,18 +300,54 @@ void receive_bad(void *ctx, struct exchange *x, int status, const char *why)
 
 /* ---- the body ----------------------------------------------------------------------------------------------- */
 
-/* May run in a worker's thread: touches nothing but the call's own figures. */
+/* May run in a worker's thread: touches nothing but the call's own figures and what it borrows. */
 static void count_work(struct worker_job *job)
 {
     struct call *c = MG_CONTAINER(job, struct call, job);
-    const struct dialect *d;
+    struct buf decoded;
+    int rc = 0;
 
-    MG_ASSERT(c->provider != NULL);
-    d = c->provider->dialect;
-    c->readable = d->read(c->body, &c->request, &c->why_unreadable) == 0;
+    MG_ASSERT(c->dialect != NULL);
+    buf_init(&decoded, c->max_decoded_bytes);
+    if (c->is_coded) {
+        rc = decode_body(c->coding, c->body, &decoded);
+        c->input.body = buf_slice(&decoded);
+    }
+    if (rc < 0)
+        c->why_unreadable = "its content coding cannot be read";
+    c->readable = rc == 0 && c->dialect->read(&c->input, &c->request, &c->why_unreadable) == 0;
+    c->count_rc = c->readable ? c->dialect->count(c->input.body, &c->request, &c->count) : -EBADMSG;
     if (c->body.n > DIALECT_INLINE_BYTES)
         places_print_body(c);
-    c->count_rc = c->readable ? d->count(c->body, &c->request, &c->count) : -EBADMSG;
+    buf_release(&decoded);
+}
+
+static void borrow_input(struct call *c)
+{
+    c->coding = slice_trim(exchange_header(c->x, SLICE("content-encoding")));
+    c->is_coded = c->coding.n && !slice_eq_nocase(c->coding, SLICE("identity"));
+    c->max_decoded_bytes = (size_t)c->proxy->config->queue.max_body;
+    c->input = (struct dialect_input){
+        .endpoint = c->endpoint,
+        .path = c->route.path,
+        .query = c->route.query,
+        .content_type = exchange_header(c->x, SLICE("content-type")),
+        .body = c->body,
+    };
+}
+
+/* The client may leave, and its request with it, while a worker reads. */
+static void copy_input(struct call *c)
+{
+    struct slice *const parts[] = {&c->input.path, &c->input.query, &c->input.content_type, &c->coding};
+    size_t at = 0;
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(parts); i++)
+        buf_add_slice(&c->left_about, *parts[i]);
+    for (size_t i = 0; i < MG_ARRAY_LEN(parts); i++) {
+        parts[i]->p = c->left_about.p + at;
+        at += parts[i]->n;
+    }
 }
 
 /*
@@ -329,7 +369,7 @@ static bool follow_entry(struct call *c)
                     "name into the base URL, or give it an api_key.");
         return false;
     }
-    c->provider = providers_find(&p->providers, entry->upstream);
+    c->provider = providers_find(&p->providers, entry->upstream); /* of the same dialect */
     return true;
 }
 
@@ -337,6 +377,7 @@ static void counted(struct call *c)
 {
     if (c->readable && !follow_entry(c))
         return;
+    c->referred_tokens = memory_referred_tokens(&c->proxy->memory, &c->request);
     if (!c->readable)
         log_info("%s body cannot be read (%s): forwarded, charged by its bytes", c->id, c->why_unreadable);
     seat_take(c);
@@ -347,6 +388,7 @@ static void count_done(struct worker_job *job)
     struct call *c = MG_CONTAINER(job, struct call, job);
 
     c->counting = false;
+    buf_release(&c->left_about);
     if (!call_reap(c) && c->state == CALL_COUNTING)
         counted(c);
 }
@@ -366,12 +408,14 @@ void receive_body(void *ctx, struct exchange *x, int rc)
     }
     call_enter(c, CALL_COUNTING);
     c->body = exchange_body(x);
+    borrow_input(c);
     c->job = (struct worker_job){.work = count_work, .done = count_done};
-    if (c->body.n <= DIALECT_INLINE_BYTES) {
+    if (c->body.n <= DIALECT_INLINE_BYTES && !c->is_coded) {
         count_work(&c->job);
         counted(c);
         return;
     }
+    copy_input(c);
     c->counting = true;
     workers_submit(c->proxy->workers, &c->job);
 }

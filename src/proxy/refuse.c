@@ -1,6 +1,6 @@
 /*
- * refuse: Metergate's own errors on their way out, in the shape that the caller's SDK reads. What the
- * configuration says of an upstream decides about the shape, else the request's path and headers do.
+ * refuse: Metergate's own errors on their way out, in the shape that the caller's SDK reads: that of
+ * the dialect that the call speaks, where its upstream is known, else what its path and headers look like.
  */
 #include <stdio.h>
 
@@ -10,17 +10,15 @@
 
 typedef void (*shape_writer)(const struct refusal *r, struct buf *out);
 
-static shape_writer shape_for(const struct exchange *x, const struct provider *provider)
+static shape_writer shape_for(const struct exchange *x, const struct dialect *dialect)
 {
     const struct route_hints hints = hub_route_hints(x);
     enum route_kind speech = route_speech(exchange_head(x)->target, &hints);
-    enum config_dialect d = provider ? provider->config->dialect : CONFIG_OPENAI;
+    struct slice name = speech == ROUTE_ANTHROPIC ? SLICE("anthropic")
+                        : speech == ROUTE_GEMINI  ? SLICE("gemini")
+                                                  : SLICE("openai");
 
-    if (d == CONFIG_ANTHROPIC || (!provider && speech == ROUTE_ANTHROPIC))
-        return refusal_as_anthropic;
-    if (speech == ROUTE_GEMINI && (!provider || d == CONFIG_GEMINI)) /* its path may speak OpenAI's dialect */
-        return refusal_as_gemini;
-    return (provider ? provider->dialect : dialect_by_name(SLICE("openai")))->refuse;
+    return (dialect ? dialect : dialect_by_name(name))->refuse;
 }
 
 static void add_retry(const struct refusal *r, char *s, char *ms, size_t size, struct headers *h)
@@ -37,7 +35,7 @@ static void add_retry(const struct refusal *r, char *s, char *ms, size_t size, s
         headers_add(h, SLICE("x-should-retry"), slice_str(retry.should_retry));
 }
 
-int refuse_reply(const struct proxy *p, struct exchange *x, const struct provider *provider,
+int refuse_reply(const struct proxy *p, struct exchange *x, const struct dialect *dialect,
                  const struct refusal *r)
 {
     char s[24], ms[24];
@@ -47,7 +45,7 @@ int refuse_reply(const struct proxy *p, struct exchange *x, const struct provide
 
     headers_init(&h);
     buf_init(&body, BUF_UNLIMITED);
-    shape_for(x, provider)(r, &body);
+    shape_for(x, dialect)(r, &body);
     headers_add(&h, SLICE("Content-Type"), SLICE("application/json"));
     headers_add(&h, SLICE("Metergate-Refused"), slice_str(refusal_name(r->reason)));
     if (r->request_id)

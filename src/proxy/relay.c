@@ -80,6 +80,23 @@ static void give_bytes(struct call *c, const char *p, size_t n)
         transfer_pause(c->transfer);
 }
 
+/* Often enough for a limit a minute, and not for every word. */
+#define PRODUCED_STEP_TOKENS 32
+
+/* Where the provider charges output as it is produced, the gate is told of it. */
+static void charge_produced(struct call *c)
+{
+    int64_t produced;
+
+    if (!c->seated || !c->answer || !profile_charges_as_produced(c->profile) || c->endpoint == ENDPOINT_INVOKE)
+        return;
+    produced = answer_produced(c->answer);
+    if (produced < c->produced + PRODUCED_STEP_TOKENS)
+        return;
+    gate_produced(c->proxy->gate, &c->ticket, loop_now_us(c->proxy->loop), produced - c->produced);
+    c->produced = produced;
+}
+
 /* Watches the bytes pass, and passes on what the client is to get of them. */
 static void give_data(struct call *c, const char *p, size_t n)
 {
@@ -90,6 +107,7 @@ static void give_data(struct call *c, const char *p, size_t n)
         call_give_up(c, "out of memory");
         return;
     }
+    charge_produced(c);
     if (!rewrites) {
         give_bytes(c, p, n);
         return;
@@ -139,7 +157,7 @@ static bool worth_judging(const struct call *c, int status)
 static void read_answer(struct call *c, const struct transfer_head *h)
 {
     const struct answer_conf conf = {
-        .dialect = c->provider->dialect,
+        .dialect = c->dialect,
         .model = c->request.model,
         .stream = c->request.stream,
         .hide_usage = c->is_spliced,
@@ -148,7 +166,7 @@ static void read_answer(struct call *c, const struct transfer_head *h)
     };
 
     answer_free(c->answer);
-    c->answer = endpoint_metered(c->endpoint) ? answer_new(&conf) : NULL;
+    c->answer = c->endpoint == ENDPOINT_PASSED ? NULL : answer_new(&conf);
 }
 
 void relay_head(void *ctx, struct transfer *t, const struct transfer_head *h)
@@ -267,7 +285,7 @@ static void judge(struct call *c, bool whole)
     };
     struct verdict v;
 
-    c->provider->dialect->judge(&a, &v);
+    verdict_judge(&a, &v);
     if (c->is_spliced && v.refuses_usage_option) {
         send_unspliced(c);
         return;
@@ -339,6 +357,8 @@ static void finish(struct call *c)
     give_bytes(c, c->out.p, c->out.n);
     buf_reset(&c->out);
     exchange_finish(c->x);
+    if (c->endpoint == ENDPOINT_RETRIEVE && answer_id(c->answer) && answer_usage(c->answer, &usage))
+        memory_saw_response(&c->proxy->memory, c->proxy, slice_str(answer_id(c->answer)), &usage);
     call_settle(c, OUTCOME_COMPLETED, c->answer ? answer_error(c->answer) : NULL,
                 c->answer && answer_usage(c->answer, &usage) ? &usage : NULL);
 }

@@ -92,6 +92,7 @@ static void sweep(struct proxy *p)
                 c->budget->named = true;
         }
     }
+    memory_name_budgets(&p->memory);
     budgets_sweep(&p->budgets, now);
     providers_sweep(&p->providers, p->gate, now);
     sweep_pools(p);
@@ -102,8 +103,9 @@ static void move_held(struct proxy *p)
 {
     LIST_EACH (&p->calls[CALL_HELD], node, next) {
         struct call *c = LIST_ENTRY(node, struct call, link);
-        struct model_budget *b = c->provider->retired ? NULL
-                                                      : budgets_find_limited(&p->budgets, c->provider,
+        struct model_budget *b = c->provider->retired || c->dialect->unlimited
+                                     ? NULL
+                                     : budgets_find_limited(&p->budgets, c->provider,
                                                                              slice_str(c->request.model));
 
         if (!b || b == c->budget)

@@ -14,25 +14,36 @@ static int64_t saturating_product(int64_t a, int64_t b)
     return __builtin_mul_overflow(a, b, &v) ? INT64_MAX / 4 : v;
 }
 
-/* What the call will probably use; a body that cannot be read is charged by its bytes. */
+/* Its input: what was counted, and what the provider keeps of it. What cannot be told is charged by its bytes. */
+static void estimate_input(const struct call *c, struct estimate *e)
+{
+    int64_t bytes = (int64_t)exchange_body(c->x).n;
+
+    e->input = bytes;
+    if (!c->readable || c->count_rc < 0)
+        return;
+    e->input = c->count.input_tokens;
+    e->characters = c->count.characters;
+    e->exact = c->count.exact && c->request.reference == REFERENCE_NONE;
+    if (c->referred_tokens >= 0)
+        e->input += c->referred_tokens;
+    else if (bytes > e->input)
+        e->input = bytes;
+}
+
+/* What the call will probably use. */
 static void estimate(struct call *c)
 {
     struct estimate *e = &c->estimate;
-    int64_t n = c->readable ? c->request.n : 1;
-    int64_t bound = c->readable ? saturating_product(c->request.max_tokens, n) : 0;
 
-    e->choices = n;
+    *e = (struct estimate){.choices = c->readable ? c->request.n : 1, .exact = false};
+    if (c->endpoint == ENDPOINT_INVOKE)
+        return;
+    estimate_input(c, e);
+    if (!call_has_output(c))
+        return;
     e->max_output = c->readable ? c->request.max_tokens : 0;
-    e->expected_output = expect_output(&c->share->expect, bound);
-    if (c->readable && c->count_rc == 0) {
-        e->input = c->count.input_tokens;
-        e->characters = c->count.characters;
-        e->exact = c->count.exact;
-    } else {
-        e->input = (int64_t)exchange_body(c->x).n;
-        e->characters = 0;
-        e->exact = false;
-    }
+    e->expected_output = expect_output(&c->share->expect, saturating_product(e->max_output, e->choices));
 }
 
 /* One client may hold at most 80 % of what all may. */
@@ -114,7 +125,9 @@ void seat_take(struct call *c)
         call_refuse(c, &(struct refusal){.reason = REFUSAL_DRAINING});
         return;
     }
-    c->budget = budgets_find(&p->budgets, c->provider, slice_str(c->request.model));
+    c->budget = c->dialect->unlimited
+                    ? budgets_find_unlimited(&p->budgets, c->provider, slice_str(c->request.model))
+                    : budgets_find(&p->budgets, c->provider, slice_str(c->request.model));
     c->share = budgets_share(c->budget, c->client);
     estimate(c);
     v = offer(c, now, &why, &came_back);

@@ -28,7 +28,7 @@ static void start(struct call *c, bool streamed)
     const struct config_upstream *u = c->provider->config;
     const struct headers_upstream_rules rules = {
         .metered = endpoint_metered(c->endpoint),
-        .authorization = buf_slice(&c->provider->authorization),
+        .key = provider_has_key(c->provider) ? provider_key(c->provider, c->dialect) : (struct http_header){{0}, {0}},
         .credentials_stay = c->credentials_stay,
     };
     struct headers headers;
@@ -39,7 +39,8 @@ static void start(struct call *c, bool streamed)
     headers_init(&headers);
     buf_init(&url, BUF_UNLIMITED);
     headers_for_upstream(exchange_head(c->x), &rules, &headers);
-    provider_url(c->provider, c->route.path, c->route.query, &url);
+    provider_url(c->provider, c->route.path, c->route.query, provider_has_key(c->provider) || c->credentials_stay,
+                 &url);
     request = (struct transfer_request){
         .method = exchange_head(c->x)->method,
         .url = url.p,
@@ -81,8 +82,8 @@ static void splice(struct call *c)
 {
     struct splice sp;
 
-    if (!c->readable || c->provider->refuses_usage_option ||
-        !c->provider->dialect->splice(c->body, &c->request, &sp))
+    if (!c->readable || c->is_coded || !c->dialect->splice || c->provider->refuses_usage_option ||
+        !c->dialect->splice(c->body, &c->request, &sp))
         return;
     c->is_spliced = splice_apply(&sp, c->body, &c->spliced) == 0;
     if (!c->is_spliced)

@@ -10,7 +10,6 @@
 
 #define PER_MESSAGE 3
 #define PER_NAME    1
-#define PRIMING     3
 
 /*
  * Tools are shown to the model as `namespace functions {...} // namespace functions`, which is about 16
@@ -39,10 +38,12 @@ void chat_count_init(struct chat_count *c, struct model_encoding enc, const char
 
     *c = (struct chat_count){
         .encoding = enc.encoding,
+        .encoding_exact = enc.exact,
         .exact = enc.exact && is_published(name),
         .per_message = PER_MESSAGE,
         .per_name = PER_NAME,
         .image_tokens = image_default_tokens(model, n),
+        .scale_permille = encoding_scale_permille(model, n),
     };
     if (slice_eq(name, SLICE("gpt-3.5-turbo-0301"))) {
         /* its frame carried the role, which a name replaced */
@@ -70,8 +71,18 @@ void chat_count_name(struct chat_count *c, const char *text, size_t n)
 void chat_count_estimate(struct chat_count *c, int64_t tokens)
 {
     MG_ASSERT(tokens >= 0);
-    c->tokens += tokens;
+    c->fixed += tokens;
     c->exact = false;
+}
+
+void chat_count_tokens(struct chat_count *c, int64_t tokens)
+{
+    c->fixed += tokens;
+}
+
+void chat_count_bare(struct chat_count *c)
+{
+    c->exact = c->encoding_exact;
 }
 
 void chat_count_image(struct chat_count *c)
@@ -122,10 +133,12 @@ void chat_count_tool_json(struct chat_count *c, const char *json, size_t n)
     int64_t frame = c->tools ? TOOL_FRAME : TOOL_FRAME + TOOLS_FRAME;
 
     c->tools = true;
-    chat_count_estimate(c, frame + count_compact(c->encoding, json, n));
+    c->tokens += count_compact(c->encoding, json, n);
+    chat_count_estimate(c, frame);
 }
 
 struct token_total chat_count_total(const struct chat_count *c)
 {
-    return (struct token_total){.tokens = c->tokens + PRIMING, .exact = c->exact};
+    return (struct token_total){
+        .tokens = (c->tokens * c->scale_permille + 999) / 1000 + c->fixed + CHAT_PRIMING, .exact = c->exact};
 }

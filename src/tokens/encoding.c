@@ -90,6 +90,36 @@ struct model_encoding encoding_for_model(const char *model, size_t n)
     return (struct model_encoding){ENCODING_O200K, is_o_series(name)};
 }
 
+/* Names of Claude that count with the vocabulary before 4.7. Later names begin with the family, as these do.
+ */
+static const char *const old_claude[] = {
+    "claude-1*",
+    "claude-2*",
+    "claude-3*",
+    "claude-instant*",
+    "claude-haiku-4*",
+    "claude-sonnet-4*",
+    "claude-opus-4-[0156]*",
+    "claude-opus-4-20*",
+    "claude-opus-4",
+};
+
+int64_t encoding_scale_permille(const char *model, size_t n)
+{
+    struct slice name = encoding_base_model(model, n);
+
+    if (encoding_for_model(model, n).exact)
+        return 1000;
+    if (slice_starts(name, SLICE("anthropic/")))
+        name = slice_skip(name, sizeof "anthropic/" - 1);
+    for (size_t i = 0; i < MG_ARRAY_LEN(old_claude); i++)
+        if (slice_glob(name, old_claude[i]))
+            return 1200;
+    if (slice_starts(name, SLICE("claude")))
+        return 1500;
+    return slice_starts(name, SLICE("gemini")) ? 1100 : 1000;
+}
+
 const char *encoding_name(enum encoding e)
 {
     static const char *const names[ENCODINGS] = {

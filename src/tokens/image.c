@@ -38,6 +38,12 @@ static const struct {
     {"gpt-5.", PATCHES(2500, 120)}, /* 5.5 and later; more than the tiles of 5.1 */
     {"gpt-5", TILES(70, 140)},
     {"gpt-", PATCHES(2500, 120)},
+    {"claude-3", 1568},
+    {"claude-haiku-4", 1568},
+    {"claude-sonnet-4", 1568},
+    {"gemini-1", INT64_C(4) * 258}, /* four tiles of 768 x 768 */
+    {"gemini-2", INT64_C(4) * 258},
+    {"gemini-", 1120},
 };
 
 int64_t image_default_tokens(const char *model, size_t n)

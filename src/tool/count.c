@@ -71,9 +71,10 @@ static int read_file(const char *name, struct buf *text)
 
 static int count_chat(const struct counting *c, struct slice body, struct counted *ret, const char **why)
 {
+    const struct dialect_input in = {.endpoint = ENDPOINT_CHAT, .body = body};
     struct dialect_request request;
     struct request_count count;
-    int rc = dialect_openai.read(body, &request, why);
+    int rc = dialect_openai.read(&in, &request, why);
 
     if (rc < 0)
         return rc;

@@ -124,7 +124,7 @@ static void test_chat_count__names_and_messages__add_their_overhead(void **state
 
 static void test_chat_count__unpublished_models__are_not_exact(void **state)
 {
-    static const char *const models[] = {"gpt-5", "o3", "gpt-4.1", "gpt-oss-20b", "claude-opus-5", ""};
+    static const char *const models[] = {"gpt-5", "o3", "gpt-4.1", "gpt-oss-20b", "llama-4", ""};
 
     (void)state;
     for (size_t i = 0; i < MG_ARRAY_LEN(models); i++) {
@@ -132,6 +132,27 @@ static void test_chat_count__unpublished_models__are_not_exact(void **state)
 
         message(&c, "user", NULL, "hello");
         assert_int_equal(chat_count_total(&c).tokens, 8);
+        assert_false(chat_count_total(&c).exact);
+    }
+}
+
+static void test_chat_count__models_of_other_vocabularies__are_scaled(void **state)
+{
+    static const struct {
+        const char *model;
+        int64_t tokens; /* of a message of 5 and the priming of 3 */
+    } rows[] = {
+        {"claude-sonnet-4-20250514", 9}, {"claude-3-5-haiku-latest", 9}, {"claude-opus-4-6", 9},
+        {"claude-opus-4-7", 11},         {"claude-opus-5", 11},          {"anthropic/claude-fable-5.1", 11},
+        {"gemini-2.5-flash", 9},         {"mistral-large", 8},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
+        struct chat_count c = begin(rows[i].model);
+
+        message(&c, "user", NULL, "hello");
+        assert_int_equal(chat_count_total(&c).tokens, rows[i].tokens);
         assert_false(chat_count_total(&c).exact);
     }
 }
@@ -218,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_chat_count__one_hello__is_eight_tokens),
         cmocka_unit_test(test_chat_count__names_and_messages__add_their_overhead),
         cmocka_unit_test(test_chat_count__unpublished_models__are_not_exact),
+        cmocka_unit_test(test_chat_count__models_of_other_vocabularies__are_scaled),
         cmocka_unit_test(test_chat_count__tools__are_an_upper_estimate),
         cmocka_unit_test(test_chat_count__white_space_between_json_tokens__costs_nothing),
         cmocka_unit_test(test_chat_count__large_json__is_counted_whole),

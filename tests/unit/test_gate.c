@@ -580,6 +580,110 @@ static void test_gate__a_place_taken_over__is_that_of_the_one_who_left(void **st
     gate_free(h.gate);
 }
 
+/* ---- output as it is produced, and attempts whose usage comes later ---- */
+
+static int64_t taken(struct house *h, int64_t now_us)
+{
+    budget_advance(h->b, now_us);
+    return h->b->limits[0].window.used + h->b->limits[0].window.reserved;
+}
+
+static struct cost anthropic(int64_t input, int64_t output)
+{
+    const struct usage u = {.input = input, .output = output};
+
+    return profile_settle(PROFILE_ANTHROPIC, &(struct estimate){.choices = 1}, &u);
+}
+
+static void dispatch_stream(struct house *h, struct ticket *t, int64_t output)
+{
+    const struct estimate e = {.input = 10, .expected_output = output, .choices = 1};
+    struct gate_refusal why;
+
+    h->profile = PROFILE_ANTHROPIC;
+    assert_int_equal(offer_to(h, t, &h->b, 1, &e, T0, CLOCK_NEVER, &why), GATE_HELD);
+    assert_goes(h, t, T0);
+}
+
+static void test_gate__output_as_produced__leaves_the_window_a_span_after_it_came(void **state)
+{
+    const struct limit otpm = {.metric = METRIC_OUTPUT, .max = 1000, .span_us = MINUTE, .key = "otpm"};
+    struct house h = house(&otpm, 1);
+    struct cost c = anthropic(10, 700);
+    struct ticket t;
+
+    (void)state;
+    dispatch_stream(&h, &t, 500);
+    assert_int_equal(taken(&h, T0), 500);
+    gate_produced(h.gate, &t, T0 + 10 * CLOCK_S, 300);
+    assert_int_equal(taken(&h, T0 + 10 * CLOCK_S), 500);
+    gate_produced(h.gate, &t, T0 + 20 * CLOCK_S, 300); /* more than was expected */
+    assert_int_equal(taken(&h, T0 + 20 * CLOCK_S), 600);
+    gate_close(h.gate, &t, T0 + 30 * CLOCK_S, &c);
+    assert_int_equal(taken(&h, T0 + 30 * CLOCK_S), 700);
+    assert_int_equal(h.b->limits[0].window.reserved, 0);
+    assert_int_equal(taken(&h, T0 + 10 * CLOCK_S + MINUTE), 400);
+    assert_int_equal(taken(&h, T0 + 20 * CLOCK_S + MINUTE), 100);
+    assert_int_equal(taken(&h, T0 + 30 * CLOCK_S + MINUTE), 0);
+    gate_free(h.gate);
+}
+
+static void test_gate__less_produced_than_was_told__is_not_charged_twice(void **state)
+{
+    const struct limit otpm = {.metric = METRIC_OUTPUT, .max = 1000, .span_us = MINUTE, .key = "otpm"};
+    struct house h = house(&otpm, 1);
+    struct cost c = anthropic(10, 150);
+    struct ticket t;
+
+    (void)state;
+    dispatch_stream(&h, &t, 500);
+    gate_produced(h.gate, &t, T0 + CLOCK_S, 200);
+    gate_close(h.gate, &t, T0 + 2 * CLOCK_S, &c);
+    assert_int_equal(taken(&h, T0 + 2 * CLOCK_S), 200);
+    assert_int_equal(taken(&h, T0 + CLOCK_S + MINUTE), 0);
+    gate_free(h.gate);
+}
+
+/* Of each profile: the estimate counts until the usage is known, in flight nothing is, and nothing remains. */
+static void leave_and_correct(enum profile p, const struct cost *final, int64_t expect)
+{
+    const struct estimate e = {.input = 100, .expected_output = 50, .choices = 1};
+    struct house h = house(&tpm, 1);
+    struct gate_refusal why;
+    struct gate_left left;
+    struct ticket t;
+
+    h.profile = p;
+    assert_int_equal(offer_to(&h, &t, &h.b, 1, &e, T0, CLOCK_NEVER, &why), GATE_HELD);
+    assert_goes(&h, &t, T0);
+    gate_leave(h.gate, &t, T0 + CLOCK_S, &left);
+    assert_int_equal(t.state, TICKET_IDLE);
+    assert_int_equal(h.b->in_flight, 0);
+    assert_int_equal(taken(&h, T0 + CLOCK_S), 150);
+    assert_int_equal(h.b->limits[0].window.reserved, 0);
+    gate_correct(h.gate, &left, T0 + 2 * CLOCK_S, final);
+    assert_int_equal(taken(&h, T0 + 2 * CLOCK_S), expect);
+    assert_int_equal(h.b->limits[0].window.open, 0);
+    assert_int_equal(taken(&h, T0 + 2 * CLOCK_S + MINUTE), 0);
+    gate_free(h.gate);
+}
+
+static void test_gate__usage_that_comes_later__corrects_what_was_charged(void **state)
+{
+    static const enum profile profiles[] = {PROFILE_ACTUAL, PROFILE_OPENAI, PROFILE_ANTHROPIC};
+    const struct usage less = {.input = 100, .output = 10}, more = {.input = 100, .output = 90};
+
+    (void)state;
+    for (size_t i = 0; i < MG_ARRAY_LEN(profiles); i++) {
+        struct cost c = profile_settle(profiles[i], &(struct estimate){.choices = 1}, &less);
+
+        leave_and_correct(profiles[i], &c, 110);
+        c = profile_settle(profiles[i], &(struct estimate){.choices = 1}, &more);
+        leave_and_correct(profiles[i], &c, 190);
+        leave_and_correct(profiles[i], NULL, 150);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -605,6 +709,9 @@ int main(void)
         cmocka_unit_test(test_gate__ticket_of_a_finished_call__may_be_used_again),
         cmocka_unit_test(test_gate__budget_without_limits__holds_nobody),
         cmocka_unit_test(test_gate__a_place_taken_over__is_that_of_the_one_who_left),
+        cmocka_unit_test(test_gate__output_as_produced__leaves_the_window_a_span_after_it_came),
+        cmocka_unit_test(test_gate__less_produced_than_was_told__is_not_charged_twice),
+        cmocka_unit_test(test_gate__usage_that_comes_later__corrects_what_was_charged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -575,7 +575,7 @@ static void test_verdict__each_kind_of_answer__is_understood(void **state)
                                     .wall_us = WALL_US};
         struct verdict v;
 
-        dialect_openai.judge(&a, &v);
+        verdict_judge(&a, &v);
         if (v.retry_may_help != answers[i].retry || v.scope != answers[i].scope ||
             strcmp(v.reason, answers[i].reason) != 0 || (v.wait_known ? v.wait_us : -1) != answers[i].wait_us)
             fail_msg("%s: retry %d, wait %lld, scope %d, %s", answers[i].what, v.retry_may_help,
@@ -591,13 +591,13 @@ static void test_verdict__the_figures_of_the_sentence__are_read(void **state)
     struct verdict v;
 
     (void)state;
-    dialect_openai.judge(&a, &v);
+    verdict_judge(&a, &v);
     assert_true(v.limit_known);
     assert_int_equal(v.limit, 30000);
     assert_int_equal(v.used, 29937);
     assert_int_equal(v.requested, 385);
     a.body = SLICE(OPENAI("no figures", "tokens", "rate_limit_exceeded"));
-    dialect_openai.judge(&a, &v);
+    verdict_judge(&a, &v);
     assert_false(v.limit_known);
     assert_int_equal(v.limit, -1);
 }
@@ -624,7 +624,7 @@ static void test_verdict__a_provider_that_does_not_know_stream_options__is_recog
         struct provider_answer a = {.status = rows[i].status, .body = slice_str(rows[i].body)};
         struct verdict v;
 
-        dialect_openai.judge(&a, &v);
+        verdict_judge(&a, &v);
         assert_int_equal(v.refuses_usage_option, rows[i].refuses);
         assert_false(v.retry_may_help);
     }
@@ -644,7 +644,7 @@ static void test_verdict__an_endless_message__is_cut(void **state)
         buf_add_str(&body, "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\\u0000");
     buf_add_str(&body, "\"}}");
     a.body = buf_slice(&body);
-    dialect_openai.judge(&a, &v);
+    verdict_judge(&a, &v);
     assert_int_equal(v.wait_us, 2000000);
     buf_release(&body);
 }

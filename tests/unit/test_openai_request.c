@@ -11,7 +11,13 @@
 #include "metergate/dialect/dialect.h"
 #include "metergate/dialect/openai.h"
 
-static void test_classify__only_a_posted_chat__is_metered(void **state)
+/* As the body of a chat. */
+static int read_chat(struct slice body, struct dialect_request *ret, const char **ret_why)
+{
+    return dialect_openai.read(&(struct dialect_input){.endpoint = ENDPOINT_CHAT, .body = body}, ret, ret_why);
+}
+
+static void test_classify__what_invokes_a_model__is_metered(void **state)
 {
     static const struct {
         const char *method, *path;
@@ -21,9 +27,22 @@ static void test_classify__only_a_posted_chat__is_metered(void **state)
         {"POST", "/chat/completions", ENDPOINT_CHAT},
         {"POST", "/v1/chat/completions/", ENDPOINT_CHAT},
         {"POST", "/openai/v1/chat/completions", ENDPOINT_CHAT},
+        {"POST", "/v1/completions", ENDPOINT_COMPLETIONS},
+        {"POST", "/openai/deployments/x/embeddings", ENDPOINT_EMBEDDINGS},
+        {"POST", "/v1/responses", ENDPOINT_RESPONSES},
+        {"POST", "/v1/responses/compact", ENDPOINT_RESPONSES},
+        {"POST", "/v1/responses/input_tokens", ENDPOINT_PASSED},
+        {"POST", "/v1/responses/resp_1/cancel", ENDPOINT_PASSED},
+        {"GET", "/v1/responses/resp_1", ENDPOINT_RETRIEVE},
+        {"GET", "/v1/responses", ENDPOINT_PASSED},
+        {"GET", "/v1/responses/resp_1/input_items", ENDPOINT_PASSED},
+        {"DELETE", "/v1/responses/resp_1", ENDPOINT_PASSED},
+        {"POST", "/v1/images/generations", ENDPOINT_INVOKE},
+        {"POST", "/v1/audio/transcriptions", ENDPOINT_INVOKE},
+        {"POST", "/v1/moderations", ENDPOINT_INVOKE},
         {"GET", "/v1/chat/completions", ENDPOINT_PASSED},
         {"POST", "/v1/chat/completions/chatcmpl-1", ENDPOINT_PASSED},
-        {"POST", "/v1/xchat/completions", ENDPOINT_PASSED},
+        {"POST", "/v1/chat/xcompletions", ENDPOINT_PASSED},
         {"POST", "/v1/files", ENDPOINT_PASSED},
         {"GET", "/v1/models", ENDPOINT_PASSED},
         {"POST", "", ENDPOINT_PASSED},
@@ -36,6 +55,7 @@ static void test_classify__only_a_posted_chat__is_metered(void **state)
                          rows[i].endpoint);
     assert_true(endpoint_metered(ENDPOINT_CHAT));
     assert_false(endpoint_metered(ENDPOINT_PASSED));
+    assert_false(endpoint_metered(ENDPOINT_RETRIEVE));
     assert_ptr_equal(dialect_by_name(SLICE("openai")), &dialect_openai);
     assert_null(dialect_by_name(SLICE("openais")));
 }
@@ -85,7 +105,7 @@ static void test_read__the_fields_that_steer__wherever_they_stand(void **state)
         struct dialect_request r;
         const char *why = NULL;
 
-        if (dialect_openai.read(slice_str(rows[i].body), &r, &why) != 0)
+        if (read_chat(slice_str(rows[i].body), &r, &why) != 0)
             fail_msg("not read: %s: %s", rows[i].body, why);
         assert_string_equal(r.model, rows[i].model);
         if (r.stream != rows[i].stream || r.max_tokens != rows[i].max_tokens || r.n != rows[i].n ||
@@ -119,7 +139,7 @@ static void test_read__bodies_that_it_cannot_read__are_told_with_a_reason(void *
         struct dialect_request r;
         const char *why = NULL;
 
-        assert_int_equal(dialect_openai.read(slice_str(rows[i].body), &r, &why), -EBADMSG);
+        assert_int_equal(read_chat(slice_str(rows[i].body), &r, &why), -EBADMSG);
         assert_string_equal(why, rows[i].why);
     }
 }
@@ -134,7 +154,7 @@ static void test_read__a_model_name_that_is_too_long__is_no_model(void **state)
     for (int n = DIALECT_MODEL_MAX - 1; n <= DIALECT_MODEL_MAX; n++) {
         buf_init(&body, BUF_UNLIMITED);
         buf_addf(&body, "{\"model\":\"%0*d\"}", n, 0);
-        assert_int_equal(dialect_openai.read(buf_slice(&body), &r, &why),
+        assert_int_equal(read_chat(buf_slice(&body), &r, &why),
                          n < DIALECT_MODEL_MAX ? 0 : -EBADMSG);
         buf_release(&body);
     }
@@ -149,7 +169,7 @@ static struct request_count count(const char *body)
     struct dialect_request r;
     const char *why = "";
 
-    if (dialect_openai.read(slice_str(body), &r, &why) != 0)
+    if (read_chat(slice_str(body), &r, &why) != 0)
         fail_msg("not read: %s: %s", body, why);
     if (dialect_openai.count(slice_str(body), &r, &c) != 0)
         fail_msg("not counted: %s", body);
@@ -264,7 +284,7 @@ static void test_count__a_body_without_messages__cannot_be_counted(void **state)
 
     (void)state;
     for (size_t i = 0; i < MG_ARRAY_LEN(bodies); i++) {
-        assert_int_equal(dialect_openai.read(slice_str(bodies[i]), &r, &why), 0);
+        assert_int_equal(read_chat(slice_str(bodies[i]), &r, &why), 0);
         assert_int_equal(dialect_openai.count(slice_str(bodies[i]), &r, &c), -EBADMSG);
     }
 }
@@ -272,7 +292,7 @@ static void test_count__a_body_without_messages__cannot_be_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_classify__only_a_posted_chat__is_metered),
+        cmocka_unit_test(test_classify__what_invokes_a_model__is_metered),
         cmocka_unit_test(test_read__the_fields_that_steer__wherever_they_stand),
         cmocka_unit_test(test_read__bodies_that_it_cannot_read__are_told_with_a_reason),
         cmocka_unit_test(test_read__a_model_name_that_is_too_long__is_no_model),

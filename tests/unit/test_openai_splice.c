@@ -12,13 +12,19 @@
 #include "metergate/dialect/dialect.h"
 #include "metergate/dialect/openai.h"
 
+/* As the body of a chat. */
+static int read_chat(struct slice body, struct dialect_request *ret, const char **ret_why)
+{
+    return dialect_openai.read(&(struct dialect_input){.endpoint = ENDPOINT_CHAT, .body = body}, ret, ret_why);
+}
+
 /* The body after the splice; false when there is none to make. */
 static bool splice(struct slice body, struct splice *ret_splice, struct buf *out)
 {
     struct dialect_request r;
     const char *why = "";
 
-    if (dialect_openai.read(body, &r, &why) != 0)
+    if (read_chat(body, &r, &why) != 0)
         fail_msg("not read: %.*s: %s", (int)body.n, body.p, why);
     if (!dialect_openai.splice(body, &r, ret_splice))
         return false;
@@ -94,7 +100,7 @@ static void test_splice__a_spliced_body__says_so_and_is_not_spliced_again(void *
 
         buf_init(&once, BUF_UNLIMITED);
         if (splice(slice_str(rows[i].body), &sp, &once)) {
-            assert_int_equal(dialect_openai.read(buf_slice(&once), &r, &why), 0);
+            assert_int_equal(read_chat(buf_slice(&once), &r, &why), 0);
             assert_int_equal(r.usage_wish, USAGE_WANTED);
             assert_true(r.stream);
             assert_false(dialect_openai.splice(buf_slice(&once), &r, &sp));

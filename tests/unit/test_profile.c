@@ -52,6 +52,52 @@ static void test_profile__settling__takes_what_was_reported(void **state)
     assert_int_equal(c.at_end[METRIC_TOKENS], 7);
 }
 
+static void test_profile__anthropic__charges_input_without_cache_reads_and_output_as_produced(void **state)
+{
+    const struct usage u = {.input = 100, .cached = 40, .cache_write = 30, .output = 7};
+    struct cost c = profile_reserve(PROFILE_ANTHROPIC, &story);
+
+    (void)state;
+    assert_int_equal(c.on_arrival[METRIC_INPUT], 21605);
+    assert_int_equal(c.on_arrival[METRIC_OUTPUT], 0);
+    assert_int_equal(c.at_end[METRIC_OUTPUT], 512);
+    assert_false(c.in_full[METRIC_OUTPUT]);
+    c = profile_settle(PROFILE_ANTHROPIC, &story, &u);
+    assert_int_equal(c.on_arrival[METRIC_INPUT], 60);
+    assert_int_equal(c.at_end[METRIC_OUTPUT], 7);
+    assert_int_equal(cost_total(&c, METRIC_TOKENS), 67);
+    assert_true(profile_charges_as_produced(PROFILE_ANTHROPIC));
+    assert_false(profile_charges_as_produced(PROFILE_ACTUAL));
+}
+
+static void test_profile__azure__charges_the_prompt_and_its_bound_on_arrival(void **state)
+{
+    struct estimate e = story;
+    struct cost c;
+
+    (void)state;
+    assert_int_equal(profile_reserve(PROFILE_AZURE, &e).on_arrival[METRIC_TOKENS], 22117);
+    e.max_output = 1000;
+    e.choices = 2;
+    c = profile_reserve(PROFILE_AZURE, &e);
+    assert_int_equal(c.on_arrival[METRIC_TOKENS], 23605);
+    assert_int_equal(c.floor[METRIC_TOKENS], 2000);
+    assert_int_equal(c.at_end[METRIC_TOKENS], 0);
+}
+
+static void test_profile__gemini__counts_input_alone(void **state)
+{
+    const struct usage u = {.input = 100, .output = 7};
+    struct cost c = profile_reserve(PROFILE_GEMINI, &story);
+
+    (void)state;
+    assert_int_equal(cost_total(&c, METRIC_TOKENS), 21605);
+    assert_true(c.in_full[METRIC_TOKENS]);
+    c = profile_settle(PROFILE_GEMINI, &story, &u);
+    assert_int_equal(cost_total(&c, METRIC_TOKENS), 100);
+    assert_int_equal(c.at_end[METRIC_OUTPUT], 7); /* for a limit that the user adds */
+}
+
 static void test_profile__a_refused_attempt__costs_a_request_and_no_tokens(void **state)
 {
     struct cost c = profile_refused(PROFILE_OPENAI);
@@ -82,6 +128,9 @@ int main(void)
         cmocka_unit_test(test_profile__openai__charges_the_larger_of_sum_characters_and_bound_on_arrival),
         cmocka_unit_test(test_profile__actual__charges_input_on_arrival_and_output_at_the_end),
         cmocka_unit_test(test_profile__settling__takes_what_was_reported),
+        cmocka_unit_test(test_profile__anthropic__charges_input_without_cache_reads_and_output_as_produced),
+        cmocka_unit_test(test_profile__azure__charges_the_prompt_and_its_bound_on_arrival),
+        cmocka_unit_test(test_profile__gemini__counts_input_alone),
         cmocka_unit_test(test_profile__a_refused_attempt__costs_a_request_and_no_tokens),
         cmocka_unit_test(test_profile__absurd_figures__are_clamped_and_never_overflow),
     };

@@ -6,11 +6,17 @@
  * ANSWER_TEXT_MAX bytes of text kept for counting.
  *
  *   JSON      usage is found wherever the object is, also in an answer of 50 MB; every byte passes at once,
- * unchanged SSE       each event leaves as soon as it is complete. With hide_usage the extra usage chunk is
- * dropped and
+ *             unchanged
+ *   SSE       each event leaves as soon as it is complete. With hide_usage the extra usage chunk is dropped and
  *             `"usage":null` members are cut from the others; all other bytes stay as they are, whatever the
- * line ends. Without hide_usage every byte passes at once, unchanged unknown   told by its first byte; what
- * is neither passes unread
+ *             line ends. Without hide_usage every byte passes at once, unchanged
+ *   unknown   told by its first byte; what is neither passes unread
+ *
+ * A compressed body (Content-Encoding) always passes at once, unchanged, and a decoded copy is read in its place
+ * (decode.h: gzip, deflate and zstd; what is coded otherwise passes unread). Nothing can be taken out of compressed
+ * bytes without compressing them anew, so hide_usage is off for it: the client of a spliced request sees the
+ * usage chunk that it did not ask for. Decoding may give up; the bytes pass all the same, and what was read until
+ * then counts.
  */
 #ifndef METERGATE_DIALECT_ANSWER_H
 #define METERGATE_DIALECT_ANSWER_H
@@ -35,7 +41,7 @@ struct answer_conf {
     bool stream;                   /* the request said stream: true */
     bool hide_usage;               /* the request was spliced */
     struct slice content_type;     /* of the answer; empty when it has none */
-    struct slice content_encoding; /* of the answer; anything but empty or "identity" passes unread */
+    struct slice content_encoding; /* of the answer; empty when it has none */
 };
 
 /* Never NULL. answer_free(NULL) is fine. */
@@ -67,11 +73,20 @@ bool answer_usage(const struct answer *a, struct usage *ret);
  */
 int64_t answer_counted_output(struct answer *a);
 
-/* Whether the stream said [DONE], or the JSON value was complete. */
+/* Tokens of output that were surely produced so far: what was reported, else a quarter of the text's bytes. */
+int64_t answer_produced(const struct answer *a);
+
+/* Whether the stream said its last word ([DONE], message_stop, ...), or the JSON value was complete. */
 bool answer_complete(const struct answer *a);
 
-/* Whether it was read and was not complete: a JSON value without its end, a stream without [DONE]. */
+/*
+ * Whether it was read and was not complete: a JSON value without its end, a stream without its last word. Never of
+ * a compressed body: its client's own decoder tells whether it was cut, and ours may have given up.
+ */
 bool answer_lacks_end(const struct answer *a);
+
+/* The id by which a later call may refer to this answer, NUL-terminated; NULL when there is none. */
+const char *answer_id(const struct answer *a);
 
 /* An error inside an answer of status 200: its code (or type), NUL-terminated, at most 63 bytes; NULL when
  * none. */
@@ -86,5 +101,13 @@ void answer_saw_text(struct answer *a, int64_t index, struct slice inside, size_
 void answer_saw_usage(struct answer *a, const struct usage *u);
 void answer_saw_error(struct answer *a, struct slice code);
 void answer_saw_done(struct answer *a);
+void answer_saw_id(struct answer *a, struct slice id);
+
+/* Shows `value` what the paths of `tap` find in one event's JSON. */
+void answer_tap(struct answer *a, struct slice json, const struct tap_path *paths, size_t n,
+                void (*value)(struct answer *a, const struct tap_value *v));
+
+/* The inside of a string that may lack its closing quote, as a tap tells it; empty for another value. */
+struct slice answer_inside(const struct tap_value *v);
 
 #endif

@@ -8,7 +8,7 @@
  * The life of a call, as the proxy uses it:
  *     classify -> read -> count (in a worker when the body is big) -> splice -> ... held, sent ...
  *     answer_new / answer_feed / answer_finish (answer.h) while the answer passes
- *     judge (verdict.h) for an answer of status >= 400; refuse (refusal.h) for our own errors
+ *     verdict_judge (verdict.h) for an answer of status >= 400; refuse (refusal.h) for our own errors
  */
 #ifndef METERGATE_DIALECT_DIALECT_H
 #define METERGATE_DIALECT_DIALECT_H
@@ -21,18 +21,25 @@
 #include "metergate/base/slice.h"
 
 struct answer;
-struct provider_answer;
 struct refusal;
 struct sse_event;
 struct sse_fate;
 struct tap_path;
 struct tap_value;
-struct verdict;
 
-/* What a method and path ask for. */
+/* What a method and path ask for. All but the first two are metered. */
 enum endpoint {
-    ENDPOINT_PASSED, /* not throttled, streamed both ways */
-    ENDPOINT_CHAT,   /* chat/completions: metered */
+    ENDPOINT_PASSED,      /* not throttled, streamed both ways */
+    ENDPOINT_RETRIEVE,    /* likewise, but a stored response may stand in the answer: responses/ID */
+    ENDPOINT_CHAT,        /* chat/completions */
+    ENDPOINT_COMPLETIONS, /* completions, the older form */
+    ENDPOINT_EMBEDDINGS,
+    ENDPOINT_RESPONSES,
+    ENDPOINT_MESSAGES, /* Anthropic's */
+    ENDPOINT_GENERATE, /* Gemini's generateContent and streamGenerateContent */
+    ENDPOINT_EMBED,    /* Gemini's embedContent and batchEmbedContents */
+    ENDPOINT_INVOKE, /* a model without countable text (images, audio, moderations): one request, no tokens */
+    ENDPOINTS
 };
 
 /* A short name for logs and the ledger: "chat", "passed". */
@@ -40,7 +47,7 @@ const char *endpoint_name(enum endpoint e);
 
 static inline bool endpoint_metered(enum endpoint e)
 {
-    return e != ENDPOINT_PASSED;
+    return e > ENDPOINT_RETRIEVE;
 }
 
 /* What a call's `stream_options` says about usage. */
@@ -66,17 +73,39 @@ struct span {
 #define DIALECT_TOKENS_MAX INT64_C(1000000000)
 #define DIALECT_N_MAX      INT64_C(100000)
 
-/* What the body of a metered call says. Plain data; spans are offsets into the body, of length 0 where
- * absent. */
+/* What a call builds on that the provider keeps: its tokens are not in the body. */
+enum reference {
+    REFERENCE_NONE,
+    REFERENCE_RESPONSE,     /* previous_response_id: all that response took and gave is input again */
+    REFERENCE_CONVERSATION, /* likewise, by the name of the conversation */
+    REFERENCE_PROMPT,       /* a stored prompt: its own text comes on top of what the body says */
+};
+
+#define DIALECT_ID_MAX 128
+
+/* What is given to `read`. All borrowed for the time of the call. */
+struct dialect_input {
+    enum endpoint endpoint;    /* a metered one */
+    struct slice path, query;  /* as they came */
+    struct slice content_type; /* of the body, or empty */
+    struct slice body;         /* without its content coding */
+};
+
+/* What a metered call says. Plain data; spans are offsets into the body, of length 0 where absent. */
 struct dialect_request {
-    char model[DIALECT_MODEL_MAX]; /* decoded, NUL-terminated, never empty */
+    enum endpoint endpoint;
+    char model[DIALECT_MODEL_MAX]; /* decoded, NUL-terminated; empty only when `read` failed */
     bool stream;
-    int64_t max_tokens; /* the larger of max_tokens and max_completion_tokens; 0 when neither is given */
+    bool background;    /* the answer comes at once, the output later (responses) */
+    int64_t max_tokens; /* the largest bound that is given for one answer's output; 0: none */
     int64_t n;          /* answers asked for, at least 1 */
     enum usage_wish usage_wish;
     struct span stream_options;
-    struct span messages, tools, functions, response_format; /* what is counted */
-    size_t close_at; /* where the `}` that ends the body's object stands */
+    struct span prompt; /* what is counted: messages, prompt, input, contents, */
+    struct span system, tools, functions, response_format; /* and what stands beside them */
+    enum reference reference;
+    char refers_to[DIALECT_ID_MAX]; /* NUL-terminated; empty without a reference, or when it is longer */
+    size_t close_at;                /* where the `}` that ends the body's object stands */
 };
 
 /*
@@ -109,19 +138,23 @@ struct dialect {
 
     /*
      * Reads the few fields that steer the call; of a field that stands twice the last one counts. The whole
-     * body is checked to be JSON. -EBADMSG when it cannot be read or names no model; *ret_why then is a
-     * static sentence for the log. The caller forwards such a body as it is and charges its bytes. Linear in
-     * the body; up to DIALECT_INLINE_BYTES it is cheap enough for the loop's thread.
+     * body is checked to be JSON. -EBADMSG when it cannot be read or nothing names a model; *ret_why then is
+     * a static sentence for the log, and *ret says the endpoint, and the model if the path names it. The
+     * caller forwards such a body as it is and charges its bytes. Linear in the body; up to
+     * DIALECT_INLINE_BYTES it is cheap enough for the loop's thread.
      */
-    int (*read)(struct slice body, struct dialect_request *ret, const char **ret_why);
+    int (*read)(const struct dialect_input *in, struct dialect_request *ret, const char **ret_why);
 
     /*
      * Counts the tokens of a body that `read` could read. Linear in the body, several times slower than
-     * reading it. -EBADMSG when it has no messages to count (the caller charges its bytes then), -ENOMEM.
+     * reading it. -EBADMSG when there is nothing to count (the caller charges its bytes then), -ENOMEM.
      */
     int (*count)(struct slice body, const struct dialect_request *r, struct request_count *ret);
 
-    /* The change that makes the provider report usage in the stream; false: the body goes out as it came. */
+    /*
+     * The change that makes the provider report usage in the stream; false: the body goes out as it came.
+     * NULL: a provider of this dialect always reports it.
+     */
     bool (*splice)(struct slice body, const struct dialect_request *r, struct splice *ret);
 
     /* For answer.c: what an event of a stream says, and what becomes of it when usage is hidden (sse.h). */
@@ -135,12 +168,20 @@ struct dialect {
     /* Appends the body of a refusal; its content type is application/json. */
     void (*refuse)(const struct refusal *r, struct buf *out);
 
-    /* Tells whether, and when, trying again may help after an answer of status >= 400. */
-    void (*judge)(const struct provider_answer *a, struct verdict *ret);
+    bool unlimited; /* nothing limits its calls but the upstream's max_concurrent */
+
+    /* The header that carries a key to the provider, and what stands before the key in it. */
+    const char *key_header, *key_prefix;
 };
 
 /* The dialect of that configuration name, or NULL. */
 const struct dialect *dialect_by_name(struct slice name);
+
+/*
+ * The dialect that a provider of dialect `d` speaks at this plain path: OpenAI's under Gemini's
+ * /v1beta/openai and under Ollama's /v1.
+ */
+const struct dialect *dialect_spoken(const struct dialect *d, struct slice path);
 
 /* The body after the change. -E2BIG, -ENOMEM. */
 int splice_apply(const struct splice *sp, struct slice body, struct buf *out) MG_MUSTCHECK;

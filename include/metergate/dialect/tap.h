@@ -24,6 +24,7 @@ struct tap_path {
     const char *steps[TAP_LEVELS + 1];
     int what;         /* told to the handler */
     size_t max_bytes; /* of a longer value so many bytes are taken */
+    bool scalar;      /* the value may be a number, true, false or null; else only strings, objects and arrays are */
 };
 
 /* A value found on its way. Borrowed for the time of the call. */
@@ -54,6 +55,8 @@ struct tap {
     size_t left_out;
     unsigned depth;
     bool in_string, escape, key_due, in_key;
+    bool scalars;   /* some path wants them: nobody else pays for looking at each number of an embedding */
+    bool in_scalar; /* `taking` is one */
     struct tap_level level[TAP_LEVELS + 1]; /* level[d]: what is inside the d-th open container; [0] unused */
     unsigned char object[512 / 8];          /* one bit a level */
     bool lost;                              /* nested deeper than that: nothing more is looked at */

@@ -48,6 +48,9 @@ struct verdict {
     int64_t limit, used, requested; /* -1 where not named */
 };
 
+/* Tells whether, and when, trying again may help after an answer of status >= 400, of whatever provider. */
+void verdict_judge(const struct provider_answer *a, struct verdict *ret);
+
 /*
  * The wait that the headers name: retry-after-ms, else Retry-After (seconds, fractions, or an HTTP date; a
  * date in the past is 0). -ENOENT when neither is there or readable.

@@ -91,8 +91,11 @@ struct charge {
     struct budget *budget;
     uint32_t limit_id;
     bool timed;                 /* charge_time was called */
-    int64_t on_arrival, at_end; /* as reserved */
+    bool ended;                 /* charge_leave was called */
+    int64_t on_arrival, at_end; /* as reserved; of at_end, what was not produced yet */
+    int64_t produced;           /* charged before the end, as it was produced */
     uint64_t handle;            /* of the arrival part, once it has its time */
+    uint64_t end_handle;        /* of the other part, once it has ended */
 };
 
 struct budget *budget_new(const char *name, int headroom_permille, const struct limit *limits, size_t n);
@@ -176,6 +179,13 @@ void budget_open(struct budget *b, const struct cost *c, int64_t now_us, struct 
 
 /* The provider has counted what it counts on arrival. */
 void charge_time(struct charge *ch, int64_t now_us);
+
+/* So many tokens of output more were produced: where output is charged at the end, they are charged now. */
+void charge_produce(struct charge *ch, int64_t tokens, int64_t now_us);
+
+/* The attempt is over, but what it took is not known yet: all that was reserved counts from now on, until
+ * charge_close corrects it. */
+void charge_leave(struct charge *ch, int64_t now_us);
 
 /* The charge takes what `final` says from now on; NULL: what was reserved. */
 void charge_close(struct charge *ch, const struct cost *final, int64_t now_us);

@@ -107,8 +107,30 @@ void gate_cancel(struct gate *g, struct ticket *t, int64_t now_us);
 /* The provider has counted what it counts on arrival: the charges' time is now. Later calls do nothing. */
 void gate_sent(struct gate *g, struct ticket *t, int64_t now_us);
 
+/*
+ * An attempt that is open has produced so many tokens of output more (> 0). For profiles that charge them so
+ * (profile_charges_as_produced): what was reserved for the end is charged now, and what gate_close is told is
+ * less by it.
+ */
+void gate_produced(struct gate *g, struct ticket *t, int64_t now_us, int64_t tokens);
+
 /* The attempt is over and took `final`; NULL: what was reserved. */
 void gate_close(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final);
+
+/* What an attempt that is over holds of its limits. */
+struct gate_left {
+    struct charge *charges; /* owned */
+    size_t n;
+};
+
+/*
+ * The attempt is over, and what it took will be known later (a background response): what was reserved counts, in
+ * flight it is no more, and the ticket is IDLE. gate_correct ends it, as long as the budgets are there.
+ */
+void gate_leave(struct gate *g, struct ticket *t, int64_t now_us, struct gate_left *ret);
+
+/* It took `final`; NULL: what was reserved. Releases it. */
+void gate_correct(struct gate *g, struct gate_left *left, int64_t now_us, const struct cost *final);
 
 /* The attempt is over and took `final`; the call goes back to its place in the queue: the front. */
 void gate_requeue(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final);

@@ -6,11 +6,26 @@
  *   openai    max(input + expected output,            -            max(characters / 4,
  *                 characters / 4,                                      max output x choices)
  *                 max output x choices)
+ *   anthropic input, without what was read      output, as it    input
+ *             from a cache                      is produced
+ *   azure     input + max output x choices      -                max output x choices
+ *             (expected output without one)
+ *   gemini    input                             - (a limit on    input
+ *                                               output: output)
  *
  * openai: "Your rate limit is calculated as the maximum of max_tokens and the estimated number of tokens
  * based on the character count of your request" (OpenAI, rate limits guide, read 2026-10-08); that the
  * divisor is 4 and that choices multiply is folklore confirmed by users. Adding the counted input is our caution:
  * whether OpenAI takes the maximum or the sum is not published.
+ *
+ * anthropic: ITPM counts input_tokens and cache_creation_input_tokens; OTPM is "evaluated in real time as output
+ * tokens are produced, counting only the actual tokens generated", max_tokens does not matter (Anthropic, rate
+ * limits, autumn 2026). What will come from a cache is not known before, so all input is reserved.
+ *
+ * azure: "prompt text and count, the max_tokens setting, the best_of setting", added when the request arrives
+ * (Microsoft, Azure OpenAI quota, 2026).
+ *
+ * gemini: TPM is of input tokens (Google, rate limits, 2026).
  */
 #ifndef METERGATE_GATE_PROFILE_H
 #define METERGATE_GATE_PROFILE_H
@@ -28,7 +43,10 @@ enum metric {
     METRICS
 };
 
-enum profile { PROFILE_ACTUAL, PROFILE_OPENAI };
+enum profile { PROFILE_ACTUAL, PROFILE_OPENAI, PROFILE_ANTHROPIC, PROFILE_AZURE, PROFILE_GEMINI };
+
+/* Whether output is charged while it is produced (gate_produced). */
+bool profile_charges_as_produced(enum profile p);
 
 /* What is known of a call before it is sent. Tokens, all >= 0. */
 struct estimate {

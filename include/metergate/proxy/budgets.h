@@ -63,6 +63,9 @@ void budgets_release(struct budgets *bs); /* the gate frees its own part */
 /* The budget of that model on its way to that provider; made on first use. Never NULL. */
 struct model_budget *budgets_find(struct budgets *bs, struct provider *via, struct slice model);
 
+/* The same for a call that no entry of the configuration limits. */
+struct model_budget *budgets_find_unlimited(struct budgets *bs, struct provider *via, struct slice model);
+
 /* The same where the model's entry has limits; NULL where it has none. */
 struct model_budget *budgets_find_limited(struct budgets *bs, struct provider *via, struct slice model);
 

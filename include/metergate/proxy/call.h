@@ -79,19 +79,27 @@ struct call {
     struct route route;
     struct client *client;
     struct provider *provider;
+    const struct dialect *dialect; /* that its path speaks, as a rule the provider's; set with provider */
     enum endpoint endpoint;
     int64_t max_wait_us;
     bool credentials_stay; /* the client's were taken for a token, or for nothing: they never travel, whatever a reload says */
     enum config_priority priority; /* what it may have; the order in a queue does not depend on it in this version */
+    struct dialect_input input;    /* what `request` is read from; borrowed of the exchange, or of left_about */
+    struct slice coding;           /* of the body, likewise; empty: none */
     struct dialect_request request;
     bool readable; /* `request` and `count` say what the body means */
+    size_t max_decoded_bytes;
+    bool is_coded; /* the body has a content coding: it goes out as it came, and is never spliced */
     struct request_count count;
+    int64_t referred_tokens; /* on top of it: what the provider keeps (memory.h); -1: unknown */
     int count_rc;
     const char *why_unreadable;
     struct worker_job job;
     bool counting;      /* a worker has it, and reads `body` */
+    int64_t produced; /* of its output: charged already, as it was produced */
     struct slice body;  /* the client's, in the exchange, or when that is gone in left_body */
     struct buf left_body;
+    struct buf left_about; /* while a worker counts */
     struct buf spliced; /* the body that goes out, when it is not the client's own */
     bool is_spliced;
 
@@ -172,6 +180,9 @@ void call_stop(struct call *c);
 /* The attempt was refused (429, no connection): it costs a request; the call waits at the front of its queue, and `whom`
  * pauses until then. */
 void call_back_to_queue(struct call *c, struct budget *whom, int64_t until_us);
+
+/* Whether its answer is made of tokens that are charged: of embeddings and of images it is not. */
+bool call_has_output(const struct call *c);
 
 /* What its attempt will probably use, input and output. */
 int64_t call_estimated_tokens(const struct call *c);

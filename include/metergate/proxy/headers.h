@@ -30,7 +30,7 @@ void headers_copy(const struct http_header *v, size_t n, struct headers *out);
 /* What is different from one request to another. */
 struct headers_upstream_rules {
     bool metered;               /* the answer must be readable: no Accept-Encoding travels */
-    struct slice authorization; /* the configured key's `Bearer ...`; empty: the client's own credentials travel */
+    struct http_header key;     /* the configured one's header; empty: the client's own credentials travel */
     bool credentials_stay;      /* but not these: they were shown to Metergate */
 };
 

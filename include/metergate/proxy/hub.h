@@ -23,6 +23,7 @@
 #include "metergate/proxy/clients.h"
 #include "metergate/proxy/guard.h"
 #include "metergate/proxy/keepalive.h"
+#include "metergate/proxy/memory.h"
 #include "metergate/proxy/patience.h"
 #include "metergate/proxy/places.h"
 #include "metergate/proxy/provider.h"
@@ -54,6 +55,7 @@ struct proxy {
     struct guard_rules guard;
     struct keepalive keepalive;
     struct places places;
+    struct memory memory;
 
     struct list calls[CALL_STATES]; /* every call that is not settled, by its state; SETTLED: not freed yet */
     int64_t count[CALL_STATES];
@@ -111,10 +113,10 @@ void reload_apply(struct proxy *p, struct config *next, struct providers_plan *p
 void reload_free_pools(struct proxy *p);
 
 /*
- * Replies with a refusal in the caller's shape: that of the provider's dialect, or without a provider of what
- * the path and headers speak. Returns the status (refuse.c).
+ * Replies with a refusal in the shape of that dialect; NULL: of what the path and headers speak. Returns the
+ * status (refuse.c).
  */
-int refuse_reply(const struct proxy *p, struct exchange *x, const struct provider *provider,
+int refuse_reply(const struct proxy *p, struct exchange *x, const struct dialect *dialect,
                  const struct refusal *r);
 
 /* What routing looks at besides the target (receive.c). */

@@ -22,6 +22,7 @@
 #include "metergate/dialect/dialect.h"
 #include "metergate/gate/gate.h"
 #include "metergate/gate/profile.h"
+#include "metergate/net/http.h"
 #include "metergate/net/trust.h"
 
 /* Which file a trust was read from: another one has another stamp. All 0: none. */
@@ -39,7 +40,7 @@ struct provider {
     struct budget *budget; /* of the gate: max_concurrent, and pauses of the whole account */
     struct trust *trust;   /* owned: only with a ca_file; else NULL */
     struct file_stamp trust_stamp;
-    struct buf authorization;  /* "Bearer KEY" when the configuration has a key; wiped */
+    struct buf authorization;  /* private: "Bearer KEY" when the configuration has a key; wiped */
     bool retired;              /* the configuration has it no more */
     bool named;                /* providers_sweep: somebody names it */
     bool reachable;            /* false after a failed connection until the next answer */
@@ -87,8 +88,15 @@ struct provider *providers_find(const struct providers *ps, const struct config_
 /*
  * The address of a call: base_url takes the place of the caller's leading /v1 (openai), or stands before the
  * whole path (the others); /messages becomes /v1/messages. The query travels along, an empty one
- * (`/models?`) too, unless query.p is NULL.
+ * (`/models?`) too, unless query.p is NULL; `without_key`: but not the client's credential in it (Gemini's
+ * `?key=`).
  */
-void provider_url(const struct provider *p, struct slice path, struct slice query, struct buf *out);
+void provider_url(const struct provider *p, struct slice path, struct slice query, bool without_key,
+                  struct buf *out);
+
+/* Whether the configuration has a key for it, and the header that carries it in the dialect that a call speaks:
+ * borrowed. */
+bool provider_has_key(const struct provider *p);
+struct http_header provider_key(const struct provider *p, const struct dialect *spoken);
 
 #endif

@@ -29,14 +29,20 @@
 
 #include "metergate/tokens/encoding.h"
 
+/* What the answer is primed with. */
+#define CHAT_PRIMING 3
+
 struct chat_count {
     enum encoding encoding; /* readable */
+    bool encoding_exact;    /* private: it is the model's own */
     bool exact;             /* private: nothing estimated so far */
     bool tools;             /* private: the frame around tools is counted */
     int per_message;        /* private */
     int per_name;           /* private */
     int64_t image_tokens;   /* private: of one image */
-    int64_t tokens;         /* private: so far, without the priming of the answer */
+    int64_t scale_permille; /* private: encoding_scale_permille */
+    int64_t tokens;         /* private: of text so far, not scaled, without the priming of the answer */
+    int64_t fixed;          /* private: other tokens, which no vocabulary scales */
 };
 
 struct token_total {
@@ -61,6 +67,13 @@ void chat_count_tool_json(struct chat_count *c, const char *json, size_t n);
 
 /* An image, whatever its size: image_default_tokens; estimated. */
 void chat_count_image(struct chat_count *c);
+
+/* Tokens that are written as their numbers. */
+void chat_count_tokens(struct chat_count *c, int64_t tokens);
+
+/* What follows is text without any frame (completions, embeddings), whose count is as exact as the encoding:
+ * the published sums are of chats alone. */
+void chat_count_bare(struct chat_count *c);
 
 /* Anything whose cost is unknown (audio, a file by its id): `tokens` for it; estimated. */
 void chat_count_estimate(struct chat_count *c, int64_t tokens);

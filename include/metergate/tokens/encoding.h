@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "metergate/base/slice.h"
 
@@ -30,6 +31,14 @@ struct model_encoding {
  * exact. A leading "openai/", as gateways write it, is ignored. Never fails; an empty name is an unknown one.
  */
 struct model_encoding encoding_for_model(const char *model, size_t n);
+
+/*
+ * How many of the model's own tokens stand for 1000 of the nearest encoding's, when that is not exact; else
+ * 1000. Rather too many, so that a budget is not overspent: Claude up to 4.6 1200, and 1500 since 4.7, whose
+ * vocabulary makes "approximately 30 percent more" of a text (Anthropic, token counting, 2026); Gemini 1100, at
+ * about 4 characters a token (Google, understand and count tokens); others 1000.
+ */
+int64_t encoding_scale_permille(const char *model, size_t n);
 
 /* "o200k_base", "cl100k_base". */
 const char *encoding_name(enum encoding e);

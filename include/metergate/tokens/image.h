@@ -17,8 +17,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Tokens, for a model by its name (fine-tuned names too). For models that are not OpenAI's: the 4,784 that
- * are Anthropic's most, which is more than Google's. */
+/*
+ * Tokens, for a model by its name (fine-tuned names too). Claude: the most that an image is made to be, 1,568
+ * for the older models and 4,784 since (Anthropic, vision, 2026). Gemini: four tiles of 258, or 1,120 at the
+ * resolution that is the default since 3 (Google, media resolution). Models of others: Anthropic's most.
+ */
 int64_t image_default_tokens(const char *model, size_t n);
 
 #endif

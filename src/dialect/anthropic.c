@@ -1,0 +1,212 @@
+/*
+ * anthropic: one row, its request and its answer. A stream's events need no reader of their own: what matters
+ * in them stands under the same few paths.
+ */
+#include "metergate/dialect/anthropic.h"
+
+#include <errno.h>
+
+#include "metergate/base/scan.h"
+#include "metergate/base/scan_text.h"
+#include "metergate/dialect/answer.h"
+#include "metergate/dialect/counter.h"
+#include "metergate/dialect/fields.h"
+#include "metergate/dialect/refusal.h"
+#include "metergate/dialect/sse.h"
+#include "metergate/dialect/tap.h"
+#include "metergate/gate/profile.h"
+
+/* The prompt that comes with tools: 290 to 804 tokens, by model and choice (Anthropic, tool use, mid-2026).
+ */
+#define TOOL_PROMPT_TOKENS 500
+
+static enum endpoint classify(struct slice method, struct slice path)
+{
+    if (slice_ends(path, SLICE("/")))
+        path.n--;
+    return slice_eq(method, SLICE("POST")) && slice_ends(path, SLICE("/messages")) ? ENDPOINT_MESSAGES
+                                                                                   : ENDPOINT_PASSED;
+}
+
+/* ---- the request ---- */
+
+enum {
+    F_MODEL,
+    F_STREAM,
+    F_MAX_TOKENS,
+    F_MESSAGES,
+    F_SYSTEM,
+    F_TOOLS,
+    F_OUTPUT_FORMAT,
+    F_OUTPUT_CONFIG,
+    FIELDS
+};
+
+static int read_request(const struct dialect_input *in, struct dialect_request *ret, const char **ret_why)
+{
+    struct field f[FIELDS] = {
+        [F_MODEL] = {.name = "model"},
+        [F_STREAM] = {.name = "stream"},
+        [F_MAX_TOKENS] = {.name = "max_tokens"},
+        [F_MESSAGES] = {.name = "messages"},
+        [F_SYSTEM] = {.name = "system"},
+        [F_TOOLS] = {.name = "tools"},
+        [F_OUTPUT_FORMAT] = {.name = "output_format"},
+        [F_OUTPUT_CONFIG] = {.name = "output_config"},
+    };
+
+    *ret = (struct dialect_request){.endpoint = in->endpoint, .n = 1};
+    if (fields_read(in->body, f, FIELDS, &ret->close_at) < 0) {
+        *ret_why = "the body is not a JSON object";
+        return -EBADMSG;
+    }
+    if (field_text(in->body, &f[F_MODEL], ret->model, sizeof ret->model) < 0) {
+        *ret_why = "the body names no model";
+        return -EBADMSG;
+    }
+    ret->stream = field_is_true(&f[F_STREAM]);
+    ret->max_tokens = field_number(in->body, &f[F_MAX_TOKENS], DIALECT_TOKENS_MAX);
+    ret->prompt = field_span(&f[F_MESSAGES]);
+    ret->system = field_span(&f[F_SYSTEM]);
+    ret->tools = field_span(&f[F_TOOLS]);
+    ret->response_format = field_span(&f[f[F_OUTPUT_CONFIG].times ? F_OUTPUT_CONFIG : F_OUTPUT_FORMAT]);
+    return 0;
+}
+
+static int count_request(struct slice body, const struct dialect_request *r, struct request_count *ret)
+{
+    struct counter k;
+    struct scan s;
+
+    if (r->prompt.n == 0 || body.p[r->prompt.at] != '[')
+        return -EBADMSG;
+    counter_init(&k, r->model);
+    scan_init(&s, counter_part(body, r->prompt));
+    counter_messages(&k, &s);
+    if (r->system.n) {
+        chat_count_message(&k.chat);
+        scan_init(&s, counter_part(body, r->system));
+        counter_blocks(&k, &s);
+    }
+    counter_tools_at(&k, body, r->tools);
+    counter_schemas_at(&k, body, r->response_format);
+    if (r->tools.n > sizeof "[]")
+        chat_count_estimate(&k.chat, TOOL_PROMPT_TOKENS);
+    return counter_finish(&k, true, ret);
+}
+
+/* ---- the answer ---- */
+
+enum { TAKE_USAGE, TAKE_ERROR, TAKE_TEXT, TAKE_JSON, TAKE_TYPE };
+
+#define SMALL_MAX ((size_t)16 << 10)
+
+static const struct tap_path paths[] = {
+    {{"usage"}, TAKE_USAGE, SMALL_MAX, false},
+    {{"error"}, TAKE_ERROR, SMALL_MAX, false},
+    {{"content", "*", "text"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
+    {{"content", "*", "thinking"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
+    {{"content", "*", "name"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
+    {{"content", "*", "input"}, TAKE_JSON, ANSWER_TEXT_MAX, false},
+};
+
+static const struct tap_path event_paths[] = {
+    {{"type"}, TAKE_TYPE, 64, false},
+    {{"usage"}, TAKE_USAGE, SMALL_MAX, false},
+    {{"message", "usage"}, TAKE_USAGE, SMALL_MAX, false},
+    {{"error"}, TAKE_ERROR, SMALL_MAX, false},
+    {{"delta", "text"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
+    {{"delta", "thinking"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
+    {{"delta", "partial_json"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
+    {{"content_block", "name"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
+};
+
+/* Takes over what the object gives of `u`, and leaves the rest: a null or absent figure is the one before. */
+static void merge_usage(struct slice object, struct usage *u)
+{
+    enum { INPUT, CACHE_READ, CACHE_CREATION, OUTPUT, DETAILS, N };
+    struct field f[N] = {
+        [INPUT] = {.name = "input_tokens"},
+        [CACHE_READ] = {.name = "cache_read_input_tokens"},
+        [CACHE_CREATION] = {.name = "cache_creation_input_tokens"},
+        [OUTPUT] = {.name = "output_tokens"},
+        [DETAILS] = {.name = "output_tokens_details"},
+    };
+    int64_t plain = u->input - u->cached - u->cache_write;
+    int64_t *const figures[] = {&plain, &u->cached, &u->cache_write, &u->output};
+    struct field thinking = {.name = "thinking_tokens"};
+
+    if (fields_read(object, f, N, NULL) < 0)
+        return;
+    for (int i = INPUT; i <= OUTPUT; i++)
+        if (f[i].value.type == SCAN_NUMBER)
+            *figures[i] = field_number(object, &f[i], DIALECT_TOKENS_MAX);
+    u->input = plain + u->cached + u->cache_write;
+    if (f[DETAILS].value.type == SCAN_OBJECT &&
+        fields_read(field_raw(object, &f[DETAILS]), &thinking, 1, NULL) == 0)
+        u->reasoning = field_number(field_raw(object, &f[DETAILS]), &thinking, DIALECT_TOKENS_MAX);
+}
+
+/* The type of {"type":"overloaded_error","message":"..."}. */
+static void see_error(struct answer *a, struct slice object)
+{
+    struct field type = {.name = "type"};
+    char name[64];
+
+    if (!slice_starts(object, SLICE("{")))
+        return;
+    if (fields_read(object, &type, 1, NULL) == 0 && field_text(object, &type, name, sizeof name) == 0)
+        answer_saw_error(a, slice_str(name));
+    else
+        answer_saw_error(a, SLICE("error"));
+}
+
+static void value(struct answer *a, const struct tap_value *v)
+{
+    struct usage u = {0};
+
+    switch (v->what) {
+    case TAKE_USAGE:
+        if (!slice_starts(v->raw, SLICE("{")))
+            break;
+        answer_usage(a, &u);
+        merge_usage(v->raw, &u);
+        answer_saw_usage(a, &u);
+        break;
+    case TAKE_ERROR:
+        see_error(a, v->raw);
+        break;
+    case TAKE_TYPE:
+        if (slice_eq(answer_inside(v), SLICE("message_stop")))
+            answer_saw_done(a);
+        break;
+    case TAKE_JSON: /* as it stands: it was written token by token */
+        answer_saw_text(a, v->index, v->raw, v->left_out);
+        break;
+    default:
+        if (slice_starts(v->raw, SLICE("\"")))
+            answer_saw_text(a, v->index, answer_inside(v), v->left_out);
+        break;
+    }
+}
+
+static void event(struct answer *a, const struct sse_event *e, bool hide_usage, struct sse_fate *ret)
+{
+    (void)hide_usage;
+    (void)ret;
+    answer_tap(a, e->data, event_paths, MG_ARRAY_LEN(event_paths), value);
+}
+
+const struct dialect dialect_anthropic = {
+    .name = "anthropic",
+    .classify = classify,
+    .read = read_request,
+    .count = count_request,
+    .event = event,
+    .paths = paths,
+    .paths_n = MG_ARRAY_LEN(paths),
+    .value = value,
+    .refuse = refusal_as_anthropic,
+    .key_header = "x-api-key",
+    .key_prefix = "",
+};

@@ -1,0 +1,321 @@
+/*
+ * counter: blocks are told apart by the names of their members, which the three providers that write content
+ * so use without contradiction. Nesting is followed to BLOCKS_DEPTH; what is deeper counts as JSON.
+ */
+#include "metergate/dialect/counter.h"
+
+#include <string.h>
+
+#include "metergate/base/scan_text.h"
+#include "metergate/tokens/encoding.h"
+
+#define BLOCKS_DEPTH 24
+#define SCHEMA_DEPTH 4
+
+/* A sound, a file or a page given by its id or address: nothing in the body tells its length. */
+#define UNKNOWN_PART_TOKENS 1000
+
+/*
+ * A document in the body costs a page's text and image per page: "1,500-3,000 tokens per page" (Anthropic,
+ * PDF support), 258 at Gemini. At the 100 KB that a page takes in base64, 40 bytes are a token.
+ */
+#define DOCUMENT_BYTES_PER_TOKEN 40
+
+/* Reasoning that comes back encrypted: base64 of about 4 bytes a token. */
+#define SEALED_BYTES_PER_TOKEN 5
+
+void counter_init(struct counter *k, const char *model)
+{
+    size_t n = strlen(model);
+
+    *k = (struct counter){0};
+    buf_init(&k->text, BUF_UNLIMITED);
+    chat_count_init(&k->chat, encoding_for_model(model, n), model, n);
+}
+
+static int64_t code_points(struct slice text)
+{
+    int64_t n = 0;
+
+    for (size_t i = 0; i < text.n; i++)
+        n += ((unsigned char)text.p[i] & 0xC0) != 0x80;
+    return n;
+}
+
+void counter_string(struct counter *k, const struct scan *s, const struct scan_value *v, enum meaning meaning)
+{
+    struct slice text = scan_text(s, v);
+
+    if (v->escaped && k->rc == 0) {
+        buf_reset(&k->text);
+        k->rc = scan_decode(text, &k->text);
+        text = buf_slice(&k->text);
+    }
+    if (k->rc < 0)
+        return;
+    if (meaning == MEANS_NAME)
+        chat_count_name(&k->chat, text.p, text.n);
+    else
+        chat_count_text(&k->chat, text.p, text.n);
+    if (meaning == MEANS_CONTENT)
+        k->characters += code_points(text);
+}
+
+/* ---- tools and schemas ---- */
+
+void counter_tools(struct counter *k, struct scan *s)
+{
+    struct scan_value v;
+
+    if (!scan_enter(s, SCAN_ARRAY))
+        return;
+    while (scan_element(s)) {
+        v = scan_value(s);
+        if (v.type != SCAN_NONE)
+            chat_count_tool_json(&k->chat, s->text.p + v.at, v.n);
+    }
+}
+
+struct slice counter_part(struct slice body, struct span at)
+{
+    return slice_head(slice_skip(body, at.at), at.n);
+}
+
+void counter_tools_at(struct counter *k, struct slice body, struct span at)
+{
+    struct scan s;
+
+    if (at.n == 0)
+        return;
+    scan_init(&s, counter_part(body, at));
+    counter_tools(k, &s);
+}
+
+static void count_schemas(struct counter *k, struct scan *s, int depth)
+{
+    static const char *const schemas[] = {"json_schema",        "schema",
+                                          "responseSchema",     "response_schema",
+                                          "responseJsonSchema", "response_json_schema"};
+    struct scan_value key, v;
+
+    if (!scan_enter(s, SCAN_OBJECT))
+        return;
+    while (scan_member(s, &key)) {
+        size_t i = 0;
+
+        while (i < MG_ARRAY_LEN(schemas) && !scan_is(s, &key, schemas[i]))
+            i++;
+        if (i == MG_ARRAY_LEN(schemas) && depth < SCHEMA_DEPTH && scan_peek(s) == SCAN_OBJECT) {
+            count_schemas(k, s, depth + 1);
+            continue;
+        }
+        v = scan_value(s);
+        if (i < MG_ARRAY_LEN(schemas) && v.type == SCAN_OBJECT)
+            chat_count_tool_json(&k->chat, s->text.p + v.at, v.n);
+    }
+}
+
+void counter_schemas_at(struct counter *k, struct slice body, struct span at)
+{
+    struct scan s;
+
+    if (at.n == 0)
+        return;
+    scan_init(&s, counter_part(body, at));
+    count_schemas(k, &s, 0);
+}
+
+/* ---- blocks ---- */
+
+/* What a member of a block means; what has no row never reaches the model, or costs next to nothing. */
+enum member { MEMBER_NONE, MEMBER_BLOCKS, MEMBER_ROLE, MEMBER_JSON, MEMBER_MEDIA, MEMBER_SEALED };
+
+static const struct {
+    const char *name;
+    enum member member;
+} members[] = {
+    {"role", MEMBER_ROLE},
+    {"text", MEMBER_BLOCKS},
+    {"content", MEMBER_BLOCKS},
+    {"parts", MEMBER_BLOCKS},
+    {"thinking", MEMBER_BLOCKS},
+    {"refusal", MEMBER_BLOCKS},
+    {"summary", MEMBER_BLOCKS},
+    {"output", MEMBER_BLOCKS},
+    {"arguments", MEMBER_BLOCKS},
+    {"title", MEMBER_BLOCKS},
+    {"context", MEMBER_BLOCKS},
+    {"name", MEMBER_BLOCKS},
+    {"input", MEMBER_JSON},
+    {"action", MEMBER_JSON},
+    {"functionCall", MEMBER_JSON},
+    {"function_call", MEMBER_JSON},
+    {"functionResponse", MEMBER_JSON},
+    {"function_response", MEMBER_JSON},
+    {"executableCode", MEMBER_JSON},
+    {"codeExecutionResult", MEMBER_JSON},
+    {"source", MEMBER_MEDIA},
+    {"image_url", MEMBER_MEDIA},
+    {"input_audio", MEMBER_MEDIA},
+    {"inlineData", MEMBER_MEDIA},
+    {"inline_data", MEMBER_MEDIA},
+    {"fileData", MEMBER_MEDIA},
+    {"file_data", MEMBER_MEDIA},
+    {"file_id", MEMBER_MEDIA},
+    {"file_url", MEMBER_MEDIA},
+    {"data", MEMBER_SEALED},
+    {"encrypted_content", MEMBER_SEALED},
+};
+
+static enum member member_of(const struct scan *s, const struct scan_value *key)
+{
+    for (size_t i = 0; i < MG_ARRAY_LEN(members); i++)
+        if (scan_is(s, key, members[i].name))
+            return members[i].member;
+    return MEMBER_NONE;
+}
+
+static bool says(struct slice text, const char *what)
+{
+    text = slice_head(text, 512); /* the kind stands before the data */
+    return text.n && memmem(text.p, text.n, what, strlen(what)) != NULL;
+}
+
+/*
+ * The value of a block's image_url, source, inlineData, ...: an image, a text in its source (Anthropic's
+ * plain documents), or something of which only the size is known. `block` is the block as far as it goes.
+ */
+static void count_media(struct counter *k, struct slice block, struct slice value)
+{
+    struct scan_value key, v;
+    struct scan s;
+    bool text = says(value, "text/plain") || says(value, "\"content\"");
+
+    if (says(value, "image/") || says(block, "\"image") || says(block, "input_image")) {
+        chat_count_image(&k->chat);
+        return;
+    }
+    if (!text) {
+        chat_count_estimate(&k->chat, UNKNOWN_PART_TOKENS + (int64_t)(value.n / DOCUMENT_BYTES_PER_TOKEN));
+        return;
+    }
+    scan_init(&s, value);
+    if (!scan_enter(&s, SCAN_OBJECT))
+        return;
+    while (scan_member(&s, &key)) {
+        if (scan_is(&s, &key, "content")) {
+            counter_blocks(k, &s);
+            continue;
+        }
+        {
+            bool data = scan_is(&s, &key, "data");
+
+            v = scan_value(&s);
+            if (data && v.type == SCAN_STRING)
+                counter_string(k, &s, &v, MEANS_CONTENT);
+        }
+    }
+}
+
+static void count_blocks(struct counter *k, struct scan *s, int depth);
+
+static void count_member(struct counter *k, struct scan *s, enum member m, size_t block_at)
+{
+    struct scan_value v = scan_value(s);
+
+    if (v.type == SCAN_NONE || v.type == SCAN_NULL)
+        return;
+    switch (m) {
+    case MEMBER_ROLE:
+        if (v.type == SCAN_STRING)
+            counter_string(k, s, &v, MEANS_ROLE);
+        break;
+    case MEMBER_JSON:
+        if (v.type == SCAN_STRING)
+            counter_string(k, s, &v, MEANS_CONTENT);
+        else
+            chat_count_tool_json(&k->chat, s->text.p + v.at, v.n);
+        break;
+    case MEMBER_MEDIA:
+        count_media(k, slice_of(s->text.p + block_at, v.at - block_at), slice_of(s->text.p + v.at, v.n));
+        break;
+    case MEMBER_SEALED:
+        chat_count_estimate(&k->chat, (int64_t)(v.n / SEALED_BYTES_PER_TOKEN));
+        break;
+    case MEMBER_BLOCKS:
+    case MEMBER_NONE:
+    default:
+        break;
+    }
+}
+
+static void count_block(struct counter *k, struct scan *s, int depth)
+{
+    size_t block_at = s->at;
+    struct scan_value key;
+
+    while (scan_member(s, &key)) {
+        enum member m = member_of(s, &key);
+
+        if (m == MEMBER_BLOCKS)
+            count_blocks(k, s, depth + 1);
+        else
+            count_member(k, s, m, block_at);
+    }
+}
+
+static void count_blocks(struct counter *k, struct scan *s, int depth)
+{
+    enum scan_type type = scan_peek(s);
+    struct scan_value v;
+
+    if (depth < BLOCKS_DEPTH && type == SCAN_OBJECT) {
+        if (scan_enter(s, SCAN_OBJECT))
+            count_block(k, s, depth);
+        return;
+    }
+    if (depth < BLOCKS_DEPTH && type == SCAN_ARRAY) {
+        if (scan_enter(s, SCAN_ARRAY))
+            while (scan_element(s))
+                count_blocks(k, s, depth + 1);
+        return;
+    }
+    v = scan_value(s);
+    if (v.type == SCAN_STRING)
+        counter_string(k, s, &v, MEANS_CONTENT);
+    else if (type == SCAN_OBJECT || type == SCAN_ARRAY)
+        chat_count_tool_json(&k->chat, s->text.p + v.at, v.n);
+}
+
+void counter_blocks(struct counter *k, struct scan *s)
+{
+    chat_count_estimate(&k->chat, 0);
+    count_blocks(k, s, 0);
+}
+
+void counter_messages(struct counter *k, struct scan *s)
+{
+    if (!scan_enter(s, SCAN_ARRAY))
+        return;
+    while (scan_element(s)) {
+        chat_count_message(&k->chat);
+        k->messages++;
+        counter_blocks(k, s);
+    }
+}
+
+/* ---- the sum ---- */
+
+int counter_finish(struct counter *k, bool priming, struct request_count *ret)
+{
+    struct token_total total = chat_count_total(&k->chat);
+
+    buf_release(&k->text);
+    if (k->rc < 0)
+        return k->rc;
+    *ret = (struct request_count){.input_tokens = priming ? total.tokens : total.tokens - CHAT_PRIMING,
+                                  .exact = total.exact,
+                                  .characters = k->characters,
+                                  .messages = k->messages};
+    return 0;
+}
