@@ -26,11 +26,15 @@ static const char *dialect_name(enum config_dialect d)
     }
 }
 
-/* The gate has no profiles of the other dialects yet: the nearest that does not charge less. */
 static enum profile profile_of(enum config_counting counting)
 {
-    return counting == CONFIG_COUNTING_OPENAI || counting == CONFIG_COUNTING_AZURE ? PROFILE_OPENAI
-                                                                                   : PROFILE_ACTUAL;
+    static const enum profile profiles[] = {
+        [CONFIG_COUNTING_ACTUAL] = PROFILE_ACTUAL,       [CONFIG_COUNTING_OPENAI] = PROFILE_OPENAI,
+        [CONFIG_COUNTING_ANTHROPIC] = PROFILE_ANTHROPIC, [CONFIG_COUNTING_GEMINI] = PROFILE_GEMINI,
+        [CONFIG_COUNTING_AZURE] = PROFILE_AZURE,
+    };
+
+    return profiles[counting];
 }
 
 /* ---- what can fail
