@@ -95,7 +95,7 @@ $(BIN)/metergate: $(call obj,src/tool/*.c) $(filter %libbase.a %libtokens.a %lib
 	@mkdir -p $(@D)
 	$(link) $(PKG_LIBS)
 
-$(BIN)/metergate-simulator: $(call obj,tests/simulator/*.c) $(filter %libbase.a %libtokens.a,$(LIBS))
+$(BIN)/metergate-simulator: $(call obj,tests/simulator/*.c) $(filter %libbase.a %libtokens.a %libdialect.a,$(LIBS))
 	@mkdir -p $(@D)
 	$(link) $(PKG_LIBS)
 

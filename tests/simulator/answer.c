@@ -87,7 +87,7 @@ static const char *reason(int status)
     } reasons[] = {
         {102, "Processing"},          {103, "Early Hints"},        {200, "OK"},
         {400, "Bad Request"},         {401, "Unauthorized"},       {404, "Not Found"},
-        {413, "Content Too Large"},   {429, "Too Many Requests"},  {500, "Internal Server Error"},
+        {403, "Forbidden"},           {529, "Overloaded"},         {413, "Content Too Large"},   {429, "Too Many Requests"},  {500, "Internal Server Error"},
         {502, "Bad Gateway"},         {503, "Service Unavailable"}, {504, "Gateway Timeout"},
     };
 
@@ -250,6 +250,12 @@ static void flush_events(struct answer *a)
     answer_piece(a, buf_slice(&a->events));
     buf_reset(&a->events);
     a->waiting = 0;
+}
+
+void answer_named_event(struct answer *a, const char *name, struct slice json)
+{
+    buf_addf(&a->events, "event: %s%s", name, a->plan->crlf > 0 ? "\r\n" : "\n");
+    answer_event(a, json);
 }
 
 void answer_event(struct answer *a, struct slice json)

@@ -65,6 +65,7 @@ void answer_whole(struct answer *a, int status, const char *type, struct slice b
 void answer_begin(struct answer *a, int status, const char *type);
 void answer_piece(struct answer *a, struct slice bytes);
 void answer_event(struct answer *a, struct slice json);
+void answer_named_event(struct answer *a, const char *name, struct slice json);
 void answer_end(struct answer *a);
 
 #endif

@@ -24,6 +24,7 @@ struct chat {
     uint64_t seed;
     int64_t tokens; /* of each choice */
     bool tool;      /* a tool call instead of text */
+    bool schema;    /* the text is {"text":"..."}: a schema asks for JSON */
     bool full;      /* max_tokens ended it */
     int64_t events; /* written, for the faults that count them */
     struct buf out;
@@ -105,6 +106,8 @@ static void add_choice(struct chat *c, int64_t index)
         add_tool_call(c, index, "");
         /* the arguments are JSON in a string: our words need no escapes but the quotes around them */
         buf_addf(&c->out, "\"{\\\"text\\\":\\\"%s\\\"}\"}}]", text.n ? text.p : "");
+    } else if (c->schema) {
+        buf_addf(&c->out, "\"{\\\"text\\\":\\\"%s\\\"}\"", text.n ? text.p : "");
     } else {
         audit_quote(&c->out, buf_slice(&text));
     }
@@ -177,7 +180,7 @@ static bool send_role(struct chat *c, int64_t index)
     return send_event(c);
 }
 
-/* `before` and `after` frame the arguments of a tool call. */
+/* `before` and `after` frame the arguments of a tool call, and JSON that a schema asks for. */
 static bool send_piece(struct chat *c, int64_t index, struct slice piece, const char *before, const char *after)
 {
     begin_chunk(c, index);
@@ -186,8 +189,9 @@ static bool send_piece(struct chat *c, int64_t index, struct slice piece, const 
         buf_add_slice(&c->out, piece);
         buf_addf(&c->out, "%s\"}}]", after);
     } else {
-        buf_add_str(&c->out, "\"content\":");
-        audit_quote(&c->out, piece);
+        buf_addf(&c->out, "\"content\":\"%s", before);
+        buf_add_slice(&c->out, piece);
+        buf_addf(&c->out, "%s\"", after);
     }
     buf_add_str(&c->out, "},\"logprobs\":null,\"finish_reason\":null}]");
     end_chunk(c);
@@ -211,10 +215,10 @@ static bool send_choice(struct chat *c, int64_t index)
     if (!send_role(c, index))
         return false;
     while (prose_next(&p, &piece, &tokens)) {
-        bool first = c->tool && p.left + tokens == c->tokens;
+        bool json = c->tool || c->schema, first = json && p.left + tokens == c->tokens;
 
         c->x->output += tokens;
-        if (!send_piece(c, index, piece, first ? "{\\\"text\\\":\\\"" : "", c->tool && p.left == 0 ? "\\\"}" : ""))
+        if (!send_piece(c, index, piece, first ? "{\\\"text\\\":\\\"" : "", json && p.left == 0 ? "\\\"}" : ""))
             return false;
     }
     return send_finish(c, index);
@@ -262,6 +266,7 @@ static void serve(struct chat *c)
     x->input = demand.input;
     c->seed = hash(hash(UINT64_C(14695981039346656037), model), buf_slice(&c->request.prompt));
     c->tool = c->request.wants_tool && c->request.tool;
+    c->schema = !c->tool && chat_request_member(chat_request_member(c->request.json, "response_format"), "json_schema");
     decide_length(c);
     if (c->request.stream)
         answer_as_stream(c);
@@ -275,7 +280,7 @@ void chat_serve(struct exchange *x)
     struct chat_fault why;
 
     buf_init(&c.out, BUF_UNLIMITED);
-    if (chat_request_read(&c.request, buf_slice(&x->body.kept), &x->plan, &why) == 0)
+    if (chat_request_read(&c.request, buf_slice(&x->body.kept), exchange_deployment(x), &x->plan, &why) == 0)
         serve(&c);
     else if (exchange_admit(x, SLICE(""), NULL))
         exchange_error(x, 400, "invalid_request_error", why.param, why.code, "%s", why.message);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cjson/cJSON.h>
@@ -65,7 +66,7 @@ static int directive(struct chat_request *r, struct slice text, struct plan *pla
     return 0;
 }
 
-static int obey(struct chat_request *r, struct plan *plan, struct chat_fault *why)
+int chat_request_obey(struct chat_request *r, struct plan *plan, struct chat_fault *why)
 {
     const char *at = r->prompt.n ? r->prompt.p : "";
 
@@ -114,7 +115,8 @@ static int read_stream(struct chat_request *r, struct chat_fault *why)
     return 0;
 }
 
-int chat_request_read(struct chat_request *r, struct slice body, struct plan *plan, struct chat_fault *why)
+int chat_request_read(struct chat_request *r, struct slice body, struct slice deployment, struct plan *plan,
+                      struct chat_fault *why)
 {
     const cJSON *messages, *message, *model, *tool;
     const char *end = NULL;
@@ -128,9 +130,9 @@ int chat_request_read(struct chat_request *r, struct slice body, struct plan *pl
                       "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP "
                       "library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.)");
     model = chat_request_member(r->json, "model");
-    if (!cJSON_IsString(model) || !model->valuestring[0])
+    if (deployment.n == 0 && (!cJSON_IsString(model) || !model->valuestring[0]))
         return refuse(why, NULL, NULL, "you must provide a model parameter");
-    r->model = model->valuestring;
+    r->model = deployment.n ? xstrndup(deployment.p, deployment.n) : xstrndup(model->valuestring, strlen(model->valuestring));
     messages = chat_request_member(r->json, "messages");
     if (!cJSON_IsArray(messages) || cJSON_GetArraySize(messages) == 0)
         return refuse(why, "messages", "missing_required_parameter", "Missing required parameter: 'messages'.");
@@ -143,11 +145,12 @@ int chat_request_read(struct chat_request *r, struct slice body, struct plan *pl
         read_count(r->json, "max_tokens", 1000000, &r->max_tokens, why) < 0 ||
         read_count(r->json, "max_completion_tokens", 1000000, &r->max_tokens, why) < 0)
         return -EINVAL;
-    return obey(r, plan, why);
+    return chat_request_obey(r, plan, why);
 }
 
 void chat_request_release(struct chat_request *r)
 {
+    free(r->model);
     cJSON_Delete(r->json);
     buf_release(&r->prompt);
 }

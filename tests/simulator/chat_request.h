@@ -17,8 +17,8 @@ struct cJSON;
 
 struct chat_request {
     struct cJSON *json; /* owned */
-    const char *model;  /* borrowed from json; so are the others */
-    const char *tool;   /* name of the first tool, or NULL */
+    char *model;        /* owned */
+    const char *tool;   /* name of the first tool, or NULL; borrowed from json */
     bool stream, has_stream_options, include_usage, obfuscation;
     int64_t n;
     int64_t max_tokens; /* -1: not given */
@@ -35,10 +35,14 @@ struct chat_fault {
     const char *code;  /* static text or NULL */
 };
 
-/* 0; -EINVAL with the fault in `why`; r->model is set when it could be read. Either way release it. Directives about faults
+/* `deployment`, unless it is empty, is the model, whatever the body says. 0; -EINVAL with the fault in `why`; r->model is set when it could be read. Either way release it. Directives about faults
  * go into the plan. */
-int chat_request_read(struct chat_request *r, struct slice body, struct plan *plan, struct chat_fault *why) MG_MUSTCHECK;
+int chat_request_read(struct chat_request *r, struct slice body, struct slice deployment, struct plan *plan,
+                      struct chat_fault *why) MG_MUSTCHECK;
 void chat_request_release(struct chat_request *r);
+
+/* Obeys the directives in r->prompt, for requests of other dialects. 0; -EINVAL. */
+int chat_request_obey(struct chat_request *r, struct plan *plan, struct chat_fault *why) MG_MUSTCHECK;
 
 /* The last member of that name, as the providers' own parsers take it; NULL when there is none. */
 const struct cJSON *chat_request_member(const struct cJSON *object, const char *name);

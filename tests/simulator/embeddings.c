@@ -85,13 +85,13 @@ void embeddings_serve(struct exchange *x)
     struct demand demand = {0};
     struct slice name;
 
-    if (!cJSON_IsString(model) || !input) {
+    if ((!cJSON_IsString(model) && exchange_deployment(x).n == 0) || !input) {
         if (exchange_admit(x, SLICE(""), NULL))
             exchange_error(x, 400, "invalid_request_error", NULL, NULL, "'model' and 'input' are required properties");
         cJSON_Delete(json);
         return;
     }
-    name = slice_str(model->valuestring);
+    name = exchange_deployment(x).n ? exchange_deployment(x) : slice_str(model->valuestring);
     demand.input = tally_input(name, input);
     demand.chars = demand.input * 4;
     if (exchange_admit(x, name, &demand)) {

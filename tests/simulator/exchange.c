@@ -12,6 +12,7 @@
 
 #include "handlers.h"
 #include "refusal.h"
+#include "metergate/dialect/decode.h"
 #include "wire.h"
 
 struct endpoint {
@@ -22,8 +23,28 @@ struct endpoint {
 };
 
 static const struct endpoint endpoints[] = {
+    {"POST", "*/messages/count_tokens", true, anthropic_count},
+    {"POST", "*/messages", true, anthropic_messages},
+    {"POST", "*/models/*:generateContent", true, gemini_serve},
+    {"POST", "*/models/*:streamGenerateContent", true, gemini_serve},
+    {"POST", "*/models/*:countTokens", true, gemini_serve},
+    {"POST", "*/models/*:embedContent", true, gemini_serve},
+    {"POST", "*/models/*:batchEmbedContents", true, gemini_serve},
     {"POST", "*/chat/completions", true, chat_serve},
+    {"POST", "*/completions", true, completions_serve},
     {"POST", "*/embeddings", true, embeddings_serve},
+    {"POST", "*/responses", true, responses_serve},
+    {"POST", "*/responses/input_tokens", true, responses_count},
+    {"GET", "*/responses/*", false, responses_retrieve},
+    {"POST", "*/images/generations", true, images_serve},
+    {"POST", "*/images/edits", true, images_serve},
+    {"POST", "*/audio/speech", true, speech_serve},
+    {"POST", "*/audio/transcriptions", true, transcription_serve},
+    {"POST", "*/moderations", true, moderation_serve},
+    {"POST", "/api/chat", true, ollama_serve},
+    {"POST", "/api/generate", true, ollama_serve},
+    {"POST", "/api/embed", true, ollama_serve},
+    {"GET", "/api/tags", false, ollama_tags},
     {"GET", "*/models", false, models_serve},
     {"GET", "*/models/*", false, models_serve},
     {"POST", "*/files", false, files_upload},
@@ -70,16 +91,64 @@ static struct arrival *describe(const struct request *r, const struct body *body
     return a;
 }
 
+struct slice exchange_deployment(const struct exchange *x)
+{
+    static const char mark[] = "/deployments/";
+    struct slice path = x->request->path;
+    const char *at = memmem(path.p, path.n, mark, sizeof mark - 1);
+
+    if (!at)
+        return SLICE("");
+    path = slice_skip(path, (size_t)(at - path.p) + sizeof mark - 1);
+    return slice_head(path, slice_find(path, '/'));
+}
+
+static bool contains(struct slice s, const char *part)
+{
+    return memmem(s.p, s.n, part, strlen(part)) != NULL;
+}
+
+static enum speech speech_of(const struct request *r)
+{
+    if (contains(r->path, "/v1beta/openai/"))
+        return SPEECH_OPENAI;
+    if (contains(r->path, "/openai/") || request_header(r, SLICE("api-key")))
+        return SPEECH_AZURE;
+    if (slice_ends(r->path, SLICE("/messages")) || request_header(r, SLICE("anthropic-version")))
+        return SPEECH_ANTHROPIC;
+    return contains(r->path, "/v1beta/") || contains(r->path, "/v1alpha/") ? SPEECH_GEMINI : SPEECH_OPENAI;
+}
+
+/* The key, wherever the provider of that speech takes it from; empty when there is none. */
+static struct slice key_of(const struct exchange *x)
+{
+    static const char *const plain[] = {"x-api-key", "api-key", "x-goog-api-key"};
+    const struct slice *authorization = request_header(x->request, SLICE("authorization"));
+    struct slice key = {0};
+
+    if (authorization && slice_starts(*authorization, SLICE("Bearer ")))
+        return slice_skip(*authorization, 7);
+    for (size_t i = 0; i < MG_ARRAY_LEN(plain); i++) {
+        const struct slice *value = request_header(x->request, slice_str(plain[i]));
+
+        if (value)
+            return *value;
+    }
+    if (request_query(x->request, "key", &key) < 0)
+        return SLICE("");
+    return key;
+}
+
 bool exchange_admit(struct exchange *x, struct slice model, const struct demand *demand)
 {
     static const struct demand nothing;
-    bool known = sim_key_is_good(x->sim, request_header(x->request, SLICE("authorization")));
+    bool known = sim_key_is_good(x->sim, key_of(x));
 
     /* a stranger uses up nobody's limits */
     sim_arrive(x->sim, known ? model : SLICE(""), x->request->path, demand ? demand : &nothing, x->arrival, &x->plan, &x->call);
     x->arrived = true;
     x->arrival = NULL;
-    sim_print_limits(x->sim, &x->call, answer_headers(&x->answer));
+    sim_print_limits(x->sim, &x->call, x->speech, answer_headers(&x->answer));
     if (!known) {
         exchange_error(x, 401, "invalid_request_error", NULL, "invalid_api_key", "Incorrect API key provided.");
         return false;
@@ -127,22 +196,54 @@ static void add_nullable(struct buf *out, const char *key, const char *text)
         buf_add_str(out, "null");
 }
 
+/* Anthropic's and Google's words for a status. */
+static const struct word {
+    int status;
+    const char *anthropic, *google;
+} words[] = {
+    {401, "authentication_error", "UNAUTHENTICATED"}, {403, "permission_error", "PERMISSION_DENIED"},
+    {404, "not_found_error", "NOT_FOUND"},            {413, "request_too_large", "INVALID_ARGUMENT"},
+    {429, "rate_limit_error", "RESOURCE_EXHAUSTED"},  {500, "api_error", "INTERNAL"},
+    {503, "api_error", "UNAVAILABLE"},                {529, "overloaded_error", "UNAVAILABLE"},
+    {0, "invalid_request_error", "INVALID_ARGUMENT"},
+};
+
+static const struct word *word_of(int status)
+{
+    const struct word *w = words;
+
+    while (w->status && w->status != status)
+        w++;
+    return w;
+}
+
 void exchange_error(struct exchange *x, int status, const char *type, const char *param, const char *code, const char *fmt, ...)
 {
     struct buf message, json;
     va_list ap;
 
     buf_init(&message, BUF_UNLIMITED);
-    buf_init(&json, BUF_UNLIMITED);
     va_start(ap, fmt);
     buf_addv(&message, fmt, ap);
     va_end(ap);
-    buf_add_str(&json, "{\"error\":{\"message\":");
+    buf_init(&json, BUF_UNLIMITED);
+    if (x->speech == SPEECH_ANTHROPIC)
+        buf_addf(&json, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", word_of(status)->anthropic);
+    else if (x->speech == SPEECH_GEMINI)
+        buf_addf(&json, "{\"error\":{\"code\":%d,\"message\":", status);
+    else
+        buf_add_str(&json, "{\"error\":{\"message\":");
     audit_quote(&json, buf_slice(&message));
-    add_nullable(&json, "type", type);
-    add_nullable(&json, "param", param);
-    add_nullable(&json, "code", code);
-    buf_add_str(&json, "}}");
+    if (x->speech == SPEECH_ANTHROPIC) {
+        buf_add_str(&json, "},\"request_id\":\"req_simulator\"}");
+    } else if (x->speech == SPEECH_GEMINI) {
+        buf_addf(&json, ",\"status\":\"%s\"%s}}", word_of(status)->google, x->error_details.n ? x->error_details.p : "");
+    } else {
+        add_nullable(&json, "type", type);
+        add_nullable(&json, "param", param);
+        add_nullable(&json, "code", x->speech == SPEECH_AZURE && status == 429 ? "429" : code);
+        buf_add_str(&json, "}}");
+    }
     answer_whole(&x->answer, status, "application/json", buf_slice(&json));
     buf_release(&json);
     buf_release(&message);
@@ -159,6 +260,7 @@ static void serve(struct exchange *x, const struct endpoint *endpoint, int64_t c
 {
     static int64_t ids;
 
+    x->speech = speech_of(x->request);
     x->arrival = describe(x->request, &x->body, arrived_us, connection);
     answer_header(&x->answer, "x-request-id: req_%" PRId64, __atomic_add_fetch(&ids, 1, __ATOMIC_RELAXED));
     x->answer.on_last = on_last;
@@ -169,6 +271,24 @@ static void serve(struct exchange *x, const struct endpoint *endpoint, int64_t c
     sim_finish(x->sim, &x->call, x->input, x->output, x->answer.status, x->answer.state == ANSWER_GONE);
 }
 
+/* A body in a content coding, as providers take it; the digest stays that of the bytes that came. */
+static int decode(struct body *b, const struct request *r, struct errbuf *e)
+{
+    const struct slice *coding = request_header(r, SLICE("content-encoding"));
+    struct buf plain;
+    int rc;
+
+    if (!coding || slice_eq(*coding, SLICE("identity")))
+        return 0;
+    buf_init(&plain, BODY_KEPT_BYTES);
+    rc = decode_body(*coding, buf_slice(&b->kept), &plain);
+    buf_release(&b->kept);
+    b->kept = plain;
+    if (rc < 0)
+        err_set(e, "a body that is not in its content coding");
+    return rc < 0 ? -EBADMSG : 0;
+}
+
 int exchange_run(struct sim *sim, struct wire *wire, const struct request *r, int64_t connection, bool *ret_close,
                  bool *ret_reset, struct errbuf *e)
 {
@@ -177,17 +297,21 @@ int exchange_run(struct sim *sim, struct wire *wire, const struct request *r, in
     int rc;
 
     plan_init(&x.plan);
+    buf_init(&x.error_details, BUF_UNLIMITED);
     answer_init(&x.answer, sim, wire, &x.plan, slice_eq(r->method, SLICE("HEAD")));
     rc = body_read(&x.body, r, wire, endpoint->keep, e);
     if (rc == 0 && wire_has_more(wire)) {
         err_set(e, "bytes after the body, before the answer");
         rc = -EBADMSG;
     }
+    if (rc == 0 && endpoint->keep)
+        rc = decode(&x.body, r, e);
     if (rc == 0)
         serve(&x, endpoint, connection, wire->received_us);
     *ret_close = x.answer.close;
     *ret_reset = x.answer.reset;
     body_release(&x.body);
+    buf_release(&x.error_details);
     answer_release(&x.answer);
     return rc;
 }

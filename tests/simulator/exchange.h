@@ -15,6 +15,7 @@
 #include "sim.h"
 
 struct exchange {
+    enum speech speech; /* readable */
     struct sim *sim;
     const struct request *request;
     struct body body;
@@ -23,6 +24,7 @@ struct exchange {
     struct arrival *arrival; /* until it is admitted */
     struct call call;
     bool arrived;           /* the call is in the audit */
+    struct buf error_details; /* of a Google error: `,"details":[...]` */
     int64_t input, output;  /* for the settling: what was read and what was produced so far */
 };
 
@@ -45,7 +47,10 @@ bool exchange_admit(struct exchange *x, struct slice model, const struct demand 
 /* An answer in JSON. */
 void exchange_json(struct exchange *x, int status, struct slice json);
 
-/* An error in OpenAI's shape; `param` and `code` may be NULL. */
+/* NAME of /openai/deployments/NAME/..., or empty. */
+struct slice exchange_deployment(const struct exchange *x);
+
+/* An error in the shape of its speech; `param` and `code` may be NULL, and OpenAI alone shows them. */
 void exchange_error(struct exchange *x, int status, const char *type, const char *param, const char *code, const char *fmt, ...)
     MG_PRINTF(6, 7);
 

@@ -11,9 +11,9 @@ void models_serve(struct exchange *x)
     if (!exchange_admit(x, SLICE(""), NULL))
         return;
     buf_init(&out, BUF_UNLIMITED);
-    buf_add_str(&out, "{\"object\":\"list\",\"data\":[");
-    sim_print_models(x->sim, &out);
-    buf_add_str(&out, "]}");
+    buf_add_str(&out, x->speech == SPEECH_GEMINI ? "{\"models\":[" : "{\"object\":\"list\",\"data\":[");
+    sim_print_models(x->sim, x->speech, &out);
+    buf_add_str(&out, x->speech == SPEECH_ANTHROPIC ? "],\"has_more\":false,\"first_id\":null,\"last_id\":null}" : "]}");
     exchange_json(x, 200, buf_slice(&out));
     buf_release(&out);
 }

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "duration.h"
 #include "metergate/base/buf.h"
@@ -84,8 +85,10 @@ static int64_t tokens_on_arrival(const struct model *m, const struct demand *d)
 {
     int64_t estimate = (d->chars + 3) / 4;
 
-    if (m->config.charging == CHARGING_ACTUAL)
+    if (m->config.charging == CHARGING_ACTUAL || m->config.charging == CHARGING_GEMINI)
         return d->input;
+    if (m->config.charging == CHARGING_AZURE)
+        return d->input + d->max_output;
     return estimate > d->max_output ? estimate : d->max_output;
 }
 
@@ -170,7 +173,7 @@ void model_finish(struct model *m, const struct claim *claim, int64_t input, int
     if (m->config.charging == CHARGING_ACTUAL) {
         if (output > 0)
             charge_tokens(m, output, now_us);
-    } else if (m->config.refund) {
+    } else if (m->config.refund && m->config.charging != CHARGING_GEMINI) {
         int64_t delta = input + output - claim->charged[METRIC_TOKENS];
         int64_t i = charges_index(&m->tokens, claim->tokens);
 
@@ -201,5 +204,43 @@ void model_print_headers(struct model *m, struct buf *out, int64_t now_us)
         buf_addf(out, "x-ratelimit-reset-%s: ", type);
         duration_print(out, limiter_reset_us(&m->limits[i], now_us));
         buf_add_str(out, "\r\n");
+    }
+}
+
+static int64_t remaining(struct model *m, int i, int64_t now_us)
+{
+    int64_t left = m->config.max[i] - limiter_used(&m->limits[i], now_us);
+
+    return left > 0 ? left : 0;
+}
+
+void model_print_azure_headers(struct model *m, struct buf *out, int64_t now_us)
+{
+    for (int i = METRIC_REQUESTS; i <= METRIC_TOKENS; i++)
+        if (m->config.max[i] > 0)
+            buf_addf(out, "x-ratelimit-remaining-%s: %" PRId64 "\r\n", metric_type((enum metric)i), remaining(m, i, now_us));
+}
+
+/* Tokens are rounded to the thousand, and moments are RFC 3339. */
+void model_print_anthropic_headers(struct model *m, struct buf *out, int64_t now_us, int64_t wall_us)
+{
+    static const char *const names[METRICS] = {"requests", "tokens", "input-tokens", "output-tokens"};
+
+    for (int i = 0; i < METRICS; i++) {
+        int64_t left;
+        time_t at;
+        struct tm tm;
+        char text[32];
+
+        if (m->config.max[i] <= 0)
+            continue;
+        left = remaining(m, i, now_us);
+        at = (time_t)((wall_us + limiter_reset_us(&m->limits[i], now_us) + CLOCK_S - 1) / CLOCK_S);
+        gmtime_r(&at, &tm);
+        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+        buf_addf(out,
+                 "anthropic-ratelimit-%s-limit: %" PRId64 "\r\nanthropic-ratelimit-%s-remaining: %" PRId64
+                 "\r\nanthropic-ratelimit-%s-reset: %s\r\n",
+                 names[i], m->config.max[i], names[i], i == METRIC_REQUESTS ? left : (left + 500) / 1000 * 1000, names[i], text);
     }
 }

@@ -6,6 +6,8 @@
  *   actual   input when the request arrives, output when the answer ends
  *   openai   when the request arrives: max(characters / 4, max_tokens * n), as OpenAI documents it; with `refund` it
  *            becomes what was really used when the answer ends, at the same time
+ *   azure    when the request arrives: input + max_tokens * n; with `refund` as above
+ *   gemini   input when the request arrives, and nothing else
  * A call that is refused for its tokens has still used one request.
  */
 #ifndef SIMULATOR_MODEL_H
@@ -29,7 +31,9 @@ enum metric {
 
 enum charging {
     CHARGING_ACTUAL,
-    CHARGING_OPENAI
+    CHARGING_OPENAI,
+    CHARGING_AZURE,
+    CHARGING_GEMINI
 };
 
 /* What a model is configured with: plain data. */
@@ -102,8 +106,10 @@ void model_finish(struct model *m, const struct claim *claim, int64_t input, int
 /* Use by somebody else. */
 void model_charge(struct model *m, int64_t tokens, int64_t now_us);
 
-/* The x-ratelimit-* header lines as they are now. */
+/* The header lines about the limits as they are now: OpenAI's x-ratelimit-*, what Azure sends of them, Anthropic's. */
 void model_print_headers(struct model *m, struct buf *out, int64_t now_us);
+void model_print_azure_headers(struct model *m, struct buf *out, int64_t now_us);
+void model_print_anthropic_headers(struct model *m, struct buf *out, int64_t now_us, int64_t wall_us);
 
 /* "tokens per min (TPM)"; "tokens". */
 const char *metric_title(enum metric metric);

@@ -70,7 +70,7 @@ static int choose(const cJSON *node, const char *const *words)
 static int read_value(void *field, enum kind kind, const cJSON *node)
 {
     static const char *const limiters[] = {"rolling", "bucket", "fixed", NULL};
-    static const char *const chargings[] = {"actual", "openai", NULL};
+    static const char *const chargings[] = {"actual", "openai", "azure", "gemini", NULL};
     int i;
 
     switch (kind) {

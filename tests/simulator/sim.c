@@ -240,34 +240,52 @@ void sim_finish(struct sim *s, struct call *call, int64_t input, int64_t output,
     unlock_changed(s);
 }
 
-void sim_print_limits(struct sim *s, const struct call *call, struct buf *out)
+void sim_print_limits(struct sim *s, const struct call *call, enum speech speech, struct buf *out)
 {
+    struct model *m = call->account->model;
+
     lock(s);
-    if (call->account->model && s->settings.rate_limit_headers)
-        model_print_headers(call->account->model, out, clock_now_us());
+    if (m && s->settings.rate_limit_headers && speech == SPEECH_ANTHROPIC)
+        model_print_anthropic_headers(m, out, clock_now_us(), clock_wall_us());
+    else if (m && s->settings.rate_limit_headers && speech == SPEECH_AZURE)
+        model_print_azure_headers(m, out, clock_now_us());
+    else if (m && s->settings.rate_limit_headers && speech == SPEECH_OPENAI)
+        model_print_headers(m, out, clock_now_us());
     unlock(s);
 }
 
-bool sim_key_is_good(struct sim *s, const struct slice *authorization)
+bool sim_key_is_good(struct sim *s, struct slice key)
 {
     bool good;
 
     lock(s);
     good = s->settings.n_api_keys == 0;
     for (size_t i = 0; i < s->settings.n_api_keys && !good; i++)
-        good = authorization && slice_starts(*authorization, SLICE("Bearer ")) &&
-               slice_eq(slice_skip(*authorization, 7), slice_str(s->settings.api_keys[i]));
+        good = slice_eq(key, slice_str(s->settings.api_keys[i]));
     unlock(s);
     return good;
 }
 
-void sim_print_models(struct sim *s, struct buf *out)
+static void print_model(const char *name, enum speech speech, struct buf *out)
+{
+    if (speech == SPEECH_GEMINI) {
+        buf_addf(out, "{\"name\":\"models/%s\",\"supportedGenerationMethods\":[\"generateContent\"]}", name);
+        return;
+    }
+    buf_add_str(out, "{\"id\":");
+    audit_quote(out, slice_str(name));
+    if (speech == SPEECH_ANTHROPIC)
+        buf_addf(out, ",\"type\":\"model\",\"display_name\":\"%s\",\"created_at\":\"2026-01-01T00:00:00Z\"}", name);
+    else
+        buf_add_str(out, ",\"object\":\"model\",\"created\":1700000000,\"owned_by\":\"simulator\"}");
+}
+
+void sim_print_models(struct sim *s, enum speech speech, struct buf *out)
 {
     lock(s);
     for (size_t i = 0; i < s->settings.n_models; i++) {
-        buf_add_str(out, i ? ",{\"id\":" : "{\"id\":");
-        audit_quote(out, slice_str(s->settings.models[i].name));
-        buf_add_str(out, ",\"object\":\"model\",\"created\":1700000000,\"owned_by\":\"simulator\"}");
+        buf_add_str(out, i ? "," : "");
+        print_model(s->settings.models[i].name, speech, out);
     }
     unlock(s);
 }

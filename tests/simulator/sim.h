@@ -21,6 +21,9 @@ struct buf;
 struct cJSON;
 struct wire;
 
+/* Whose errors and headers an answer has. */
+enum speech { SPEECH_OPENAI, SPEECH_AZURE, SPEECH_ANTHROPIC, SPEECH_GEMINI };
+
 #define SIM_ACCOUNTS 1000
 #define SIM_HELD     4096
 
@@ -89,14 +92,14 @@ void sim_settle(struct sim *s, struct call *call, int64_t input, int64_t output,
 /* The call is over; `status` 0 when none was sent. Once for each sim_arrive; settles what was not. */
 void sim_finish(struct sim *s, struct call *call, int64_t input, int64_t output, int status, bool aborted);
 
-/* Appends the x-ratelimit-* lines as they are now. */
-void sim_print_limits(struct sim *s, const struct call *call, struct buf *out);
+/* Appends the lines about the limits as they are now, as that speech has them. */
+void sim_print_limits(struct sim *s, const struct call *call, enum speech speech, struct buf *out);
 
-/* Whether the value of an Authorization header is one of the configured keys; true when none is. */
-bool sim_key_is_good(struct sim *s, const struct slice *authorization);
+/* Whether it is one of the configured keys; true when none is. */
+bool sim_key_is_good(struct sim *s, struct slice key);
 
-/* The names of the configured models, as JSON objects for /v1/models. */
-void sim_print_models(struct sim *s, struct buf *out);
+/* The configured models, as the JSON objects of that speech's list. */
+void sim_print_models(struct sim *s, enum speech speech, struct buf *out);
 
 /* ---- connections ---- */
 
