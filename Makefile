@@ -171,8 +171,9 @@ bench: ## measurements next to nginx, printed as tables (tests/bench/run.sh NAME
 	@$(MAKE) --no-print-directory -j$(JOBS) everything $(BENCH)
 	@BUILD=$(BUILD) sh tests/bench/run.sh
 
-test-sdk: all ## the provider's own SDK (npm) through the daemon; needs Node.js and the network
+test-sdk: all ## the providers' own SDKs (npm, PyPI) through the daemon; needs Node.js and the network
 	cd tests/sdk && { python3 -m venv venv && venv/bin/pip install -q -r requirements.txt || rm -rf venv; }
+	cd tests/sdk && { python3 -m venv venv-litellm && venv-litellm/bin/pip install -q -r requirements-litellm.txt || rm -rf venv-litellm; }
 	cd tests/sdk && npm install --no-package-lock --no-audit --no-fund --silent && BIN=$(abspath $(BIN)) node run.mjs
 
 asan: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer

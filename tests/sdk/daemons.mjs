@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const bin = process.env.BIN ?? new URL('../../build/release/bin', import.meta.url).pathname;
+export const bin = process.env.BIN ?? new URL('../../build/release/bin', import.meta.url).pathname;
 const running = [];
 
 // Resolves with the port that the program says it listens on.
@@ -45,7 +45,7 @@ export async function startBoth(simulator, config) {
         child.kill('SIGTERM');
         await gone;
       }
-      rmSync(dir, { recursive: true });
+      rmSync(dir, { recursive: true, force: true });
     },
   };
 }

@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import OpenAI from 'openai';
 import { startBoth } from './daemons.mjs';
+import { breadth } from './breadth.mjs';
 import { held } from './held.mjs';
+import { litellm } from './litellm.mjs';
+import { runCommand } from './run_command.mjs';
 
 const WINDOW_S = 4;
 const LIMIT = 15000;
@@ -103,6 +106,9 @@ async function share() {
 }
 
 await compare();
+await breadth();
+await runCommand();
+await litellm();
 await held();
 await share();
 console.log('all good');

@@ -156,6 +156,7 @@ static void send_block(struct message *m, int index)
     ask_begin(a);
     while (ask_next(a, m->x, &piece)) {
         answer_pause(&m->x->answer, m->x->plan.event_ms);
+        sim_produce(m->x->sim, &m->x->call, m->x->output);
         buf_addf(&m->out, "{\"type\":\"content_block_delta\",\"index\":%d,\"delta\":{\"type\":\"%s\":", index,
                  a->r.wants_tool ? "input_json_delta\",\"partial_json" : "text_delta\",\"text");
         audit_quote(&m->out, piece);

@@ -52,11 +52,23 @@ void model_free(struct model *m)
     free(m);
 }
 
+/* Azure looks at requests in slices of a second or ten: 60 a minute are one a second. */
+static bool is_sliced(const struct model *m, int i)
+{
+    return i == METRIC_REQUESTS && m->config.rpm_slice_ms > 0 && m->config.rpm_slice_ms < m->config.window_ms;
+}
+
 static void init_limit(struct model *m, int i)
 {
+    int64_t max = m->config.max[i], span_ms = m->config.window_ms;
+
     limiter_release(&m->limits[i]);
+    if (is_sliced(m, i)) {
+        span_ms = m->config.rpm_slice_ms;
+        max = max * span_ms / m->config.window_ms > 0 ? max * span_ms / m->config.window_ms : 1;
+    }
     if (m->config.max[i] > 0)
-        limiter_init(&m->limits[i], m->config.limiter, m->config.max[i], m->config.window_ms * CLOCK_MS);
+        limiter_init(&m->limits[i], m->config.limiter, max, span_ms * CLOCK_MS);
 }
 
 void model_configure(struct model *m, const struct model_config *config)
@@ -65,7 +77,7 @@ void model_configure(struct model *m, const struct model_config *config)
 
     m->config = *config;
     for (int i = 0; i < METRICS; i++) {
-        if (old.limiter != config->limiter || old.window_ms != config->window_ms || !old.max[i] || !config->max[i])
+        if (old.limiter != config->limiter || old.rpm_slice_ms != config->rpm_slice_ms || is_sliced(m, i) || old.window_ms != config->window_ms || !old.max[i] || !config->max[i])
             init_limit(m, i);
         else
             m->limits[i].max = config->max[i];
@@ -166,14 +178,27 @@ static void charge_tokens(struct model *m, int64_t tokens, int64_t now_us)
         (void)limiter_charge(&m->limits[METRIC_TOKENS], tokens, now_us);
 }
 
+void model_produce(struct model *m, struct claim *claim, int64_t output, int64_t now_us)
+{
+    int64_t more = output - claim->produced;
+
+    if (more <= 0)
+        return;
+    claim->produced = output;
+    if (m->config.max[METRIC_OUTPUT] > 0)
+        (void)limiter_charge(&m->limits[METRIC_OUTPUT], more, now_us);
+    if (m->config.charging == CHARGING_ACTUAL)
+        charge_tokens(m, more, now_us);
+}
+
 void model_finish(struct model *m, const struct claim *claim, int64_t input, int64_t output, int64_t now_us)
 {
-    if (m->config.max[METRIC_OUTPUT] > 0)
-        (void)limiter_charge(&m->limits[METRIC_OUTPUT], output, now_us);
-    if (m->config.charging == CHARGING_ACTUAL) {
-        if (output > 0)
-            charge_tokens(m, output, now_us);
-    } else if (m->config.refund && m->config.charging != CHARGING_GEMINI) {
+    struct claim rest = *claim;
+
+    model_produce(m, &rest, output, now_us);
+    if (m->config.charging == CHARGING_ACTUAL)
+        return;
+    if (m->config.refund && m->config.charging != CHARGING_GEMINI) {
         int64_t delta = input + output - claim->charged[METRIC_TOKENS];
         int64_t i = charges_index(&m->tokens, claim->tokens);
 

@@ -45,6 +45,7 @@ struct model_config {
     bool refund;
     int64_t first_byte_ms;
     int64_t event_ms;
+    int64_t rpm_slice_ms; /* requests are limited in slices of so long, each its part of the limit (Azure); 0: no */
     int64_t out; /* tokens of an answer whose request does not say; 0: max_tokens, else 16 */
 };
 
@@ -83,6 +84,7 @@ struct claim {
     struct charge_ref tokens; /* in the audit */
     int64_t charged[METRICS]; /* on arrival */
     struct demand demand;
+    int64_t produced; /* of the output: charged already */
 };
 
 struct model *model_new(const char *name, const struct model_config *config);
@@ -99,6 +101,9 @@ struct verdict model_arrive(struct model *m, const struct demand *demand, int64_
 
 /* A request that fails before any limit is looked at. */
 void model_count_request(struct model *m, int64_t now_us);
+
+/* So much output was produced so far: it is charged now, where output is charged at all (Anthropic's OTPM). */
+void model_produce(struct model *m, struct claim *claim, int64_t output, int64_t now_us);
 
 /* The answer has ended with so many tokens. */
 void model_finish(struct model *m, const struct claim *claim, int64_t input, int64_t output, int64_t now_us);

@@ -38,7 +38,7 @@ static const struct key model_keys[] = {
     MODEL_KEY("window_ms", window_ms, KIND_INT),         MODEL_KEY("limiter", limiter, KIND_LIMITER),
     MODEL_KEY("charging", charging, KIND_CHARGING),      MODEL_KEY("refund", refund, KIND_BOOL),
     MODEL_KEY("first_byte_ms", first_byte_ms, KIND_INT), MODEL_KEY("event_ms", event_ms, KIND_INT),
-    MODEL_KEY("out", out, KIND_INT),
+    MODEL_KEY("out", out, KIND_INT),                     MODEL_KEY("rpm_slice_ms", rpm_slice_ms, KIND_INT),
 };
 
 #define TOP_KEY(name, kind)                                                                                  \

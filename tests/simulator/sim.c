@@ -224,6 +224,14 @@ static void settle(struct call *call, int64_t input, int64_t output, int status)
     arrivals_end(&call->account->arrivals, arrival);
 }
 
+void sim_produce(struct sim *s, struct call *call, int64_t output)
+{
+    lock(s);
+    if (call->claimed)
+        model_produce(call->account->model, &call->claim, output, clock_now_us());
+    unlock(s);
+}
+
 void sim_settle(struct sim *s, struct call *call, int64_t input, int64_t output, int status)
 {
     lock(s);

@@ -83,6 +83,9 @@ void sim_plan_connection(struct sim *s, struct slice path, struct plan *plan);
 void sim_arrive(struct sim *s, struct slice model, struct slice path, const struct demand *demand, struct arrival *arrival,
                 struct plan *plan, struct call *ret);
 
+/* So much of the answer's output was produced so far: charged now. */
+void sim_produce(struct sim *s, struct call *call, int64_t output);
+
 /*
  * The answer is made: its output is charged now, and the audit shows its end. To be called before its last bytes are
  * written, so that no client can have the answer before the provider has counted it.
