@@ -4,6 +4,7 @@
 # it stands on. A test driver links all layers, so the linker takes only what the test really needs.
 
 PREFIX  ?= /usr/local
+SYSCONFDIR ?= /etc
 DESTDIR ?=
 VERSION := 0.1.0
 
@@ -56,7 +57,7 @@ CHAOS   := $(BUILD)/tests/chaos/test_chaos
 FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
-.PHONY: all help deps lint-deps run demo test test-unit test-sim test-e2e test-fuzz test-sdk lint lint-objects asan tsan valgrind chaos \
+.PHONY: all help deps lint-deps run demo test test-unit test-sim test-e2e test-fuzz test-sdk test-system lint lint-objects asan tsan valgrind chaos \
         fuzz bench install uninstall clean everything
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -205,20 +206,33 @@ run: deps all ## the daemon in the foreground with the default configuration
 demo: deps all ## the 30,000-TPM story against the simulator; no key needed, under a minute
 	@$(BIN)/metergate-demo
 
-install: all ## install under PREFIX (default /usr/local), DESTDIR honoured
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/metergate $(DESTDIR)$(PREFIX)/share/man/man5 \
-	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+MANPAGES := $(wildcard man/*.[1-8])
+UNITS    := $(patsubst systemd/%,%,$(wildcard systemd/*.service systemd/*.socket))
+install: all ## install under PREFIX (default /usr/local) and SYSCONFDIR (/etc), DESTDIR honoured; systemd units too
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/metergate $(DESTDIR)$(SYSCONFDIR)/metergate \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/systemd/user
 	install -m 0755 $(BIN)/metergated $(BIN)/metergate $(DESTDIR)$(PREFIX)/bin/
 	install -m 0644 README.md LICENSE NOTICE CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/metergate/
 	install -m 0644 conf/metergate.yaml $(DESTDIR)$(PREFIX)/share/doc/metergate/metergate.yaml.sample
-	install -m 0644 man/metergate.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/
-	install -m 0644 conf/completion/metergate.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/metergate
+	test -e $(DESTDIR)$(SYSCONFDIR)/metergate/metergate.yaml || \
+	    install -m 0644 conf/metergate.yaml $(DESTDIR)$(SYSCONFDIR)/metergate/metergate.yaml
+	for page in $(MANPAGES); do install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page#man/}; done
+	for name in metergate metergated; do \
+	    install -m 0644 conf/completion/$$name.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name; done
+	for unit in $(UNITS) user/metergate.service; do \
+	    case $$unit in user/*) to=user ;; *) to=system ;; esac; \
+	    sed 's|@BINDIR@|$(PREFIX)/bin|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' systemd/$$unit >$(BUILD)/unit.tmp && \
+	    install -m 0644 $(BUILD)/unit.tmp $(DESTDIR)$(PREFIX)/lib/systemd/$$to/$${unit##*/} || exit 1; done
 
-uninstall: ## remove what install put there
+uninstall: ## remove what install put there, but not the configuration
 	rm -f $(DESTDIR)$(PREFIX)/bin/metergated $(DESTDIR)$(PREFIX)/bin/metergate
-	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/metergate
-	rm -f $(DESTDIR)$(PREFIX)/share/man/man5/metergate.yaml.5
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/bash-completion/completions/,metergate metergated)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(UNITS)) $(DESTDIR)$(PREFIX)/lib/systemd/user/metergate.service
+	for page in $(MANPAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page#man/}; done
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/metergate
+
+test-system: all ## METERGATE_TEST_SYSTEM=yes: installs on this machine, which runs systemd, and uses it as a service; root
+	sh tests/system/run.sh
 
 clean: ## remove everything that was built
 	rm -rf build

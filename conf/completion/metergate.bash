@@ -1,5 +1,5 @@
 # bash completion for metergate. Installed as share/bash-completion/completions/metergate.
-# A command's options stand in the line of its name; tests/e2e/test_tool.c compares them with --help.
+# A command's options stand in the line of its name; tests/e2e/test_tool.c compares them with --help, and the manual.
 _metergate() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command='' first=0 i
     COMPREPLY=()

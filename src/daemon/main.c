@@ -18,6 +18,7 @@
 #include "metergate/config/print.h"
 #include "metergate/daemon/activation.h"
 #include "metergate/daemon/listeners.h"
+#include "metergate/daemon/notify.h"
 #include "metergate/daemon/options.h"
 #include "metergate/daemon/reload.h"
 #include "metergate/net/loop.h"
@@ -30,6 +31,8 @@ struct daemon {
     struct loop *loop;
     struct proxy *proxy;
     struct listeners listeners;
+    struct notify notify;
+    struct buf where; /* the addresses that it listens on, for people */
     int handed; /* sockets from a service manager, instead of `listen` */
     bool draining;
 };
@@ -103,6 +106,7 @@ static void on_stop_signal(void *ctx, int signo)
 {
     struct daemon *d = ctx;
 
+    notify_stopping(&d->notify, d->draining ? "stopping at once" : "calls in flight end, held ones are told to come again");
     if (d->draining) {
         log_warn("%s again, stopping at once", strsignal(signo));
         proxy_stop(d->proxy);
@@ -113,6 +117,28 @@ static void on_stop_signal(void *ctx, int signo)
     proxy_drain(d->proxy, on_drained, d);
 }
 
+static void say_ready(const struct daemon *d, const char *after)
+{
+    struct buf status;
+
+    buf_init(&status, BUF_UNLIMITED);
+    buf_addf(&status, "listening on %s%s", d->where.p, after);
+    notify_ready(&d->notify, status.p);
+    buf_release(&status);
+}
+
+/* However it was asked for. */
+static int on_reload(void *ctx, struct buf *said)
+{
+    struct daemon *d = ctx;
+    int rc;
+
+    notify_reloading(&d->notify);
+    rc = reload_again(&d->reload, said);
+    say_ready(d, rc < 0 ? "; the last reload was refused, see the log" : "");
+    return rc;
+}
+
 static void on_hangup(void *ctx, int signo)
 {
     struct daemon *d = ctx;
@@ -121,7 +147,7 @@ static void on_hangup(void *ctx, int signo)
     (void)signo;
     log_info("SIGHUP: reading the configuration again");
     buf_init(&said, BUF_UNLIMITED);
-    (void)!reload_again(&d->reload, &said);
+    (void)!on_reload(d, &said);
     buf_release(&said);
 }
 
@@ -148,7 +174,7 @@ static int take_signals(struct daemon *d)
     return rc;
 }
 
-static int open_listeners(struct daemon *d, struct buf *where, struct errbuf *e)
+static int open_listeners(struct daemon *d, struct errbuf *e)
 {
     int rc = listeners_open(&d->listeners, d->config, d->handed, e);
 
@@ -159,7 +185,7 @@ static int open_listeners(struct daemon *d, struct buf *where, struct errbuf *e)
     if (rc < 0)
         return rc;
     listeners_warn(&d->listeners, d->config);
-    listeners_print(&d->listeners, where);
+    listeners_print(&d->listeners, &d->where);
     return 0;
 }
 
@@ -167,7 +193,6 @@ static int run(struct daemon *d)
 {
     struct capacity capacity;
     struct errbuf e;
-    struct buf where;
     int rc;
 
     if (activation_take(&d->handed, &e) < 0) {
@@ -187,37 +212,40 @@ static int run(struct daemon *d)
         return EXIT_FAILURE;
     }
     d->reload.proxy = d->proxy;
-    proxy_on_reload(d->proxy, reload_again, &d->reload);
-    buf_init(&where, BUF_UNLIMITED);
-    rc = open_listeners(d, &where, &e);
+    proxy_on_reload(d->proxy, on_reload, d);
+    rc = open_listeners(d, &e);
     if (rc < 0) {
         log_error("%s", e.text);
     } else {
         capacity_say(&capacity);
         capacity_check_queue(&capacity, d->config->queue.max_requests);
-        log_info("metergated %s ready, listening on %s", METERGATE_VERSION, where.p);
+        log_info("metergated %s ready, listening on %s", METERGATE_VERSION, d->where.p);
+        say_ready(d, "");
+        notify_watch(&d->notify, d->loop);
         loop_run(d->loop);
     }
-    buf_release(&where);
     return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static void release(struct daemon *d)
 {
+    notify_close(&d->notify);
     proxy_free(d->proxy);
     listeners_release(&d->listeners);
     loop_free(d->loop);
     config_free(d->config);
+    buf_release(&d->where);
 }
 
 int main(int argc, char **argv)
 {
-    struct daemon d = {0};
+    struct daemon d = {.notify = {.fd = -1}};
     struct options o;
     struct buf text;
     int rc;
 
     fix_malloc();
+    buf_init(&d.where, BUF_UNLIMITED);
     rc = options_read(&o, argc, argv);
 
     if (rc != OPTIONS_GO_ON)
@@ -235,6 +263,7 @@ int main(int argc, char **argv)
     } else if (rc == 0 && !o.test) {
         log_setup(d.config->log.level, d.config->log.format);
         protect_memory();
+        notify_open(&d.notify);
         rc = run(&d);
         if (rc == 0)
             log_info("stopped");

@@ -16,6 +16,7 @@
 #include "metergate/base/json.h"
 #include "metergate/dialect/openai.h"
 #include "metergate/tokens/count.h"
+#include "fixture.h"
 #include "tool_fixture.h"
 
 #define HEALTHY                                                                                              \
@@ -152,28 +153,73 @@ static void test_tool__help__tells_every_command_and_its_options(void **state)
     outcome_release(&version);
 }
 
-static void test_tool__completion__knows_every_option_that_help_shows(void **state)
+static void read_text(const char *path, char *ret, size_t size)
 {
-    static const char *const commands[] = {"run", "env", "status", "pause", "resume", "reload", "count"};
-    FILE *f = fopen("conf/completion/metergate.bash", "re");
-    char script[8192] = "";
+    FILE *f = fopen(path, "re");
     size_t n;
 
-    (void)state;
     assert_non_null(f);
-    n = fread(script, 1, sizeof script - 1, f);
-    assert_in_range(n, 1, sizeof script - 2);
+    n = fread(ret, 1, size - 1, f);
+    assert_in_range(n, 1, size - 2);
+    ret[n] = '\0';
     fclose(f);
+}
+
+/* A man page writes a dash as "\-". */
+static void read_man(const char *path, char *ret, size_t size)
+{
+    char *to = ret;
+
+    read_text(path, ret, size);
+    for (const char *from = ret; *from; from++)
+        if (from[0] != '\\' || from[1] != '-')
+            *to++ = *from;
+    *to = '\0';
+}
+
+/* Every long option of the help stands in both texts. */
+static void assert_documented(char *help, const char *completion, const char *page)
+{
+    char *save = NULL;
+
+    for (char *word = strtok_r(help, " ,:=\n", &save); word; word = strtok_r(NULL, " ,:=\n", &save)) {
+        if (strncmp(word, "--", 2) != 0 || !word[2])
+            continue;
+        assert_contains(completion, word);
+        assert_contains(page, word);
+    }
+}
+
+static void test_tool__completion_and_manual__know_every_option_that_help_shows(void **state)
+{
+    static const char *const commands[] = {"run", "env", "status", "pause", "resume", "reload", "count"};
+    static char completion[8192], page[16384];
+
+    (void)state;
+    read_text("conf/completion/metergate.bash", completion, sizeof completion);
+    read_man("man/metergate.1", page, sizeof page);
     for (size_t i = 0; i < MG_ARRAY_LEN(commands); i++) {
         struct outcome one = TOOL(commands[i], "--help");
-        char *save = NULL;
 
-        for (char *word = strtok_r(one.out, " ,\n", &save); word; word = strtok_r(NULL, " ,\n", &save)) {
-            if (strncmp(word, "--", 2) == 0 && word[2])
-                assert_contains(script, word);
-        }
+        assert_documented(one.out, completion, page);
+        assert_contains(page, commands[i]);
         outcome_release(&one);
     }
+}
+
+static void test_daemon__completion_and_manual__know_every_option_that_help_shows(void **state)
+{
+    static char completion[8192], page[16384], path[256];
+    const char *argv[] = {path, "--help", NULL};
+    struct outcome help;
+
+    (void)state;
+    fixture_program("metergated", path, sizeof path);
+    help = tool_run_program(argv, NULL);
+    read_text("conf/completion/metergated.bash", completion, sizeof completion);
+    read_man("man/metergated.8", page, sizeof page);
+    assert_documented(help.out, completion, page);
+    outcome_release(&help);
 }
 
 /* ---- no daemon
@@ -589,7 +635,8 @@ int main(void)
         cmocka_unit_test_setup(test_tool__wrong_command_line__is_64_and_says_why, clean_environment),
         cmocka_unit_test_setup(test_tool__no_command__is_64_and_shows_the_commands, clean_environment),
         cmocka_unit_test_setup(test_tool__help__tells_every_command_and_its_options, clean_environment),
-        cmocka_unit_test_setup(test_tool__completion__knows_every_option_that_help_shows, clean_environment),
+        cmocka_unit_test_setup(test_tool__completion_and_manual__know_every_option_that_help_shows, clean_environment),
+        cmocka_unit_test_setup(test_daemon__completion_and_manual__know_every_option_that_help_shows, clean_environment),
         cmocka_unit_test_setup(test_tool__no_daemon__is_69_and_one_line, clean_environment),
         cmocka_unit_test_setup(test_tool__something_else_answers__is_69_and_says_so, clean_environment),
         cmocka_unit_test_setup(test_tool__output_that_cannot_be_written__is_74, clean_environment),
