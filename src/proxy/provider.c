@@ -268,6 +268,9 @@ void provider_url(const struct provider *p, struct slice path, struct slice quer
             path = slice_skip(path, 3);
     } else if (slice_eq(path, SLICE("/messages"))) {
         buf_add_str(out, "/v1");
+    } else if (p->config->dialect == CONFIG_AZURE && slice_starts(path, SLICE("/v1/deployments/"))) {
+        buf_add_str(out, "/openai");
+        path = slice_skip(path, 3);
     }
     buf_add_slice(out, path);
     if (without_key && p->config->dialect == CONFIG_GEMINI) {

@@ -111,6 +111,7 @@ static void write_upstream(struct json_writer *w, const struct provider *u)
         return;
     json_object_begin(w);
     json_member_str(w, "name", slice_str(u->config->name));
+    json_member_str(w, "dialect", slice_str(u->dialect->name));
     json_member_bool(w, "reachable", u->reachable);
     json_member_int(w, "connections", u->in_flight); /* HTTP/1.1: one a call */
     json_object_end(w);

@@ -48,22 +48,26 @@ static void add(struct environment *env, const char *name, char *value)
     env->v[env->n++] = (struct variable){name, value};
 }
 
-static void add_base_urls(struct environment *env, const struct address *a, const char *client,
-                          const char *priority)
+/* The daemon's address with /@CLIENT[:PRIORITY], and the suffix. */
+static char *base_url(const struct address *a, const char *client, const char *priority, const char *suffix)
 {
     struct buf value;
 
     buf_init(&value, BUF_UNLIMITED);
-    for (size_t i = 0; i < MG_ARRAY_LEN(base_urls); i++) {
-        buf_add_str(&value, a->text);
-        if (client)
-            buf_addf(&value, "/@%s", client);
-        if (priority)
-            buf_addf(&value, ":%s", priority);
-        buf_add_str(&value, base_urls[i].suffix);
-        add(env, base_urls[i].name, buf_take(&value, NULL));
-    }
-    buf_release(&value);
+    buf_add_str(&value, a->text);
+    if (client)
+        buf_addf(&value, "/@%s", client);
+    if (priority)
+        buf_addf(&value, ":%s", priority);
+    buf_add_str(&value, suffix);
+    return buf_take(&value, NULL);
+}
+
+static void add_base_urls(struct environment *env, const struct address *a, const char *client,
+                          const char *priority)
+{
+    for (size_t i = 0; i < MG_ARRAY_LEN(base_urls); i++)
+        add(env, base_urls[i].name, base_url(a, client, priority, base_urls[i].suffix));
 }
 
 /* ---- NO_PROXY: a program that has HTTP_PROXY set must not send calls for this machine there
@@ -119,7 +123,7 @@ static int check(const struct address *a, const char *client, const char *priori
 }
 
 /* As the daemon calls a connection without a name. */
-static void local_user(char *name, size_t size)
+static const char *local_user(char *name, size_t size)
 {
     char known[USER_NAME_SIZE];
 
@@ -127,11 +131,11 @@ static void local_user(char *name, size_t size)
         snprintf(name, size, "%s", known);
     else
         snprintf(name, size, "uid-%u", (unsigned)geteuid());
+    return name;
 }
 
-/* ANTHROPIC_API_KEY and GEMINI_API_KEY stay unset: in this version those upstreams have no key but the
- * program's own, and a key in the environment makes some programs forget the account they are logged in with.
- */
+/* ANTHROPIC_API_KEY and GEMINI_API_KEY stay unset: a key in the environment makes some programs forget the
+ * account that they are logged in with. */
 static void add_token(struct environment *env, struct slice token)
 {
     const char *now = getenv("METERGATE_TOKEN"), *key = getenv("OPENAI_API_KEY");
@@ -153,10 +157,8 @@ int environment_init(struct environment *env, const struct address *a, const cha
 
     if (rc < 0)
         return rc;
-    if (priority && !client) {
-        local_user(user, sizeof user);
-        client = user;
-    }
+    if (priority && !client)
+        client = local_user(user, sizeof user);
     env->n = 0;
     add_base_urls(env, a, client, priority);
     add(env, "METERGATE_URL", xstrdup(a->text));
@@ -165,6 +167,16 @@ int environment_init(struct environment *env, const struct address *a, const cha
     add_no_proxy(env, "NO_PROXY", upper ? upper : lower, address_host(a));
     add_no_proxy(env, "no_proxy", lower ? lower : upper, address_host(a));
     return 0;
+}
+
+void environment_add_azure(struct environment *env, const struct address *a, const char *client,
+                           const char *priority)
+{
+    char user[CLIENT_NAME_MAX + 1];
+
+    if (priority && !client)
+        client = local_user(user, sizeof user);
+    add(env, "AZURE_OPENAI_ENDPOINT", base_url(a, client, priority, ""));
 }
 
 void environment_release(struct environment *env)

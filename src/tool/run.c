@@ -5,6 +5,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "metergate/base/json.h"
 #include "metergate/tool/client.h"
 #include "metergate/tool/command.h"
 #include "metergate/tool/environment.h"
@@ -15,9 +16,35 @@
 #define EXIT_CANNOT_RUN 126
 #define EXIT_NOT_FOUND  127
 
-/* A program whose calls cannot be answered is better not started: it would fail half-way, after work was
- * done. */
-static int check_daemon(const struct address *address, const struct secret *token)
+/* Whether the daemon has an upstream for Azure; not when it does not say. */
+static bool serves_azure(const struct client *client)
+{
+    struct client_answer answer;
+    struct json *status = NULL;
+    struct errbuf unsaid;
+    bool found = false;
+
+    if (client_get(client, "/-/status", &answer, &unsaid) < 0)
+        return false;
+    if (json_parse(buf_slice(&answer.body), &status) == 0) {
+        JSON_EACH (json_get(status, "upstreams"), upstream) {
+            struct slice dialect;
+
+            found |= json_as_str(json_get(upstream, "dialect"), &dialect) == 0 &&
+                     slice_eq(dialect, SLICE("azure"));
+        }
+    }
+    json_free(status);
+    client_answer_release(&answer);
+    return found;
+}
+
+/*
+ * A program whose calls cannot be answered is better not started: it would fail half-way, after work was
+ * done. Fills in what depends on the daemon.
+ */
+static int ask_daemon(const struct arguments *a, const struct address *address, const struct secret *token,
+                      struct environment *env)
 {
     struct client client;
     struct errbuf e;
@@ -25,6 +52,8 @@ static int check_daemon(const struct address *address, const struct secret *toke
 
     client_init(&client, address, token);
     rc = client_check(&client, &e);
+    if (rc == 0 && serves_azure(&client))
+        environment_add_azure(env, address, a->client, a->priority);
     client_release(&client);
     if (rc == -EACCES)
         return report(EX_NOPERM, "%s", e.text);
@@ -44,7 +73,7 @@ static int prepare(const struct arguments *a, struct environment *env)
         environment_init(env, &address, a->client, a->priority, &token, &e) < 0)
         status = report(EX_USAGE, "%s", e.text);
     else
-        status = check_daemon(&address, &token);
+        status = ask_daemon(a, &address, &token, env);
     secret_release(&token);
     return status;
 }

@@ -57,6 +57,8 @@ static const struct row rows[] = {
      AZURE, "POST /openai/deployments/mine/chat/completions?api-version=2024-10-21"},
     {"POST /openai/deployments/mine/chat/completions", BEARER, CHAT, AZURE,
      "POST /openai/deployments/mine/chat/completions"},
+    {"POST /v1/deployments/mine/chat/completions?api-version=2024-10-21", "api-key: " MINE "\r\n", CHAT, AZURE,
+     "POST /openai/deployments/mine/chat/completions?api-version=2024-10-21"},
     {"POST /openai/v1/responses", "api-key: " MINE "\r\n", "{\"model\":\"m\",\"input\":\"x\"}", AZURE,
      "POST /openai/v1/responses"},
     {"POST /openai/v1/chat/completions?api-version=preview", BEARER, CHAT, AZURE,

@@ -352,6 +352,31 @@ static void test_env__proxy_exceptions__are_kept_and_added_to_once(void **state)
     outcome_release(&o);
 }
 
+/* What a program for Azure is given; "left" when the variable is. */
+static void assert_azure(const char *status, const char *expect)
+{
+    const struct fake_answer answers[] = {HEALTHY, {"/-/status", 200, status}, {0}};
+    struct fake_server *s = fake_server_start(answers);
+    struct outcome o = TOOL("run", "--url", fake_server_url(s), "-c", "nightly", "--", "sh", "-c",
+                            "echo ${AZURE_OPENAI_ENDPOINT:-left}");
+    char want[128];
+
+    snprintf(want, sizeof want, "%s%s\n", strcmp(expect, "left") == 0 ? "" : fake_server_url(s), expect);
+    assert_int_equal(o.status, 0);
+    assert_string_equal(o.out, want);
+    outcome_release(&o);
+    fake_server_stop(s);
+}
+
+static void test_run__azure__is_sent_here_only_where_there_is_an_upstream_for_it(void **state)
+{
+    (void)state;
+    assert_azure("{\"upstreams\":[{\"name\":\"o\",\"dialect\":\"openai\"},{\"name\":\"a\",\"dialect\":\"azure\"}]}",
+                 "/@nightly");
+    assert_azure("{\"upstreams\":[{\"name\":\"azure\",\"dialect\":\"openai\"}]}", "left");
+    assert_azure("no JSON", "left");
+}
+
 static void test_run__command__gets_the_variables_and_gives_its_exit_status(void **state)
 {
     struct fake_server *s = fake_server_start(daemon_answers);
@@ -647,6 +672,7 @@ int main(void)
                                clean_environment),
         cmocka_unit_test_setup(test_env__priority_alone__keeps_the_users_own_name, clean_environment),
         cmocka_unit_test_setup(test_env__proxy_exceptions__are_kept_and_added_to_once, clean_environment),
+        cmocka_unit_test_setup(test_run__azure__is_sent_here_only_where_there_is_an_upstream_for_it, clean_environment),
         cmocka_unit_test_setup(test_run__command__gets_the_variables_and_gives_its_exit_status,
                                clean_environment),
         cmocka_unit_test_setup(test_run__options_after_the_command__are_the_commands, clean_environment),

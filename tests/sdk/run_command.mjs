@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { bin, startBoth } from './daemons.mjs';
 
-const keys = { OPENAI_API_KEY: 'sk-test', ANTHROPIC_API_KEY: 'sk-ant-test', GEMINI_API_KEY: 'goog-test' };
+const keys = { OPENAI_API_KEY: 'sk-test', ANTHROPIC_API_KEY: 'sk-ant-test', GEMINI_API_KEY: 'goog-test', AZURE_OPENAI_API_KEY: 'azure-test' };
 
 function run(root, command) {
   const env = { PATH: process.env.PATH, HOME: process.env.HOME, METERGATE_URL: root, ...keys };
@@ -21,7 +21,7 @@ export async function runCommand() {
   const t = await startBoth(
     { models: { '*': {} } },
     (url) => `listen: [127.0.0.1:0]\nupstreams:\n  openai: {base_url: "${url}"}\n` +
-      ['anthropic', 'gemini'].map((d) => `  ${d}: {base_url: "${url.slice(0, -3)}"}\n`).join('') +
+      ['anthropic', 'gemini', 'azure'].map((d) => `  ${d}: {base_url: "${url.slice(0, -3)}"}\n`).join('') +
       'models:\n  all: {match: ["*"], tpm: 1M}\n');
   const here = (name) => new URL(name, import.meta.url).pathname;
   const commands = [[process.execPath, here('protected.mjs')]];
@@ -31,12 +31,12 @@ export async function runCommand() {
   try {
     for (const command of commands) {
       await t.control('reset', {});
-      assert.deepEqual(await run(t.root, command), [0, '3 3 3'], command.join(' '));
+      assert.deepEqual(await run(t.root, command), [0, '3 3 3 3'], command.join(' '));
       const status = await (await fetch(`${t.root}/-/status`)).json();
       const audit = await t.control('audit');
-      assert.equal(audit.arrivals, 3);
-      assert.ok(status.clients.some((c) => c.name === 'nightly' && c.calls % 3 === 0));
-      console.log(`ok    metergate run -- ${command[0].split('/').pop()}: OpenAI, Anthropic and Gemini went through`);
+      assert.equal(audit.arrivals, 4);
+      assert.ok(status.clients.some((c) => c.name === 'nightly' && c.calls % 4 === 0));
+      console.log(`ok    metergate run -- ${command[0].split('/').pop()}: OpenAI, Anthropic, Gemini and Azure went through`);
     }
   } finally {
     await t.stop();

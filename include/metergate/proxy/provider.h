@@ -87,7 +87,9 @@ struct provider *providers_find(const struct providers *ps, const struct config_
 
 /*
  * The address of a call: base_url takes the place of the caller's leading /v1 (openai), or stands before the
- * whole path (the others); /messages becomes /v1/messages. The query travels along, an empty one
+ * whole path (the others); /messages becomes /v1/messages, and for
+ * Azure /v1/deployments/... becomes /openai/deployments/...: OpenAI's SDK for Azure asks so when OPENAI_BASE_URL is
+ * set. The query travels along, an empty one
  * (`/models?`) too, unless query.p is NULL; `without_key`: but not the client's credential in it (Gemini's
  * `?key=`).
  */

@@ -35,4 +35,7 @@ int environment_init(struct environment *env, const struct address *a, const cha
                      const char *priority, const struct secret *token, struct errbuf *e) MG_MUSTCHECK;
 void environment_release(struct environment *env);
 
+/* AZURE_OPENAI_ENDPOINT besides, for a daemon that has an upstream for it: without one it must not see such calls. */
+void environment_add_azure(struct environment *env, const struct address *a, const char *client, const char *priority);
+
 #endif
