@@ -57,7 +57,7 @@ static int64_t charged_tokens(enum profile p, const struct estimate *e)
     int64_t input = clamp(e->input), output = clamp(e->expected_output);
 
     if (p == PROFILE_AZURE)
-        return input + (e->max_output > 0 ? product(e->max_output, e->choices) : output);
+        return input + larger(output, floor_tokens(p, e));
     return larger(input + output, floor_tokens(p, e));
 }
 

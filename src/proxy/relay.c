@@ -9,6 +9,7 @@
 
 #include "metergate/base/clock.h"
 #include "metergate/base/log.h"
+#include "metergate/dialect/decode.h"
 #include "metergate/proxy/cors.h"
 #include "metergate/proxy/headers.h"
 #include "metergate/proxy/hub.h"
@@ -274,18 +275,31 @@ static void send_unspliced(struct call *c)
     retry(c, c->budget->budget, 0, "stream_options refused");
 }
 
-static void judge(struct call *c, bool whole)
+/* A few KiB, compressed or not; what cannot be read says nothing. */
+static void read_verdict(struct call *c, struct verdict *ret)
 {
-    const struct provider_answer a = {
+    struct provider_answer a = {
         .status = c->error_status,
         .header = error_header,
         .arg = c,
         .body = buf_slice(&c->error_body),
         .wall_us = clock_wall_us(),
     };
+    struct slice coding = slice_trim(error_header(c, "content-encoding"));
+    struct buf decoded;
+
+    buf_init(&decoded, RELAY_JUDGED_BYTES);
+    if (coding.n && !slice_eq_nocase(coding, SLICE("identity")))
+        a.body = decode_body(coding, a.body, &decoded) == 0 ? buf_slice(&decoded) : SLICE("");
+    verdict_judge(&a, ret);
+    buf_release(&decoded);
+}
+
+static void judge(struct call *c, bool whole)
+{
     struct verdict v;
 
-    verdict_judge(&a, &v);
+    read_verdict(c, &v);
     if (c->is_spliced && v.refuses_usage_option) {
         send_unspliced(c);
         return;

@@ -445,6 +445,28 @@ static void test_compressed__bodies_and_answers_travel_as_they_came_and_are_read
     heard_stop(&h);
 }
 
+/* Google names the wait in the body alone. */
+static void test_compressed_429__is_read_for_its_wait(void **state)
+{
+    static const char *const headers[] = {"x-goog-api-key: k", "Content-Type: application/json", NULL};
+    struct client_reply r;
+    struct fixture f;
+    char url[128];
+
+    (void)state;
+    fixture_start(&f, "{\"faults\":[{\"fault\":\"status:429,retry_after:2,gzip:1\",\"next\":1}]}",
+                  "upstreams:\n  gemini: {base_url: $SIMULATOR}\nmodels:\n  g: {tpm: 1M}\n");
+    snprintf(url, sizeof url, "%s/v1beta/models/g:generateContent", f.url);
+    r = client_run(&(struct client_call){
+        .url = url, .headers = headers, .body = "{\"contents\":[{\"parts\":[{\"text\":\"x\"}]}]}"});
+    assert_int_equal(r.status, 200);
+    assert_string_equal(client_header(&r, "Metergate-Attempts"), "2");
+    assert_true(r.head_us - r.start_us >= 1900000); /* without a named wait it is at most 0.7 s */
+    client_reply_release(&r);
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
 static void test_body_that_cannot_be_read__is_forwarded_and_charged_by_its_bytes(void **state)
 {
     static const struct {
@@ -488,6 +510,7 @@ int main(void)
         cmocka_unit_test(test_response__that_builds_on_another__counts_all_of_that),
         cmocka_unit_test(test_background__stays_at_its_estimate_until_a_poll_shows_usage),
         cmocka_unit_test(test_compressed__bodies_and_answers_travel_as_they_came_and_are_read),
+        cmocka_unit_test(test_compressed_429__is_read_for_its_wait),
         cmocka_unit_test(test_body_that_cannot_be_read__is_forwarded_and_charged_by_its_bytes),
     };
 

@@ -27,7 +27,8 @@
 /* As the body of a chat. */
 static int read_chat(struct slice body, struct dialect_request *ret, const char **ret_why)
 {
-    return dialect_openai.read(&(struct dialect_input){.endpoint = ENDPOINT_CHAT, .body = body}, ret, ret_why);
+    return dialect_openai.read(&(struct dialect_input){.endpoint = ENDPOINT_CHAT, .body = body}, ret,
+                               ret_why);
 }
 
 static const char status_json[] =
@@ -277,11 +278,11 @@ static struct outcome shell(const char *script)
 
 static void test_env__evaluated_in_sh__sets_every_variable(void **state)
 {
-    struct outcome o =
-        shell("eval \"$(\"$0\" env --url http://127.0.0.1:999/ --client nightly --priority low)\"\n"
-              "echo $OPENAI_BASE_URL $OPENAI_API_BASE $ANTHROPIC_BASE_URL $ANTHROPIC_API_URL\n"
-              "echo $ANTHROPIC_API_BASE $GOOGLE_GEMINI_BASE_URL ${AZURE_OPENAI_ENDPOINT:-left} $METERGATE_URL\n"
-              "sh -c 'echo exported: $OPENAI_BASE_URL'\n");
+    struct outcome o = shell(
+        "eval \"$(\"$0\" env --url http://127.0.0.1:999/ --client nightly --priority low)\"\n"
+        "echo $OPENAI_BASE_URL $OPENAI_API_BASE $ANTHROPIC_BASE_URL $ANTHROPIC_API_URL\n"
+        "echo $ANTHROPIC_API_BASE $GOOGLE_GEMINI_BASE_URL ${AZURE_OPENAI_ENDPOINT:-left} $METERGATE_URL\n"
+        "sh -c 'echo exported: $OPENAI_BASE_URL'\n");
 
     (void)state;
     assert_string_equal(o.err, "");
@@ -371,8 +372,9 @@ static void assert_azure(const char *status, const char *expect)
 static void test_run__azure__is_sent_here_only_where_there_is_an_upstream_for_it(void **state)
 {
     (void)state;
-    assert_azure("{\"upstreams\":[{\"name\":\"o\",\"dialect\":\"openai\"},{\"name\":\"a\",\"dialect\":\"azure\"}]}",
-                 "/@nightly");
+    assert_azure(
+        "{\"upstreams\":[{\"name\":\"o\",\"dialect\":\"openai\"},{\"name\":\"a\",\"dialect\":\"azure\"}]}",
+        "/@nightly");
     assert_azure("{\"upstreams\":[{\"name\":\"azure\",\"dialect\":\"openai\"}]}", "left");
     assert_azure("no JSON", "left");
 }
@@ -660,19 +662,23 @@ int main(void)
         cmocka_unit_test_setup(test_tool__wrong_command_line__is_64_and_says_why, clean_environment),
         cmocka_unit_test_setup(test_tool__no_command__is_64_and_shows_the_commands, clean_environment),
         cmocka_unit_test_setup(test_tool__help__tells_every_command_and_its_options, clean_environment),
-        cmocka_unit_test_setup(test_tool__completion_and_manual__know_every_option_that_help_shows, clean_environment),
-        cmocka_unit_test_setup(test_daemon__completion_and_manual__know_every_option_that_help_shows, clean_environment),
+        cmocka_unit_test_setup(test_tool__completion_and_manual__know_every_option_that_help_shows,
+                               clean_environment),
+        cmocka_unit_test_setup(test_daemon__completion_and_manual__know_every_option_that_help_shows,
+                               clean_environment),
         cmocka_unit_test_setup(test_tool__no_daemon__is_69_and_one_line, clean_environment),
         cmocka_unit_test_setup(test_tool__something_else_answers__is_69_and_says_so, clean_environment),
         cmocka_unit_test_setup(test_tool__output_that_cannot_be_written__is_74, clean_environment),
         cmocka_unit_test_setup(test_env__evaluated_in_sh__sets_every_variable, clean_environment),
         cmocka_unit_test_setup(test_env__evaluated_without_quotes__does_the_same, clean_environment),
-        cmocka_unit_test_setup(test_env__with_a_token__it_stands_where_a_program_has_no_key, clean_environment),
+        cmocka_unit_test_setup(test_env__with_a_token__it_stands_where_a_program_has_no_key,
+                               clean_environment),
         cmocka_unit_test_setup(test_env__url_of_the_environment__is_used_and_an_option_wins,
                                clean_environment),
         cmocka_unit_test_setup(test_env__priority_alone__keeps_the_users_own_name, clean_environment),
         cmocka_unit_test_setup(test_env__proxy_exceptions__are_kept_and_added_to_once, clean_environment),
-        cmocka_unit_test_setup(test_run__azure__is_sent_here_only_where_there_is_an_upstream_for_it, clean_environment),
+        cmocka_unit_test_setup(test_run__azure__is_sent_here_only_where_there_is_an_upstream_for_it,
+                               clean_environment),
         cmocka_unit_test_setup(test_run__command__gets_the_variables_and_gives_its_exit_status,
                                clean_environment),
         cmocka_unit_test_setup(test_run__options_after_the_command__are_the_commands, clean_environment),

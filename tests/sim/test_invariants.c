@@ -25,10 +25,12 @@ static uint64_t number(const char *name, uint64_t otherwise)
 static struct traffic_plan random_plan(uint64_t seed, int calls)
 {
     static const int64_t quanta[] = {1, 1000, 250000, 1000000};
+    static const enum profile profiles[] = {PROFILE_OPENAI, PROFILE_ACTUAL, PROFILE_ANTHROPIC, PROFILE_AZURE,
+                                            PROFILE_GEMINI};
     struct rng r = {seed * 2654435761u + 12345};
     struct traffic_plan p = {.seed = seed, .calls = calls};
 
-    p.profile = rng_chance(&r, 50) ? PROFILE_OPENAI : PROFILE_ACTUAL;
+    p.profile = profiles[rng_range(&r, 0, MG_ARRAY_LEN(profiles) - 1)];
     p.honest = rng_chance(&r, 60);
     p.trouble = rng_chance(&r, 60);
     p.updates = rng_chance(&r, 25);

@@ -404,7 +404,9 @@ static void finish(struct traffic *tr, struct traffic_call *c, int outcome)
 /* Charged in full on arrival (profile.h). */
 static bool is_in_full(enum profile p, enum metric m)
 {
-    return p == PROFILE_OPENAI || (m != METRIC_TOKENS && m != METRIC_OUTPUT);
+    if (m == METRIC_TOKENS)
+        return p == PROFILE_OPENAI || p == PROFILE_AZURE || p == PROFILE_GEMINI;
+    return m != METRIC_OUTPUT || p == PROFILE_OPENAI || p == PROFILE_AZURE;
 }
 
 static bool is_too_large(const struct traffic *tr, const struct ticket *t)

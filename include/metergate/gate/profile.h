@@ -8,8 +8,8 @@
  *                 max output x choices)
  *   anthropic input, without what was read      output, as it    input
  *             from a cache                      is produced
- *   azure     input + max output x choices      -                max output x choices
- *             (expected output without one)
+ *   azure     input + max(expected output,      -                max output x choices
+ *                 max output x choices)
  *   gemini    input                             - (a limit on    input
  *                                               output: output)
  *
