@@ -184,6 +184,21 @@ asan: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
 tsan: ## all tests under ThreadSanitizer
 	@$(MAKE) --no-print-directory test BUILD=build/tsan CFLAGS="-O1 -g" SAN="-fsanitize=thread"
 
+# the same targets, driven by libFuzzer instead of the corpus runner
+$(BUILD)/search/%: $(BUILD)/obj/tests/fuzz/%.o $(LIBS)
+	@mkdir -p $(@D)
+	$(link) -fsanitize=fuzzer $(PKG_LIBS)
+
+TARGET  ?= $(notdir $(FUZZ))
+FOR_S   ?= 60
+fuzz: ## TARGET=fuzz_sse FOR_S=60: searches each target (or that one) for so many seconds with libFuzzer, under ASan and UBSan
+	@$(MAKE) --no-print-directory deps
+	@sh tools/deps.sh --programs clang clang
+	@for t in $(TARGET); do mkdir -p build/fuzz/corpus/$$t && \
+	    $(MAKE) --no-print-directory -j$(JOBS) BUILD=build/fuzz CC=clang CFLAGS="-O1 -g" \
+	        SAN="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all" build/fuzz/search/$$t && \
+	    build/fuzz/search/$$t -max_total_time=$(FOR_S) -max_len=4096 -print_final_stats=1 build/fuzz/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
+
 # ---- packages --------------------------------------------------------------------------------------------------
 deps: ## install the Debian packages that are missing; does nothing when all is there
 	@sh tools/deps.sh "$(PKGS) $(TESTPKG)" "$(DEBS)"
