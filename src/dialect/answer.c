@@ -3,8 +3,9 @@
  *
  *   mode decides who looks at the bytes, and once it is not UNDECIDED it never changes.
  *   Only a hidden stream may leave otherwise than it came: rewrites is true from the beginning, or never.
- *   While decode is set, mode is of the decoded copy: nothing that is read of it leaves, and hide_usage is false.
- *   text holds at most ANSWER_TEXT_MAX bytes, all choices together; what came beyond is in text_lost_bytes.
+ *   While decode is set, mode is of the decoded copy: nothing that is read of it leaves, and hide_usage is
+ * false. text holds at most ANSWER_TEXT_MAX bytes, all choices together; what came beyond is in
+ * text_lost_bytes.
  */
 #include "metergate/dialect/answer.h"
 
@@ -14,6 +15,7 @@
 
 #include "metergate/base/scan_text.h"
 #include "metergate/dialect/decode.h"
+#include "metergate/dialect/fields.h"
 #include "metergate/dialect/sse.h"
 #include "metergate/dialect/tap.h"
 #include "metergate/gate/profile.h"
@@ -31,8 +33,8 @@ struct answer {
     enum mode mode;
     bool stream, hide_usage;
     struct decode *decode; /* NULL when the body comes as it is, or in a coding that nobody here reads */
-    struct sse sse; /* initialised always; used in MODE_SSE */
-    struct tap tap; /* likewise, MODE_JSON */
+    struct sse sse;        /* initialised always; used in MODE_SSE */
+    struct tap tap;        /* likewise, MODE_JSON */
 
     bool has_usage, done;
     struct usage usage;
@@ -49,7 +51,10 @@ static void on_event(void *arg, const struct sse_event *e, struct sse_fate *ret)
 {
     struct answer *a = arg;
 
-    a->dialect->event(a, e, a->hide_usage, ret);
+    if (a->dialect->event)
+        a->dialect->event(a, e, a->hide_usage, ret);
+    else
+        answer_tap(a, e->data, a->dialect->event_paths, a->dialect->event_paths_n);
 }
 
 static void on_value(void *arg, const struct tap_value *v)
@@ -101,25 +106,11 @@ void answer_saw_id(struct answer *a, struct slice id)
     a->id[id.n] = '\0';
 }
 
-struct showing {
-    struct answer *a;
-    void (*value)(struct answer *a, const struct tap_value *v);
-};
-
-static void show(void *arg, const struct tap_value *v)
+void answer_tap(struct answer *a, struct slice json, const struct tap_path *paths, size_t n)
 {
-    const struct showing *to = arg;
-
-    to->value(to->a, v);
-}
-
-void answer_tap(struct answer *a, struct slice json, const struct tap_path *paths, size_t n,
-                void (*value)(struct answer *a, const struct tap_value *v))
-{
-    struct showing to = {a, value};
     struct tap tap;
 
-    tap_init(&tap, paths, n, show, &to);
+    tap_init(&tap, paths, n, on_value, a);
     if (tap_feed(&tap, json) == 0)
         tap_finish(&tap);
     tap_release(&tap);
@@ -134,6 +125,25 @@ struct slice answer_inside(const struct tap_value *v)
     if (v->left_out == 0 && slice_ends(in, SLICE("\"")))
         in.n--;
     return in;
+}
+
+void answer_saw_string(struct answer *a, const struct tap_value *v)
+{
+    if (slice_starts(v->raw, SLICE("\"")))
+        answer_saw_text(a, v->index, answer_inside(v), v->left_out);
+}
+
+void answer_saw_error_object(struct answer *a, const struct tap_value *v, const char *member)
+{
+    struct field f = {.name = member};
+    char name[sizeof a->error];
+
+    if (!slice_starts(v->raw, SLICE("{")))
+        return;
+    if (fields_read(v->raw, &f, 1, NULL) == 0 && field_text(v->raw, &f, name, sizeof name) == 0)
+        answer_saw_error(a, slice_str(name));
+    else
+        answer_saw_error(a, SLICE("error"));
 }
 
 /* ---- the way through

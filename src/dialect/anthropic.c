@@ -12,7 +12,6 @@
 #include "metergate/dialect/counter.h"
 #include "metergate/dialect/fields.h"
 #include "metergate/dialect/refusal.h"
-#include "metergate/dialect/sse.h"
 #include "metergate/dialect/tap.h"
 #include "metergate/gate/profile.h"
 
@@ -83,11 +82,9 @@ static int count_request(struct slice body, const struct dialect_request *r, str
     counter_init(&k, r->model);
     scan_init(&s, counter_part(body, r->prompt));
     counter_messages(&k, &s);
-    if (r->system.n) {
+    if (r->system.n)
         chat_count_message(&k.chat);
-        scan_init(&s, counter_part(body, r->system));
-        counter_blocks(&k, &s);
-    }
+    counter_blocks_at(&k, body, r->system);
     counter_tools_at(&k, body, r->tools);
     counter_schemas_at(&k, body, r->response_format);
     if (r->tools.n > sizeof "[]")
@@ -147,20 +144,6 @@ static void merge_usage(struct slice object, struct usage *u)
         u->reasoning = field_number(field_raw(object, &f[DETAILS]), &thinking, DIALECT_TOKENS_MAX);
 }
 
-/* The type of {"type":"overloaded_error","message":"..."}. */
-static void see_error(struct answer *a, struct slice object)
-{
-    struct field type = {.name = "type"};
-    char name[64];
-
-    if (!slice_starts(object, SLICE("{")))
-        return;
-    if (fields_read(object, &type, 1, NULL) == 0 && field_text(object, &type, name, sizeof name) == 0)
-        answer_saw_error(a, slice_str(name));
-    else
-        answer_saw_error(a, SLICE("error"));
-}
-
 static void value(struct answer *a, const struct tap_value *v)
 {
     struct usage u = {0};
@@ -174,7 +157,7 @@ static void value(struct answer *a, const struct tap_value *v)
         answer_saw_usage(a, &u);
         break;
     case TAKE_ERROR:
-        see_error(a, v->raw);
+        answer_saw_error_object(a, v, "type"); /* overloaded_error */
         break;
     case TAKE_TYPE:
         if (slice_eq(answer_inside(v), SLICE("message_stop")))
@@ -184,17 +167,9 @@ static void value(struct answer *a, const struct tap_value *v)
         answer_saw_text(a, v->index, v->raw, v->left_out);
         break;
     default:
-        if (slice_starts(v->raw, SLICE("\"")))
-            answer_saw_text(a, v->index, answer_inside(v), v->left_out);
+        answer_saw_string(a, v);
         break;
     }
-}
-
-static void event(struct answer *a, const struct sse_event *e, bool hide_usage, struct sse_fate *ret)
-{
-    (void)hide_usage;
-    (void)ret;
-    answer_tap(a, e->data, event_paths, MG_ARRAY_LEN(event_paths), value);
 }
 
 const struct dialect dialect_anthropic = {
@@ -202,7 +177,8 @@ const struct dialect dialect_anthropic = {
     .classify = classify,
     .read = read_request,
     .count = count_request,
-    .event = event,
+    .event_paths = event_paths,
+    .event_paths_n = MG_ARRAY_LEN(event_paths),
     .paths = paths,
     .paths_n = MG_ARRAY_LEN(paths),
     .value = value,

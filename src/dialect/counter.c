@@ -12,9 +12,6 @@
 #define BLOCKS_DEPTH 24
 #define SCHEMA_DEPTH 4
 
-/* A sound, a file or a page given by its id or address: nothing in the body tells its length. */
-#define UNKNOWN_PART_TOKENS 1000
-
 /*
  * A document in the body costs a page's text and image per page: "1,500-3,000 tokens per page" (Anthropic,
  * PDF support), 258 at Gemini. At the 100 KB that a page takes in base64, 40 bytes are a token.
@@ -196,7 +193,7 @@ static void count_media(struct counter *k, struct slice block, struct slice valu
         return;
     }
     if (!text) {
-        chat_count_estimate(&k->chat, UNKNOWN_PART_TOKENS + (int64_t)(value.n / DOCUMENT_BYTES_PER_TOKEN));
+        chat_count_estimate(&k->chat, COUNTER_UNKNOWN_TOKENS + (int64_t)(value.n / DOCUMENT_BYTES_PER_TOKEN));
         return;
     }
     scan_init(&s, value);
@@ -291,6 +288,16 @@ void counter_blocks(struct counter *k, struct scan *s)
 {
     chat_count_estimate(&k->chat, 0);
     count_blocks(k, s, 0);
+}
+
+void counter_blocks_at(struct counter *k, struct slice body, struct span at)
+{
+    struct scan s;
+
+    if (at.n == 0)
+        return;
+    scan_init(&s, counter_part(body, at));
+    counter_blocks(k, &s);
 }
 
 void counter_messages(struct counter *k, struct scan *s)

@@ -12,7 +12,6 @@
 #include "metergate/dialect/fields.h"
 #include "metergate/dialect/path_model.h"
 #include "metergate/dialect/refusal.h"
-#include "metergate/dialect/sse.h"
 #include "metergate/dialect/tap.h"
 #include "metergate/gate/profile.h"
 
@@ -103,15 +102,13 @@ static int count_request(struct slice body, const struct dialect_request *r, str
     if (r->prompt.n == 0)
         return -EBADMSG;
     counter_init(&k, r->model);
-    scan_init(&s, counter_part(body, r->prompt));
-    if (body.p[r->prompt.at] == '[')
+    if (body.p[r->prompt.at] == '[') {
+        scan_init(&s, counter_part(body, r->prompt));
         counter_messages(&k, &s);
-    else
-        counter_blocks(&k, &s);
-    if (r->system.n) {
-        scan_init(&s, counter_part(body, r->system));
-        counter_blocks(&k, &s);
+    } else {
+        counter_blocks_at(&k, body, r->prompt);
     }
+    counter_blocks_at(&k, body, r->system);
     counter_tools_at(&k, body, r->tools);
     counter_schemas_at(&k, body, r->response_format);
     return counter_finish(&k, r->endpoint == ENDPOINT_GENERATE, ret);
@@ -159,20 +156,6 @@ static bool read_usage(struct slice object, struct usage *ret)
     return true;
 }
 
-/* The status of {"code":429,"message":"...","status":"RESOURCE_EXHAUSTED"}. */
-static void see_error(struct answer *a, struct slice object)
-{
-    struct field status = {.name = "status"};
-    char name[64];
-
-    if (!slice_starts(object, SLICE("{")))
-        return;
-    if (fields_read(object, &status, 1, NULL) == 0 && field_text(object, &status, name, sizeof name) == 0)
-        answer_saw_error(a, slice_str(name));
-    else
-        answer_saw_error(a, SLICE("error"));
-}
-
 static void value(struct answer *a, const struct tap_value *v)
 {
     struct usage u;
@@ -183,7 +166,7 @@ static void value(struct answer *a, const struct tap_value *v)
             answer_saw_usage(a, &u);
         break;
     case TAKE_ERROR:
-        see_error(a, v->raw);
+        answer_saw_error_object(a, v, "status"); /* RESOURCE_EXHAUSTED */
         break;
     case TAKE_FINISH: /* tells that a stream of events is at its end */
         if (answer_inside(v).n)
@@ -193,17 +176,9 @@ static void value(struct answer *a, const struct tap_value *v)
         answer_saw_text(a, v->index, v->raw, v->left_out);
         break;
     default:
-        if (slice_starts(v->raw, SLICE("\"")))
-            answer_saw_text(a, v->index, answer_inside(v), v->left_out);
+        answer_saw_string(a, v);
         break;
     }
-}
-
-static void event(struct answer *a, const struct sse_event *e, bool hide_usage, struct sse_fate *ret)
-{
-    (void)hide_usage;
-    (void)ret;
-    answer_tap(a, e->data, paths, MG_ARRAY_LEN(paths), value);
 }
 
 const struct dialect dialect_gemini = {
@@ -211,7 +186,8 @@ const struct dialect dialect_gemini = {
     .classify = classify,
     .read = read_request,
     .count = count_request,
-    .event = event,
+    .event_paths = paths, /* an event is an answer */
+    .event_paths_n = MG_ARRAY_LEN(paths),
     .paths = paths,
     .paths_n = MG_ARRAY_LEN(paths),
     .value = value,

@@ -8,7 +8,6 @@
 #include "metergate/dialect/answer.h"
 #include "metergate/dialect/fields.h"
 #include "metergate/dialect/openai_parts.h"
-#include "metergate/dialect/sse.h"
 #include "metergate/dialect/tap.h"
 #include "metergate/gate/profile.h"
 
@@ -68,19 +67,13 @@ static void value(struct answer *a, const struct tap_value *v)
     answer_saw_usage(a, &u);
 }
 
-static void event(struct answer *a, const struct sse_event *e, bool hide_usage, struct sse_fate *ret)
-{
-    (void)hide_usage;
-    (void)ret;
-    answer_tap(a, e->data, paths, MG_ARRAY_LEN(paths), value);
-}
-
 const struct dialect dialect_ollama = {
     .name = "ollama",
     .classify = classify,
     .read = read_request,
     .count = count_request,
-    .event = event,
+    .event_paths = paths,
+    .event_paths_n = MG_ARRAY_LEN(paths),
     .paths = paths,
     .paths_n = MG_ARRAY_LEN(paths),
     .value = value,

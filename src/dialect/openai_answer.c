@@ -184,8 +184,7 @@ void openai_value(struct answer *a, const struct tap_value *v)
             answer_saw_error(a, SLICE("error"));
         break;
     default:
-        if (slice_starts(v->raw, SLICE("\"")))
-            answer_saw_text(a, v->index, answer_inside(v), v->left_out);
+        answer_saw_string(a, v);
         break;
     }
 }
@@ -365,7 +364,7 @@ void openai_event(struct answer *a, const struct sse_event *e, bool hide_usage, 
         return;
     }
     if (slice_starts(e->name, SLICE("response.")) || slice_eq(e->name, SLICE("error"))) {
-        answer_tap(a, e->data, response_paths, MG_ARRAY_LEN(response_paths), openai_value);
+        answer_tap(a, e->data, response_paths, MG_ARRAY_LEN(response_paths));
         return;
     }
     if (!read_chunk(e->data, &c))

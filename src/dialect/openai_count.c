@@ -13,9 +13,6 @@
 #include "metergate/base/scan_text.h"
 #include "metergate/dialect/counter.h"
 
-/* An audio clip or a file given by its id: nothing in the body tells its length. */
-#define UNKNOWN_PART_TOKENS 1000
-
 /* A list of prompts of tokens is the deepest that there is. */
 #define BARE_DEPTH 2
 
@@ -39,7 +36,7 @@ static void count_part(struct counter *k, struct scan *s)
         else if (image)
             chat_count_image(&k->chat);
         else if (other)
-            chat_count_estimate(&k->chat, UNKNOWN_PART_TOKENS);
+            chat_count_estimate(&k->chat, COUNTER_UNKNOWN_TOKENS);
     }
 }
 
@@ -168,11 +165,9 @@ static void count_responses(struct slice body, const struct dialect_request *r, 
         k->messages++;
         counter_blocks(k, &s);
     }
-    if (r->system.n) {
+    if (r->system.n)
         chat_count_message(&k->chat);
-        scan_init(&s, counter_part(body, r->system));
-        counter_blocks(k, &s);
-    }
+    counter_blocks_at(k, body, r->system);
     counter_tools_at(k, body, r->tools);
     counter_schemas_at(k, body, r->response_format);
 }

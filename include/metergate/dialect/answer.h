@@ -103,9 +103,14 @@ void answer_saw_error(struct answer *a, struct slice code);
 void answer_saw_done(struct answer *a);
 void answer_saw_id(struct answer *a, struct slice id);
 
-/* Shows `value` what the paths of `tap` find in one event's JSON. */
-void answer_tap(struct answer *a, struct slice json, const struct tap_path *paths, size_t n,
-                void (*value)(struct answer *a, const struct tap_value *v));
+/* Shows the dialect's `value` what these paths lead to in one event's JSON. */
+void answer_tap(struct answer *a, struct slice json, const struct tap_path *paths, size_t n);
+
+/* answer_saw_text for a value that is a string; another one says nothing. */
+void answer_saw_string(struct answer *a, const struct tap_value *v);
+
+/* answer_saw_error for a value that is an object, by its member of that name; another one says nothing. */
+void answer_saw_error_object(struct answer *a, const struct tap_value *v, const char *member);
 
 /* The inside of a string that may lack its closing quote, as a tap tells it; empty for another value. */
 struct slice answer_inside(const struct tap_value *v);

@@ -18,6 +18,9 @@
 #include "metergate/dialect/dialect.h"
 #include "metergate/tokens/chat.h"
 
+/* A sound, a file or a page given by its id or address: nothing in the body tells its length. */
+#define COUNTER_UNKNOWN_TOKENS 1000
+
 struct counter {
     struct chat_count chat; /* what has no function here may be counted on it directly */
     int64_t messages;       /* written by the walker */
@@ -54,6 +57,9 @@ void counter_schemas_at(struct counter *k, struct slice body, struct span at);
  * all. Always an estimate.
  */
 void counter_blocks(struct counter *k, struct scan *s);
+
+/* Content that stands in the body; none when the span is empty. */
+void counter_blocks_at(struct counter *k, struct slice body, struct span at);
 
 /* A list of messages, each with its frame: counter_blocks for one after the other. */
 void counter_messages(struct counter *k, struct scan *s);

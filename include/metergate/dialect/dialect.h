@@ -157,8 +157,13 @@ struct dialect {
      */
     bool (*splice)(struct slice body, const struct dialect_request *r, struct splice *ret);
 
-    /* For answer.c: what an event of a stream says, and what becomes of it when usage is hidden (sse.h). */
+    /*
+     * For answer.c: what an event of a stream says, and what becomes of it when usage is hidden (sse.h). NULL: all
+     * that it may say stands at `event_paths` of its data, for `value`, and it leaves as it came.
+     */
     void (*event)(struct answer *a, const struct sse_event *e, bool hide_usage, struct sse_fate *ret);
+    const struct tap_path *event_paths;
+    size_t event_paths_n;
 
     /* For answer.c: the values worth taking out of a plain answer (tap.h), and what one of them says. */
     const struct tap_path *paths;
