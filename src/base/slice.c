@@ -45,6 +45,26 @@ struct slice slice_trim(struct slice s)
     return s;
 }
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+        return (c | 0x20) - 'a' + 10;
+    return -1;
+}
+
+int slice_escaped(struct slice s)
+{
+    int high, low;
+
+    if (s.n < 3 || s.p[0] != '%')
+        return -1;
+    high = hex_digit(s.p[1]);
+    low = hex_digit(s.p[2]);
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
 struct slice slice_head(struct slice s, size_t n)
 {
     return slice_of(s.p, n < s.n ? n : s.n);

@@ -157,11 +157,6 @@ static bool contains(struct slice s, struct slice part)
     return false;
 }
 
-static bool is_coded(const struct answer_conf *c)
-{
-    return c->content_encoding.n && !slice_eq_nocase(slice_trim(c->content_encoding), SLICE("identity"));
-}
-
 /* Of the text, once its coding is off. */
 static enum mode mode_of(const struct answer_conf *c)
 {
@@ -176,12 +171,13 @@ struct answer *answer_new(const struct answer_conf *conf)
 {
     struct answer *a = xcalloc(1, sizeof *a);
     enum decode_kind kind = decode_kind_of(conf->content_encoding);
+    bool coded = decode_is_coded(conf->content_encoding);
 
     a->dialect = conf->dialect;
     a->encoding = encoding_for_model(conf->model, strlen(conf->model)).encoding;
-    a->mode = is_coded(conf) && kind == DECODE_NONE ? MODE_UNREAD : mode_of(conf);
+    a->mode = coded && kind == DECODE_NONE ? MODE_UNREAD : mode_of(conf);
     a->stream = conf->stream;
-    a->hide_usage = conf->hide_usage && conf->stream && !is_coded(conf) &&
+    a->hide_usage = conf->hide_usage && conf->stream && !coded &&
                     (a->mode == MODE_SSE || a->mode == MODE_UNDECIDED);
     if (kind != DECODE_NONE)
         a->decode = decode_new(kind, on_decoded, a);

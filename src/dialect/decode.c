@@ -39,6 +39,13 @@ enum decode_kind decode_kind_of(struct slice content_encoding)
     return DECODE_NONE;
 }
 
+bool decode_is_coded(struct slice content_encoding)
+{
+    struct slice name = slice_trim(content_encoding);
+
+    return name.n && !slice_eq_nocase(name, SLICE("identity"));
+}
+
 static const struct codec *codec_of(enum decode_kind kind)
 {
     return kind == DECODE_ZSTD ? &codec_zstd : kind == DECODE_GZIP ? &codec_gzip : &codec_deflate;

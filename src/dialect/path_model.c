@@ -4,14 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Decodes the escapes of one segment. */
 static int decode(struct slice s, char ret[DIALECT_MODEL_MAX])
 {
@@ -19,12 +11,11 @@ static int decode(struct slice s, char ret[DIALECT_MODEL_MAX])
 
     ret[0] = '\0';
     for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
+        int escaped = slice_escaped(slice_skip(s, i));
+        char c = escaped < 0 ? s.p[i] : (char)escaped;
 
-        if (c == '%' && i + 2 < s.n && hex_digit(s.p[i + 1]) >= 0 && hex_digit(s.p[i + 2]) >= 0) {
-            c = (char)(hex_digit(s.p[i + 1]) * 16 + hex_digit(s.p[i + 2]));
+        if (escaped >= 0)
             i += 2;
-        }
         if (c == '\0' || n + 1 >= DIALECT_MODEL_MAX) {
             ret[0] = '\0';
             return -EBADMSG;

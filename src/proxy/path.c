@@ -10,27 +10,6 @@
 /* A provider behind a proxy that decodes may decode once more. */
 #define DECODINGS 2
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-        return (c | 0x20) - 'a' + 10;
-    return -1;
-}
-
-/* The byte that an escape at p stands for; -1 when there is none. */
-static int escaped(const char *p, size_t n)
-{
-    int high, low;
-
-    if (n < 3 || p[0] != '%')
-        return -1;
-    high = hex_digit(p[1]);
-    low = hex_digit(p[2]);
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
-
 /* 0xc0, 0xc1 and 0xf5 to 0xff begin nothing in UTF-8; lenient decoders make "/" and "." of c0 af and c0 ae.
  */
 static bool is_never_utf8(int c)
@@ -41,7 +20,7 @@ static bool is_never_utf8(int c)
 static const char *escapes_problem(struct slice raw)
 {
     for (size_t i = 0; i < raw.n; i++) {
-        int c = escaped(raw.p + i, raw.n - i);
+        int c = slice_escaped(slice_skip(raw, i));
 
         if (raw.p[i] == '\\' || c == '\\')
             return "The path has a backslash in it, which some servers take for '/'.";
@@ -72,7 +51,7 @@ static void decode(struct buf *b)
     size_t to = 0;
 
     for (size_t i = 0; i < b->n; i++) {
-        int c = escaped(b->p + i, b->n - i);
+        int c = slice_escaped(slice_skip(buf_slice(b), i));
 
         b->p[to++] = c < 0 ? b->p[i] : (char)c;
         if (c >= 0)

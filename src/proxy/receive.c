@@ -324,8 +324,8 @@ static void count_work(struct worker_job *job)
 
 static void borrow_input(struct call *c)
 {
-    c->coding = slice_trim(exchange_header(c->x, SLICE("content-encoding")));
-    c->is_coded = c->coding.n && !slice_eq_nocase(c->coding, SLICE("identity"));
+    c->coding = exchange_header(c->x, SLICE("content-encoding"));
+    c->is_coded = decode_is_coded(c->coding);
     c->max_decoded_bytes = (size_t)c->proxy->config->queue.max_body;
     c->input = (struct dialect_input){
         .endpoint = c->endpoint,

@@ -285,11 +285,11 @@ static void read_verdict(struct call *c, struct verdict *ret)
         .body = buf_slice(&c->error_body),
         .wall_us = clock_wall_us(),
     };
-    struct slice coding = slice_trim(error_header(c, "content-encoding"));
+    struct slice coding = error_header(c, "content-encoding");
     struct buf decoded;
 
     buf_init(&decoded, RELAY_JUDGED_BYTES);
-    if (coding.n && !slice_eq_nocase(coding, SLICE("identity")))
+    if (decode_is_coded(coding))
         a.body = decode_body(coding, a.body, &decoded) == 0 ? buf_slice(&decoded) : SLICE("");
     verdict_judge(&a, ret);
     buf_release(&decoded);

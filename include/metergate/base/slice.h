@@ -40,6 +40,9 @@ size_t slice_find(struct slice s, char c);
 /* Without spaces and tabs at both ends. */
 struct slice slice_trim(struct slice s);
 
+/* The byte that the escape at the beginning of s stands for (%2F, RFC 3986 2.1); -1 when there is none. */
+int slice_escaped(struct slice s);
+
 /* The first `n` bytes (or all) and the rest after them. */
 struct slice slice_head(struct slice s, size_t n);
 struct slice slice_skip(struct slice s, size_t n);

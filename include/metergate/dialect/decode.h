@@ -40,6 +40,9 @@ enum decode_kind { DECODE_NONE, DECODE_GZIP, DECODE_DEFLATE, DECODE_ZSTD };
  * cannot be read here, or several. */
 enum decode_kind decode_kind_of(struct slice content_encoding);
 
+/* Whether a Content-Encoding says that the body is not as it is: neither empty nor "identity". */
+bool decode_is_coded(struct slice content_encoding);
+
 /* Takes the next decoded bytes, borrowed for the time of the call. 0, or a negative code that ends the feeding. */
 typedef int (*decode_sink)(void *arg, struct slice piece);
 
