@@ -360,6 +360,7 @@ void charge_time(struct charge *ch, int64_t now_us)
 
 void charge_produce(struct charge *ch, int64_t tokens, int64_t now_us)
 {
+    int64_t reserved = tokens < ch->at_end ? tokens : ch->at_end;
     struct window *w = window_of(ch);
     enum metric m;
 
@@ -369,8 +370,8 @@ void charge_produce(struct charge *ch, int64_t tokens, int64_t now_us)
     if (m != METRIC_TOKENS && m != METRIC_OUTPUT)
         return;
     window_advance(w, now_us);
-    window_reserve(w, -(tokens < ch->at_end ? tokens : ch->at_end));
-    ch->at_end -= tokens < ch->at_end ? tokens : ch->at_end;
+    window_reserve(w, -reserved);
+    ch->at_end -= reserved;
     ch->produced += tokens;
     window_stamp(w, now_us, tokens);
 }

@@ -28,7 +28,7 @@ static void start(struct call *c, bool streamed)
     const struct config_upstream *u = c->provider->config;
     const struct headers_upstream_rules rules = {
         .metered = endpoint_metered(c->endpoint),
-        .key = provider_has_key(c->provider) ? provider_key(c->provider, c->dialect) : (struct http_header){{0}, {0}},
+        .key = provider_key(c->provider, c->dialect),
         .credentials_stay = c->credentials_stay,
     };
     struct headers headers;

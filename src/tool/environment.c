@@ -48,8 +48,8 @@ static void add(struct environment *env, const char *name, char *value)
     env->v[env->n++] = (struct variable){name, value};
 }
 
-/* The daemon's address with /@CLIENT[:PRIORITY], and the suffix. */
-static char *base_url(const struct address *a, const char *client, const char *priority, const char *suffix)
+/* The daemon's address with /@CLIENT[:PRIORITY]. */
+static char *base_of(const struct address *a, const char *client, const char *priority)
 {
     struct buf value;
 
@@ -59,15 +59,16 @@ static char *base_url(const struct address *a, const char *client, const char *p
         buf_addf(&value, "/@%s", client);
     if (priority)
         buf_addf(&value, ":%s", priority);
-    buf_add_str(&value, suffix);
     return buf_take(&value, NULL);
 }
 
-static void add_base_urls(struct environment *env, const struct address *a, const char *client,
-                          const char *priority)
+static void add_base_url(struct environment *env, const char *name, const char *suffix)
 {
-    for (size_t i = 0; i < MG_ARRAY_LEN(base_urls); i++)
-        add(env, base_urls[i].name, base_url(a, client, priority, base_urls[i].suffix));
+    struct buf value;
+
+    buf_init(&value, BUF_UNLIMITED);
+    buf_addf(&value, "%s%s", env->base, suffix);
+    add(env, name, buf_take(&value, NULL));
 }
 
 /* ---- NO_PROXY: a program that has HTTP_PROXY set must not send calls for this machine there
@@ -123,7 +124,7 @@ static int check(const struct address *a, const char *client, const char *priori
 }
 
 /* As the daemon calls a connection without a name. */
-static const char *local_user(char *name, size_t size)
+static void local_user(char *name, size_t size)
 {
     char known[USER_NAME_SIZE];
 
@@ -131,7 +132,6 @@ static const char *local_user(char *name, size_t size)
         snprintf(name, size, "%s", known);
     else
         snprintf(name, size, "uid-%u", (unsigned)geteuid());
-    return name;
 }
 
 /* ANTHROPIC_API_KEY and GEMINI_API_KEY stay unset: a key in the environment makes some programs forget the
@@ -157,10 +157,14 @@ int environment_init(struct environment *env, const struct address *a, const cha
 
     if (rc < 0)
         return rc;
-    if (priority && !client)
-        client = local_user(user, sizeof user);
+    if (priority && !client) {
+        local_user(user, sizeof user);
+        client = user;
+    }
     env->n = 0;
-    add_base_urls(env, a, client, priority);
+    env->base = base_of(a, client, priority);
+    for (size_t i = 0; i < MG_ARRAY_LEN(base_urls); i++)
+        add_base_url(env, base_urls[i].name, base_urls[i].suffix);
     add(env, "METERGATE_URL", xstrdup(a->text));
     add_token(env, secret_expose(token));
     /* programs read one or the other: where one is missing, it must not hide what the other says */
@@ -169,19 +173,16 @@ int environment_init(struct environment *env, const struct address *a, const cha
     return 0;
 }
 
-void environment_add_azure(struct environment *env, const struct address *a, const char *client,
-                           const char *priority)
+void environment_add_azure(struct environment *env)
 {
-    char user[CLIENT_NAME_MAX + 1];
-
-    if (priority && !client)
-        client = local_user(user, sizeof user);
-    add(env, "AZURE_OPENAI_ENDPOINT", base_url(a, client, priority, ""));
+    add_base_url(env, "AZURE_OPENAI_ENDPOINT", "");
 }
 
 void environment_release(struct environment *env)
 {
     for (size_t i = 0; i < env->n; i++)
         free(env->v[i].value);
+    free(env->base);
+    env->base = NULL;
     env->n = 0;
 }

@@ -43,8 +43,7 @@ static bool serves_azure(const struct client *client)
  * A program whose calls cannot be answered is better not started: it would fail half-way, after work was
  * done. Fills in what depends on the daemon.
  */
-static int ask_daemon(const struct arguments *a, const struct address *address, const struct secret *token,
-                      struct environment *env)
+static int ask_daemon(const struct address *address, const struct secret *token, struct environment *env)
 {
     struct client client;
     struct errbuf e;
@@ -53,7 +52,7 @@ static int ask_daemon(const struct arguments *a, const struct address *address, 
     client_init(&client, address, token);
     rc = client_check(&client, &e);
     if (rc == 0 && serves_azure(&client))
-        environment_add_azure(env, address, a->client, a->priority);
+        environment_add_azure(env);
     client_release(&client);
     if (rc == -EACCES)
         return report(EX_NOPERM, "%s", e.text);
@@ -73,7 +72,7 @@ static int prepare(const struct arguments *a, struct environment *env)
         environment_init(env, &address, a->client, a->priority, &token, &e) < 0)
         status = report(EX_USAGE, "%s", e.text);
     else
-        status = ask_daemon(a, &address, &token, env);
+        status = ask_daemon(&address, &token, env);
     secret_release(&token);
     return status;
 }

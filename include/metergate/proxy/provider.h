@@ -96,8 +96,8 @@ struct provider *providers_find(const struct providers *ps, const struct config_
 void provider_url(const struct provider *p, struct slice path, struct slice query, bool without_key,
                   struct buf *out);
 
-/* Whether the configuration has a key for it, and the header that carries it in the dialect that a call speaks:
- * borrowed. */
+/* Whether the configuration has a key for it, and the header that carries it in the dialect that a call speaks
+ * (without a key its value is empty): borrowed. */
 bool provider_has_key(const struct provider *p);
 struct http_header provider_key(const struct provider *p, const struct dialect *spoken);
 

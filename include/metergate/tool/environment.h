@@ -20,6 +20,7 @@ struct variable {
 struct environment {
     struct variable v[ENVIRONMENT_MAX]; /* readable */
     size_t n;                           /* readable */
+    char *base;                         /* private: the address that all base URLs begin with */
 };
 
 /*
@@ -36,6 +37,6 @@ int environment_init(struct environment *env, const struct address *a, const cha
 void environment_release(struct environment *env);
 
 /* AZURE_OPENAI_ENDPOINT besides, for a daemon that has an upstream for it: without one it must not see such calls. */
-void environment_add_azure(struct environment *env, const struct address *a, const char *client, const char *priority);
+void environment_add_azure(struct environment *env);
 
 #endif
