@@ -13,14 +13,6 @@
 
 #define DEFAULT_OUT 16
 
-/* FNV-1a */
-static uint64_t hash(uint64_t h, struct slice text)
-{
-    for (size_t i = 0; i < text.n; i++)
-        h = (h ^ (unsigned char)text.p[i]) * UINT64_C(1099511628211);
-    return h;
-}
-
 /* Members in which text for the model may stand. */
 static bool is_text_member(const char *name)
 {
@@ -101,7 +93,7 @@ bool ask_read(struct ask *a, struct exchange *x, struct slice model, const char 
     if (chat_request_obey(&a->r, &x->plan, &why) < 0)
         return refuse(x, why.param, why.message);
     a->r.stream = cJSON_IsTrue(chat_request_member(a->r.json, "stream"));
-    a->seed = hash(hash(UINT64_C(14695981039346656037), slice_str(a->model)), buf_slice(&a->r.prompt));
+    a->seed = prose_seed(slice_str(a->model), buf_slice(&a->r.prompt));
     return true;
 }
 

@@ -30,14 +30,6 @@ struct chat {
     struct buf out;
 };
 
-/* FNV-1a */
-static uint64_t hash(uint64_t h, struct slice text)
-{
-    for (size_t i = 0; i < text.n; i++)
-        h = (h ^ (unsigned char)text.p[i]) * UINT64_C(1099511628211);
-    return h;
-}
-
 static void decide_length(struct chat *c)
 {
     const struct chat_request *r = &c->request;
@@ -264,7 +256,7 @@ static void serve(struct chat *c)
         return;
     }
     x->input = demand.input;
-    c->seed = hash(hash(UINT64_C(14695981039346656037), model), buf_slice(&c->request.prompt));
+    c->seed = prose_seed(model, buf_slice(&c->request.prompt));
     c->tool = c->request.wants_tool && c->request.tool;
     c->schema = !c->tool && chat_request_member(chat_request_member(c->request.json, "response_format"), "json_schema");
     decide_length(c);

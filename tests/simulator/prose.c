@@ -18,6 +18,19 @@ static const char *const foreign[] = {
     " Wasser", " fließt", " eau", " été", " вода", " течёт", " 水", " 流れる", " नदी", " ماء", " 🌊", " 👩‍🌾", " naïve", " ½",
 };
 
+/* FNV-1a */
+static uint64_t hash(uint64_t h, struct slice text)
+{
+    for (size_t i = 0; i < text.n; i++)
+        h = (h ^ (unsigned char)text.p[i]) * UINT64_C(1099511628211);
+    return h;
+}
+
+uint64_t prose_seed(struct slice model, struct slice prompt)
+{
+    return hash(hash(UINT64_C(14695981039346656037), model), prompt);
+}
+
 void prose_init(struct prose *p, struct slice model, uint64_t seed, int64_t tokens, bool unicode)
 {
     *p = (struct prose){

@@ -19,6 +19,9 @@ struct prose {
     bool first;         /* private */
 };
 
+/* The same for the same question. */
+uint64_t prose_seed(struct slice model, struct slice prompt);
+
 /* `tokens` in all, by the model's vocabulary. With `unicode`, words of several scripts among them. */
 void prose_init(struct prose *p, struct slice model, uint64_t seed, int64_t tokens, bool unicode);
 

@@ -2,6 +2,8 @@
 #ifndef TESTS_UNIT_CONFIG_TEXT_H
 #define TESTS_UNIT_CONFIG_TEXT_H
 
+#include <stdio.h>
+
 #include "metergate/base/buf.h"
 #include "metergate/config/config.h"
 
@@ -9,6 +11,21 @@ static inline int config_from(const char *yaml, struct config **ret, struct prob
 {
     problems_init(problems);
     return config_parse("file", slice_str(yaml), ret, problems);
+}
+
+/* A file of the tree, whole. Release it. */
+static inline void text_of_file(const char *path, struct buf *out)
+{
+    FILE *f = fopen(path, "r");
+    char piece[4096];
+    size_t n;
+
+    if (!f)
+        fail_msg("%s cannot be opened; run from the top of the tree", path);
+    buf_init(out, BUF_UNLIMITED);
+    while ((n = fread(piece, 1, sizeof piece, f)) > 0)
+        buf_add(out, piece, n);
+    fclose(f);
 }
 
 /* The configuration of a good text; fails the test, with every problem, when it is none. */

@@ -81,20 +81,6 @@ static int remove_files(void **state)
 
 /* ---- the table ---- */
 
-static void read_table(struct buf *out)
-{
-    FILE *f = fopen(TABLE, "r");
-    char piece[4096];
-    size_t n;
-
-    if (!f)
-        fail_msg("%s cannot be opened; run from the top of the tree", TABLE);
-    buf_init(out, BUF_UNLIMITED);
-    while ((n = fread(piece, 1, sizeof piece, f)) > 0)
-        buf_add(out, piece, n);
-    fclose(f);
-}
-
 /* The line with its $DIR and %{..} replaced, and its end. */
 static void add_line(struct slice line, struct buf *out)
 {
@@ -156,7 +142,7 @@ static void test_bad_configs__every_mistake__has_its_place_and_sentence(void **s
     int cases = 0;
 
     (void)state;
-    read_table(&table);
+    text_of_file(TABLE, &table);
     rest = buf_slice(&table);
     buf_init(&yaml, BUF_UNLIMITED);
     buf_init(&want, BUF_UNLIMITED);

@@ -21,20 +21,6 @@
 #define MANUAL   "docs/configuration.md"
 #define MAN_PAGE "man/metergate.yaml.5"
 
-static void read_all(const char *path, struct buf *out)
-{
-    FILE *f = fopen(path, "r");
-    char piece[4096];
-    size_t n;
-
-    if (!f)
-        fail_msg("%s cannot be opened; run from the top of the tree", path);
-    buf_init(out, BUF_UNLIMITED);
-    while ((n = fread(piece, 1, sizeof piece, f)) > 0)
-        buf_add(out, piece, n);
-    fclose(f);
-}
-
 /* "#key: ..." at the left margin, and the lines of its mapping: "#  key: ...". */
 static bool is_option(struct slice line)
 {
@@ -64,7 +50,7 @@ static int uncommented(int upstreams, int models, struct buf *out)
     struct slice rest;
     struct buf sample;
 
-    read_all(SAMPLE, &sample);
+    text_of_file(SAMPLE, &sample);
     buf_init(out, BUF_UNLIMITED);
     for (rest = buf_slice(&sample); rest.n;) {
         struct slice line = slice_head(rest, slice_find(rest, '\n'));
@@ -96,7 +82,7 @@ static void test_sample__as_it_is__is_the_built_in_configuration(void **state)
     struct buf sample, a, b;
 
     (void)state;
-    read_all(SAMPLE, &sample);
+    text_of_file(SAMPLE, &sample);
     c = config_from_good(sample.p);
     buf_init(&a, BUF_UNLIMITED);
     buf_init(&b, BUF_UNLIMITED);
@@ -289,7 +275,7 @@ static void test_sample__holds_every_option(void **state)
     const struct table_row *rows = table_rows(&n);
 
     (void)state;
-    read_all(SAMPLE, &sample);
+    text_of_file(SAMPLE, &sample);
     for (size_t i = 0; i < n; i++) {
         /* what is refused, or one of several ways to say the same, or would keep somebody out, is named in a
          * comment */
@@ -309,7 +295,7 @@ static void assert_holds(const char *path, void (*reference)(struct buf *out))
     struct buf manual, want;
 
     buf_init(&want, BUF_UNLIMITED);
-    read_all(path, &manual);
+    text_of_file(path, &manual);
     reference(&want);
     if (!strstr(manual.p, want.p)) {
         fputs(want.p, stderr); /* cmocka would cut it */
@@ -348,7 +334,7 @@ static void test_man_page__its_examples__load(void **state)
     int examples = 0;
 
     (void)state;
-    read_all(MAN_PAGE, &page);
+    text_of_file(MAN_PAGE, &page);
     buf_init(&example, BUF_UNLIMITED);
     for (struct slice rest = buf_slice(&page); rest.n;) {
         struct slice line = slice_head(rest, slice_find(rest, '\n'));
