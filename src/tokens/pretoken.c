@@ -218,3 +218,38 @@ const char *pretoken_end(enum encoding e, const char *p, const char *end)
 
     return (const char *)(e == ENCODING_CL100K ? cl100k_end(from, to) : o200k_end(from, to));
 }
+
+/* Where the characters of `set` that the text ends with begin. */
+static cursor trailing(cursor from, cursor end, unsigned set)
+{
+    while (end > from) {
+        cursor p = end - 1;
+        unsigned size;
+
+        while (p > from && (*p & 0xc0) == 0x80)
+            p--;
+        if (!(set_at(p, end, &size) & set))
+            break;
+        end = p;
+    }
+    return end;
+}
+
+/* A contraction is looked for in the four bytes behind a word: an apostrophe and up to three more. */
+#define LOOK_AHEAD 4
+
+/*
+ * Two things are looked at farther than that: white space up to its end, for the last line break in it, and capitals that
+ * follow caseless letters, for a small letter behind them.
+ */
+size_t pretoken_certain(struct slice text)
+{
+    cursor from = (cursor)text.p, end = from + text.n;
+    cursor white = trailing(from, end, SPACES), capitals = trailing(from, end, CAPITALS);
+    cursor run = white < capitals ? white : capitals;
+    size_t n = (size_t)(run - from);
+
+    if (text.n <= LOOK_AHEAD)
+        return 0;
+    return n < text.n - LOOK_AHEAD ? n : text.n - LOOK_AHEAD;
+}

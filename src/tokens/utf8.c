@@ -5,28 +5,40 @@
  */
 #include "metergate/tokens/utf8.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "metergate/base/slice.h"
 
-static const char replacement[3] = {'\xef', '\xbf', '\xbd'};
-
-/*
- * The size of the ill-formed part at p, where no character begins that is whole: the longest beginning of
- * some character, which is what a continuation byte or two would complete, or else one byte.
- */
-static size_t ill_formed_size(const char *p, size_t n)
+/* Could the bytes be the beginning of a character that is longer? What may follow the first is limited from
+ * below or above. */
+static bool is_beginning(const char *p, size_t n)
 {
-    for (size_t size = n < 3 ? n : 3; size > 1; size--) {
-        char completed[4] = {'\x80', '\x80', '\x80', '\x80'};
+    static const char rests[] = {'\x80', '\xbf'};
+    char completed[4];
 
-        memcpy(completed, p, size);
-        if (slice_utf8(slice_of(completed, sizeof completed)) > size)
-            return size;
+    if (n >= sizeof completed)
+        return false;
+    for (size_t i = 0; i < sizeof rests; i++) {
+        memset(completed, rests[i], sizeof completed);
+        memcpy(completed, p, n);
+        if (slice_utf8(slice_of(completed, sizeof completed)) > n)
+            return true;
     }
-    return 1;
+    return false;
+}
+
+size_t utf8_next(const char *p, size_t n, bool *ret_whole)
+{
+    size_t size = slice_utf8(slice_of(p, n));
+
+    *ret_whole = size > 0;
+    if (size)
+        return size;
+    if (is_beginning(p, n))
+        return 0;
+    for (size = n < 3 ? n : 3; size > 1 && !is_beginning(p, size); size--)
+        ;
+    return size;
 }
 
 static size_t ascii_run(const char *p, size_t n)
@@ -55,39 +67,4 @@ size_t utf8_valid(const char *p, size_t n)
         at += size;
     }
     return at;
-}
-
-/* Copies into `to` unless that is NULL; the size of what is, or would be, written. */
-static size_t repair_into(const char *p, size_t n, char *to)
-{
-    size_t out = 0;
-
-    for (size_t at = 0; at < n;) {
-        size_t whole = slice_utf8(slice_of(p + at, n - at));
-        const char *from = whole ? p + at : replacement;
-        size_t add = whole ? whole : sizeof replacement;
-
-        if (to)
-            memcpy(to + out, from, add);
-        out += add;
-        at += whole ? whole : ill_formed_size(p + at, n - at);
-    }
-    return out;
-}
-
-size_t utf8_repaired_size(const char *p, size_t n)
-{
-    return repair_into(p, n, NULL);
-}
-
-int utf8_repair(const char *p, size_t n, char **ret, size_t *ret_n)
-{
-    size_t size = utf8_repaired_size(p, n);
-    char *to = malloc(size ? size : 1);
-
-    if (!to)
-        return -ENOMEM;
-    *ret_n = repair_into(p, n, to);
-    *ret = to;
-    return 0;
 }

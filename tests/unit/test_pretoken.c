@@ -100,40 +100,54 @@ static void test_char_class_of__code_points__have_their_class(void **state)
         assert_int_equal(char_class_of(rows[i].cp), rows[i].want);
 }
 
-static void test_utf8_repair__every_ill_formed_part__becomes_one_replacement(void **state)
+static void test_utf8_next__whatever_stands_there__is_whole_ill_formed_or_unfinished(void **state)
 {
     static const struct {
-        struct slice text, want;
+        struct slice text;
+        size_t want;
+        bool whole;
     } rows[] = {
-        {{"ok \xc3\xa9", 5}, {"ok \xc3\xa9", 5}},
-        {{"\xff", 1}, {"\xef\xbf\xbd", 3}},
-        {{"\xe4\xb8", 2}, {"\xef\xbf\xbd", 3}},
-        {{"\xe4\xb8z", 3}, {"\xef\xbf\xbdz", 4}},
-        {{"\xf0\x9f\x98", 3}, {"\xef\xbf\xbd", 3}},
-        {{"\xed\xa0\x80", 3}, {"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", 9}},
-        {{"\xc0\xaf", 2}, {"\xef\xbf\xbd\xef\xbf\xbd", 6}},
-        {{"a\0\x80", 3}, {"a\0\xef\xbf\xbd", 5}},
+        {{"\xc3\xa9z", 3}, 2, true},         {{"z", 1}, 1, true},
+        {{"\xff", 1}, 1, false},              {{"\xe4\xb8", 2}, 0, false},
+        {{"\xe4\xb8z", 3}, 2, false},         {{"\xf0\x9f\x98", 3}, 0, false},
+        {{"\xf0\x9f\x98z", 4}, 3, false},     {{"\xed\xa0\x80", 3}, 1, false},
+        {{"\xc0\xaf", 2}, 1, false},          {{"\x80", 1}, 1, false},
+        {{"\xf0", 1}, 0, false},              {{"\xf4\x90\x80\x80", 4}, 1, false},
+        {{"\0", 1}, 1, true},
     };
 
     (void)state;
     for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
-        char *copy;
-        size_t n;
+        bool whole;
 
-        assert_int_equal(utf8_repair(rows[i].text.p, rows[i].text.n, &copy, &n), 0);
-        assert_int_equal(n, rows[i].want.n);
-        assert_memory_equal(copy, rows[i].want.p, n);
-        assert_int_equal(utf8_valid(copy, n), n);
-        assert_int_equal(utf8_valid(rows[i].text.p, rows[i].text.n) == rows[i].text.n, i == 0);
-        free(copy);
+        assert_int_equal(utf8_next(rows[i].text.p, rows[i].text.n, &whole), rows[i].want);
+        assert_int_equal(whole, rows[i].whole);
     }
+}
+
+/* What is certain of a text stays so whatever follows, and white space and capitals hold back what they may change. */
+static void test_pretoken_certain__text_that_may_go_on__is_certain_up_to_what_a_rest_may_change(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t want;
+    } rows[] = {
+        {"", 0},           {"abc", 0},       {"one two three", 9},       {"one   \n  ", 3},
+        {"one two AAAA", 8}, {"a \xe3\x80\x80 ", 1}, {"\xe4\xb8\xad\xe6\x96\x87", 0}, {".,.,.,.,", 4},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++)
+        assert_int_equal(pretoken_certain(slice_str(rows[i].text)), rows[i].want);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_char_class_of__code_points__have_their_class),
-        cmocka_unit_test(test_utf8_repair__every_ill_formed_part__becomes_one_replacement),
+        cmocka_unit_test(test_utf8_next__whatever_stands_there__is_whole_ill_formed_or_unfinished),
+        cmocka_unit_test(
+            test_pretoken_certain__text_that_may_go_on__is_certain_up_to_what_a_rest_may_change),
         cmocka_unit_test(test_pretoken_end__either_encoding__cuts_as_its_patterns_say),
     };
 

@@ -1,4 +1,4 @@
-/* count: the project's own texts, long runs, many threads. */
+/* count and feed: the project's own texts, long runs, parts, limits, many threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +12,7 @@
 
 #include "metergate/base/buf.h"
 #include "metergate/tokens/count.h"
+#include "metergate/tokens/feed.h"
 
 #define VECTORS "tests/unit/data/token_vectors.txt"
 
@@ -174,6 +175,98 @@ static void test_tokens_count__text_at_the_end_of_memory__is_not_read_past(void 
     }
 }
 
+/* ---- in parts, and up to a limit --------------------------------------------------------------- */
+
+static uint32_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return (uint32_t)(*state >> 16);
+}
+
+static int64_t count_in_parts(enum encoding e, const struct buf *text, size_t longest, uint64_t *random)
+{
+    struct tokens_feed f;
+
+    feed_init(&f, e, INT64_MAX);
+    for (size_t at = 0; at < text->n;) {
+        size_t n = 1 + next_random(random) % longest;
+
+        n = n < text->n - at ? n : text->n - at;
+        feed_add(&f, text->p + at, n);
+        at += n;
+    }
+    return feed_finish(&f);
+}
+
+/* What makes a piece depend on what is far behind it. */
+static const char *const parts[] = {
+    "word ", "don't",  " \n\n",        "    ",     "\t",  "\xe4\xb8\xad\xe6\x96\x87", "AAAAAAAA", "a",
+    "123",   "\xff",   "\xf0\x9f\x98\x80", "\xe4\xb8", ")\n/", "\xe3\x80\x80",         "'",        "s",
+};
+
+static void test_feed__text_cut_anywhere__counts_as_the_whole(void **state)
+{
+    static const size_t longest[] = {1, 3, 70, 5000, 100000};
+    uint64_t random = 5;
+
+    (void)state;
+    for (int round = 0; round < 60; round++) {
+        size_t few = 1 + next_random(&random) % MG_ARRAY_LEN(parts);
+        struct buf text;
+
+        buf_init(&text, BUF_UNLIMITED);
+        while (text.n < 20000)
+            buf_add_str(&text, parts[next_random(&random) % few]);
+        for (int e = 0; e < ENCODINGS; e++) {
+            int64_t want = tokens_count((enum encoding)e, text.p, text.n);
+
+            for (size_t i = 0; i < MG_ARRAY_LEN(longest); i++)
+                assert_int_equal(count_in_parts((enum encoding)e, &text, longest[i], &random), want);
+        }
+        buf_release(&text);
+    }
+}
+
+/* What small letter comes behind so many capitals decides where the word before them ends. */
+static void test_feed__a_piece_that_a_far_letter_decides__waits_for_it(void **state)
+{
+    struct buf text;
+    uint64_t random = 6;
+
+    (void)state;
+    for (int small = 0; small < 2; small++) {
+        buf_init(&text, BUF_UNLIMITED);
+        buf_add_str(&text, "\xe4\xb8\xad");
+        for (int i = 0; i < 10000; i++)
+            buf_add_char(&text, 'A');
+        buf_add_str(&text, small ? "a " : ". ");
+        assert_int_equal(count_in_parts(ENCODING_O200K, &text, 100, &random),
+                         tokens_count(ENCODING_O200K, text.p, text.n));
+        buf_release(&text);
+    }
+}
+
+static void test_tokens_count_until__a_limit__is_passed_soon_and_never_wrongly(void **state)
+{
+    struct buf text;
+
+    (void)state;
+    buf_init(&text, BUF_UNLIMITED);
+    for (int i = 0; i < 100000; i++)
+        buf_add_str(&text, " word");
+    for (int bad = 0; bad < 2; bad++) {
+        int64_t all = tokens_count(ENCODING_O200K, text.p, text.n);
+        int64_t some = tokens_count_until(ENCODING_O200K, text.p, text.n, 1000);
+
+        assert_true(some > 1000 && some < 10000);
+        assert_int_equal(tokens_count_until(ENCODING_O200K, text.p, text.n, all), all);
+        buf_add_str(&text, "\xff");
+    }
+    buf_release(&text);
+}
+
 /* ---- threads --------------------------------------------------------------------------------- */
 
 static const char prose[] =
@@ -213,6 +306,9 @@ int main(void)
         cmocka_unit_test(test_tokens_count__text_at_the_end_of_memory__is_not_read_past),
         cmocka_unit_test(test_tokens_count__a_megabyte_of_one_character__has_the_known_count),
         cmocka_unit_test(test_tokens_count__many_threads__count_alike),
+        cmocka_unit_test(test_feed__text_cut_anywhere__counts_as_the_whole),
+        cmocka_unit_test(test_feed__a_piece_that_a_far_letter_decides__waits_for_it),
+        cmocka_unit_test(test_tokens_count_until__a_limit__is_passed_soon_and_never_wrongly),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,16 +11,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "metergate/base/slice.h"
 #include "metergate/tokens/encoding.h"
 
 /*
  * n bytes of UTF-8; zeros are characters like others; p may be NULL when n is 0. Every ill-formed part counts
- * as one U+FFFD (utf8.h). Linear in n. May be called by any thread; each keeps tables of about 0.5 MiB an
- * encoding for itself, until it ends.
- *
- * Never fails. Only ill-formed text needs memory, for a repaired copy; without that memory, the answer is the
- * bytes of the copy, which no count passes.
+ * as one U+FFFD (utf8.h). Linear in n. May be called by any thread; each keeps tables of about 1.1 MiB an
+ * encoding for itself, until it ends. Never fails. Text that comes in parts: feed.h.
  */
 int64_t tokens_count(enum encoding e, const char *text, size_t n);
+
+/*
+ * The same, but counting stops soon after the limit is passed: an answer above it means "more than the
+ * limit", and at least that many.
+ */
+int64_t tokens_count_until(enum encoding e, const char *text, size_t n, int64_t limit);
+
+/*
+ * For feed.c: counts well-formed text, which must begin with a piece, as far as whole pieces end at or before
+ * `last`; returns how far that is. Stops soon after the limit is passed.
+ */
+size_t tokens_count_pieces(enum encoding e, struct slice text, size_t last, int64_t limit,
+                           int64_t *ret_tokens);
 
 #endif

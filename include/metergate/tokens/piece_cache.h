@@ -19,7 +19,7 @@
 #include "metergate/tokens/encoding.h"
 
 #define PIECE_CACHE_LONGEST 15 /* bytes; longer pieces are counted each time */
-#define PIECE_CACHE_BITS    15 /* 32,768 places of 16 bytes */
+#define PIECE_CACHE_BITS    16 /* 65,536 places of 16 bytes */
 
 /*
  * The bytes of a piece, zeros behind them, and in the last byte its size and, in a table, its count:
@@ -43,33 +43,50 @@ struct piece_cache {
 /* This thread's table, made at the first call; NULL when there is no memory for it: count without. */
 struct piece_cache *piece_cache_of_thread(enum encoding e);
 
-/* 1 <= n <= PIECE_CACHE_LONGEST; `end` is the end of the text that p lies in: nothing behind it is read. */
+/* 1 <= n <= PIECE_CACHE_LONGEST; 16 bytes can be read at p. */
+static inline struct piece_key piece_key_inside(const char *p, size_t n)
+{
+    static const uint64_t lows[16] = {0,
+                                      0xff,
+                                      0xffff,
+                                      0xffffff,
+                                      0xffffffff,
+                                      0xffffffffff,
+                                      0xffffffffffff,
+                                      0xffffffffffffff,
+                                      UINT64_MAX,
+                                      UINT64_MAX,
+                                      UINT64_MAX,
+                                      UINT64_MAX,
+                                      UINT64_MAX,
+                                      UINT64_MAX,
+                                      UINT64_MAX,
+                                      UINT64_MAX};
+    static const uint64_t highs[16] = {
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff};
+    struct piece_key k;
+
+    memcpy(&k.lo, p, 8);
+    memcpy(&k.hi, p + 8, 8);
+    k.lo = le64toh(k.lo) & lows[n];
+    k.hi = (le64toh(k.hi) & highs[n]) | (uint64_t)n << 60;
+    return k;
+}
+
+/* Likewise; `end` is the end of the text that p lies in: nothing behind it is read. */
 static inline struct piece_key piece_key_of(const char *p, size_t n, const char *end)
 {
-    struct piece_key k = {0, 0};
+    char bytes[16] = {0};
 
-    if (end - p >= 16) {
-        memcpy(&k.lo, p, 8);
-        memcpy(&k.hi, p + 8, 8);
-        k.lo = le64toh(k.lo);
-        k.hi = le64toh(k.hi);
-        if (n < 8) {
-            k.lo &= (UINT64_C(1) << (n * 8)) - 1;
-            k.hi = 0;
-        } else {
-            k.hi &= (UINT64_C(1) << ((n - 8) * 8)) - 1;
-        }
-    } else {
-        unsigned char bytes[16] = {0};
+    if (end - p >= 16)
+        return piece_key_inside(p, n);
+    memcpy(bytes, p, n);
+    return piece_key_inside(bytes, n);
+}
 
-        memcpy(bytes, p, n);
-        memcpy(&k.lo, bytes, 8);
-        memcpy(&k.hi, bytes + 8, 8);
-        k.lo = le64toh(k.lo);
-        k.hi = le64toh(k.hi);
-    }
-    k.hi |= (uint64_t)n << 60;
-    return k;
+static inline size_t piece_key_size(const struct piece_key *k)
+{
+    return k->hi >> 60;
 }
 
 /* Where the key's place is. It must be looked at and, when that misses, filled, before the next call. */

@@ -18,6 +18,9 @@
 #ifndef METERGATE_TOKENS_PRETOKEN_H
 #define METERGATE_TOKENS_PRETOKEN_H
 
+#include <stddef.h>
+
+#include "metergate/base/slice.h"
 #include "metergate/tokens/encoding.h"
 
 /*
@@ -26,5 +29,10 @@
  * the answer to mean something; whatever it is, nothing outside p..end is read.
  */
 const char *pretoken_end(enum encoding e, const char *p, const char *end);
+
+/*
+ * Of text that may go on: how many of its bytes are so far from its end that a piece that ends there or before ends there whatever follows.
+ */
+size_t pretoken_certain(struct slice text);
 
 #endif

@@ -8,18 +8,19 @@
 #ifndef METERGATE_TOKENS_UTF8_H
 #define METERGATE_TOKENS_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
-
-#include "metergate/base/err.h"
 
 /* How many bytes from the start are whole well-formed characters; n when all are. */
 size_t utf8_valid(const char *p, size_t n);
 
-/* The size of the text once it is repaired: at most 3n. */
-size_t utf8_repaired_size(const char *p, size_t n);
+/*
+ * What stands at p, n >= 1 bytes of it: the size of a whole character, or, with *ret_whole false, of an
+ * ill-formed part: the longest beginning of some character, or else one byte. 0: it is the beginning of a
+ * character whose rest is not there.
+ */
+size_t utf8_next(const char *p, size_t n, bool *ret_whole);
 
-/* A copy with U+FFFD in it, owned by the caller: free() it. -ENOMEM. */
-int utf8_repair(const char *p, size_t n, char **ret, size_t *ret_n) MG_MUSTCHECK;
+#define UTF8_REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
 #endif
