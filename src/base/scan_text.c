@@ -118,20 +118,31 @@ static size_t plain_run(struct slice in, size_t at)
     return at - from;
 }
 
+size_t scan_decode_some(struct slice *inside, char *out, size_t room)
+{
+    size_t at = 0, n = 0;
+
+    MG_ASSERT(room >= SCAN_DECODE_MIN);
+    while (at < inside->n && room - n >= SCAN_DECODE_MIN) {
+        size_t run = plain_run(slice_head(*inside, at + room - n), at);
+
+        memcpy(out + n, inside->p + at, run);
+        at += run;
+        n += run;
+        if (run == 0)
+            n += decode_special(*inside, &at, out + n);
+    }
+    *inside = slice_skip(*inside, at);
+    return n;
+}
+
 int scan_decode(struct slice inside, struct buf *out)
 {
-    size_t at = 0;
+    char some[1024];
     int rc = 0;
 
-    while (at < inside.n && rc == 0) {
-        size_t run = plain_run(inside, at);
-        char special[4];
-
-        rc = buf_append(out, inside.p + at, run);
-        at += run;
-        if (at < inside.n && rc == 0)
-            rc = buf_append(out, special, decode_special(inside, &at, special));
-    }
+    while (inside.n && rc == 0)
+        rc = buf_append(out, some, scan_decode_some(&inside, some, sizeof some));
     return rc;
 }
 

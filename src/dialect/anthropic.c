@@ -89,7 +89,8 @@ static int count_request(struct slice body, const struct dialect_request *r, str
     counter_schemas_at(&k, body, r->response_format);
     if (r->tools.n > sizeof "[]")
         chat_count_estimate(&k.chat, TOOL_PROMPT_TOKENS);
-    return counter_finish(&k, true, ret);
+    counter_finish(&k, true, ret);
+    return 0;
 }
 
 /* ---- the answer ---- */

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "metergate/base/scan_text.h"
+#include "metergate/tokens/count.h"
 #include "metergate/tokens/encoding.h"
+#include "metergate/tokens/feed.h"
 
 #define BLOCKS_DEPTH 24
 #define SCHEMA_DEPTH 4
@@ -26,7 +28,6 @@ void counter_init(struct counter *k, const char *model)
     size_t n = strlen(model);
 
     *k = (struct counter){0};
-    buf_init(&k->text, BUF_UNLIMITED);
     chat_count_init(&k->chat, encoding_for_model(model, n), model, n);
 }
 
@@ -39,23 +40,40 @@ static int64_t code_points(struct slice text)
     return n;
 }
 
+/* The tokens of a string with escapes in it, which are resolved on the way; *ret_characters of what it means. */
+static int64_t count_escaped(enum encoding e, struct slice inside, int64_t *ret_characters)
+{
+    struct tokens_feed f;
+    char some[1024];
+
+    *ret_characters = 0;
+    feed_init(&f, e, INT64_MAX);
+    while (inside.n) {
+        size_t n = scan_decode_some(&inside, some, sizeof some);
+
+        feed_add(&f, some, n);
+        *ret_characters += code_points(slice_of(some, n));
+    }
+    return feed_finish(&f);
+}
+
 void counter_string(struct counter *k, const struct scan *s, const struct scan_value *v, enum meaning meaning)
 {
     struct slice text = scan_text(s, v);
+    int64_t characters, tokens;
 
-    if (v->escaped && k->rc == 0) {
-        buf_reset(&k->text);
-        k->rc = scan_decode(text, &k->text);
-        text = buf_slice(&k->text);
+    if (v->escaped) {
+        tokens = count_escaped(k->chat.encoding, text, &characters);
+    } else {
+        tokens = tokens_count(k->chat.encoding, text.p, text.n);
+        characters = meaning == MEANS_CONTENT ? code_points(text) : 0;
     }
-    if (k->rc < 0)
-        return;
     if (meaning == MEANS_NAME)
-        chat_count_name(&k->chat, text.p, text.n);
+        chat_count_name(&k->chat, tokens);
     else
-        chat_count_text(&k->chat, text.p, text.n);
+        chat_count_text(&k->chat, tokens);
     if (meaning == MEANS_CONTENT)
-        k->characters += code_points(text);
+        k->characters += characters;
 }
 
 /* ---- tools and schemas ---- */
@@ -193,7 +211,7 @@ static void count_media(struct counter *k, struct slice block, struct slice valu
         return;
     }
     if (!text) {
-        chat_count_estimate(&k->chat, COUNTER_UNKNOWN_TOKENS + (int64_t)(value.n / DOCUMENT_BYTES_PER_TOKEN));
+        chat_count_hidden(&k->chat, COUNTER_UNKNOWN_TOKENS + (int64_t)(value.n / DOCUMENT_BYTES_PER_TOKEN));
         return;
     }
     scan_init(&s, value);
@@ -237,7 +255,7 @@ static void count_member(struct counter *k, struct scan *s, enum member m, size_
         count_media(k, slice_of(s->text.p + block_at, v.at - block_at), slice_of(s->text.p + v.at, v.n));
         break;
     case MEMBER_SEALED:
-        chat_count_estimate(&k->chat, (int64_t)(v.n / SEALED_BYTES_PER_TOKEN));
+        chat_count_hidden(&k->chat, (int64_t)(v.n / SEALED_BYTES_PER_TOKEN));
         break;
     case MEMBER_BLOCKS:
     case MEMBER_NONE:
@@ -286,7 +304,7 @@ static void count_blocks(struct counter *k, struct scan *s, int depth)
 
 void counter_blocks(struct counter *k, struct scan *s)
 {
-    chat_count_estimate(&k->chat, 0);
+    chat_count_inexact(&k->chat);
     count_blocks(k, s, 0);
 }
 
@@ -313,16 +331,14 @@ void counter_messages(struct counter *k, struct scan *s)
 
 /* ---- the sum ---- */
 
-int counter_finish(struct counter *k, bool priming, struct request_count *ret)
+void counter_finish(struct counter *k, bool priming, struct request_count *ret)
 {
     struct token_total total = chat_count_total(&k->chat);
+    int64_t unprimed = priming ? 0 : CHAT_PRIMING;
 
-    buf_release(&k->text);
-    if (k->rc < 0)
-        return k->rc;
-    *ret = (struct request_count){.input_tokens = priming ? total.tokens : total.tokens - CHAT_PRIMING,
-                                  .exact = total.exact,
+    total.parts.fixed -= unprimed;
+    *ret = (struct request_count){.input_tokens = total.tokens - unprimed,
+                                  .parts = total.parts,
                                   .characters = k->characters,
                                   .messages = k->messages};
-    return 0;
 }

@@ -96,7 +96,7 @@ static int count_request(struct slice body, const struct dialect_request *r, str
     struct scan s;
 
     if (r->endpoint == ENDPOINT_INVOKE) {
-        *ret = (struct request_count){.exact = true};
+        *ret = (struct request_count){.parts.exact = true};
         return 0;
     }
     if (r->prompt.n == 0)
@@ -111,7 +111,8 @@ static int count_request(struct slice body, const struct dialect_request *r, str
     counter_blocks_at(&k, body, r->system);
     counter_tools_at(&k, body, r->tools);
     counter_schemas_at(&k, body, r->response_format);
-    return counter_finish(&k, r->endpoint == ENDPOINT_GENERATE, ret);
+    counter_finish(&k, r->endpoint == ENDPOINT_GENERATE, ret);
+    return 0;
 }
 
 /* ---- the answer ---- */

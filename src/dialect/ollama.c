@@ -36,7 +36,7 @@ static int count_request(struct slice body, const struct dialect_request *r, str
 {
     (void)body;
     (void)r;
-    *ret = (struct request_count){.exact = true};
+    *ret = (struct request_count){.parts.exact = true};
     return 0;
 }
 

@@ -22,7 +22,7 @@ static void count_part(struct counter *k, struct scan *s)
     struct scan_value key, v;
 
     if (!scan_enter(s, SCAN_OBJECT)) {
-        chat_count_estimate(&k->chat, 0);
+        chat_count_inexact(&k->chat);
         return;
     }
     while (scan_member(s, &key)) {
@@ -36,7 +36,7 @@ static void count_part(struct counter *k, struct scan *s)
         else if (image)
             chat_count_image(&k->chat);
         else if (other)
-            chat_count_estimate(&k->chat, COUNTER_UNKNOWN_TOKENS);
+            chat_count_hidden(&k->chat, COUNTER_UNKNOWN_TOKENS);
     }
 }
 
@@ -54,7 +54,7 @@ static void count_content(struct counter *k, struct scan *s)
     if (v.type == SCAN_STRING)
         counter_string(k, s, &v, MEANS_CONTENT);
     else if (v.type != SCAN_NULL)
-        chat_count_estimate(&k->chat, 0);
+        chat_count_inexact(&k->chat);
 }
 
 /* Members of a message that are neither its role, its content nor its name. */
@@ -75,7 +75,7 @@ static void count_other(struct counter *k, struct scan *s, const struct scan_val
     else if (refusal && v.type == SCAN_STRING)
         counter_string(k, s, &v, MEANS_CONTENT);
     else
-        chat_count_estimate(&k->chat, 0); /* tool_call_id, audio, what a provider may have added */
+        chat_count_inexact(&k->chat); /* tool_call_id, audio, what a provider may have added */
 }
 
 static void count_message(struct counter *k, struct scan *s)
@@ -86,7 +86,7 @@ static void count_message(struct counter *k, struct scan *s)
     chat_count_message(&k->chat);
     k->messages++;
     if (!scan_enter(s, SCAN_OBJECT)) {
-        chat_count_estimate(&k->chat, 0);
+        chat_count_inexact(&k->chat);
         return;
     }
     while (scan_member(s, &key)) {
@@ -106,7 +106,7 @@ static void count_message(struct counter *k, struct scan *s)
         }
     }
     if (roles != 1 || contents > 1 || names > 1)
-        chat_count_estimate(&k->chat, 0);
+        chat_count_inexact(&k->chat);
 }
 
 static int count_chat(struct slice body, const struct dialect_request *r, struct counter *k)
@@ -147,7 +147,7 @@ static void count_bare(struct counter *k, struct scan *s, int depth)
     else if (v.type == SCAN_NUMBER)
         chat_count_tokens(&k->chat, 1);
     else
-        chat_count_estimate(&k->chat, 0);
+        chat_count_inexact(&k->chat);
 }
 
 /* ---- responses: a text, or a list of messages, calls and their results ---- */
@@ -156,7 +156,7 @@ static void count_responses(struct slice body, const struct dialect_request *r, 
 {
     struct scan s;
 
-    chat_count_estimate(&k->chat, 0); /* its frame is not published */
+    chat_count_inexact(&k->chat); /* its frame is not published */
     scan_init(&s, counter_part(body, r->prompt));
     if (r->prompt.n && body.p[r->prompt.at] == '[') {
         counter_messages(k, &s);
@@ -177,10 +177,10 @@ int openai_count(struct slice body, const struct dialect_request *r, struct requ
     bool bare = r->endpoint == ENDPOINT_COMPLETIONS || r->endpoint == ENDPOINT_EMBEDDINGS;
     struct counter k;
     struct scan s;
-    int rc = 0, sum;
+    int rc = 0;
 
     if (r->endpoint == ENDPOINT_INVOKE) {
-        *ret = (struct request_count){.exact = true};
+        *ret = (struct request_count){.parts.exact = true};
         return 0;
     }
     if (r->prompt.n == 0 && r->endpoint != ENDPOINT_RESPONSES)
@@ -195,6 +195,6 @@ int openai_count(struct slice body, const struct dialect_request *r, struct requ
     } else {
         rc = count_chat(body, r, &k);
     }
-    sum = counter_finish(&k, !bare, ret);
-    return rc < 0 ? rc : sum;
+    counter_finish(&k, !bare, ret);
+    return rc;
 }

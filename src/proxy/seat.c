@@ -24,7 +24,7 @@ static void estimate_input(const struct call *c, struct estimate *e)
         return;
     e->input = c->count.input_tokens;
     e->characters = c->count.characters;
-    e->exact = c->count.exact && c->request.reference == REFERENCE_NONE;
+    e->exact = c->count.parts.exact && c->request.reference == REFERENCE_NONE;
     if (c->referred_tokens >= 0)
         e->input += c->referred_tokens;
     else if (bytes > e->input)

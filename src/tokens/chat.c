@@ -6,6 +6,7 @@
 #include "metergate/base/err.h"
 #include "metergate/base/slice.h"
 #include "metergate/tokens/count.h"
+#include "metergate/tokens/feed.h"
 #include "metergate/tokens/image.h"
 
 #define PER_MESSAGE 3
@@ -39,7 +40,7 @@ void chat_count_init(struct chat_count *c, struct model_encoding enc, const char
     *c = (struct chat_count){
         .encoding = enc.encoding,
         .encoding_exact = enc.exact,
-        .exact = enc.exact && is_published(name),
+        .parts.exact = enc.exact && is_published(name),
         .per_message = PER_MESSAGE,
         .per_name = PER_NAME,
         .image_tokens = image_default_tokens(model, n),
@@ -54,40 +55,51 @@ void chat_count_init(struct chat_count *c, struct model_encoding enc, const char
 
 void chat_count_message(struct chat_count *c)
 {
-    c->tokens += c->per_message;
+    c->parts.text += c->per_message;
 }
 
-void chat_count_text(struct chat_count *c, const char *text, size_t n)
+void chat_count_text(struct chat_count *c, int64_t tokens)
 {
-    c->tokens += tokens_count(c->encoding, text, n);
+    c->parts.text += tokens;
 }
 
-void chat_count_name(struct chat_count *c, const char *text, size_t n)
+void chat_count_name(struct chat_count *c, int64_t tokens)
 {
-    c->tokens += c->per_name;
-    chat_count_text(c, text, n);
+    c->parts.text += c->per_name + tokens;
+}
+
+void chat_count_inexact(struct chat_count *c)
+{
+    c->parts.exact = false;
 }
 
 void chat_count_estimate(struct chat_count *c, int64_t tokens)
 {
     MG_ASSERT(tokens >= 0);
-    c->fixed += tokens;
-    c->exact = false;
+    c->parts.fixed += tokens;
+    c->parts.exact = false;
+}
+
+void chat_count_hidden(struct chat_count *c, int64_t tokens)
+{
+    chat_count_estimate(c, tokens);
+    c->parts.hidden = true;
 }
 
 void chat_count_tokens(struct chat_count *c, int64_t tokens)
 {
-    c->fixed += tokens;
+    c->parts.fixed += tokens;
 }
 
 void chat_count_bare(struct chat_count *c)
 {
-    c->exact = c->encoding_exact;
+    c->parts.exact = c->encoding_exact;
 }
 
 void chat_count_image(struct chat_count *c)
 {
-    chat_count_estimate(c, c->image_tokens);
+    c->parts.media += c->image_tokens;
+    c->parts.exact = false;
 }
 
 /* Is the byte part of the JSON, and not white space between its tokens? *in_string, *escaped: where the last
@@ -103,29 +115,26 @@ static bool matters(char byte, bool *in_string, bool *escaped)
     return byte != ' ' && byte != '\t' && byte != '\r' && byte != '\n';
 }
 
-/*
- * Counted by chunks of a fixed size, so that a body of many megabytes needs no copy. Cutting between
- * characters adds at most a few tokens for each chunk, in the direction that an upper estimate may err.
- */
+/* Without a copy: what matters goes in chunks to a counter that takes parts. */
 static int64_t count_compact(enum encoding e, const char *json, size_t n)
 {
-    char chunk[4096];
-    size_t have = 0;
     bool in_string = false, escaped = false;
-    int64_t tokens = 0;
+    struct tokens_feed f;
+    char chunk[1024];
+    size_t have = 0;
 
+    feed_init(&f, e, INT64_MAX);
     for (size_t i = 0; i < n; i++) {
-        bool begins_character = (json[i] & 0xc0) != 0x80;
-
         if (!matters(json[i], &in_string, &escaped))
             continue;
-        if (have == sizeof chunk || (have > sizeof chunk - 4 && begins_character)) {
-            tokens += tokens_count(e, chunk, have);
+        chunk[have++] = json[i];
+        if (have == sizeof chunk) {
+            feed_add(&f, chunk, have);
             have = 0;
         }
-        chunk[have++] = json[i];
     }
-    return tokens + tokens_count(e, chunk, have);
+    feed_add(&f, chunk, have);
+    return feed_finish(&f);
 }
 
 void chat_count_tool_json(struct chat_count *c, const char *json, size_t n)
@@ -133,12 +142,17 @@ void chat_count_tool_json(struct chat_count *c, const char *json, size_t n)
     int64_t frame = c->tools ? TOOL_FRAME : TOOL_FRAME + TOOLS_FRAME;
 
     c->tools = true;
-    c->tokens += count_compact(c->encoding, json, n);
-    chat_count_estimate(c, frame);
+    c->parts.tools += count_compact(c->encoding, json, n) + frame;
+    c->parts.exact = false;
 }
 
 struct token_total chat_count_total(const struct chat_count *c)
 {
-    return (struct token_total){
-        .tokens = (c->tokens * c->scale_permille + 999) / 1000 + c->fixed + CHAT_PRIMING, .exact = c->exact};
+    struct token_total total = {.parts = c->parts};
+    int32_t scale = (int32_t)(c->scale_permille * RATIO_ONE / 1000);
+
+    total.parts.fixed += CHAT_PRIMING;
+    total.tokens = ratio_apply(scale, total.parts.text) + ratio_apply(scale, total.parts.tools) +
+                   total.parts.media + total.parts.fixed;
+    return total;
 }

@@ -85,7 +85,7 @@ static int count_chat(const struct counting *c, struct slice body, struct counte
         *why = "it is no chat request";
         return rc;
     }
-    *ret = (struct counted){.tokens = count.input_tokens, .exact = count.exact};
+    *ret = (struct counted){.tokens = count.input_tokens, .exact = count.parts.exact};
     memcpy(ret->model, request.model, sizeof ret->model);
     return 0;
 }

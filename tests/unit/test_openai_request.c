@@ -200,7 +200,7 @@ static void test_count__plain_text__is_exact(void **state)
     for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
         struct request_count c = count(rows[i].body);
 
-        if (c.input_tokens != rows[i].tokens || c.characters != rows[i].characters || !c.exact)
+        if (c.input_tokens != rows[i].tokens || c.characters != rows[i].characters || !c.parts.exact)
             fail_msg("%s: %lld tokens, %lld characters", rows[i].body, (long long)c.input_tokens,
                      (long long)c.characters);
     }
@@ -245,12 +245,12 @@ static void test_count__what_no_rule_covers__is_an_estimate_that_is_not_below_it
     for (size_t i = 0; i < MG_ARRAY_LEN(bodies); i++) {
         struct request_count c = count(bodies[i]);
 
-        if (c.exact || c.input_tokens < 8 || c.characters < 5)
-            fail_msg("%s: %lld%s", bodies[i], (long long)c.input_tokens, c.exact ? ", exact" : "");
+        if (c.parts.exact || c.input_tokens < 8 || c.characters < 5)
+            fail_msg("%s: %lld%s", bodies[i], (long long)c.input_tokens, c.parts.exact ? ", exact" : "");
     }
     assert_true(
         count(BODY("[{\"role\":\"user\",\"content\":\"hello\"}],\"response_format\":{\"type\":\"text\"}"))
-            .exact);
+            .parts.exact);
 }
 
 static void test_count__an_image__does_not_count_its_base64(void **state)

@@ -11,6 +11,7 @@
 #include "metergate/base/err.h"
 #include "metergate/base/json.h"
 #include "metergate/tokens/chat.h"
+#include "metergate/tokens/count.h"
 
 static const char *const words[] = {"the", "and", "can", "how", "new", "run",
                                     "set", "all", "one", "way", "not", "for"};
@@ -24,8 +25,8 @@ static int64_t count(const char *model, const struct buf *content)
 
     chat_count_init(&c, encoding_for_model(model, n), model, n);
     chat_count_message(&c);
-    chat_count_text(&c, "user", 4);
-    chat_count_text(&c, content->p, content->n);
+    chat_count_text(&c, tokens_count(c.encoding, "user", 4));
+    chat_count_text(&c, tokens_count(c.encoding, content->p, content->n));
     return chat_count_total(&c).tokens;
 }
 

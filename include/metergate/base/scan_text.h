@@ -24,6 +24,13 @@ bool scan_is(const struct scan *s, const struct scan_value *v, const char *name)
 int scan_decode(struct slice inside, struct buf *out) MG_MUSTCHECK;
 
 /*
+ * The same, piece by piece and without memory: as many whole characters as fit into `room` bytes (at least SCAN_DECODE_MIN); *inside is
+ * what is left. Returns how many bytes were written; 0 only at the end, or for a broken escape there.
+ */
+#define SCAN_DECODE_MIN 8
+size_t scan_decode_some(struct slice *inside, char *out, size_t room);
+
+/*
  * The number as an integer, exactly: `30000`, also `3e4` and `30000.0`. -EINVAL when it is not a number or
  * not whole, -ERANGE when it does not fit.
  */

@@ -12,8 +12,6 @@
 
 #include <stdint.h>
 
-#include "metergate/base/buf.h"
-#include "metergate/base/err.h"
 #include "metergate/base/scan.h"
 #include "metergate/dialect/dialect.h"
 #include "metergate/tokens/chat.h"
@@ -25,13 +23,11 @@ struct counter {
     struct chat_count chat; /* what has no function here may be counted on it directly */
     int64_t messages;       /* written by the walker */
     int64_t characters;     /* private */
-    struct buf text;        /* private: one string, decoded */
-    int rc;                 /* private: the first failure (memory); later work is skipped */
 };
 
 enum meaning { MEANS_CONTENT, MEANS_ROLE, MEANS_NAME };
 
-/* For the model's encoding. counter_finish releases it. */
+/* For the model's encoding. Nothing to release. */
 void counter_init(struct counter *k, const char *model);
 
 /* A string that was just read. */
@@ -67,7 +63,7 @@ void counter_messages(struct counter *k, struct scan *s);
 /* The part of a body that a span tells. */
 struct slice counter_part(struct slice body, struct span at);
 
-/* The sum. -ENOMEM. `priming`: the answer is primed as a chat's is. */
-int counter_finish(struct counter *k, bool priming, struct request_count *ret) MG_MUSTCHECK;
+/* The sum. `priming`: the answer is primed as a chat's is. */
+void counter_finish(struct counter *k, bool priming, struct request_count *ret);
 
 #endif

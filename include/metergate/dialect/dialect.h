@@ -19,6 +19,7 @@
 
 #include "metergate/base/buf.h"
 #include "metergate/base/slice.h"
+#include "metergate/tokens/calibration.h"
 
 struct answer;
 struct refusal;
@@ -109,13 +110,14 @@ struct dialect_request {
 };
 
 /*
- * What counting a body gave. Plain data. `characters` are the Unicode code points of the messages' text,
+ * What counting a body gave. Plain data. `input_tokens` are the sum of the parts by what is published; what was learned
+ * of the model since makes another sum (tokens/calibration.h). `characters` are the Unicode code points of the messages' text,
  * decoded; images and JSON's punctuation are left out: it is the least that a provider can mean that
  * estimates by characters.
  */
 struct request_count {
     int64_t input_tokens;
-    bool exact; /* false: images, tools, unknown models, ... took part, and input_tokens is an estimate */
+    struct token_parts parts; /* parts.exact false: images, tools, unknown models, ... took part, and it is an estimate */
     int64_t characters;
     int64_t messages;
 };
@@ -147,7 +149,7 @@ struct dialect {
 
     /*
      * Counts the tokens of a body that `read` could read. Linear in the body, several times slower than
-     * reading it. -EBADMSG when there is nothing to count (the caller charges its bytes then), -ENOMEM.
+     * reading it. -EBADMSG when there is nothing to count (the caller charges its bytes then).
      */
     int (*count)(struct slice body, const struct dialect_request *r, struct request_count *ret);
 

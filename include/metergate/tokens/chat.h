@@ -13,8 +13,8 @@
  *     struct chat_count c;
  *     chat_count_init(&c, encoding_for_model(model, n), model, n);
  *     chat_count_message(&c);                     for each message
- *     chat_count_text(&c, "user", 4);                its role
- *     chat_count_text(&c, content, content_n);       its content, or each text part of it
+ *     chat_count_text(&c, tokens_count(c.encoding, "user", 4));   its role
+ *     chat_count_text(&c, ...);                      its content, or each text part of it
  *     total = chat_count_total(&c);
  *
  * Texts are the characters meant, without JSON's escapes. Nothing is kept of them. The struct holds no
@@ -27,27 +27,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "metergate/tokens/calibration.h"
 #include "metergate/tokens/encoding.h"
 
 /* What the answer is primed with. */
 #define CHAT_PRIMING 3
 
 struct chat_count {
-    enum encoding encoding; /* readable */
-    bool encoding_exact;    /* private: it is the model's own */
-    bool exact;             /* private: nothing estimated so far */
-    bool tools;             /* private: the frame around tools is counted */
-    int per_message;        /* private */
-    int per_name;           /* private */
-    int64_t image_tokens;   /* private: of one image */
-    int64_t scale_permille; /* private: encoding_scale_permille */
-    int64_t tokens;         /* private: of text so far, not scaled, without the priming of the answer */
-    int64_t fixed;          /* private: other tokens, which no vocabulary scales */
+    enum encoding encoding;   /* readable */
+    bool encoding_exact;      /* private: it is the model's own */
+    bool tools;               /* private: the frame around tools is counted */
+    int per_message;          /* private */
+    int per_name;             /* private */
+    int64_t image_tokens;     /* private: of one image */
+    int64_t scale_permille;   /* private: encoding_scale_permille */
+    struct token_parts parts; /* private: so far */
 };
 
 struct token_total {
-    int64_t tokens;
-    bool exact; /* false: somewhere an estimate is in it */
+    int64_t tokens; /* of the parts, by the ratios that are published: what calibration.h begins with */
+    struct token_parts parts;
 };
 
 void chat_count_init(struct chat_count *c, struct model_encoding enc, const char *model, size_t n);
@@ -55,11 +54,11 @@ void chat_count_init(struct chat_count *c, struct model_encoding enc, const char
 /* The fixed cost of one more message. */
 void chat_count_message(struct chat_count *c);
 
-/* A role, a content, a text part, a refusal: one call for each text. */
-void chat_count_text(struct chat_count *c, const char *text, size_t n);
+/* A role, a content, a text part, a refusal: one call for each text, with its tokens. */
+void chat_count_text(struct chat_count *c, int64_t tokens);
 
 /* The `name` of a message's author. */
-void chat_count_name(struct chat_count *c, const char *text, size_t n);
+void chat_count_name(struct chat_count *c, int64_t tokens);
 
 /* One tool or function definition, one tool call, or a whole array of them, as JSON; estimated. It need not
  * be valid. */
@@ -75,8 +74,15 @@ void chat_count_tokens(struct chat_count *c, int64_t tokens);
  * the published sums are of chats alone. */
 void chat_count_bare(struct chat_count *c);
 
-/* Anything whose cost is unknown (audio, a file by its id): `tokens` for it; estimated. */
+/* What follows no published rule. */
+void chat_count_inexact(struct chat_count *c);
+
+/* A frame or a prompt that the provider adds, of about so many tokens. */
 void chat_count_estimate(struct chat_count *c, int64_t tokens);
+
+/* A file or page by its id or address, a tool that the provider runs: nothing tells how much it is; so many
+ * are assumed. */
+void chat_count_hidden(struct chat_count *c, int64_t tokens);
 
 /* The sum, the priming of the answer included. More may be counted afterwards. */
 struct token_total chat_count_total(const struct chat_count *c);
