@@ -311,11 +311,12 @@ static void count_work(struct worker_job *job)
     buf_init(&decoded, c->max_decoded_bytes);
     if (c->is_coded) {
         rc = decode_body(c->coding, c->body, &decoded);
-        c->input.body = buf_slice(&decoded);
+        c->input.body = rc == 0 ? buf_slice(&decoded) : SLICE("");
     }
+    /* without its body: the path may name the model */
+    c->readable = c->dialect->read(&c->input, &c->request, &c->why_unreadable) == 0 && rc == 0;
     if (rc < 0)
         c->why_unreadable = "its content coding cannot be read";
-    c->readable = rc == 0 && c->dialect->read(&c->input, &c->request, &c->why_unreadable) == 0;
     c->count_rc = c->readable ? c->dialect->count(c->input.body, &c->request, &c->count) : -EBADMSG;
     if (c->body.n > DIALECT_INLINE_BYTES)
         places_print_body(c);

@@ -152,7 +152,7 @@ static const struct row rows[] = {
      "{\"content\":{\"parts\":[{\"text\":\"hello world\"}]}}",
      "{\"embedding\":{\"values\":[0.1]}}",
      "gemini",
-     {3, 3, 0, 1}},
+     {2, 2, 0, 1}},
     {"POST /v1beta/openai/chat/completions",
      JSON "x-goog-api-key: k\r\n",
      "{\"model\":\"gemini-2.5-flash\",\"messages\":[]}",
@@ -467,6 +467,20 @@ static void test_compressed_429__is_read_for_its_wait(void **state)
     fixture_stop(&f);
 }
 
+/* The budget of that upstream has met this model. */
+static bool has_met(const struct heard *h, const char *upstream, const char *model)
+{
+    cJSON *status = fixture_status(&h->f);
+    const cJSON *b, *name;
+    bool met = false;
+
+    cJSON_ArrayForEach(b, json_at(status, "budgets"))
+        cJSON_ArrayForEach(name, json_at(b, "models"))
+            met |= strcmp(json_text(b, "upstream"), upstream) == 0 && strcmp(name->valuestring, model) == 0;
+    cJSON_Delete(status);
+    return met;
+}
+
 static void test_body_that_cannot_be_read__is_forwarded_and_charged_by_its_bytes(void **state)
 {
     static const struct {
@@ -479,6 +493,10 @@ static void test_body_that_cannot_be_read__is_forwarded_and_charged_by_its_bytes
         {"POST /v1beta/models/gemini-x:generateContent", JSON, "not JSON at all", "gemini", "gemini-x"},
         {"POST /openai/deployments/mine/chat/completions", JSON "api-key: k\r\n", "not JSON at all", "azure",
          "mine"},
+        {"POST /v1beta/models/gemini-y:generateContent", JSON "Content-Encoding: br\r\n", "0123456789", "gemini",
+         "gemini-y"},
+        {"POST /openai/deployments/theirs/chat/completions", JSON "Content-Encoding: gzip\r\n", "0123456789", "azure",
+         "theirs"},
     };
     struct heard h;
 
@@ -498,6 +516,8 @@ static void test_body_that_cannot_be_read__is_forwarded_and_charged_by_its_bytes
         heard_release(&c);
         fixture_assert_idle(&h.f);
         assert_int_equal(taken(&h, bodies[i].upstream).itpm - before, (int64_t)strlen(bodies[i].body));
+        if (strcmp(bodies[i].model, "*") != 0 && !has_met(&h, bodies[i].upstream, bodies[i].model))
+            fail_msg("%s: not charged to its model", bodies[i].line);
     }
     heard_stop(&h);
 }
