@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -105,4 +107,59 @@ int file_read_given(const char *path, struct buf *out, struct errbuf *e)
     int fd = file_open_given(path, e);
 
     return fd < 0 ? fd : read_all(fd, out, e);
+}
+
+/* ---- our own ---- */
+
+static int write_all(int fd, struct slice text)
+{
+    while (text.n) {
+        ssize_t n = write(fd, text.p, text.n);
+
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        text = slice_skip(text, n > 0 ? (size_t)n : 0);
+    }
+    return fsync(fd) < 0 ? -errno : 0;
+}
+
+int file_replace(const char *path, struct slice text)
+{
+    struct buf beside;
+    int fd, rc;
+
+    buf_init(&beside, BUF_UNLIMITED);
+    buf_addf(&beside, "%s.new", path);
+    fd = open(beside.p, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    rc = fd < 0 ? -errno : write_all(fd, text);
+    if (fd >= 0 && close(fd) < 0 && rc == 0)
+        rc = -errno;
+    if (rc == 0 && rename(beside.p, path) < 0)
+        rc = -errno;
+    if (rc < 0 && fd >= 0)
+        unlink(beside.p);
+    buf_release(&beside);
+    return rc;
+}
+
+int file_make_dir(const char *path)
+{
+    char *part = xstrdup(path);
+    struct stat st;
+    int rc = 0;
+
+    for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(part, 0700) < 0 && errno != EEXIST && rc == 0)
+            rc = -errno;
+        *slash = '/';
+    }
+    if (mkdir(part, 0700) == 0)
+        rc = 0;
+    else if (errno != EEXIST)
+        rc = rc < 0 ? rc : -errno;
+    else
+        rc = stat(part, &st) == 0 && S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+    free(part);
+    return rc;
 }

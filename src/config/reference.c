@@ -66,6 +66,8 @@ static void add_value(const struct table_row *row, struct buf *out)
                 buf_add_char(out, *p);
         }
     }
+    if (row->choices && row->type == TABLE_PATH)
+        buf_addf(out, ", or `%s`", row->choices);
     if (row->min)
         buf_addf(out, ", %s to %s", row->min, row->max);
 }
@@ -73,7 +75,7 @@ static void add_value(const struct table_row *row, struct buf *out)
 /* NULL: the help says what holds without the option. */
 static const char *default_words(const struct table_row *row)
 {
-    if (!row->fallback || (!row->fallback[0] && row->type == TABLE_TEXT))
+    if (!row->fallback || (!row->fallback[0] && (row->type == TABLE_TEXT || (row->type == TABLE_PATH && row->choices))))
         return NULL;
     return row->fallback[0] ? row->fallback : "none";
 }

@@ -31,14 +31,13 @@ static const struct table_row rows[] = {
          "0600); other machines' only with `clients.require_token`; a default address that the machine lacks "
          "is only a warning; sockets from systemd take the place of all"},
     {.path = "state_dir",
-     .type = TABLE_TEXT,
+     .type = TABLE_PATH,
      CONFIG(state_dir),
      .fallback = "",
-     .status = TABLE_LATER,
-     .idle = "none",
+     .choices = "none",
      .restart = true,
-     .help = "directory of the ledger; `none` keeps nothing; default $STATE_DIRECTORY, else "
-             "$XDG_STATE_HOME/metergate"},
+     .help = "directory for what is learned of models (later also the ledger); `none` keeps nothing; default "
+             "$STATE_DIRECTORY, else $XDG_STATE_HOME/metergate (~/.local/state/metergate)"},
     {.path = "log.level",
      .type = TABLE_CHOICE,
      CONFIG(log.level),

@@ -199,10 +199,12 @@ static int check_words(const struct table_row *row, struct slice text, struct er
 static int read_text(const struct table_row *row, struct slice text, char **field, struct errbuf *e)
 {
     bool unset = text.n == 0 && row->fallback && row->fallback[0] == '\0';
+    bool is_path = row->type == TABLE_PATH || row->type == TABLE_FILE;
+    bool word = is_path && row->choices && slice_eq(text, slice_str(row->choices)); /* none */
 
-    if (!unset && check_words(row, text, e) < 0)
+    if (!unset && !word && check_words(row, text, e) < 0)
         return -EINVAL;
-    if (!unset && (row->type == TABLE_PATH || row->type == TABLE_FILE))
+    if (!unset && !word && is_path)
         set_path(field, text);
     else
         set_text(field, row->type == TABLE_URL ? without_slashes(text) : text);

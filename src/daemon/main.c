@@ -21,6 +21,7 @@
 #include "metergate/daemon/notify.h"
 #include "metergate/daemon/options.h"
 #include "metergate/daemon/reload.h"
+#include "metergate/daemon/state.h"
 #include "metergate/net/loop.h"
 #include "metergate/proxy/capacity.h"
 #include "metergate/proxy/proxy.h"
@@ -189,6 +190,16 @@ static int open_listeners(struct daemon *d, struct errbuf *e)
     return 0;
 }
 
+static void keep_state(struct daemon *d)
+{
+    struct buf dir;
+
+    buf_init(&dir, BUF_UNLIMITED);
+    if (state_dir_open(d->config, &dir))
+        proxy_keep(d->proxy, dir.p);
+    buf_release(&dir);
+}
+
 static int run(struct daemon *d)
 {
     struct capacity capacity;
@@ -211,6 +222,7 @@ static int run(struct daemon *d)
         log_error("%s", e.text);
         return EXIT_FAILURE;
     }
+    keep_state(d);
     d->reload.proxy = d->proxy;
     proxy_on_reload(d->proxy, on_reload, d);
     rc = open_listeners(d, &e);

@@ -139,6 +139,20 @@ static struct usage guessed_usage(const struct call *c, enum call_outcome outcom
     return u;
 }
 
+/* What the answer teaches of its model, and of what this client asks of it. */
+static void learn(struct call *c, enum call_outcome outcome, const struct usage *usage)
+{
+    bool counted = c->readable && c->count_rc == 0 && c->endpoint != ENDPOINT_INVOKE;
+
+    if (!c->learned || c->status >= 400)
+        return;
+    if (usage && counted && c->request.reference == REFERENCE_NONE)
+        calibration_learn(&c->learned->calibration, &c->count.parts, c->estimate.input, usage->input);
+    if ((usage || outcome == OUTCOME_COMPLETED) && call_has_output(c))
+        expect_learn(learned_output(c->learned, slice_str(c->client->name)), c->used.output);
+    learned_changed(&c->proxy->learned);
+}
+
 /* Closes the attempt that is open; `usage` NULL: guessed. */
 static void close_attempt(struct call *c, enum call_outcome outcome, const struct usage *usage)
 {
@@ -162,8 +176,8 @@ static void close_attempt(struct call *c, enum call_outcome outcome, const struc
     cost = refused || c->endpoint == ENDPOINT_INVOKE ? profile_refused(c->profile)
                                                      : profile_settle(c->profile, &c->estimate, &c->used);
     c->usage_source = refused ? "none" : usage ? "provider" : c->used.output > 0 && c->answer ? "counted" : "estimated";
-    if (!refused && c->status < 400 && (usage || outcome == OUTCOME_COMPLETED) && call_has_output(c))
-        expect_learn(&c->share->expect, c->used.output);
+    if (!refused)
+        learn(c, outcome, usage);
     gate_close(p->gate, &c->ticket, loop_now_us(p->loop), &cost);
 }
 

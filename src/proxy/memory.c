@@ -90,7 +90,7 @@ void memory_learn(struct memory *m, const struct call *c, const struct usage *u)
 {
     const struct dialect_request *r = &c->request;
     const char *id = c->answer ? answer_id(c->answer) : NULL;
-    int64_t beyond = u->input - c->count.input_tokens;
+    int64_t beyond = u->input - c->counted_tokens;
 
     if (!c->readable)
         return;

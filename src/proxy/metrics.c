@@ -98,6 +98,65 @@ static void write_limits(const struct proxy *p, struct buf *out, const char *nam
     }
 }
 
+/* ---- estimates ---- */
+
+static double estimated_total(const struct calibration *c)
+{
+    return (double)c->estimated;
+}
+
+static double reported_total(const struct calibration *c)
+{
+    return (double)c->reported;
+}
+
+static double absolute_total(const struct calibration *c)
+{
+    return (double)c->absolute;
+}
+
+static double mean_error(const struct calibration *c)
+{
+    return calibration_errors(c).mean;
+}
+
+static double text_ratio(const struct calibration *c)
+{
+    return (double)c->text.mean / RATIO_ONE;
+}
+
+static const struct {
+    const char *name, *type, *help;
+    int digits;
+    double (*value)(const struct calibration *c);
+} estimate_rows[] = {
+    {"input_tokens_estimated_total", "counter", "Input tokens that were expected of calls whose usage was reported.", 0,
+     estimated_total},
+    {"input_tokens_reported_total", "counter", "Input tokens that the provider reported for these calls.", 0, reported_total},
+    {"input_estimate_error_tokens_total", "counter", "By how many tokens the estimates were off, up or down.", 0,
+     absolute_total},
+    {"input_estimate_error_ratio", "gauge", "Mean of (estimated - reported) / reported, of the last calls.", 4, mean_error},
+    {"input_text_ratio", "gauge", "The model's tokens for each token counted, as learned.", 4, text_ratio},
+};
+
+static void write_estimates(const struct proxy *p, struct buf *out)
+{
+    for (size_t i = 0; i < MG_ARRAY_LEN(estimate_rows); i++) {
+        head(out, estimate_rows[i].name, estimate_rows[i].type, estimate_rows[i].help);
+        LIST_EACH (&p->learned.all, node, next) {
+            const struct learned_model *m = LIST_ENTRY(node, struct learned_model, link);
+
+            if (m->calibration.calls == 0)
+                continue;
+            buf_addf(out, "metergate_%s{", estimate_rows[i].name);
+            label(out, "model", slice_str(m->model));
+            buf_add_char(out, ',');
+            label(out, "upstream", slice_str(m->upstream));
+            buf_addf(out, "} %.*f\n", estimate_rows[i].digits, estimate_rows[i].value(&m->calibration));
+        }
+    }
+}
+
 static int64_t held(const struct budget *b)
 {
     return (int64_t)b->queue.n;
@@ -230,6 +289,7 @@ void metrics_write(const struct proxy *p, struct buf *out)
     write_limits(p, out, "limit_usable", "What calls may fill of a limit.", LIMIT_USABLE);
     write_limits(p, out, "limit_max", "The limit itself.", LIMIT_MAX);
     write_clients(p, out);
+    write_estimates(p, out);
     write_upstreams(p, out, "upstream_in_flight", "Calls sent and not answered yet, by upstream.",
                     provider_in_flight);
     write_upstreams(p, out, "upstream_reachable", "0 after a connection that failed, until the next answer.",

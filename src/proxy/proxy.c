@@ -186,6 +186,7 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
     keepalive_init(&p->keepalive);
     places_init(&p->places);
     memory_init(&p->memory);
+    learned_init(&p->learned, l);
     p->gate = gate_new();
     providers_init(&p->providers);
     budgets_init(&p->budgets, config, p->gate);
@@ -201,6 +202,16 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
     }
     *ret = p;
     return 0;
+}
+
+void proxy_keep(struct proxy *p, const char *dir)
+{
+    struct buf path;
+
+    buf_init(&path, BUF_UNLIMITED);
+    buf_addf(&path, "%s/learned.jsonl", dir);
+    learned_keep(&p->learned, path.p, p->workers);
+    buf_release(&path);
 }
 
 int proxy_listen(struct proxy *p, struct listener *ln)
@@ -270,6 +281,7 @@ void proxy_free(struct proxy *p)
     LIST_EACH (&p->calls[CALL_SETTLED], node, next)
         call_free_left(LIST_ENTRY(node, struct call, link));
     memory_release(&p->memory, p);
+    learned_release(&p->learned);
     providers_release(&p->providers);
     budgets_release(&p->budgets);
     gate_free(p->gate);

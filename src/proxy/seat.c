@@ -15,16 +15,19 @@ static int64_t saturating_product(int64_t a, int64_t b)
 }
 
 /* Its input: what was counted, and what the provider keeps of it. What cannot be told is charged by its bytes. */
-static void estimate_input(const struct call *c, struct estimate *e)
+static void estimate_input(struct call *c, struct estimate *e)
 {
+    const struct calibration *learned = c->learned ? &c->learned->calibration : NULL;
     int64_t bytes = (int64_t)exchange_body(c->x).n;
 
     e->input = bytes;
     if (!c->readable || c->count_rc < 0)
         return;
-    e->input = c->count.input_tokens;
+    c->counted_tokens = learned ? calibration_tokens(learned, &c->count.parts) : c->count.input_tokens;
+    e->input = c->counted_tokens;
     e->characters = c->count.characters;
-    e->exact = c->count.parts.exact && c->request.reference == REFERENCE_NONE;
+    e->exact = c->request.reference == REFERENCE_NONE &&
+               (learned ? calibration_is_exact(learned, &c->count.parts) : c->count.parts.exact);
     if (c->referred_tokens >= 0)
         e->input += c->referred_tokens;
     else if (bytes > e->input)
@@ -34,6 +37,7 @@ static void estimate_input(const struct call *c, struct estimate *e)
 /* What the call will probably use. */
 static void estimate(struct call *c)
 {
+    static const struct expect nothing;
     struct estimate *e = &c->estimate;
 
     *e = (struct estimate){.choices = c->readable ? c->request.n : 1, .exact = false};
@@ -43,7 +47,9 @@ static void estimate(struct call *c)
     if (!call_has_output(c))
         return;
     e->max_output = c->readable ? c->request.max_tokens : 0;
-    e->expected_output = expect_output(&c->share->expect, saturating_product(e->max_output, e->choices));
+    e->expected_output =
+        expect_output(c->learned ? learned_output(c->learned, slice_str(c->client->name)) : &nothing,
+                      saturating_product(e->max_output, e->choices));
 }
 
 /* One client may hold at most 80 % of what all may. */
@@ -129,6 +135,8 @@ void seat_take(struct call *c)
                     ? budgets_find_unlimited(&p->budgets, c->provider, slice_str(c->request.model))
                     : budgets_find(&p->budgets, c->provider, slice_str(c->request.model));
     c->share = budgets_share(c->budget, c->client);
+    if (c->readable)
+        c->learned = learned_of(&p->learned, slice_str(c->provider->config->name), slice_str(c->request.model));
     estimate(c);
     v = offer(c, now, &why, &came_back);
     if (v != GATE_HELD) {

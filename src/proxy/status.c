@@ -89,6 +89,25 @@ static void write_budget(struct json_writer *w, const struct proxy *p, const str
     json_object_end(w);
 }
 
+/* What is known of how its tokens compare with what is counted; only of models that have answered. */
+static void write_learned(struct json_writer *w, const struct learned_model *m)
+{
+    struct error_figures e = calibration_errors(&m->calibration);
+
+    if (e.calls == 0 && m->calibration.text.seen == 0)
+        return;
+    json_object_begin(w);
+    json_member_str(w, "upstream", slice_str(m->upstream));
+    json_member_str(w, "model", slice_str(m->model));
+    json_member_double(w, "text_ratio", (double)m->calibration.text.mean / RATIO_ONE, 4);
+    json_member_double(w, "tools_ratio", (double)m->calibration.tools.mean / RATIO_ONE, 4);
+    json_member_double(w, "media_ratio", (double)m->calibration.media.mean / RATIO_ONE, 4);
+    json_member_int(w, "calls", e.calls);
+    json_member_double(w, "mean_error", e.mean, 4);
+    json_member_double(w, "mean_absolute_error", e.absolute, 4);
+    json_object_end(w);
+}
+
 static void write_client(void *arg, struct slice key, void *value)
 {
     struct json_writer *w = arg;
@@ -140,6 +159,11 @@ void status_write(const struct proxy *p, struct buf *out)
     json_key(&w, "clients");
     json_array_begin(&w);
     map_each(&p->clients.by_name, write_client, &w);
+    json_array_end(&w);
+    json_key(&w, "estimates");
+    json_array_begin(&w);
+    LIST_EACH (&p->learned.all, node, next)
+        write_learned(&w, LIST_ENTRY(node, struct learned_model, link));
     json_array_end(&w);
     json_key(&w, "upstreams");
     json_array_begin(&w);

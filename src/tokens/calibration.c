@@ -27,26 +27,29 @@ void calibration_init(struct calibration *c, const char *model, size_t n)
     c->has_own_vocabulary = encoding_for_model(model, n).exact;
 }
 
-/* What the text is multiplied with. */
-static int32_t text_ratio(const struct calibration *c)
+/* The published rules are right, as far as anybody knows. */
+static bool is_as_published(const struct calibration *c)
 {
-    int32_t off = c->text.value - RATIO_ONE;
+    int32_t off = c->text.mean - RATIO_ONE;
 
-    if (c->has_own_vocabulary &&
-        (c->text.seen < CONTRADICTION_CALLS || (off < CONTRADICTION && off > -CONTRADICTION)))
-        return RATIO_ONE;
-    return c->text.value;
+    return c->has_own_vocabulary &&
+           (c->text.seen < CONTRADICTION_CALLS || (off < CONTRADICTION && off > -CONTRADICTION));
+}
+
+static int64_t text_tokens(const struct calibration *c, const struct token_parts *parts)
+{
+    return is_as_published(c) ? parts->text : ratio_apply(&c->text, parts->text);
 }
 
 int64_t calibration_tokens(const struct calibration *c, const struct token_parts *parts)
 {
-    return ratio_apply(text_ratio(c), parts->text) + ratio_apply(c->tools.value, parts->tools) +
-           ratio_apply(c->media.value, parts->media) + parts->fixed;
+    return text_tokens(c, parts) + ratio_apply(&c->tools, parts->tools) +
+           ratio_apply(&c->media, parts->media) + parts->fixed;
 }
 
 bool calibration_is_exact(const struct calibration *c, const struct token_parts *parts)
 {
-    return parts->exact && text_ratio(c) == RATIO_ONE;
+    return parts->exact && is_as_published(c);
 }
 
 static int32_t off_by(int64_t estimated, int64_t reported)
@@ -68,8 +71,8 @@ static void note_error(struct calibration *c, int64_t estimated, int64_t reporte
 void calibration_learn(struct calibration *c, const struct token_parts *parts, int64_t estimated,
                        int64_t reported)
 {
-    int64_t text = ratio_apply(text_ratio(c), parts->text), tools = ratio_apply(c->tools.value, parts->tools);
-    int64_t media = ratio_apply(c->media.value, parts->media), rest = reported - parts->fixed;
+    int64_t text = text_tokens(c, parts), tools = ratio_apply(&c->tools, parts->tools);
+    int64_t media = ratio_apply(&c->media, parts->media), rest = reported - parts->fixed;
 
     if (reported < 1 || reported > MOST_TOKENS || estimated < 0 || estimated > MOST_TOKENS)
         return;

@@ -152,7 +152,7 @@ struct token_total chat_count_total(const struct chat_count *c)
     int32_t scale = (int32_t)(c->scale_permille * RATIO_ONE / 1000);
 
     total.parts.fixed += CHAT_PRIMING;
-    total.tokens = ratio_apply(scale, total.parts.text) + ratio_apply(scale, total.parts.tools) +
+    total.tokens = ratio_times(scale, total.parts.text) + ratio_times(scale, total.parts.tools) +
                    total.parts.media + total.parts.fixed;
     return total;
 }

@@ -34,3 +34,12 @@ int64_t expect_output(const struct expect *e, int64_t max_output)
     }
     return max_output > 0 && max_output < guess ? max_output : guess;
 }
+
+int expect_samples(const struct expect *e, int32_t ret[EXPECT_SAMPLES])
+{
+    uint32_t n = e->seen < EXPECT_SAMPLES ? e->seen : EXPECT_SAMPLES;
+
+    for (uint32_t i = 0; i < n; i++)
+        ret[i] = e->sample[(e->seen - n + i) % EXPECT_SAMPLES];
+    return (int)n;
+}

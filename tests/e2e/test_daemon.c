@@ -137,7 +137,7 @@ static void test_usage__what_is_no_option__is_64(void **state)
 
 /* ---- the configuration ---- */
 
-#define GOOD "listen: [\"127.0.0.1:0\"]\nmodels:\n  gpt-4o: {tpm: 30k, rpm: 500}\n"
+#define GOOD "listen: [\"127.0.0.1:0\"]\nstate_dir: none\nmodels:\n  gpt-4o: {tpm: 30k, rpm: 500}\n"
 
 static void test_check__a_good_file__is_ok_and_warned_of(void **state)
 {
@@ -148,7 +148,7 @@ static void test_check__a_good_file__is_ok_and_warned_of(void **state)
     snprintf(ok, sizeof ok, "%s: OK\n", path);
     assert_outcome(RUN("-t", "-c", path), EX_OK, ok, "");
     path = write_config("good", GOOD "retention: 3d\n");
-    snprintf(warning, sizeof warning, "%s:4:1: retention: not implemented in this version, ignored\n", path);
+    snprintf(warning, sizeof warning, "%s:5:1: retention: not implemented in this version, ignored\n", path);
     assert_outcome(RUN("--test", "--config", path), EX_OK, ok, warning);
     assert_outcome(RUN("-t"), EX_OK, "built-in configuration: OK\n", "");
 }
@@ -220,7 +220,7 @@ static void test_print__is_loadable_and_has_no_key(void **state)
     first = RUN("-p", "-c", path, "-l", "unix:/tmp/x", "--log-level", "debug");
     assert_int_equal(first.status, EX_OK);
     assert_string_equal(first.err, "");
-    assert_non_null(strstr(first.out, "listen: [\"unix:/tmp/x\"]\nlog:\n  level: debug\n"));
+    assert_non_null(strstr(first.out, "listen: [\"unix:/tmp/x\"]\nstate_dir: none\nlog:\n  level: debug\n"));
     assert_non_null(strstr(first.out, "env: METERGATE_TEST_KEY"));
     assert_null(strstr(first.out, KEY));
     second = RUN("-p", "-c", write_config("printed", first.out));

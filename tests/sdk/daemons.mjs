@@ -28,7 +28,7 @@ export async function startBoth(simulator, config) {
   const dir = mkdtempSync(join(tmpdir(), 'metergate-sdk-'));
   const simPort = await start('metergate-simulator', ['--listen', '127.0.0.1:0', '--config', JSON.stringify(simulator)], 'stdout');
   const file = join(dir, 'metergate.yaml');
-  writeFileSync(file, config(`http://127.0.0.1:${simPort}/v1`));
+  writeFileSync(file, 'state_dir: none\n' + config(`http://127.0.0.1:${simPort}/v1`));
   const port = await start('metergated', ['-c', file], 'stderr');
   return {
     direct: `http://127.0.0.1:${simPort}/v1`,

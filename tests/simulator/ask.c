@@ -94,6 +94,7 @@ bool ask_read(struct ask *a, struct exchange *x, struct slice model, const char 
         return refuse(x, why.param, why.message);
     a->r.stream = cJSON_IsTrue(chat_request_member(a->r.json, "stream"));
     a->seed = prose_seed(slice_str(a->model), buf_slice(&a->r.prompt));
+    a->input = tally_as(settings_model(&x->sim->settings, a->model), a->input, a->seed);
     return true;
 }
 

@@ -245,7 +245,9 @@ static void serve(struct chat *c)
 {
     struct exchange *x = c->x;
     struct slice model = slice_str(c->request.model);
-    struct demand demand = {.input = tally_chat(model, c->request.json),
+    uint64_t seed = prose_seed(model, buf_slice(&c->request.prompt));
+    struct demand demand = {.input = tally_as(settings_model(&x->sim->settings, c->request.model),
+                                              tally_chat(model, c->request.json), seed),
                             .chars = c->request.chars,
                             .max_output = c->request.max_tokens > 0 ? c->request.max_tokens * c->request.n : 0};
 
@@ -256,7 +258,7 @@ static void serve(struct chat *c)
         return;
     }
     x->input = demand.input;
-    c->seed = prose_seed(model, buf_slice(&c->request.prompt));
+    c->seed = seed;
     c->tool = c->request.wants_tool && c->request.tool;
     c->schema = !c->tool && chat_request_member(chat_request_member(c->request.json, "response_format"), "json_schema");
     decide_length(c);

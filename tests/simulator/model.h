@@ -46,6 +46,8 @@ struct model_config {
     int64_t first_byte_ms;
     int64_t event_ms;
     int64_t rpm_slice_ms; /* requests are limited in slices of so long, each its part of the limit (Azure); 0: no */
+    int64_t tokenizer_percent; /* its own tokenizer makes so much of what ours counts; 0: the same */
+    int64_t noise_percent;     /* and up to so much more or less, by the text */
     int64_t out; /* tokens of an answer whose request does not say; 0: max_tokens, else 16 */
 };
 

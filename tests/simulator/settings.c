@@ -39,6 +39,8 @@ static const struct key model_keys[] = {
     MODEL_KEY("charging", charging, KIND_CHARGING),      MODEL_KEY("refund", refund, KIND_BOOL),
     MODEL_KEY("first_byte_ms", first_byte_ms, KIND_INT), MODEL_KEY("event_ms", event_ms, KIND_INT),
     MODEL_KEY("out", out, KIND_INT),                     MODEL_KEY("rpm_slice_ms", rpm_slice_ms, KIND_INT),
+    MODEL_KEY("tokenizer_percent", tokenizer_percent, KIND_INT),
+    MODEL_KEY("noise_percent", noise_percent, KIND_INT),
 };
 
 #define TOP_KEY(name, kind)                                                                                  \

@@ -1,6 +1,8 @@
 /* tally: a content that is a list of parts counts its texts; images and audio count nothing here. */
 #include "tally.h"
 
+#include "model.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,4 +55,14 @@ int64_t tally_chat(struct slice model, const struct cJSON *request)
         free(text);
     }
     return n;
+}
+
+int64_t tally_as(const struct model_config *config, int64_t tokens, uint64_t seed)
+{
+    int64_t percent = config->tokenizer_percent ? config->tokenizer_percent : 100;
+    int64_t most = config->noise_percent * 100, noise = 0; /* of 10,000 */
+
+    if (most > 0)
+        noise = (int64_t)((seed * UINT64_C(0x9e3779b97f4a7c15) >> 33) % (uint64_t)(2 * most + 1)) - most;
+    return (tokens * percent * (10000 + noise) + 500000) / 1000000;
 }

@@ -26,9 +26,8 @@ static void test_ratio__nothing_learned__is_the_guess(void **state)
 
     (void)state;
     ratio_init(&r, 12000);
-    assert_int_equal(r.value, 12000);
-    assert_int_equal(ratio_apply(r.value, 100), 120);
-    assert_int_equal(ratio_apply(r.value, 0), 0);
+    assert_int_equal(ratio_apply(&r, 100), 120);
+    assert_int_equal(ratio_apply(&r, 0), 0);
 }
 
 static void test_ratio__steady_answers__are_learned_soon(void **state)
@@ -38,10 +37,10 @@ static void test_ratio__steady_answers__are_learned_soon(void **state)
     (void)state;
     ratio_init(&r, RATIO_ONE);
     ratio_learn(&r, 1000, 1330);
-    assert_in_range(r.value, 13200, 13300); /* one long answer says more than the guess */
+    assert_in_range(r.mean, 13200, 13300); /* one long answer says more than the guess */
     for (int i = 0; i < 10; i++)
         ratio_learn(&r, 1000, 1330);
-    assert_int_equal(r.value, 13300);
+    assert_int_equal(ratio_apply(&r, 1000), 1330);
 }
 
 static void test_ratio__a_fifth_of_the_answers_far_off__do_not_move_it(void **state)
@@ -53,7 +52,28 @@ static void test_ratio__a_fifth_of_the_answers_far_off__do_not_move_it(void **st
     ratio_init(&r, RATIO_ONE);
     for (int i = 0; i < 200; i++)
         ratio_learn(&r, 500, i % 5 == 2 ? 4000 : 650 + next_random(&random) % 21 - 10);
-    assert_in_range(r.value, 12900, 13200);
+    assert_in_range(ratio_apply(&r, 500), 645, 660);
+}
+
+static void test_ratio__a_frame_on_top__is_told_from_the_tokens(void **state)
+{
+    static const int32_t frames[] = {-8, 0, 9, 350};
+
+    (void)state;
+    for (size_t f = 0; f < sizeof frames / sizeof frames[0]; f++) {
+        uint64_t random = 21;
+        struct ratio r;
+
+        ratio_init(&r, RATIO_ONE);
+        for (int i = 0; i < 100; i++) {
+            int64_t counted = 60 + next_random(&random) % 3000;
+
+            ratio_learn(&r, counted, counted * 14 / 10 + frames[f]);
+        }
+        assert_in_range(r.slope, 13980, 14020);
+        assert_in_range(ratio_apply(&r, 100), 140 + frames[f] - 2, 140 + frames[f] + 2);
+        assert_in_range(ratio_apply(&r, 5000), 7000 + frames[f] - 12, 7000 + frames[f] + 12);
+    }
 }
 
 static void test_ratio__what_no_tokenizer_does__is_not_learned(void **state)
@@ -68,7 +88,7 @@ static void test_ratio__what_no_tokenizer_does__is_not_learned(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         ratio_learn(&r, rows[i][0], rows[i][1]);
     assert_int_equal(r.seen, 0);
-    assert_int_equal(r.value, RATIO_ONE);
+    assert_int_equal(r.mean, RATIO_ONE);
 }
 
 static void test_ratio__another_tokenizer_from_now_on__is_learned_within_a_ring(void **state)
@@ -77,15 +97,40 @@ static void test_ratio__another_tokenizer_from_now_on__is_learned_within_a_ring(
 
     (void)state;
     ratio_init(&r, RATIO_ONE);
-    r.seen = UINT32_MAX - 3; /* and the counter is at its end */
     for (int i = 0; i < 100; i++)
         ratio_learn(&r, 300, 360);
-    for (int i = 0; i < RATIO_SAMPLES; i++)
+    r.seen +=
+        (UINT32_MAX - 200) / RATIO_SAMPLES * RATIO_SAMPLES; /* its end comes soon, and the ring is in step */
+    for (int i = 0; i < 300; i++)
+        ratio_learn(&r, 300, 360);
+    assert_true(r.seen > RATIO_SAMPLES);
+    for (int i = 0; i < RATIO_SAMPLES + 3; i++)
         ratio_learn(&r, 300, 450);
-    assert_int_equal(r.value, 15000);
+    assert_int_equal(ratio_apply(&r, 300), 450);
 }
 
-static void test_ratio__samples_put_back__give_the_same_value(void **state)
+/* Sizes of every kind, reports of every kind: no line leads below 0 or out of bounds. */
+static void test_ratio__wild_answers__give_no_wild_line(void **state)
+{
+    uint64_t random = 4;
+
+    (void)state;
+    for (int round = 0; round < 200; round++) {
+        struct ratio r;
+
+        ratio_init(&r, RATIO_ONE);
+        for (int i = 0; i < 70; i++)
+            ratio_learn(&r, next_random(&random) >> next_random(&random) % 32,
+                        next_random(&random) >> next_random(&random) % 32);
+        for (int64_t counted = 0; counted < INT32_MAX; counted = counted * 3 + 1) {
+            int64_t tokens = ratio_apply(&r, counted);
+
+            assert_true(tokens >= 0 && tokens <= counted * 10 + INT32_MAX);
+        }
+    }
+}
+
+static void test_ratio__samples_learned_again__give_the_same_line(void **state)
 {
     struct ratio_sample kept[RATIO_SAMPLES];
     struct ratio a, b;
@@ -94,16 +139,14 @@ static void test_ratio__samples_put_back__give_the_same_value(void **state)
     (void)state;
     ratio_init(&a, RATIO_ONE);
     ratio_init(&b, RATIO_ONE);
-    for (int i = 0; i < 50; i++)
+    for (int i = 0; i < 100; i++)
         ratio_learn(&a, 100 + i, 120 + 2 * i);
     n = ratio_samples(&a, kept);
     assert_int_equal(n, RATIO_SAMPLES);
     for (int i = 0; i < n; i++)
-        ratio_put(&b, &kept[i]);
-    assert_int_equal(a.value, b.value);
-    ratio_put(&b, &(struct ratio_sample){.ratio = 1, .weight = 5});
-    ratio_put(&b, &(struct ratio_sample){.ratio = RATIO_ONE, .weight = RATIO_WEIGHT_MAX + 1});
-    assert_int_equal(a.value, b.value);
+        ratio_learn(&b, kept[i].counted, kept[i].reported);
+    assert_int_equal(a.slope, b.slope);
+    assert_int_equal(a.offset, b.offset);
 }
 
 /* ---- calibration ---- */
@@ -170,16 +213,16 @@ static void test_calibration__the_largest_part__learns(void **state)
     MODEL(&c, "claude-opus-4-8");
     for (int i = 0; i < 40; i++)
         calibration_learn(&c, &(struct token_parts){.text = 1000, .fixed = 10}, 0, 1410);
-    assert_int_equal(c.text.value, 14000);
+    assert_int_equal(c.text.mean, 14000);
     for (int i = 0; i < 40; i++)
         calibration_learn(&c, &(struct token_parts){.text = 100, .tools = 2000, .fixed = 10}, 0,
                           140 + 3000 + 10);
-    assert_int_equal(c.text.value, 14000);
-    assert_int_equal(c.tools.value, 15000);
+    assert_int_equal(c.text.mean, 14000);
+    assert_int_equal(c.tools.mean, 15000);
     for (int i = 0; i < 40; i++)
         calibration_learn(&c, &(struct token_parts){.text = 100, .tools = 20, .media = 1000, .fixed = 10}, 0,
                           140 + 30 + 1100 + 10);
-    assert_int_equal(c.media.value, 11000);
+    assert_int_equal(c.media.mean, 11000);
     assert_int_equal(
         calibration_tokens(&c, &(struct token_parts){.text = 100, .tools = 100, .media = 100, .fixed = 1}),
         140 + 150 + 110 + 1);
@@ -207,7 +250,9 @@ int main(void)
         cmocka_unit_test(test_ratio__a_fifth_of_the_answers_far_off__do_not_move_it),
         cmocka_unit_test(test_ratio__what_no_tokenizer_does__is_not_learned),
         cmocka_unit_test(test_ratio__another_tokenizer_from_now_on__is_learned_within_a_ring),
-        cmocka_unit_test(test_ratio__samples_put_back__give_the_same_value),
+        cmocka_unit_test(test_ratio__a_frame_on_top__is_told_from_the_tokens),
+        cmocka_unit_test(test_ratio__wild_answers__give_no_wild_line),
+        cmocka_unit_test(test_ratio__samples_learned_again__give_the_same_line),
         cmocka_unit_test(test_calibration__another_tokenizer_with_noise__is_met_after_fifty_calls),
         cmocka_unit_test(test_calibration__published_rules__hold_until_the_provider_keeps_contradicting),
         cmocka_unit_test(test_calibration__the_largest_part__learns),

@@ -432,7 +432,7 @@ static const struct {
     {"queue: {keepalive: 5s}", ""},
     {"queue: {keepalive: 0s, keepalive_agents: []}", ""},
     {"state_dir: none", ""},
-    {"state_dir: /var/lib/metergate", "file:1:1: state_dir: not implemented in this version, ignored\n"},
+    {"state_dir: /var/lib/metergate", ""},
     {"upstreams:\n  openai: {scope: shared}", ""},
     {"upstreams:\n  openai: {scope: key}",
      "file:2:12: upstreams.openai.scope: not implemented in this version, ignored\n"},

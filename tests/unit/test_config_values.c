@@ -409,6 +409,7 @@ static void test_print__of_the_built_in_configuration__is_this(void **state)
     assert_string_equal(
         text.p,
         "listen: [\"127.0.0.1:4283\", \"[::1]:4283\"]\n"
+        "state_dir: \"\"\n"
         "log:\n  level: info\n  format: text\n"
         "queue:\n  max_wait: 1d\n  max_requests: 10000\n  max_bytes: 1GiB\n  max_body: 64MiB\n  keepalive: "
         "15s\n  order: fair\n"

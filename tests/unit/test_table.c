@@ -22,8 +22,9 @@ static void test_table__every_row__has_what_its_type_needs(void **state)
         const struct table_row *row = &rows[i];
 
         assert_true(!row->min == !row->max);
-        assert_true(!row->choices ==
-                    (row->type != TABLE_CHOICE && row->type != TABLE_CHOICES && row->type != TABLE_URL));
+        assert_true(row->type == TABLE_PATH ||
+                    !row->choices ==
+                        (row->type != TABLE_CHOICE && row->type != TABLE_CHOICES && row->type != TABLE_URL));
         if (row->home != TABLE_NOWHERE && (row->type == TABLE_CHOICE || row->type == TABLE_BOOL))
             assert_true(row->fallback ||
                         strstr(row->help, "; default ")); /* one that follows another option */

@@ -1,5 +1,5 @@
 /*
- * file: files that an operator named, read whole. A path may lead anywhere: opening a FIFO would wait for a
+ * file: files that an operator named, read whole; and files of our own. A path may lead anywhere: opening a FIFO would wait for a
  * writer, a device may do anything at its opening, so nothing but a regular file is opened.
  */
 #ifndef METERGATE_BASE_FILE_H
@@ -7,6 +7,7 @@
 
 #include "metergate/base/buf.h"
 #include "metergate/base/err.h"
+#include "metergate/base/slice.h"
 
 /*
  * A descriptor for reading, close() it; never waits. -errno, -EISDIR, or -ENOTSUP for what else is no regular
@@ -23,5 +24,14 @@ int file_open_given(const char *path, struct errbuf *e) MG_MUSTCHECK;
 /* Appends the whole file. As file_open, and -E2BIG when it passes the buffer's maximum. */
 int file_read(const char *path, struct buf *out, struct errbuf *e) MG_MUSTCHECK;
 int file_read_given(const char *path, struct buf *out, struct errbuf *e) MG_MUSTCHECK;
+
+/*
+ * The file has this text from now on, or what it had before: it is written beside it (PATH.new), synced, and renamed. Readable by its
+ * owner alone. -errno.
+ */
+int file_replace(const char *path, struct slice text) MG_MUSTCHECK;
+
+/* Makes the directory and those above it that are missing, 0700. 0 also when it is there. -errno. */
+int file_make_dir(const char *path) MG_MUSTCHECK;
 
 #endif

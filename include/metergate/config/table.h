@@ -26,7 +26,7 @@ enum table_type {
     TABLE_CHOICE,     /* an enum: the place of the word in `choices` */
     TABLE_CHOICES,    /* unsigned: bit i is word i of `choices` */
     TABLE_TEXT,       /* char *, owned */
-    TABLE_PATH,       /* char *, owned: absolute (~/ replaced), or "" */
+    TABLE_PATH,       /* char *, owned: absolute (~/ replaced), or "", or the word of `choices` */
     TABLE_URL,        /* char *, owned; `choices` are its schemes */
     TABLE_NAME,       /* char *, owned; NULL when unset: the name of an upstream */
     TABLE_ENV,        /* char *, owned; NULL when unset: where a credential is, never the credential */

@@ -1,7 +1,6 @@
 /*
  * budgets: which budget of the gate a call takes from. A budget is one (upstream, entry) pair; an entry
- * without numbers makes one for each model name. With it goes what was learned of the answers: the expected
- * output of each client.
+ * without numbers makes one for each model name.
  *
  * At most BUDGETS_MAX budgets are kept apart: models are named by callers. Later names share one that has no
  * limits.
@@ -21,7 +20,6 @@
 #include "metergate/config/config.h"
 #include "metergate/gate/gate.h"
 #include "metergate/proxy/provider.h"
-#include "metergate/tokens/expect.h"
 
 struct client;
 
@@ -31,8 +29,7 @@ struct client;
 /* What a budget knows of one client. Readable; `held` is written by the call's life alone. */
 struct share {
     const struct client *client;
-    int64_t held;         /* now */
-    struct expect expect; /* of its answers' output */
+    int64_t held; /* now */
 };
 
 /* Readable. */

@@ -44,6 +44,7 @@
 #include "metergate/proxy/worker.h"
 
 struct client;
+struct learned_model;
 struct model_budget;
 struct provider;
 struct proxy;
@@ -91,6 +92,7 @@ struct call {
     size_t max_decoded_bytes;
     bool is_coded; /* the body has a content coding: it goes out as it came, and is never spliced */
     struct request_count count;
+    int64_t counted_tokens;  /* its input, by what was learned of the model; written with `estimate` */
     int64_t referred_tokens; /* on top of it: what the provider keeps (memory.h); -1: unknown */
     int count_rc;
     const char *why_unreadable;
@@ -106,6 +108,7 @@ struct call {
     /* the gate's side */
     struct model_budget *budget;
     struct share *share; /* of its client in that budget; NULL with it */
+    struct learned_model *learned; /* of its model there; NULL: nothing is learned of it */
     enum profile profile; /* that its charge was worked out by; a reload may give the provider another */
     struct estimate estimate;
     struct ticket ticket;

@@ -23,6 +23,7 @@
 #include "metergate/proxy/clients.h"
 #include "metergate/proxy/guard.h"
 #include "metergate/proxy/keepalive.h"
+#include "metergate/proxy/learned.h"
 #include "metergate/proxy/memory.h"
 #include "metergate/proxy/patience.h"
 #include "metergate/proxy/places.h"
@@ -56,6 +57,7 @@ struct proxy {
     struct keepalive keepalive;
     struct places places;
     struct memory memory;
+    struct learned learned;
 
     struct list calls[CALL_STATES]; /* every call that is not settled, by its state; SETTLED: not freed yet */
     int64_t count[CALL_STATES];

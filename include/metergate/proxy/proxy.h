@@ -38,6 +38,9 @@ void proxy_reload_refused(struct proxy *p);
  */
 void proxy_on_reload(struct proxy *p, int (*reload)(void *ctx, struct buf *said), void *ctx);
 
+/* What is learned of models is kept in that directory, and what was kept there is known from now on. */
+void proxy_keep(struct proxy *p, const char *dir);
+
 /* Accepts on this listener from now on; it must outlive the proxy. */
 int proxy_listen(struct proxy *p, struct listener *ln) MG_MUSTCHECK;
 

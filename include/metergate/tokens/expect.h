@@ -31,4 +31,7 @@ void expect_learn(struct expect *e, int64_t output_tokens);
  */
 int64_t expect_output(const struct expect *e, int64_t max_output);
 
+/* What it remembers, oldest first: expect_learn puts it back. Returns how many. */
+int expect_samples(const struct expect *e, int32_t ret[EXPECT_SAMPLES]);
+
 #endif

@@ -1,9 +1,12 @@
 /*
- * ratio: how many tokens a provider reports for each that was counted here, learned from the last answers.
+ * ratio: what a provider reports for so many tokens that were counted here, learned from the last answers: a
+ * line, so many tokens for each and some on top (the frames around messages, a prompt that comes with tools).
  *
- * The estimate is the interquartile mean of the last samples, weighted by their size: a quarter of them may
- * be far off (input that the provider adds, files that nobody saw) without moving it, and it is nearly as
- * steady as the mean would be.
+ * The line goes through two points: the small half of the last samples and the large one (Wald's method of
+ * grouping, "The fitting of straight lines if both variables are subject to error", 1940), each taken from
+ * the half of its samples whose ratios are in the middle, so that a quarter of them may be far off (input
+ * that the provider adds, files that nobody saw) without moving it. Where sizes hardly differ, or the two
+ * points' ratios differ by no more than chance would have it, the line goes through the origin.
  */
 #ifndef METERGATE_TOKENS_RATIO_H
 #define METERGATE_TOKENS_RATIO_H
@@ -12,22 +15,26 @@
 
 enum {
     RATIO_ONE = 10000,  /* ratios are in ten-thousandths */
-    RATIO_SAMPLES = 32, /* remembered */
-    RATIO_WEIGHT_MAX =
-        1024, /* a sample weighs as many tokens as it has, up to this: no long text outvotes all others */
+    RATIO_SAMPLES = 64, /* remembered */
+};
+
+struct ratio_sample {
+    int32_t counted, reported; /* tokens */
 };
 
 /* Plain data; nothing to release. */
 struct ratio {
-    int32_t value; /* readable */
-    uint32_t seen; /* samples ever, saturated */
-    struct ratio_sample {
-        int32_t ratio, weight;
-    } sample[RATIO_SAMPLES]; /* private: a ring; the next one goes to seen % RATIO_SAMPLES */
+    int32_t slope;  /* readable: of the line */
+    int32_t offset; /* readable: of the line, in tokens; may be below 0 */
+    int32_t mean;   /* readable: reported / counted, all samples together */
+    int32_t guess;  /* private: what it began with */
+    uint32_t seen;  /* readable: samples ever, saturated */
+    struct ratio_sample
+        sample[RATIO_SAMPLES]; /* private: a ring; the next one goes to seen % RATIO_SAMPLES */
 };
 
-/* `value` until anything is learned; a guess fades as samples come in. */
-void ratio_init(struct ratio *r, int32_t value);
+/* `guess` until anything is learned; it fades as samples come in. */
+void ratio_init(struct ratio *r, int32_t guess);
 
 /*
  * `counted` tokens turned out to be `reported`. Nothing is learned from less than one token, nor from what no
@@ -35,13 +42,13 @@ void ratio_init(struct ratio *r, int32_t value);
  */
 void ratio_learn(struct ratio *r, int64_t counted, int64_t reported);
 
-/* So many of the provider's tokens, rounded. counted >= 0. */
-int64_t ratio_apply(int32_t ratio, int64_t counted);
+/* How many to expect for so many counted: 0 for 0, and never below 0. counted >= 0. */
+int64_t ratio_apply(const struct ratio *r, int64_t counted);
 
-/* The samples again, oldest first, as ratio_learn was told them: for keeping them. Returns how many. */
+/* The same by a ratio alone, rounded. */
+int64_t ratio_times(int32_t ratio, int64_t counted);
+
+/* The samples again, oldest first: ratio_learn puts one back. Returns how many. */
 int ratio_samples(const struct ratio *r, struct ratio_sample ret[RATIO_SAMPLES]);
-
-/* One of them, put back. Ignored unless it could have been learned. */
-void ratio_put(struct ratio *r, const struct ratio_sample *sample);
 
 #endif
