@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "metergate/base/scan_text.h"
+#include "metergate/dialect/fields.h"
 #include "metergate/tokens/count.h"
 #include "metergate/tokens/encoding.h"
 #include "metergate/tokens/feed.h"
@@ -40,7 +41,8 @@ static int64_t code_points(struct slice text)
     return n;
 }
 
-/* The tokens of a string with escapes in it, which are resolved on the way; *ret_characters of what it means. */
+/* The tokens of a string with escapes in it, which are resolved on the way; *ret_characters of what it means.
+ */
 static int64_t count_escaped(enum encoding e, struct slice inside, int64_t *ret_characters)
 {
     struct tokens_feed f;
@@ -143,7 +145,15 @@ void counter_schemas_at(struct counter *k, struct slice body, struct span at)
 /* ---- blocks ---- */
 
 /* What a member of a block means; what has no row never reaches the model, or costs next to nothing. */
-enum member { MEMBER_NONE, MEMBER_BLOCKS, MEMBER_ROLE, MEMBER_JSON, MEMBER_MEDIA, MEMBER_SEALED };
+enum member {
+    MEMBER_NONE,
+    MEMBER_BLOCKS,
+    MEMBER_ROLE,
+    MEMBER_JSON,
+    MEMBER_MEDIA,
+    MEMBER_DETAIL,
+    MEMBER_SEALED
+};
 
 static const struct {
     const char *name;
@@ -178,6 +188,7 @@ static const struct {
     {"file_data", MEMBER_MEDIA},
     {"file_id", MEMBER_MEDIA},
     {"file_url", MEMBER_MEDIA},
+    {"detail", MEMBER_DETAIL},
     {"data", MEMBER_SEALED},
     {"encrypted_content", MEMBER_SEALED},
 };
@@ -196,45 +207,83 @@ static bool says(struct slice text, const char *what)
     return text.n && memmem(text.p, text.n, what, strlen(what)) != NULL;
 }
 
-/*
- * The value of a block's image_url, source, inlineData, ...: an image, a text in its source (Anthropic's
- * plain documents), or something of which only the size is known. `block` is the block as far as it goes.
- */
-static void count_media(struct counter *k, struct slice block, struct slice value)
+/* The member of an object that is a string, as it stands between its quotes; empty when there is none. */
+static struct slice text_member(struct slice object, const char *name)
+{
+    struct field f = {.name = name};
+
+    if (!slice_starts(object, SLICE("{")) || fields_read(object, &f, 1, NULL) < 0 ||
+        f.value.type != SCAN_STRING)
+        return SLICE("");
+    return scan_inside(object, &f.value);
+}
+
+/* Where an image's or a sound's bytes or address stand in the value that holds them. */
+static struct slice media_text(struct slice value)
+{
+    static const char *const names[] = {"url", "data", "uri"};
+    struct slice text = SLICE("");
+
+    if (slice_starts(value, SLICE("\"")))
+        return slice_head(slice_skip(value, 1), value.n - 2);
+    for (size_t i = 0; i < MG_ARRAY_LEN(names) && text.n == 0; i++)
+        text = text_member(value, names[i]);
+    return text;
+}
+
+/* A document whose text stands in it (Anthropic's plain and custom ones). */
+static void count_written(struct counter *k, struct slice value)
 {
     struct scan_value key, v;
     struct scan s;
-    bool text = says(value, "text/plain") || says(value, "\"content\"");
 
-    if (says(value, "image/") || says(block, "\"image") || says(block, "input_image")) {
-        chat_count_image(&k->chat);
-        return;
-    }
-    if (!text) {
-        chat_count_hidden(&k->chat, COUNTER_UNKNOWN_TOKENS + (int64_t)(value.n / DOCUMENT_BYTES_PER_TOKEN));
-        return;
-    }
     scan_init(&s, value);
     if (!scan_enter(&s, SCAN_OBJECT))
         return;
     while (scan_member(&s, &key)) {
+        bool data = scan_is(&s, &key, "data");
+
         if (scan_is(&s, &key, "content")) {
             counter_blocks(k, &s);
             continue;
         }
-        {
-            bool data = scan_is(&s, &key, "data");
+        v = scan_value(&s);
+        if (data && v.type == SCAN_STRING)
+            counter_string(k, &s, &v, MEANS_CONTENT);
+    }
+}
 
-            v = scan_value(&s);
-            if (data && v.type == SCAN_STRING)
-                counter_string(k, &s, &v, MEANS_CONTENT);
+/*
+ * The value of a block's image_url, source, inlineData, ...: an image, a sound, a text in its source, or
+ * something of which only the size is known. `before` is the block up to there; `detail` what the block says
+ * beside it.
+ */
+static void count_media(struct counter *k, struct slice before, struct slice value, struct slice detail)
+{
+    if (says(value, "image/") || slice_starts(before, SLICE("image")) || says(before, "\"image") ||
+        says(before, "input_image")) {
+        struct slice own = text_member(value, "detail");
+
+        chat_count_image(&k->chat, media_text(value), image_detail_of(own.n ? own : detail));
+        return;
+    }
+    if (says(value, "audio/") || says(value, "video/") || says(before, "input_audio")) {
+        struct slice text = media_text(value);
+
+        if (text.n && slice_find(slice_head(text, 32), ':') >= 32) { /* no address */
+            chat_count_sound(&k->chat, text, says(value, "video/"));
+            return;
         }
     }
+    if (says(value, "text/plain") || says(value, "\"content\""))
+        count_written(k, value);
+    else
+        chat_count_hidden(&k->chat, COUNTER_UNKNOWN_TOKENS + (int64_t)(value.n / DOCUMENT_BYTES_PER_TOKEN));
 }
 
 static void count_blocks(struct counter *k, struct scan *s, int depth);
 
-static void count_member(struct counter *k, struct scan *s, enum member m, size_t block_at)
+static void count_member(struct counter *k, struct scan *s, enum member m)
 {
     struct scan_value v = scan_value(s);
 
@@ -251,12 +300,11 @@ static void count_member(struct counter *k, struct scan *s, enum member m, size_
         else
             chat_count_tool_json(&k->chat, s->text.p + v.at, v.n);
         break;
-    case MEMBER_MEDIA:
-        count_media(k, slice_of(s->text.p + block_at, v.at - block_at), slice_of(s->text.p + v.at, v.n));
-        break;
     case MEMBER_SEALED:
         chat_count_hidden(&k->chat, (int64_t)(v.n / SEALED_BYTES_PER_TOKEN));
         break;
+    case MEMBER_MEDIA:
+    case MEMBER_DETAIL:
     case MEMBER_BLOCKS:
     case MEMBER_NONE:
     default:
@@ -264,9 +312,38 @@ static void count_member(struct counter *k, struct scan *s, enum member m, size_
     }
 }
 
+/* What stands beside an image says how closely it is to be looked at, before it or after it: so it is counted
+ * at the block's end. */
+struct pending {
+    struct slice before, value, detail;
+};
+
+static void count_pending(struct counter *k, struct pending *p)
+{
+    if (p->value.n)
+        count_media(k, p->before, p->value, p->detail);
+    p->value.n = 0;
+}
+
+static void hold_media(struct counter *k, struct scan *s, enum member m, size_t block_at, struct pending *p)
+{
+    struct scan_value v = scan_value(s);
+
+    if (m == MEMBER_DETAIL) {
+        p->detail = v.type == SCAN_STRING ? scan_text(s, &v) : p->detail;
+        return;
+    }
+    count_pending(k, p);
+    if (v.type == SCAN_NONE || v.type == SCAN_NULL)
+        return;
+    p->before = slice_of(s->text.p + block_at, v.at - block_at); /* its own name is in it */
+    p->value = slice_of(s->text.p + v.at, v.n);
+}
+
 static void count_block(struct counter *k, struct scan *s, int depth)
 {
     size_t block_at = s->at;
+    struct pending media = {0};
     struct scan_value key;
 
     while (scan_member(s, &key)) {
@@ -274,9 +351,12 @@ static void count_block(struct counter *k, struct scan *s, int depth)
 
         if (m == MEMBER_BLOCKS)
             count_blocks(k, s, depth + 1);
+        else if (m == MEMBER_MEDIA || m == MEMBER_DETAIL)
+            hold_media(k, s, m, block_at, &media);
         else
-            count_member(k, s, m, block_at);
+            count_member(k, s, m);
     }
+    count_pending(k, &media);
 }
 
 static void count_blocks(struct counter *k, struct scan *s, int depth)
@@ -306,6 +386,11 @@ void counter_blocks(struct counter *k, struct scan *s)
 {
     chat_count_inexact(&k->chat);
     count_blocks(k, s, 0);
+}
+
+void counter_media(struct counter *k, const char *name, struct slice value)
+{
+    count_media(k, slice_str(name), value, SLICE(""));
 }
 
 void counter_blocks_at(struct counter *k, struct slice body, struct span at)

@@ -26,17 +26,17 @@ static void count_part(struct counter *k, struct scan *s)
         return;
     }
     while (scan_member(s, &key)) {
+        static const char *const media[] = {"image_url", "input_audio", "file"};
         bool text = scan_is(s, &key, "text") || scan_is(s, &key, "refusal");
-        bool image = scan_is(s, &key, "image_url");
-        bool other = scan_is(s, &key, "input_audio") || scan_is(s, &key, "file");
+        size_t i = 0;
 
+        while (i < MG_ARRAY_LEN(media) && !scan_is(s, &key, media[i]))
+            i++;
         v = scan_value(s);
         if (text && v.type == SCAN_STRING)
             counter_string(k, s, &v, MEANS_CONTENT);
-        else if (image)
-            chat_count_image(&k->chat);
-        else if (other)
-            chat_count_hidden(&k->chat, COUNTER_UNKNOWN_TOKENS);
+        else if (i < MG_ARRAY_LEN(media))
+            counter_media(k, media[i], slice_of(s->text.p + v.at, v.n));
     }
 }
 

@@ -7,7 +7,7 @@
 #include "metergate/base/slice.h"
 #include "metergate/tokens/count.h"
 #include "metergate/tokens/feed.h"
-#include "metergate/tokens/image.h"
+#include "metergate/tokens/sound.h"
 
 #define PER_MESSAGE 3
 #define PER_NAME    1
@@ -43,7 +43,7 @@ void chat_count_init(struct chat_count *c, struct model_encoding enc, const char
         .parts.exact = enc.exact && is_published(name),
         .per_message = PER_MESSAGE,
         .per_name = PER_NAME,
-        .image_tokens = image_default_tokens(model, n),
+        .model = slice_of(model, n),
         .scale_permille = encoding_scale_permille(model, n),
     };
     if (slice_eq(name, SLICE("gpt-3.5-turbo-0301"))) {
@@ -96,9 +96,18 @@ void chat_count_bare(struct chat_count *c)
     c->parts.exact = c->encoding_exact;
 }
 
-void chat_count_image(struct chat_count *c)
+void chat_count_image(struct chat_count *c, struct slice text, enum image_detail detail)
 {
-    c->parts.media += c->image_tokens;
+    struct image_size size = image_size_in_text(text);
+
+    c->parts.media += image_tokens(c->model, size, detail);
+    c->parts.exact = false;
+    c->parts.hidden |= size.width == 0;
+}
+
+void chat_count_sound(struct chat_count *c, struct slice text, bool is_video)
+{
+    c->parts.media += sound_tokens(c->model, text, is_video);
     c->parts.exact = false;
 }
 

@@ -1,4 +1,4 @@
-/* encoding, chat, image: names to vocabularies, messages to sums. */
+/* encoding, chat: names to vocabularies, messages to sums. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,6 @@
 
 #include "metergate/tokens/chat.h"
 #include "metergate/tokens/count.h"
-#include "metergate/tokens/image.h"
 
 static void test_encoding_for_model__names__have_their_encoding(void **state)
 {
@@ -208,30 +207,6 @@ static void test_chat_count__large_json__is_counted_whole(void **state)
     assert_true(got >= whole && got < whole + 100);
 }
 
-static void test_chat_count__images__cost_what_the_model_may_charge(void **state)
-{
-    static const struct {
-        const char *model;
-        int64_t want;
-    } rows[] = {
-        {"gpt-4o", 1445},        {"gpt-4o-mini", 48169}, {"gpt-4.1", 1445},
-        {"gpt-4.1-mini", 2489},  {"o3", 1275},           {"o4-mini", 2642},
-        {"gpt-5", 1190},         {"gpt-5-mini", 2489},   {"gpt-5.2", 1536},
-        {"gpt-5.4", 2500},       {"gpt-5.6-sol", 3000},  {"gpt-6-astra", 3000},
-        {"claude-opus-5", 4784},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
-        struct chat_count c = begin(rows[i].model);
-
-        chat_count_image(&c);
-        assert_int_equal(chat_count_total(&c).tokens, rows[i].want + 3);
-        assert_false(chat_count_total(&c).parts.exact);
-        assert_int_equal(image_default_tokens(rows[i].model, strlen(rows[i].model)), rows[i].want);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,7 +218,6 @@ int main(void)
         cmocka_unit_test(test_chat_count__tools__are_an_upper_estimate),
         cmocka_unit_test(test_chat_count__white_space_between_json_tokens__costs_nothing),
         cmocka_unit_test(test_chat_count__large_json__is_counted_whole),
-        cmocka_unit_test(test_chat_count__images__cost_what_the_model_may_charge),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
  * learned: what answers have taught of each model at each upstream: what its tokenizer makes of a text
- * (tokens/calibration.h), and how much output each client gets (tokens/expect.h). It is kept in a file of the
+ * (tokens/calibration.h), and how much output each client has (tokens/expect.h). It is kept in a file of the
  * state directory, read at start, written when something was learned (at most once in LEARNED_SAVE_US, by a
  * worker) and at the end.
  *

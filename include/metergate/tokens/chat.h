@@ -29,6 +29,7 @@
 
 #include "metergate/tokens/calibration.h"
 #include "metergate/tokens/encoding.h"
+#include "metergate/tokens/image.h"
 
 /* What the answer is primed with. */
 #define CHAT_PRIMING 3
@@ -39,7 +40,7 @@ struct chat_count {
     bool tools;               /* private: the frame around tools is counted */
     int per_message;          /* private */
     int per_name;             /* private */
-    int64_t image_tokens;     /* private: of one image */
+    struct slice model;       /* private: borrowed */
     int64_t scale_permille;   /* private: encoding_scale_permille */
     struct token_parts parts; /* private: so far */
 };
@@ -49,6 +50,7 @@ struct token_total {
     struct token_parts parts;
 };
 
+/* The model's name is borrowed as long as anything is counted. */
 void chat_count_init(struct chat_count *c, struct model_encoding enc, const char *model, size_t n);
 
 /* The fixed cost of one more message. */
@@ -64,8 +66,14 @@ void chat_count_name(struct chat_count *c, int64_t tokens);
  * be valid. */
 void chat_count_tool_json(struct chat_count *c, const char *json, size_t n);
 
-/* An image, whatever its size: image_default_tokens; estimated. */
-void chat_count_image(struct chat_count *c);
+/*
+ * An image (image.h): `text` is its data: URL, its base64, or its address, as it stands in a JSON string; of an address the size is not
+ * known. Estimated.
+ */
+void chat_count_image(struct chat_count *c, struct slice text, enum image_detail detail);
+
+/* A recording in base64, likewise (sound.h). Estimated. */
+void chat_count_sound(struct chat_count *c, struct slice text, bool is_video);
 
 /* Tokens that are written as their numbers. */
 void chat_count_tokens(struct chat_count *c, int64_t tokens);
