@@ -12,9 +12,14 @@
 #include "metergate/base/scan.h"
 #include "metergate/base/scan_text.h"
 #include "metergate/dialect/counter.h"
+#include "metergate/dialect/fields.h"
+#include "metergate/dialect/openai_tools.h"
 
 /* A list of prompts of tokens is the deepest that there is. */
 #define BARE_DEPTH 2
+
+/* A message of the role "function" costs less by so many (openai_tools.h). */
+#define FUNCTION_MESSAGE_LESS 2
 
 /* One part of a content that is a list: {"type":"text","text":"..."}, {"type":"image_url",...}, ... */
 static void count_part(struct counter *k, struct scan *s)
@@ -40,7 +45,8 @@ static void count_part(struct counter *k, struct scan *s)
     }
 }
 
-static void count_content(struct counter *k, struct scan *s)
+/* Gives the string that the content is, or a value of no type. */
+static struct scan_value count_content(struct counter *k, struct scan *s)
 {
     struct scan_value v;
 
@@ -48,13 +54,28 @@ static void count_content(struct counter *k, struct scan *s)
         if (scan_enter(s, SCAN_ARRAY))
             while (scan_element(s))
                 count_part(k, s);
-        return;
+        return (struct scan_value){0};
     }
     v = scan_value(s);
-    if (v.type == SCAN_STRING)
+    if (v.type == SCAN_STRING) {
         counter_string(k, s, &v, MEANS_CONTENT);
-    else if (v.type != SCAN_NULL)
+        return v;
+    }
+    if (v.type != SCAN_NULL)
         chat_count_inexact(&k->chat);
+    return (struct scan_value){0};
+}
+
+static void count_calls(struct counter *k, struct scan *s)
+{
+    if (!scan_enter(s, SCAN_ARRAY))
+        return;
+    while (scan_element(s)) {
+        struct scan_value v = scan_value(s);
+
+        if (v.type != SCAN_NONE)
+            openai_call_count(k, slice_of(s->text.p + v.at, v.n));
+    }
 }
 
 /* Members of a message that are neither its role, its content nor its name. */
@@ -63,22 +84,39 @@ static void count_other(struct counter *k, struct scan *s, const struct scan_val
     bool call = scan_is(s, key, "function_call"), refusal = scan_is(s, key, "refusal");
     struct scan_value v;
 
-    if (scan_is(s, key, "tool_calls")) {
-        counter_tools(k, s);
+    if (scan_is(s, key, "tool_calls") && scan_peek(s) == SCAN_ARRAY) {
+        count_calls(k, s);
         return;
     }
     v = scan_value(s);
     if (v.type == SCAN_NULL || v.type == SCAN_NONE)
         return;
     if (call)
-        chat_count_tool_json(&k->chat, s->text.p + v.at, v.n);
+        openai_call_count(k, slice_of(s->text.p + v.at, v.n));
     else if (refusal && v.type == SCAN_STRING)
         counter_string(k, s, &v, MEANS_CONTENT);
     else
         chat_count_inexact(&k->chat); /* tool_call_id, audio, what a provider may have added */
 }
 
-static void count_message(struct counter *k, struct scan *s)
+/* What functions make of a message besides its own cost. */
+struct message {
+    bool system, function;
+    struct scan_value content; /* when it is a string */
+};
+
+static void count_role(struct counter *k, struct scan *s, struct message *m)
+{
+    struct scan_value v = scan_value(s);
+
+    if (v.type != SCAN_STRING)
+        return;
+    m->system |= scan_is(s, &v, "system");
+    m->function |= scan_is(s, &v, "function");
+    counter_string(k, s, &v, MEANS_ROLE);
+}
+
+static void count_message(struct counter *k, struct scan *s, struct message *m)
 {
     int roles = 0, contents = 0, names = 0;
     struct scan_value key, v;
@@ -90,17 +128,17 @@ static void count_message(struct counter *k, struct scan *s)
         return;
     }
     while (scan_member(s, &key)) {
-        bool role = scan_is(s, &key, "role"), name = scan_is(s, &key, "name");
-
         if (scan_is(s, &key, "content")) {
             contents++;
-            count_content(k, s);
-        } else if (role || name) {
-            roles += role;
-            names += name;
+            m->content = count_content(k, s);
+        } else if (scan_is(s, &key, "role")) {
+            roles++;
+            count_role(k, s, m);
+        } else if (scan_is(s, &key, "name")) {
+            names++;
             v = scan_value(s);
             if (v.type == SCAN_STRING)
-                counter_string(k, s, &v, role ? MEANS_ROLE : MEANS_NAME);
+                counter_string(k, s, &v, MEANS_NAME);
         } else {
             count_other(k, s, &key);
         }
@@ -109,18 +147,43 @@ static void count_message(struct counter *k, struct scan *s)
         chat_count_inexact(&k->chat);
 }
 
+/* The older `functions` change what the messages cost (openai_tools.h). */
+static void count_functions(struct counter *k, struct slice body, const struct dialect_request *r,
+                            const struct message *system, int64_t function_messages)
+{
+    struct field choice = {.name = "function_call"};
+    struct slice value = SLICE("");
+
+    if (r->functions.n == 0)
+        return;
+    if (fields_read(body, &choice, 1, NULL) == 0)
+        value = field_raw(body, &choice);
+    openai_functions_count(k, counter_part(body, r->functions), value);
+    chat_count_tool(&k->chat, -FUNCTION_MESSAGE_LESS * function_messages);
+    if (system->system)
+        chat_count_tool(&k->chat, openai_functions_system(k, scan_inside(counter_part(body, r->prompt), &system->content)));
+}
+
 static int count_chat(struct slice body, const struct dialect_request *r, struct counter *k)
 {
+    struct message system = {0};
+    int64_t function_messages = 0;
     struct scan s;
 
     if (body.p[r->prompt.at] != '[')
         return -EBADMSG;
     scan_init(&s, counter_part(body, r->prompt));
     if (scan_enter(&s, SCAN_ARRAY))
-        while (scan_element(&s))
-            count_message(k, &s);
-    counter_tools_at(k, body, r->tools);
-    counter_tools_at(k, body, r->functions);
+        while (scan_element(&s)) {
+            struct message m = {0};
+
+            count_message(k, &s, &m);
+            function_messages += m.function;
+            system = m.system && !system.system ? m : system;
+        }
+    if (r->tools.n)
+        openai_tools_count(k, counter_part(body, r->tools));
+    count_functions(k, body, r, &system, function_messages);
     counter_schemas_at(k, body, r->response_format);
     return 0;
 }
@@ -168,7 +231,8 @@ static void count_responses(struct slice body, const struct dialect_request *r, 
     if (r->system.n)
         chat_count_message(&k->chat);
     counter_blocks_at(k, body, r->system);
-    counter_tools_at(k, body, r->tools);
+    if (r->tools.n)
+        openai_tools_count(k, counter_part(body, r->tools));
     counter_schemas_at(k, body, r->response_format);
 }
 

@@ -155,6 +155,12 @@ void chat_count_tool_json(struct chat_count *c, const char *json, size_t n)
     c->parts.exact = false;
 }
 
+void chat_count_tool(struct chat_count *c, int64_t tokens)
+{
+    c->parts.tools += tokens;
+    c->parts.exact = false;
+}
+
 struct token_total chat_count_total(const struct chat_count *c)
 {
     struct token_total total = {.parts = c->parts};

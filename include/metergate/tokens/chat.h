@@ -66,6 +66,9 @@ void chat_count_name(struct chat_count *c, int64_t tokens);
  * be valid. */
 void chat_count_tool_json(struct chat_count *c, const char *json, size_t n);
 
+/* The same, by a rule that somebody else knows: so many tokens. */
+void chat_count_tool(struct chat_count *c, int64_t tokens);
+
 /*
  * An image (image.h): `text` is its data: URL, its base64, or its address, as it stands in a JSON string; of an address the size is not
  * known. Estimated.
