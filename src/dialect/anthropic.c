@@ -59,16 +59,16 @@ static int read_request(const struct dialect_input *in, struct dialect_request *
         *ret_why = "the body is not a JSON object";
         return -EBADMSG;
     }
-    if (field_text(in->body, &f[F_MODEL], ret->model, sizeof ret->model) < 0) {
-        *ret_why = "the body names no model";
-        return -EBADMSG;
-    }
     ret->stream = field_is_true(&f[F_STREAM]);
     ret->max_tokens = field_number(in->body, &f[F_MAX_TOKENS], DIALECT_TOKENS_MAX);
     ret->prompt = field_span(&f[F_MESSAGES]);
     ret->system = field_span(&f[F_SYSTEM]);
     ret->tools = field_span(&f[F_TOOLS]);
     ret->response_format = field_span(&f[f[F_OUTPUT_CONFIG].times ? F_OUTPUT_CONFIG : F_OUTPUT_FORMAT]);
+    if (field_text(in->body, &f[F_MODEL], ret->model, sizeof ret->model) < 0) {
+        *ret_why = "the body names no model";
+        return -EBADMSG;
+    }
     return 0;
 }
 

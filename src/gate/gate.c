@@ -368,6 +368,11 @@ static const struct budget_limit *never_fits(const struct ticket *t)
     return NULL;
 }
 
+bool gate_fits(const struct ticket *t)
+{
+    return !never_fits(t);
+}
+
 /* What a refusal names: the counted input where that alone is too much, because the caller can check it. */
 static int64_t requested(const struct ticket *t, const struct limit *l)
 {

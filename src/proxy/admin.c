@@ -55,28 +55,28 @@ static const struct {
     {"/-/status", get_status},
 };
 
-static void reply_text(const struct proxy *p, struct exchange *x, const struct answer_text *a)
+void hub_reply(const struct proxy *p, struct exchange *x, int status, const char *content_type, struct slice body)
 {
     struct headers h;
 
     headers_init(&h);
-    headers_add(&h, SLICE("Content-Type"), slice_str(a->content_type));
+    headers_add(&h, SLICE("Content-Type"), slice_str(content_type));
     headers_add(&h, SLICE("Cache-Control"), SLICE("no-store"));
-    if (a->status == 405)
+    if (status == 405)
         headers_add(&h, SLICE("Allow"), SLICE("GET, HEAD"));
     cors_add(exchange_head(x), &p->guard, &h);
-    exchange_reply(x, a->status, h.v, h.n, buf_slice(&a->body));
+    exchange_reply(x, status, h.v, h.n, body);
     headers_release(&h);
 }
 
 static void reply_problem(const struct proxy *p, struct exchange *x, int status, const char *sentence)
 {
-    struct answer_text a = {.status = status, .content_type = "text/plain; charset=utf-8"};
+    struct buf body;
 
-    buf_init(&a.body, BUF_UNLIMITED);
-    buf_addf(&a.body, "%s\n", sentence);
-    reply_text(p, x, &a);
-    buf_release(&a.body);
+    buf_init(&body, BUF_UNLIMITED);
+    buf_addf(&body, "%s\n", sentence);
+    hub_reply(p, x, status, "text/plain; charset=utf-8", buf_slice(&body));
+    buf_release(&body);
 }
 
 void admin_preflight(const struct proxy *p, struct exchange *x)
@@ -94,7 +94,7 @@ void admin_serve(struct proxy *p, struct exchange *x, const struct route *r)
     struct slice method = exchange_head(x)->method;
     struct answer_text a = {.status = 200, .content_type = "text/plain; charset=utf-8"};
 
-    if (control_serve(p, x, r))
+    if (control_serve(p, x, r) || estimate_serve(p, x, r))
         return;
     for (size_t i = 0; i < MG_ARRAY_LEN(endpoints); i++) {
         if (!slice_eq(r->path, slice_str(endpoints[i].path)))
@@ -105,11 +105,12 @@ void admin_serve(struct proxy *p, struct exchange *x, const struct route *r)
         }
         buf_init(&a.body, BUF_UNLIMITED);
         endpoints[i].get(p, &a);
-        reply_text(p, x, &a);
+        hub_reply(p, x, a.status, a.content_type, buf_slice(&a.body));
         buf_release(&a.body);
         return;
     }
     reply_problem(
         p, x, 404,
-        "Metergate has no such address of its own; see /, /healthz, /readyz, /metrics and /-/status.");
+        "Metergate has no such address of its own; see /, /healthz, /readyz, /metrics, /-/status and "
+        "/-/estimate.");
 }

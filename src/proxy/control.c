@@ -95,7 +95,7 @@ static const struct {
     {"/-/reload", reload_all},
 };
 
-static void refuse_method(struct exchange *x)
+void hub_refuse_method(struct exchange *x)
 {
     const struct http_header h[] = {
         {SLICE("Allow"), SLICE("POST")},
@@ -130,7 +130,7 @@ bool control_serve(struct proxy *p, struct exchange *x, const struct route *r)
         if (!slice_eq(r->path, slice_str(commands[i].path)))
             continue;
         if (!slice_eq(exchange_head(x)->method, SLICE("POST")))
-            refuse_method(x);
+            hub_refuse_method(x);
         else if (!from_here(x))
             refuse_stranger(p, x);
         else

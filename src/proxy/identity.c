@@ -158,6 +158,19 @@ static struct slice peer_name(struct clients *clients, const struct exchange *x,
     return room->text[0] ? slice_str(room->text) : SLICE("unknown");
 }
 
+/* Whom a request is counted under; lives as long as the request and `room`. */
+static struct slice name_of(struct clients *clients, const struct exchange *x, const struct config_client *owner,
+                            struct slice in_path, struct net_addr_text *room)
+{
+    struct slice in_header = exchange_header(x, SLICE("Metergate-Client"));
+
+    if (owner)
+        return slice_str(owner->name);
+    if (in_path.n)
+        return in_path;
+    return in_header.n ? in_header : peer_name(clients, x, room);
+}
+
 /* What is wrong with the Metergate-* headers, or NULL. */
 static const char *header_problem(struct slice client, struct slice priority, struct slice max_wait)
 {
@@ -199,12 +212,7 @@ bool identity_read(struct call *c, struct refusal *ret_why)
         return false;
     if (problem)
         return refuse(REFUSAL_BAD_REQUEST, problem, ret_why);
-    if (owner)
-        name = slice_str(owner->name);
-    else if (c->route.client.n)
-        name = c->route.client;
-    else if (!name.n)
-        name = peer_name(&c->proxy->clients, c->x, &address);
+    name = name_of(&c->proxy->clients, c->x, owner, c->route.client, &address);
     known = owner ? owner : config_client_named(config, name);
     if (known && known->has_token && !owner)
         return refuse(
@@ -216,4 +224,14 @@ bool identity_read(struct call *c, struct refusal *ret_why)
     set_terms(c, known, priority, max_wait);
     c->client = clients_named(&c->proxy->clients, name, known != NULL);
     return true;
+}
+
+struct slice identity_name(struct proxy *p, const struct exchange *x, struct slice in_path, struct net_addr_text *room)
+{
+    const struct config_client *owner = NULL;
+    struct refusal why;
+
+    if (!admit(p->config, x, true, &owner, &why))
+        owner = NULL;
+    return name_of(&p->clients, x, owner, in_path, room);
 }

@@ -36,26 +36,41 @@ void learned_init(struct learned *l, struct loop *loop)
     buf_init(&l->text, BUF_UNLIMITED);
 }
 
-struct learned_model *learned_of(struct learned *l, struct slice upstream, struct slice model)
+static void write_key(struct slice upstream, struct slice model, struct buf *key)
+{
+    buf_init(key, BUF_UNLIMITED);
+    buf_add_slice(key, upstream);
+    buf_add_char(key, '/'); /* no name of an upstream has one */
+    buf_add_slice(key, model);
+}
+
+struct learned_model *learned_look(const struct learned *l, struct slice upstream, struct slice model)
 {
     struct learned_model *m;
     struct buf key;
 
-    buf_init(&key, BUF_UNLIMITED);
-    buf_add_slice(&key, upstream);
-    buf_add_char(&key, '/'); /* no name of an upstream has one */
-    buf_add_slice(&key, model);
+    write_key(upstream, model, &key);
     m = map_get(&l->by_key, buf_slice(&key));
-    if (!m && map_count(&l->by_key) < LEARNED_MODELS_MAX) {
-        m = xcalloc(1, sizeof *m);
-        m->upstream = xstrndup(upstream.p, upstream.n);
-        m->model = xstrndup(model.p, model.n);
-        calibration_init(&m->calibration, model.p, model.n);
-        map_init(&m->output);
-        list_init(&m->link);
-        list_push_back(&l->all, &m->link);
-        map_set(&l->by_key, buf_slice(&key), m);
-    }
+    buf_release(&key);
+    return m;
+}
+
+struct learned_model *learned_of(struct learned *l, struct slice upstream, struct slice model)
+{
+    struct learned_model *m = learned_look(l, upstream, model);
+    struct buf key;
+
+    if (m || map_count(&l->by_key) >= LEARNED_MODELS_MAX)
+        return m;
+    m = xcalloc(1, sizeof *m);
+    m->upstream = xstrndup(upstream.p, upstream.n);
+    m->model = xstrndup(model.p, model.n);
+    calibration_init(&m->calibration, model.p, model.n);
+    map_init(&m->output);
+    list_init(&m->link);
+    list_push_back(&l->all, &m->link);
+    write_key(upstream, model, &key);
+    map_set(&l->by_key, buf_slice(&key), m);
     buf_release(&key);
     return m;
 }

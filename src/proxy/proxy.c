@@ -32,9 +32,10 @@ static void on_gone(void *ctx, struct exchange *x)
 {
     struct call *c = exchange_user(x);
 
-    (void)ctx;
     if (c)
         call_on_gone(c);
+    else
+        estimate_gone(ctx, x);
 }
 
 static void on_done(void *ctx, struct exchange *x, bool complete)
@@ -44,6 +45,8 @@ static void on_done(void *ctx, struct exchange *x, bool complete)
     (void)complete;
     if (c)
         call_on_exchange_done(c);
+    else
+        estimate_gone(ctx, x);
     hub_turn_soon(ctx);
 }
 
@@ -187,6 +190,7 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
     places_init(&p->places);
     memory_init(&p->memory);
     learned_init(&p->learned, l);
+    estimates_init(&p->estimates);
     p->gate = gate_new();
     providers_init(&p->providers);
     budgets_init(&p->budgets, config, p->gate);
@@ -282,6 +286,7 @@ void proxy_free(struct proxy *p)
         call_free_left(LIST_ENTRY(node, struct call, link));
     memory_release(&p->memory, p);
     learned_release(&p->learned);
+    estimates_release(&p->estimates);
     providers_release(&p->providers);
     budgets_release(&p->budgets);
     gate_free(p->gate);

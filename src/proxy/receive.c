@@ -64,6 +64,15 @@ static struct route read_route(const struct proxy *p, const struct exchange *x,
     return route_read(h->method, h->target, &hints, &rules);
 }
 
+struct route hub_route(struct proxy *p, struct exchange *x)
+{
+    struct net_addr_text local = net_addr_host(exchange_local(x));
+    struct guard_rules rules = p->guard;
+
+    rules.local = slice_str(local.text);
+    return read_route(p, x, &rules);
+}
+
 static const struct config_upstream *route_upstream(const struct config *config, const struct route *r)
 {
     switch (r->kind) {
@@ -398,7 +407,10 @@ void receive_body(void *ctx, struct exchange *x, int rc)
 {
     struct call *c = exchange_user(x);
 
-    (void)ctx;
+    if (!c) {
+        estimate_body(ctx, x, rc);
+        return;
+    }
     if (rc == -E2BIG) {
         refuse_with(c, REFUSAL_TOO_LARGE, "The request body is longer than queue.max_body allows.");
         return;

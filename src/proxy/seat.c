@@ -14,42 +14,58 @@ static int64_t saturating_product(int64_t a, int64_t b)
     return __builtin_mul_overflow(a, b, &v) ? INT64_MAX / 4 : v;
 }
 
-/* Its input: what was counted, and what the provider keeps of it. What cannot be told is charged by its bytes. */
-static void estimate_input(struct call *c, struct estimate *e)
+struct estimate seat_counted(const struct learned_model *learned, const struct request_count *count)
 {
-    const struct calibration *learned = c->learned ? &c->learned->calibration : NULL;
-    int64_t bytes = (int64_t)exchange_body(c->x).n;
+    const struct calibration *c = learned ? &learned->calibration : NULL;
 
-    e->input = bytes;
+    return (struct estimate){
+        .input = c ? calibration_tokens(c, &count->parts) : count->input_tokens,
+        .exact = c ? calibration_is_exact(c, &count->parts) : count->parts.exact,
+        .characters = count->characters,
+        .choices = 1,
+    };
+}
+
+int64_t seat_expected_output(struct learned_model *learned, struct slice client, int64_t max_output, int64_t choices)
+{
+    static const struct expect nothing;
+
+    return expect_output(learned ? learned_output(learned, client) : &nothing, saturating_product(max_output, choices));
+}
+
+/* Its input: what was counted, and what the provider keeps of it. What cannot be told is charged by its bytes. */
+static struct estimate estimate_input(struct call *c)
+{
+    int64_t bytes = (int64_t)exchange_body(c->x).n;
+    struct estimate e;
+
     if (!c->readable || c->count_rc < 0)
-        return;
-    c->counted_tokens = learned ? calibration_tokens(learned, &c->count.parts) : c->count.input_tokens;
-    e->input = c->counted_tokens;
-    e->characters = c->count.characters;
-    e->exact = c->request.reference == REFERENCE_NONE &&
-               (learned ? calibration_is_exact(learned, &c->count.parts) : c->count.parts.exact);
+        return (struct estimate){.input = bytes, .choices = c->readable ? c->request.n : 1};
+    e = seat_counted(c->learned, &c->count);
+    e.choices = c->request.n;
+    e.exact = e.exact && c->request.reference == REFERENCE_NONE;
+    c->counted_tokens = e.input;
     if (c->referred_tokens >= 0)
-        e->input += c->referred_tokens;
-    else if (bytes > e->input)
-        e->input = bytes;
+        e.input += c->referred_tokens;
+    else if (bytes > e.input)
+        e.input = bytes;
+    return e;
 }
 
 /* What the call will probably use. */
 static void estimate(struct call *c)
 {
-    static const struct expect nothing;
     struct estimate *e = &c->estimate;
 
-    *e = (struct estimate){.choices = c->readable ? c->request.n : 1, .exact = false};
-    if (c->endpoint == ENDPOINT_INVOKE)
+    if (c->endpoint == ENDPOINT_INVOKE) {
+        *e = (struct estimate){.choices = c->readable ? c->request.n : 1};
         return;
-    estimate_input(c, e);
+    }
+    *e = estimate_input(c);
     if (!call_has_output(c))
         return;
     e->max_output = c->readable ? c->request.max_tokens : 0;
-    e->expected_output =
-        expect_output(c->learned ? learned_output(c->learned, slice_str(c->client->name)) : &nothing,
-                      saturating_product(e->max_output, e->choices));
+    e->expected_output = seat_expected_output(c->learned, slice_str(c->client->name), e->max_output, e->choices);
 }
 
 /* One client may hold at most 80 % of what all may. */

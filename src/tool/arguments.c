@@ -29,7 +29,7 @@ static const struct row rows[] = {
     {ARGUMENT_ENCODING, 'e', "encoding", "NAME", FIELD(encoding),
      "count with this vocabulary: o200k_base, cl100k_base"},
     {ARGUMENT_CHAT, 0, "chat", NULL, FIELD(chat),
-     "each file is the body of a chat request: count what the daemon would"},
+     "each file is the body of a request: count what the daemon would"},
     {ARGUMENT_JSON, 'j', "json", NULL, FIELD(json), "print JSON"},
     {ARGUMENT_HELP, 'h', "help", NULL, FIELD(help), "print this help and exit"},
     {ARGUMENT_VERSION, 'V', "version", NULL, FIELD(version), "print the version and exit"},

@@ -1,93 +1,157 @@
 /*
- * count: a text has to be seen whole before it can be counted (a token may cross any place that it could be
- * cut at), so each file is read into memory, one at a time. A file that cannot be read is reported, and the
- * others are counted.
+ * count: a text is counted as it is read, in parts; a request body is read whole. A file that cannot be read
+ * is reported, and the others are counted. Who waits at a terminal sees how far it is.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "metergate/base/clock.h"
 #include "metergate/base/json.h"
-#include "metergate/dialect/openai.h"
-#include "metergate/tokens/count.h"
+#include "metergate/dialect/guess.h"
 #include "metergate/tokens/encoding.h"
+#include "metergate/tokens/feed.h"
+#include "metergate/tokens/ratio.h"
 #include "metergate/tool/command.h"
 #include "metergate/tool/report.h"
 
-#define FILE_MAX      ((size_t)1 << 30)
+#define BODY_MAX      ((size_t)1 << 30)
 #define DEFAULT_MODEL "gpt-4o"
+
+/* How long nobody needs to be told anything, and how often after that. */
+#define PROGRESS_AFTER_US (INT64_C(500) * 1000)
+#define PROGRESS_EVERY_US (INT64_C(200) * 1000)
 
 struct counting {
     const struct arguments *a;
     struct model_encoding encoding;
+    int32_t ratio; /* of the model's own tokens to those of the encoding, as far as is published
+                      (tokens/ratio.h) */
     int64_t total;
     bool exact;     /* all of the total */
     struct buf out; /* with --json: all output, printed at the end */
     struct json_writer json;
+    bool tells;       /* standard error is a terminal */
+    int64_t began_us; /* this file */
+    int64_t told_us;  /* when something was told of it; 0: nothing yet */
 };
 
 /* What one file is. */
 struct counted {
     int64_t tokens;
     bool exact;
-    char model[DIALECT_MODEL_MAX]; /* of a chat body; else "" */
+    char model[DIALECT_MODEL_MAX]; /* of a request body; else "" */
 };
 
-static int read_all(int fd, struct buf *text)
+/* ---- progress ---- */
+
+static void tell(struct counting *c, const char *name, int64_t done, int64_t all)
 {
+    int64_t now = clock_now_us();
+
+    if (!c->tells || now - c->began_us < PROGRESS_AFTER_US || now - c->told_us < PROGRESS_EVERY_US)
+        return;
+    c->told_us = now;
+    if (all > 0)
+        fprintf(stderr, "\r\033[K%s: %" PRId64 " of %" PRId64 " MB", name, done / 1000000, all / 1000000);
+    else
+        fprintf(stderr, "\r\033[K%s: %" PRId64 " MB", name, done / 1000000);
+    fflush(stderr);
+}
+
+static void tell_end(struct counting *c)
+{
+    if (c->told_us)
+        fprintf(stderr, "\r\033[K");
+    c->told_us = 0;
+}
+
+/* ---- reading ---- */
+
+static int open_file(const char *name)
+{
+    int fd = strcmp(name, "-") == 0 ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
+
+    return fd < 0 ? -errno : fd;
+}
+
+static int64_t size_of_file(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? (int64_t)st.st_size : 0;
+}
+
+/* Gives it piece by piece to `feed`, or, when that is NULL, to `whole`. */
+static int read_all(struct counting *c, const char *name, int fd, struct tokens_feed *feed, struct buf *whole)
+{
+    int64_t done = 0, all = size_of_file(fd);
     char chunk[65536];
 
     for (;;) {
         ssize_t n = read(fd, chunk, sizeof chunk);
-        int rc;
+        int rc = 0;
 
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
             return n < 0 ? -errno : 0;
-        rc = buf_append(text, chunk, (size_t)n);
+        if (feed)
+            feed_add(feed, chunk, (size_t)n);
+        else
+            rc = buf_append(whole, chunk, (size_t)n);
         if (rc < 0)
             return rc;
+        done += n;
+        tell(c, name, done, all);
     }
 }
 
-static int read_file(const char *name, struct buf *text)
+static int count_text(struct counting *c, const char *name, int fd, struct counted *ret)
 {
-    bool standard = strcmp(name, "-") == 0;
-    int fd = standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
+    struct tokens_feed feed;
     int rc;
 
-    if (fd < 0)
-        return -errno;
-    rc = read_all(fd, text);
-    if (!standard)
-        close(fd);
+    feed_init(&feed, c->encoding.encoding, INT64_MAX);
+    rc = read_all(c, name, fd, &feed, NULL);
+    *ret = (struct counted){.tokens = ratio_times(c->ratio, feed_finish(&feed)), .exact = c->encoding.exact};
     return rc;
 }
 
-static int count_chat(const struct counting *c, struct slice body, struct counted *ret, const char **why)
+/* -EBADMSG with a sentence: it is no such body. */
+static int count_body(const struct counting *c, struct slice body, struct counted *ret, const char **why)
 {
-    const struct dialect_input in = {.endpoint = ENDPOINT_CHAT, .body = body};
-    struct dialect_request request;
     struct request_count count;
-    int rc = dialect_openai.read(&in, &request, why);
+    struct guess guess;
+    int rc = guess_read(body, c->a->model ? slice_str(c->a->model) : SLICE(""), &guess, why);
 
     if (rc < 0)
         return rc;
-    if (c->a->model)
-        snprintf(request.model, sizeof request.model, "%s", c->a->model);
-    rc = dialect_openai.count(body, &request, &count);
-    if (rc < 0) {
-        *why = "it is no chat request";
-        return rc;
+    if (guess.dialect->count(body, &guess.request, &count) < 0) {
+        *why = "there is nothing in it that could be counted";
+        return -EBADMSG;
     }
     *ret = (struct counted){.tokens = count.input_tokens, .exact = count.parts.exact};
-    memcpy(ret->model, request.model, sizeof ret->model);
+    memcpy(ret->model, guess.request.model, sizeof ret->model);
     return 0;
+}
+
+static int count_request(struct counting *c, const char *name, int fd, struct counted *ret, const char **why)
+{
+    struct buf body;
+    int rc;
+
+    buf_init(&body, BODY_MAX);
+    rc = read_all(c, name, fd, NULL, &body);
+    if (rc == 0)
+        rc = count_body(c, buf_slice(&body), ret, why);
+    buf_release(&body);
+    return rc;
 }
 
 static void print_count(struct counting *c, const char *name, bool named, const struct counted *counted)
@@ -111,44 +175,44 @@ static void print_count(struct counting *c, const char *name, bool named, const 
 /* EX_OK, or what is wrong with this file, reported. */
 static int count_file(struct counting *c, const char *name, bool named)
 {
-    struct counted counted = {.exact = c->encoding.exact};
+    struct counted counted = {0};
     const char *why = "";
-    int status = EX_OK, rc;
-    struct buf text;
+    int fd = open_file(name), rc = fd;
 
-    buf_init(&text, FILE_MAX);
-    rc = read_file(name, &text);
-    if (rc < 0) {
-        status = report(EX_NOINPUT, "%s: %s", name, strerror(-rc));
-    } else if (c->a->chat && count_chat(c, buf_slice(&text), &counted, &why) < 0) {
-        status = report(EX_DATAERR, "%s: %s", name, why);
-    } else {
-        if (!c->a->chat)
-            counted.tokens = tokens_count(c->encoding.encoding, text.p, text.n);
-        print_count(c, name, named, &counted);
-        c->total += counted.tokens;
-        c->exact = c->exact && counted.exact;
-    }
-    buf_release(&text);
-    return status;
+    c->began_us = clock_now_us();
+    if (fd >= 0)
+        rc = c->a->chat ? count_request(c, name, fd, &counted, &why) : count_text(c, name, fd, &counted);
+    if (fd > STDIN_FILENO)
+        close(fd);
+    tell_end(c);
+    if (rc == -EBADMSG && c->a->chat)
+        return report(EX_DATAERR, "%s: %s", name, why);
+    if (rc < 0)
+        return report(EX_NOINPUT, "%s: %s", name, strerror(-rc));
+    print_count(c, name, named, &counted);
+    c->total += counted.tokens;
+    c->exact = c->exact && counted.exact;
+    return EX_OK;
 }
 
-static int choose_encoding(const struct arguments *a, struct model_encoding *ret)
+static int choose_encoding(struct counting *c)
 {
-    const char *model = a->model ? a->model : DEFAULT_MODEL;
+    const char *model = c->a->model ? c->a->model : DEFAULT_MODEL;
 
-    *ret = encoding_for_model(model, strlen(model));
-    if (!a->encoding)
+    c->encoding = encoding_for_model(model, strlen(model));
+    c->ratio = (int32_t)(encoding_scale_permille(model, strlen(model)) * RATIO_ONE / 1000);
+    if (!c->a->encoding)
         return EX_OK;
-    if (a->chat)
-        return report(EX_USAGE, "a chat request is counted by its model: --chat takes no --encoding");
-    ret->exact = true;
+    if (c->a->chat)
+        return report(EX_USAGE, "a request is counted by its model: --chat takes no --encoding");
+    c->encoding.exact = true;
+    c->ratio = RATIO_ONE;
     for (int i = 0; i < ENCODINGS; i++) {
-        ret->encoding = (enum encoding)i;
-        if (strcmp(encoding_name(ret->encoding), a->encoding) == 0)
+        c->encoding.encoding = (enum encoding)i;
+        if (strcmp(encoding_name(c->encoding.encoding), c->a->encoding) == 0)
             return EX_OK;
     }
-    return report(EX_USAGE, "no encoding '%s'; there are o200k_base and cl100k_base", a->encoding);
+    return report(EX_USAGE, "no encoding '%s'; there are o200k_base and cl100k_base", c->a->encoding);
 }
 
 static int count_all(struct counting *c)
@@ -175,8 +239,9 @@ static int count_as_text(struct counting *c)
     if (!c->exact && c->a->chat)
         report(EX_OK, "an estimate: images, tools or a model without a public vocabulary take part");
     else if (!c->exact)
-        report(EX_OK, "an estimate: the vocabulary of %s is not public, this is %s", c->a->model,
-               encoding_name(c->encoding.encoding));
+        report(EX_OK, "an estimate: the vocabulary of %s is not public, this is %s times %d.%02d",
+               c->a->model, encoding_name(c->encoding.encoding), c->ratio / RATIO_ONE,
+               c->ratio % RATIO_ONE * 100 / RATIO_ONE);
     return status;
 }
 
@@ -205,8 +270,8 @@ static int count_as_json(struct counting *c)
 
 int command_count(const struct arguments *a)
 {
-    struct counting c = {.a = a, .exact = true};
-    int status = choose_encoding(a, &c.encoding);
+    struct counting c = {.a = a, .exact = true, .tells = isatty(STDERR_FILENO) == 1};
+    int status = choose_encoding(&c);
 
     if (status != EX_OK)
         return status;

@@ -646,6 +646,46 @@ static void test_count__chat_request__is_counted_as_the_daemon_would(void **stat
     outcome_release(&json);
 }
 
+/* Whose a body is, its members tell; a model that is named beside it takes the place of its own. */
+static void test_count__request_of_any_provider__is_counted(void **state)
+{
+    static const struct {
+        const char *body, *model, *out;
+    } rows[] = {
+        {"{\"model\":\"claude-sonnet-4-5\",\"messages\":[{\"role\":\"user\",\"content\":\"hello world\"}]}", NULL, "10\n"},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":\"hello world\"}],\"system\":\"x\"}", "claude-sonnet-4-5", "15\n"},
+        {"{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"hello world\"}]}]}", "gemini-2.5-flash", "10\n"},
+        {"{\"model\":\"text-embedding-3-small\",\"input\":[\"hello\",\"world\"]}", NULL, "2\n"},
+        {"{\"model\":\"gpt-4o\",\"input\":\"hello\"}", NULL, "7\n"},
+        {"{\"model\":\"davinci-002\",\"prompt\":\"hello\"}", NULL, "1\n"},
+        {"{\"model\":\"gpt-4o\",\"prompt\":\"hello\"}", "gpt-4", "1\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
+        struct outcome o = rows[i].model ? TOOL_WITH_INPUT(rows[i].body, "count", "--chat", "-m", rows[i].model)
+                                         : TOOL_WITH_INPUT(rows[i].body, "count", "--chat");
+
+        if (o.status != 0 || strcmp(o.out, rows[i].out) != 0)
+            fail_msg("%s: %d %s%s", rows[i].body, o.status, o.out, o.err);
+        outcome_release(&o);
+    }
+}
+
+/* A text is counted as it comes: cut anywhere, ill-formed, or one word without an end. */
+static void test_count__long_input__is_counted_in_parts(void **state)
+{
+    struct outcome o = shell("{ yes 'a b\xff' | head -c 3000000; head -c 1000000 /dev/zero | tr '\\0' a; } | \"$0\" count");
+    struct outcome once = shell("head -c 1000000 /dev/zero | tr '\\0' a | \"$0\" count");
+
+    (void)state;
+    assert_int_equal(o.status, 0);
+    assert_true(strtoll(o.out, NULL, 10) > 1000000);
+    assert_string_equal(once.out, "125000\n");
+    outcome_release(&o);
+    outcome_release(&once);
+}
+
 static void test_tool__output_that_cannot_be_written__is_74(void **state)
 {
     struct outcome o = shell("echo water | \"$0\" count >/dev/full");
@@ -695,6 +735,8 @@ int main(void)
         cmocka_unit_test_setup(test_count__file_that_is_not_there__is_66_and_the_others_are_counted,
                                clean_environment),
         cmocka_unit_test_setup(test_count__chat_request__is_counted_as_the_daemon_would, clean_environment),
+        cmocka_unit_test_setup(test_count__request_of_any_provider__is_counted, clean_environment),
+        cmocka_unit_test_setup(test_count__long_input__is_counted_in_parts, clean_environment),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

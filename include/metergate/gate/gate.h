@@ -69,6 +69,9 @@ void gate_budget_free(struct gate *g, struct budget *b);
 /* A held call waits for other budgets from now on; its place among their calls is that of its arrival. */
 void gate_move(struct gate *g, struct ticket *t, struct budget *const *budgets, size_t n);
 
+/* Whether a ticket as it was filled in would ever go: gate_offer would not call it too large. */
+bool gate_fits(const struct ticket *t);
+
 /*
  * Takes a seat, or says why not. It is refused for its deadline only when it could not go at once and even
  * the most hopeful prediction lies beyond it.

@@ -21,6 +21,7 @@
 #include "metergate/proxy/call.h"
 #include "metergate/proxy/capacity.h"
 #include "metergate/proxy/clients.h"
+#include "metergate/proxy/estimate.h"
 #include "metergate/proxy/guard.h"
 #include "metergate/proxy/keepalive.h"
 #include "metergate/proxy/learned.h"
@@ -58,6 +59,7 @@ struct proxy {
     struct places places;
     struct memory memory;
     struct learned learned;
+    struct estimates estimates;
 
     struct list calls[CALL_STATES]; /* every call that is not settled, by its state; SETTLED: not freed yet */
     int64_t count[CALL_STATES];
@@ -96,6 +98,15 @@ void relay_drained(struct call *c);
 
 /* Metergate's own endpoints (admin.c): replies, whatever is asked. */
 void admin_serve(struct proxy *p, struct exchange *x, const struct route *r);
+
+/* An answer of Metergate's own, with what a page that may read it needs (admin.c). */
+void hub_reply(const struct proxy *p, struct exchange *x, int status, const char *content_type, struct slice body);
+
+/* 405 for an address that answers POST only (control.c). */
+void hub_refuse_method(struct exchange *x);
+
+/* Where a request goes (receive.c). */
+struct route hub_route(struct proxy *p, struct exchange *x);
 
 /* Pause, resume, reload (control.c): false when the path is none of theirs; else it has replied. */
 bool control_serve(struct proxy *p, struct exchange *x, const struct route *r);

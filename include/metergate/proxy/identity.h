@@ -20,6 +20,7 @@
 
 struct call;
 struct exchange;
+struct net_addr_text;
 struct proxy;
 
 /* What the credentials of a request say. */
@@ -46,5 +47,8 @@ bool identity_read(struct call *c, struct refusal *ret_why);
 
 /* Whether a request for Metergate's own endpoints may be served: as above, without a name. */
 bool identity_admits(const struct proxy *p, const struct exchange *x, struct refusal *ret_why);
+
+/* The name that such a request goes under; `in_path` is its route's. Lives as long as the request and `room`. */
+struct slice identity_name(struct proxy *p, const struct exchange *x, struct slice in_path, struct net_addr_text *room);
 
 #endif

@@ -68,6 +68,9 @@ void learned_release(struct learned *l);
  * it. */
 struct learned_model *learned_of(struct learned *l, struct slice upstream, struct slice model);
 
+/* The same, but only if it is known. */
+struct learned_model *learned_look(const struct learned *l, struct slice upstream, struct slice model);
+
 /* What answers to this client were like. Clients beyond LEARNED_CLIENTS_MAX share one. Never NULL. */
 struct expect *learned_output(struct learned_model *m, struct slice client);
 

@@ -1,0 +1,266 @@
+/* estimate: a question is on `counting` while a worker has it; one whose exchange ended has x NULL and is
+ * freed when it comes back. */
+#include "metergate/proxy/estimate.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "metergate/base/clock.h"
+#include "metergate/base/json.h"
+#include "metergate/base/scan_text.h"
+#include "metergate/config/models.h"
+#include "metergate/dialect/fields.h"
+#include "metergate/dialect/guess.h"
+#include "metergate/dialect/openai.h"
+#include "metergate/gate/predict.h"
+#include "metergate/proxy/hub.h"
+#include "metergate/proxy/identity.h"
+#include "metergate/proxy/seat.h"
+#include "metergate/tokens/count.h"
+#include "metergate/tokens/encoding.h"
+
+struct question {
+    struct list link; /* on estimates.counting, while a worker has it */
+    struct worker_job job;
+    struct proxy *p;
+    struct exchange *x; /* NULL once it ended */
+    struct buf body;    /* owned: a copy */
+    char client[65];
+    struct guess guess;
+    struct request_count count;
+    const char *problem; /* static; NULL: `guess` and `count` say what the body means */
+};
+
+/* ---- counting: may run in a worker's thread, and touches nothing but the question
+ * --------------------------------------- */
+
+/* {"model", "text"}: false when the body is something else. */
+static bool count_text(struct question *q)
+{
+    struct field f[] = {{.name = "model"}, {.name = "text"}};
+    struct slice body = buf_slice(&q->body);
+    struct dialect_request *r = &q->guess.request;
+    struct model_encoding enc;
+    struct buf text;
+
+    if (fields_read(body, f, MG_ARRAY_LEN(f), NULL) < 0 || f[1].value.type != SCAN_STRING)
+        return false;
+    q->guess =
+        (struct guess){.dialect = &dialect_openai, .request = {.endpoint = ENDPOINT_EMBEDDINGS, .n = 1}};
+    if (field_text(body, &f[0], r->model, sizeof r->model) < 0) {
+        q->problem = "it names no model";
+        return true;
+    }
+    buf_init(&text, BUF_UNLIMITED);
+    if (scan_decode(scan_inside(body, &f[1].value), &text) < 0)
+        q->problem = "there is no memory for it now";
+    enc = encoding_for_model(r->model, strlen(r->model));
+    q->count.parts =
+        (struct token_parts){.text = tokens_count(enc.encoding, text.p, text.n), .exact = enc.exact};
+    q->count.input_tokens =
+        ratio_times((int32_t)encoding_scale_permille(r->model, strlen(r->model)) * (RATIO_ONE / 1000),
+                    q->count.parts.text);
+    buf_release(&text);
+    return true;
+}
+
+static void count_work(struct worker_job *job)
+{
+    struct question *q = MG_CONTAINER(job, struct question, job);
+    struct slice body = buf_slice(&q->body);
+
+    if (count_text(q))
+        return;
+    if (guess_read(body, SLICE(""), &q->guess, &q->problem) < 0)
+        return;
+    if (q->guess.dialect->count(body, &q->guess.request, &q->count) < 0)
+        q->problem = "there is nothing in it that could be counted";
+}
+
+/* ---- answering
+ * ------------------------------------------------------------------------------------------------------- */
+
+/* Where such a call goes: to the upstream of its model's entry, or to the default one of its dialect; NULL:
+ * to none. */
+static struct provider *provider_of(const struct question *q)
+{
+    const struct proxy *p = q->p;
+    const struct config_model *entry = config_model_for(p->config, slice_str(q->guess.request.model), NULL);
+    const struct config_upstream *upstream = entry ? entry->upstream : NULL;
+
+    for (size_t i = 0; i < p->config->upstream_count && !upstream; i++) {
+        struct provider *via = providers_find(&p->providers, p->config->upstreams[i]);
+
+        if (via->dialect == q->guess.dialect)
+            return via;
+    }
+    return upstream ? providers_find(&p->providers, upstream) : NULL;
+}
+
+static struct estimate estimate_of(const struct question *q, const struct provider *via)
+{
+    const struct dialect_request *r = &q->guess.request;
+    struct learned_model *learned =
+        learned_look(&q->p->learned, slice_str(via->config->name), slice_str(r->model));
+    struct estimate e = seat_counted(learned, &q->count);
+
+    e.choices = r->n;
+    if (r->endpoint == ENDPOINT_EMBEDDINGS || r->endpoint == ENDPOINT_EMBED)
+        return e;
+    e.max_output = r->max_tokens;
+    e.expected_output = seat_expected_output(learned, slice_str(q->client), e.max_output, e.choices);
+    return e;
+}
+
+static void write_answer(const struct question *q, struct provider *via, struct buf *out)
+{
+    const char *model = q->guess.request.model;
+    struct estimate e = estimate_of(q, via);
+    struct cost cost = profile_reserve(via->profile, &e);
+    struct model_budget *b = budgets_find_limited(&q->p->budgets, via, slice_str(model));
+    struct budget *const budgets[] = {b ? b->budget : via->budget, via->budget};
+    int64_t now = loop_now_us(q->p->loop), start;
+    struct ticket t = {0};
+    struct json_writer w;
+
+    ticket_init(&t, &cost, budgets, b ? 2 : 1, now, CLOCK_NEVER);
+    ticket_advance(&t, now);
+    start = predict_arrival(&t, now).start_us;
+    json_init(&w, out);
+    json_object_begin(&w);
+    json_member_str(&w, "model", slice_str(model));
+    json_member_str(&w, "encoding",
+                    slice_str(encoding_name(encoding_for_model(model, strlen(model)).encoding)));
+    json_member_bool(&w, "exact", e.exact);
+    json_member_int(&w, "input_tokens", e.input);
+    json_member_int(&w, "expected_output_tokens", e.expected_output);
+    json_member_int(&w, "charge", cost_total(&cost, METRIC_TOKENS));
+    json_member_int(&w, "wait_ms", start > now ? (start - now + 999) / 1000 : 0);
+    json_member_bool(&w, "fits", gate_fits(&t));
+    json_object_end(&w);
+    buf_add_char(out, '\n');
+}
+
+static void refuse(struct question *q, const char *problem)
+{
+    struct buf detail;
+
+    buf_init(&detail, BUF_UNLIMITED);
+    buf_addf(&detail, "The body is no request that could be estimated: %s.", problem);
+    q->p->totals.refused[REFUSAL_BAD_REQUEST]++;
+    refuse_reply(q->p, q->x, NULL,
+                 &(struct refusal){.reason = REFUSAL_BAD_REQUEST, .detail = buf_slice(&detail)});
+    buf_release(&detail);
+}
+
+static void answer(struct question *q)
+{
+    struct provider *via = q->problem ? NULL : provider_of(q);
+    struct buf body;
+
+    if (!via) {
+        refuse(q, q->problem ? q->problem : "no upstream of the configuration speaks its dialect");
+        return;
+    }
+    buf_init(&body, BUF_UNLIMITED);
+    write_answer(q, via, &body);
+    hub_reply(q->p, q->x, 200, "application/json", buf_slice(&body));
+    buf_release(&body);
+}
+
+static void free_question(struct question *q)
+{
+    list_unlink(&q->link);
+    buf_release(&q->body);
+    free(q);
+}
+
+static void counted(struct worker_job *job)
+{
+    struct question *q = MG_CONTAINER(job, struct question, job);
+
+    if (q->x)
+        answer(q);
+    free_question(q);
+}
+
+/* ---- the way in
+ * ------------------------------------------------------------------------------------------------------- */
+
+bool estimate_serve(struct proxy *p, struct exchange *x, const struct route *r)
+{
+    if (!slice_eq(r->path, SLICE("/-/estimate")))
+        return false;
+    if (!slice_eq(exchange_head(x)->method, SLICE("POST"))) {
+        hub_refuse_method(x);
+        return true;
+    }
+    exchange_buffer_body(x, (size_t)p->config->queue.max_body);
+    return true;
+}
+
+static struct question *question_new(struct proxy *p, struct exchange *x)
+{
+    struct question *q = xcalloc(1, sizeof *q);
+    struct net_addr_text room;
+    struct slice name = identity_name(p, x, hub_route(p, x).client, &room);
+
+    q->p = p;
+    q->x = x;
+    q->problem = NULL;
+    list_init(&q->link);
+    buf_init(&q->body, BUF_UNLIMITED);
+    memcpy(q->client, name.p, name.n < sizeof q->client ? name.n : sizeof q->client - 1);
+    exchange_take_body(x, &q->body);
+    return q;
+}
+
+void estimate_body(struct proxy *p, struct exchange *x, int rc)
+{
+    struct question *q;
+
+    if (rc < 0) {
+        const enum refusal_reason reason = rc == -E2BIG ? REFUSAL_TOO_LARGE : REFUSAL_QUEUE_FULL;
+
+        p->totals.refused[reason]++;
+        refuse_reply(
+            p, x, NULL,
+            &(struct refusal){.reason = reason,
+                              .wait_us = rc == -E2BIG ? 0 : CLOCK_S,
+                              .detail = rc == -E2BIG
+                                            ? SLICE("The request body is longer than queue.max_body allows.")
+                                            : SLICE("")});
+        return;
+    }
+    q = question_new(p, x);
+    q->job = (struct worker_job){.work = count_work, .done = counted};
+    if (q->body.n <= DIALECT_INLINE_BYTES) {
+        count_work(&q->job);
+        counted(&q->job);
+        return;
+    }
+    list_push_back(&p->estimates.counting, &q->link);
+    workers_submit(p->workers, &q->job);
+}
+
+void estimate_gone(struct proxy *p, const struct exchange *x)
+{
+    LIST_EACH (&p->estimates.counting, node, next) {
+        struct question *q = LIST_ENTRY(node, struct question, link);
+
+        if (q->x == x)
+            q->x = NULL;
+    }
+}
+
+void estimates_init(struct estimates *es)
+{
+    list_init(&es->counting);
+}
+
+void estimates_release(struct estimates *es)
+{
+    LIST_EACH (&es->counting, node, next)
+        free_question(LIST_ENTRY(node, struct question, link));
+}
