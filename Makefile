@@ -58,7 +58,7 @@ FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz
 BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
 .PHONY: all help deps lint-deps run demo test test-unit test-sim test-e2e test-fuzz test-sdk test-system lint lint-objects asan tsan valgrind chaos \
-        fuzz bench install uninstall clean everything
+        fuzz oracle bench install uninstall clean everything
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -131,6 +131,10 @@ $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(call obj,$(filter-out $(w
 	@mkdir -p $(@D)
 	$(link) $(PKG_LIBS)
 
+$(BUILD)/tests/oracle/%: $(BUILD)/obj/tests/oracle/%.o $(LIBS)
+	@mkdir -p $(@D)
+	$(link) $(PKG_LIBS)
+
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 test: ## deps, build, and every test: unit, sim, e2e, fuzz corpora
@@ -199,13 +203,19 @@ fuzz: ## TARGET=fuzz_sse FOR_S=60: searches each target (or that one) for so man
 	        SAN="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all" build/fuzz/search/$$t && \
 	    build/fuzz/search/$$t -max_total_time=$(FOR_S) -max_len=4096 -print_final_stats=1 build/fuzz/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
 
+STRINGS ?= 1000000
+SEED ?= 1
+oracle: $(BUILD)/tests/oracle/count_strings ## STRINGS=1000000 SEED=1: random texts, counted by OpenAI's own tokenizer (npm) as well
+	@npm install --silent --no-save --prefix build/peers tiktoken@1.0.22
+	@node tests/oracle/oracle.mjs $< build/peers $(STRINGS) $(SEED)
+
 # ---- packages --------------------------------------------------------------------------------------------------
 deps: ## install the Debian packages that are missing; does nothing when all is there
 	@sh tools/deps.sh "$(PKGS) $(TESTPKG)" "$(DEBS)"
 
 # every object of the tree, tests included: lint builds them with warnings as errors
 ALLOBJ = $(call obj,src/*/*.c) $(call obj,tests/unit/*.c) $(call obj,tests/sim/*.c) $(call obj,tests/e2e/*.c) \
-         $(call obj,tests/chaos/*.c) $(call obj,tests/simulator/*.c) $(call obj,tests/fuzz/*.c) $(call obj,tests/bench/*.c) $(call obj,tools/demo/*.c)
+         $(call obj,tests/chaos/*.c) $(call obj,tests/simulator/*.c) $(call obj,tests/fuzz/*.c) $(call obj,tests/bench/*.c) $(call obj,tests/oracle/*.c) $(call obj,tools/demo/*.c)
 lint-objects: $(ALLOBJ)
 
 lint-deps:

@@ -31,7 +31,7 @@ static inline __attribute__((always_inline)) uint64_t after(uint64_t m)
 
 static inline __attribute__((always_inline)) uint64_t bit(unsigned i)
 {
-    return UINT64_C(1) << i;
+    return i < 64 ? UINT64_C(1) << i : 0;
 }
 
 static inline __attribute__((always_inline)) unsigned lowest(uint64_t m)

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "metergate/base/err.h"
+
 #define MOST_TIMES 10
 
 /* What the first guess weighs, in tokens, until there are so many samples. */
@@ -55,6 +57,7 @@ static int by_ratio(const void *a, const void *b)
 
 static int32_t ratio_of(int64_t reported, int64_t counted)
 {
+    MG_ASSERT(counted > 0);
     return (int32_t)((reported * RATIO_ONE + counted / 2) / counted);
 }
 

@@ -5,6 +5,19 @@ build=${BUILD:-build/release}
 sh tools/deps.sh --programs /usr/sbin/nginx nginx-light
 export MG_BIN="$build/bin" METERGATE_BENCH_KEY=sk-bench-0123456789abcdef0123456789
 [ $# -gt 0 ] || set -- tokens gate start calls streams crowd held
+
+# On one core: ours by itself, then ours and others on texts of this machine.
+tokens() {
+    sh tests/bench/corpora.sh build/bench-texts
+    if ! command -v npm >/dev/null || ! npm install --silent --no-save --prefix build/peers tiktoken@1.0.22 gpt-tokenizer@4.0.0 tiktoken-node@0.0.7; then
+        echo "without Node.js and npm there is nobody to compare with"
+        taskset -c 0 "$build/tests/bench/bench_tokens" build/bench-texts/*.txt
+        return
+    fi
+    taskset -c 0 "$build/tests/bench/bench_tokens"
+    taskset -c 0 node tests/bench/peers.mjs "$build/tests/bench/bench_tokens" build/peers build/bench-texts/*.txt
+}
+
 echo "$(date -u '+%Y-%m-%d %H:%M') UTC, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores," \
     "Linux $(uname -r), load $(cut -d' ' -f1 /proc/loadavg)"
 echo "$("$MG_BIN/metergated" -V) ($(git describe --always --dirty 2>/dev/null || echo "no git"))," \
@@ -12,5 +25,9 @@ echo "$("$MG_BIN/metergated" -V) ($(git describe --always --dirty 2>/dev/null ||
 for name; do
     echo
     echo "# $name"
-    "$build/tests/bench/bench_$name"
+    if [ "$name" = tokens ]; then
+        tokens
+    else
+        "$build/tests/bench/bench_$name"
+    fi
 done

@@ -41,8 +41,8 @@ static void make_text(uint64_t *random, char text[TEXT_BYTES])
         const char *w = wide[next_random(random) % MG_ARRAY_LEN(wide)];
 
         if (!is_ascii && next_random(random) % 40 == 0 && at + strlen(w) <= TEXT_BYTES) {
-            memcpy(text + at, w, strlen(w));
-            at += strlen(w);
+            while (*w)
+                text[at++] = *w++;
         } else {
             text[at++] = from[next_random(random) % strlen(from)];
         }

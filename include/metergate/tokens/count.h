@@ -16,7 +16,7 @@
 
 /*
  * n bytes of UTF-8; zeros are characters like others; p may be NULL when n is 0. Every ill-formed part counts
- * as one U+FFFD (utf8.h). Linear in n. May be called by any thread; each keeps tables of about 1.1 MiB an
+ * as one U+FFFD (utf8.h). Linear in n. May be called by any thread; each keeps tables of up to 2.1 MiB an
  * encoding for itself, until it ends. Never fails. Text that comes in parts: feed.h.
  */
 int64_t tokens_count(enum encoding e, const char *text, size_t n);

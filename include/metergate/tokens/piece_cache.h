@@ -19,7 +19,7 @@
 #include "metergate/tokens/encoding.h"
 
 #define PIECE_CACHE_LONGEST 15 /* bytes; longer pieces are counted each time */
-#define PIECE_CACHE_BITS    16 /* 65,536 places of 16 bytes */
+#define PIECE_CACHE_BITS    17 /* 131,072 places of 16 bytes */
 
 /*
  * The bytes of a piece, zeros behind them, and in the last byte its size and, in a table, its count:
