@@ -159,9 +159,10 @@ static void count_functions(struct counter *k, struct slice body, const struct d
     if (fields_read(body, &choice, 1, NULL) == 0)
         value = field_raw(body, &choice);
     openai_functions_count(k, counter_part(body, r->functions), value);
-    chat_count_tool(&k->chat, -FUNCTION_MESSAGE_LESS * function_messages);
+    chat_count_inexact(&k->chat);
+    chat_count_text(&k->chat, -FUNCTION_MESSAGE_LESS * function_messages);
     if (system->system)
-        chat_count_tool(&k->chat, openai_functions_system(k, scan_inside(counter_part(body, r->prompt), &system->content)));
+        chat_count_text(&k->chat, openai_functions_system(k, scan_inside(counter_part(body, r->prompt), &system->content)));
 }
 
 static int count_chat(struct slice body, const struct dialect_request *r, struct counter *k)

@@ -11,6 +11,7 @@
 #include "metergate/dialect/answer.h"
 #include "metergate/dialect/azure.h"
 #include "metergate/dialect/gemini.h"
+#include "metergate/dialect/guess.h"
 #include "metergate/dialect/ollama.h"
 #include "metergate/dialect/openai.h"
 #include "metergate/gate/profile.h"
@@ -42,6 +43,30 @@ static void check_span(struct slice body, struct span s)
     MG_ASSERT(s.at <= body.n && s.n <= body.n - s.at);
 }
 
+static void check_count(struct slice body, const struct request_count *c)
+{
+    MG_ASSERT(c->input_tokens >= 0 && c->characters >= 0 && c->characters <= (int64_t)body.n);
+    MG_ASSERT(c->parts.text >= 0 && c->parts.tools >= 0 && c->parts.media >= 0 && c->parts.fixed >= 0);
+    MG_ASSERT(!c->parts.exact || !c->parts.hidden);
+}
+
+/* Whose it is, its members tell. */
+static void guess(struct slice body, const char *model)
+{
+    struct request_count c;
+    const char *why = NULL;
+    struct guess g;
+
+    if (guess_read(body, slice_str(model), &g, &why) < 0) {
+        MG_ASSERT(why);
+        return;
+    }
+    MG_ASSERT(g.request.model[0] && memchr(g.request.model, '\0', sizeof g.request.model));
+    check_span(body, g.request.prompt);
+    if (g.dialect->count(body, &g.request, &c) == 0)
+        check_count(body, &c);
+}
+
 static void read_request(const struct dialect *d, const struct dialect_input *in)
 {
     struct dialect_request r;
@@ -61,7 +86,7 @@ static void read_request(const struct dialect *d, const struct dialect_input *in
     check_span(in->body, r.tools);
     check_span(in->body, r.response_format);
     if (d->count(in->body, &r, &c) == 0)
-        MG_ASSERT(c.input_tokens >= 0 && c.characters >= 0 && c.characters <= (int64_t)in->body.n);
+        check_count(in->body, &c);
 }
 
 static void read_answer(const struct dialect *d, struct slice body, const char *type)
@@ -97,6 +122,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
             .endpoint = rows[what - '0'].endpoint, .path = slice_str(rows[what - '0'].path), .body = body};
 
         read_request(rows[what - '0'].dialect, &in);
+    } else if (what == 'g') {
+        guess(body, "");
+        guess(body, "claude-x");
     } else if (what == 'f') {
         const struct dialect_input in = {.endpoint = ENDPOINT_INVOKE,
                                          .content_type = SLICE("multipart/form-data; boundary=X"),
