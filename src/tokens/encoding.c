@@ -6,6 +6,8 @@
  */
 #include "metergate/tokens/encoding.h"
 
+#include <string.h>
+
 #include "metergate/base/err.h"
 
 struct rule {
@@ -67,12 +69,29 @@ static bool matches(struct slice name, const char *rule)
     return slice_starts(name, slice_head(want, want.n - 1));
 }
 
+/* Who passes a model on, or makes it, as gateways and clouds write it before the name. */
+static const char *const vendors[] = {
+    "openai/",    "azure/",  "azure_ai/", "openrouter/",   "anthropic/",    "google/",         "gemini/",
+    "vertex_ai/", "bedrock/", "models/",   "us.anthropic.", "eu.anthropic.", "apac.anthropic.", "global.anthropic.",
+    "anthropic.",
+};
+
+static struct slice without_vendor(struct slice name)
+{
+    for (size_t i = 0; i < MG_ARRAY_LEN(vendors); i++)
+        if (slice_starts(name, slice_str(vendors[i])))
+            return slice_skip(name, strlen(vendors[i]));
+    return name;
+}
+
 struct slice encoding_base_model(const char *model, size_t n)
 {
-    struct slice name = slice_of(model, n);
+    struct slice name = slice_of(model, n), shorter = without_vendor(name);
 
-    if (slice_starts(name, SLICE("openai/")))
-        name = slice_skip(name, sizeof "openai/" - 1);
+    while (shorter.n < name.n) { /* openrouter/openai/gpt-4o */
+        name = shorter;
+        shorter = without_vendor(name);
+    }
     if (slice_starts(name, SLICE("ft:"))) {
         name = slice_skip(name, sizeof "ft:" - 1);
         name = slice_head(name, slice_find(name, ':'));
@@ -110,8 +129,6 @@ int64_t encoding_scale_permille(const char *model, size_t n)
 
     if (encoding_for_model(model, n).exact)
         return 1000;
-    if (slice_starts(name, SLICE("anthropic/")))
-        name = slice_skip(name, sizeof "anthropic/" - 1);
     for (size_t i = 0; i < MG_ARRAY_LEN(old_claude); i++)
         if (slice_glob(name, old_claude[i]))
             return 1200;

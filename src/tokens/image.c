@@ -85,8 +85,6 @@ static const struct rule *rule_of(struct slice model)
     struct slice name = encoding_base_model(model.p, model.n);
     size_t i = 0;
 
-    if (slice_starts(name, SLICE("anthropic/")))
-        name = slice_skip(name, sizeof "anthropic/" - 1);
     while (!slice_glob(name, rows[i].name))
         i++;
     return &rows[i].rule;

@@ -45,6 +45,9 @@ static void test_encoding_for_model__names__have_their_encoding(void **state)
         {"ft:gpt-4-0613:org::id", ENCODING_CL100K, true},
         {"ft:gpt-3.5-turbo:org", ENCODING_CL100K, true},
         {"openai/gpt-4", ENCODING_CL100K, true},
+        {"openrouter/openai/gpt-4o-mini", ENCODING_O200K, true},
+        {"azure/ft:gpt-4-0613:org::id", ENCODING_CL100K, true},
+        {"openai/", ENCODING_O200K, false},
         {"text-davinci-003", ENCODING_O200K, false},
         {"davinci", ENCODING_O200K, false},
         {"gpt-2", ENCODING_O200K, false},
@@ -142,7 +145,7 @@ static void test_chat_count__models_of_other_vocabularies__are_scaled(void **sta
         int64_t tokens; /* of a message of 5 and the priming of 3 */
     } rows[] = {
         {"claude-sonnet-4-20250514", 9}, {"claude-3-5-haiku-latest", 9}, {"claude-opus-4-6", 9},
-        {"claude-opus-4-7", 11},         {"claude-opus-5", 11},          {"anthropic/claude-fable-5.1", 11},
+        {"claude-opus-4-7", 11},         {"claude-opus-5", 11},          {"anthropic/claude-fable-5.1", 11}, {"us.anthropic.claude-opus-4-8-v1:0", 11},
         {"gemini-2.5-flash", 9},         {"mistral-large", 8},
     };
 

@@ -28,7 +28,7 @@ struct model_encoding {
 /*
  * Unknown names that look like OpenAI's (gpt-*, o4-*) are o200k_base, exact: every model since GPT-4o uses
  * it. Every other unknown name, and OpenAI's oldest models (p50k, r50k, gpt2), count as o200k_base, not
- * exact. A leading "openai/", as gateways write it, is ignored. Never fails; an empty name is an unknown one.
+ * exact. A vendor before the name, as gateways and clouds write it ("openai/", "openrouter/openai/", "us.anthropic."), is ignored. Never fails; an empty name is an unknown one.
  */
 struct model_encoding encoding_for_model(const char *model, size_t n);
 
@@ -43,7 +43,7 @@ int64_t encoding_scale_permille(const char *model, size_t n);
 /* "o200k_base", "cl100k_base". */
 const char *encoding_name(enum encoding e);
 
-/* The name without "openai/", and without what fine-tuning adds (`ft:` before; the organisation and all that
+/* The name without its vendors, and without what fine-tuning adds (`ft:` before; the organisation and all that
  * follows it after): part of what was given. */
 struct slice encoding_base_model(const char *model, size_t n);
 
