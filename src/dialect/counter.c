@@ -21,6 +21,9 @@
  */
 #define DOCUMENT_BYTES_PER_TOKEN 40
 
+/* A text in base64: four letters a token, as Google has it. */
+#define BASE64_BYTES_PER_TOKEN 5
+
 /* Reasoning that comes back encrypted: base64 of about 4 bytes a token. */
 #define SEALED_BYTES_PER_TOKEN 5
 
@@ -218,17 +221,41 @@ static struct slice text_member(struct slice object, const char *name)
     return scan_inside(object, &f.value);
 }
 
+static struct slice first_member(struct slice object, const char *const *names, size_t n)
+{
+    struct slice text = SLICE("");
+
+    for (size_t i = 0; i < n && text.n == 0; i++)
+        text = text_member(object, names[i]);
+    return text;
+}
+
 /* Where an image's or a sound's bytes or address stand in the value that holds them. */
 static struct slice media_text(struct slice value)
 {
     static const char *const names[] = {"url", "data", "uri"};
-    struct slice text = SLICE("");
 
     if (slice_starts(value, SLICE("\"")))
         return slice_head(slice_skip(value, 1), value.n - 2);
-    for (size_t i = 0; i < MG_ARRAY_LEN(names) && text.n == 0; i++)
-        text = text_member(value, names[i]);
-    return text;
+    return first_member(value, names, MG_ARRAY_LEN(names));
+}
+
+/* The beginning of its media type, wherever it stands; a slash in it may be escaped. */
+static struct slice media_kind(struct slice value, struct slice text)
+{
+    static const char *const names[] = {"mimeType", "mime_type", "media_type"};
+    struct slice kind = SLICE("");
+
+    if (slice_starts(value, SLICE("{")))
+        kind = first_member(value, names, MG_ARRAY_LEN(names));
+    if (kind.n == 0 && slice_starts(text, SLICE("data:")))
+        kind = slice_skip(text, sizeof "data:" - 1);
+    return kind;
+}
+
+static bool is_address(struct slice text)
+{
+    return text.n == 0 || (!slice_starts(text, SLICE("data:")) && slice_find(slice_head(text, 32), ':') < 32);
 }
 
 /* A document whose text stands in it (Anthropic's plain and custom ones). */
@@ -260,25 +287,23 @@ static void count_written(struct counter *k, struct slice value)
  */
 static void count_media(struct counter *k, struct slice before, struct slice value, struct slice detail)
 {
-    if (says(value, "image/") || slice_starts(before, SLICE("image")) || says(before, "\"image") ||
+    struct slice text = media_text(value), kind = media_kind(value, text);
+    bool video = slice_starts(kind, SLICE("video"));
+
+    if (slice_starts(kind, SLICE("image")) || slice_starts(before, SLICE("image")) || says(before, "\"image") ||
         says(before, "input_image")) {
         struct slice own = text_member(value, "detail");
 
-        chat_count_image(&k->chat, media_text(value), image_detail_of(own.n ? own : detail));
-        return;
-    }
-    if (says(value, "audio/") || says(value, "video/") || says(before, "input_audio")) {
-        struct slice text = media_text(value);
-
-        if (text.n && slice_find(slice_head(text, 32), ':') >= 32) { /* no address */
-            chat_count_sound(&k->chat, text, says(value, "video/"));
-            return;
-        }
-    }
-    if (says(value, "text/plain") || says(value, "\"content\""))
+        chat_count_image(&k->chat, text, image_detail_of(own.n ? own : detail));
+    } else if ((video || slice_starts(kind, SLICE("audio")) || says(before, "input_audio")) && !is_address(text)) {
+        chat_count_sound(&k->chat, text, video);
+    } else if (slice_starts(kind, SLICE("text")) && text_member(value, "media_type").n == 0) { /* Gemini's: in base64 */
+        chat_count_hidden(&k->chat, (int64_t)(text.n / BASE64_BYTES_PER_TOKEN));
+    } else if (slice_starts(kind, SLICE("text")) || says(value, "\"content\"")) {
         count_written(k, value);
-    else
+    } else {
         chat_count_hidden(&k->chat, COUNTER_UNKNOWN_TOKENS + (int64_t)(value.n / DOCUMENT_BYTES_PER_TOKEN));
+    }
 }
 
 static void count_blocks(struct counter *k, struct scan *s, int depth);

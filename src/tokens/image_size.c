@@ -6,6 +6,7 @@
 #include "metergate/tokens/image_size.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "metergate/tokens/base64.h"
 
@@ -146,9 +147,8 @@ struct image_size image_size_in_text(struct slice text)
 
     if (size.width || n < 3 || !has(slice_of(small, n), 0, SLICE("\xff\xd8\xff")))
         return size;
-    size = size_of_jpeg(&(struct source){.text = data, .is_base64 = true});
-    if (size.width)
-        return size;
-    /* something may stand between the digits */
+    if (!memchr(data.p, '\\', data.n))
+        return size_of_jpeg(&(struct source){.text = data, .is_base64 = true});
+    /* something stands between the digits */
     return image_size_of(slice_of(large, base64_decode(data, large, sizeof large)));
 }

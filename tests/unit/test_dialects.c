@@ -112,6 +112,19 @@ static const struct request_row requests[] = {
      "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"hello world\"}]}],\"generation_config\":{"
      "\"max_output_tokens\":33,\"candidateCount\":2}}",
      "gemini-2.5-flash", true, 33, 2, 10, false}, /* (3 + 1 + 2) x 1.1 + 3 */
+    /* the data before its type, the slash escaped; 1024 x 768 is two tiles */
+    {&dialect_gemini, ENDPOINT_GENERATE, "/v1beta/models/gemini-2.5-flash:generateContent",
+     "{\"contents\":[{\"parts\":[{\"inlineData\":{\"data\":\"iVBORw0KGgoAAAANSUhEUgAABAAAAAMACAYAAAA=\",\"mimeType\":\"image\\/"
+     "png\"}}]}]}",
+     "gemini-2.5-flash", false, 0, 1, 3 + 516 + 3, false},
+    {&dialect_gemini, ENDPOINT_GENERATE, "/v1beta/models/gemini-2.5-flash:generateContent",
+     "{\"contents\":[{\"parts\":[{\"inline_data\":{\"data\":\"UklGRgAAAABXQVZFZm10IBAAAAABAAEAQB8AABAAAAAAAAAA\",\"mime_type\":"
+     "\"audio/wav\"}}]}]}",
+     "gemini-2.5-flash", false, 0, 1, 3 + 72 + 3, false}, /* 36 bytes at 16 a second: 2.25 s */
+    {&dialect_anthropic, ENDPOINT_MESSAGES, "/v1/messages",
+     "{\"model\":\"claude-sonnet-4-5\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"document\",\"title\":\"an image\","
+     "\"source\":{\"type\":\"text\",\"data\":\"hello world\",\"media_type\":\"text/plain\"}}]}]}",
+     "claude-sonnet-4-5", false, 0, 1, 13, false}, /* (3 + 1 + 2 + 2) x 1.2 + 3 */
     {&dialect_gemini, ENDPOINT_GENERATE, "/prefix/v1beta/tunedModels/my%2Dtune:generateContent",
      "{\"contents\":[]}", "my-tune", false, 0, 1, 3, false},
     {&dialect_gemini, ENDPOINT_EMBED, "/v1beta/models/gemini-embedding-001:embedContent",
