@@ -7,22 +7,13 @@
 #include <string.h>
 
 #include "metergate/base/scan_text.h"
-#include "metergate/dialect/fields.h"
+#include "metergate/dialect/media.h"
 #include "metergate/tokens/count.h"
 #include "metergate/tokens/encoding.h"
 #include "metergate/tokens/feed.h"
 
 #define BLOCKS_DEPTH 24
 #define SCHEMA_DEPTH 4
-
-/*
- * A document in the body costs a page's text and image per page: "1,500-3,000 tokens per page" (Anthropic,
- * PDF support), 258 at Gemini. At the 100 KB that a page takes in base64, 40 bytes are a token.
- */
-#define DOCUMENT_BYTES_PER_TOKEN 40
-
-/* A text in base64: four letters a token, as Google has it. */
-#define BASE64_BYTES_PER_TOKEN 5
 
 /* Reasoning that comes back encrypted: base64 of about 4 bytes a token. */
 #define SEALED_BYTES_PER_TOKEN 5
@@ -204,108 +195,6 @@ static enum member member_of(const struct scan *s, const struct scan_value *key)
     return MEMBER_NONE;
 }
 
-static bool says(struct slice text, const char *what)
-{
-    text = slice_head(text, 512); /* the kind stands before the data */
-    return text.n && memmem(text.p, text.n, what, strlen(what)) != NULL;
-}
-
-/* The member of an object that is a string, as it stands between its quotes; empty when there is none. */
-static struct slice text_member(struct slice object, const char *name)
-{
-    struct field f = {.name = name};
-
-    if (!slice_starts(object, SLICE("{")) || fields_read(object, &f, 1, NULL) < 0 ||
-        f.value.type != SCAN_STRING)
-        return SLICE("");
-    return scan_inside(object, &f.value);
-}
-
-static struct slice first_member(struct slice object, const char *const *names, size_t n)
-{
-    struct slice text = SLICE("");
-
-    for (size_t i = 0; i < n && text.n == 0; i++)
-        text = text_member(object, names[i]);
-    return text;
-}
-
-/* Where an image's or a sound's bytes or address stand in the value that holds them. */
-static struct slice media_text(struct slice value)
-{
-    static const char *const names[] = {"url", "data", "uri"};
-
-    if (slice_starts(value, SLICE("\"")))
-        return slice_head(slice_skip(value, 1), value.n - 2);
-    return first_member(value, names, MG_ARRAY_LEN(names));
-}
-
-/* The beginning of its media type, wherever it stands; a slash in it may be escaped. */
-static struct slice media_kind(struct slice value, struct slice text)
-{
-    static const char *const names[] = {"mimeType", "mime_type", "media_type"};
-    struct slice kind = SLICE("");
-
-    if (slice_starts(value, SLICE("{")))
-        kind = first_member(value, names, MG_ARRAY_LEN(names));
-    if (kind.n == 0 && slice_starts(text, SLICE("data:")))
-        kind = slice_skip(text, sizeof "data:" - 1);
-    return kind;
-}
-
-static bool is_address(struct slice text)
-{
-    return text.n == 0 || (!slice_starts(text, SLICE("data:")) && slice_find(slice_head(text, 32), ':') < 32);
-}
-
-/* A document whose text stands in it (Anthropic's plain and custom ones). */
-static void count_written(struct counter *k, struct slice value)
-{
-    struct scan_value key, v;
-    struct scan s;
-
-    scan_init(&s, value);
-    if (!scan_enter(&s, SCAN_OBJECT))
-        return;
-    while (scan_member(&s, &key)) {
-        bool data = scan_is(&s, &key, "data");
-
-        if (scan_is(&s, &key, "content")) {
-            counter_blocks(k, &s);
-            continue;
-        }
-        v = scan_value(&s);
-        if (data && v.type == SCAN_STRING)
-            counter_string(k, &s, &v, MEANS_CONTENT);
-    }
-}
-
-/*
- * The value of a block's image_url, source, inlineData, ...: an image, a sound, a text in its source, or
- * something of which only the size is known. `before` is the block up to there; `detail` what the block says
- * beside it.
- */
-static void count_media(struct counter *k, struct slice before, struct slice value, struct slice detail)
-{
-    struct slice text = media_text(value), kind = media_kind(value, text);
-    bool video = slice_starts(kind, SLICE("video"));
-
-    if (slice_starts(kind, SLICE("image")) || slice_starts(before, SLICE("image")) || says(before, "\"image") ||
-        says(before, "input_image")) {
-        struct slice own = text_member(value, "detail");
-
-        chat_count_image(&k->chat, text, image_detail_of(own.n ? own : detail));
-    } else if ((video || slice_starts(kind, SLICE("audio")) || says(before, "input_audio")) && !is_address(text)) {
-        chat_count_sound(&k->chat, text, video);
-    } else if (slice_starts(kind, SLICE("text")) && text_member(value, "media_type").n == 0) { /* Gemini's: in base64 */
-        chat_count_hidden(&k->chat, (int64_t)(text.n / BASE64_BYTES_PER_TOKEN));
-    } else if (slice_starts(kind, SLICE("text")) || says(value, "\"content\"")) {
-        count_written(k, value);
-    } else {
-        chat_count_hidden(&k->chat, COUNTER_UNKNOWN_TOKENS + (int64_t)(value.n / DOCUMENT_BYTES_PER_TOKEN));
-    }
-}
-
 static void count_blocks(struct counter *k, struct scan *s, int depth);
 
 static void count_member(struct counter *k, struct scan *s, enum member m)
@@ -346,7 +235,7 @@ struct pending {
 static void count_pending(struct counter *k, struct pending *p)
 {
     if (p->value.n)
-        count_media(k, p->before, p->value, p->detail);
+        media_count(k, p->before, p->value, p->detail);
     p->value.n = 0;
 }
 
@@ -411,11 +300,6 @@ void counter_blocks(struct counter *k, struct scan *s)
 {
     chat_count_inexact(&k->chat);
     count_blocks(k, s, 0);
-}
-
-void counter_media(struct counter *k, const char *name, struct slice value)
-{
-    count_media(k, slice_str(name), value, SLICE(""));
 }
 
 void counter_blocks_at(struct counter *k, struct slice body, struct span at)

@@ -13,6 +13,7 @@
 #include "metergate/base/scan_text.h"
 #include "metergate/dialect/counter.h"
 #include "metergate/dialect/fields.h"
+#include "metergate/dialect/media.h"
 #include "metergate/dialect/openai_tools.h"
 
 /* A list of prompts of tokens is the deepest that there is. */
@@ -41,7 +42,7 @@ static void count_part(struct counter *k, struct scan *s)
         if (text && v.type == SCAN_STRING)
             counter_string(k, s, &v, MEANS_CONTENT);
         else if (i < MG_ARRAY_LEN(media))
-            counter_media(k, media[i], slice_of(s->text.p + v.at, v.n));
+            media_count(k, slice_str(media[i]), slice_of(s->text.p + v.at, v.n), SLICE(""));
     }
 }
 

@@ -5,7 +5,8 @@
 #include "metergate/dialect/fields.h"
 #include "metergate/tokens/feed.h"
 
-#define SCHEMA_DEPTH 8
+#define SCHEMA_DEPTH   8
+#define REQUIRED_BYTES ((size_t)4096)
 
 #define TOOL_INIT_O200K  7
 #define TOOL_INIT_CL100K 10
@@ -260,12 +261,12 @@ static void write_indent(struct tokens_feed *f, int indent)
         put(f, " ");
 }
 
-/* `required` names it. */
+/* `required` names it: in its first REQUIRED_BYTES, as every property asks. */
 static bool is_required(struct slice list, struct slice name)
 {
     struct scan s;
 
-    scan_init(&s, list);
+    scan_init(&s, slice_head(list, REQUIRED_BYTES));
     if (list.n == 0 || !scan_enter(&s, SCAN_ARRAY))
         return false;
     while (scan_element(&s)) {

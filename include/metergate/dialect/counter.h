@@ -54,9 +54,6 @@ void counter_schemas_at(struct counter *k, struct slice body, struct span at);
  */
 void counter_blocks(struct counter *k, struct scan *s);
 
-/* What an `image_url`, an `input_audio`, a `source`, an `inlineData`, ... holds: JSON, as it stands. Estimated. */
-void counter_media(struct counter *k, const char *name, struct slice value);
-
 /* Content that stands in the body; none when the span is empty. */
 void counter_blocks_at(struct counter *k, struct slice body, struct span at);
 
