@@ -41,15 +41,7 @@ _Static_assert(BPE_BACK + BPE_LONGEST + 64 <= RING, "what is remembered must not
 
 static inline uint32_t merged(const struct bpe_tables *t, uint32_t left, uint32_t right)
 {
-    uint32_t mask = (uint32_t)(UINT64_MAX >> t->pair_shift);
-
-    for (uint32_t at = pair_slot(left, right, t->pair_shift);; at = (at + 1) & mask) {
-        uint32_t rank = t->pairs[at];
-
-        if (rank == BPE_NONE ||
-            (token_left(t->tokens[rank]) == left && token_right(t->tokens[rank]) == right))
-            return rank;
-    }
+    return pair_rank(t->pairs, t->pair_shift, left, right);
 }
 
 /*
@@ -261,8 +253,48 @@ struct bpe_count bpe_count_back(const struct bpe_tables *t, struct bpe_memo *mem
     return all;
 }
 
+/* ---- short pieces ------------------------------------------------------------------------------------ */
+
+/*
+ * As the definition reads: quadratic, and the fastest for what is no token as a whole (a word that nobody has written before), because the
+ * pairs' places in the table do not depend on each other.
+ */
+static struct bpe_count count_short(const struct bpe_tables *t, const char *p, size_t n)
+{
+    uint32_t token[BPE_SHORT], rank[BPE_SHORT];
+    uint64_t steps = 2 * n;
+    size_t parts = n;
+
+    for (size_t i = 0; i < n; i++)
+        token[i] = cell_token(t->cells[cell_base(t->cells[0]) ^ (unsigned char)p[i]]);
+    for (size_t i = 0; i + 1 < n; i++)
+        rank[i] = merged(t, token[i], token[i + 1]);
+    while (parts > 1) {
+        size_t at = 0;
+
+        for (size_t i = 1; i + 1 < parts; i++)
+            at = rank[i] < rank[at] ? i : at;
+        if (rank[at] == BPE_NONE)
+            break;
+        token[at] = rank[at];
+        parts--;
+        for (size_t i = at + 1; i < parts; i++) {
+            token[i] = token[i + 1];
+            rank[i - 1] = rank[i];
+        }
+        if (at + 1 < parts)
+            rank[at] = merged(t, token[at], token[at + 1]);
+        if (at > 0)
+            rank[at - 1] = merged(t, token[at - 1], token[at]);
+        steps += 2;
+    }
+    return (struct bpe_count){(int64_t)parts, steps};
+}
+
 struct bpe_count bpe_count(const struct bpe_tables *t, struct bpe_memo *memo, const char *p, size_t n)
 {
+    if (n > 0 && n <= BPE_SHORT)
+        return bpe_rank(t, p, n) != BPE_NONE ? (struct bpe_count){1, n} : count_short(t, p, n);
     return bpe_count_back(t, memo, p, n, BPE_BACK);
 }
 

@@ -18,7 +18,7 @@ struct tables {
     struct tables_head head;
     uint64_t *cells;
     uint64_t *tokens;
-    uint32_t *pairs;
+    uint64_t *pairs;
 };
 
 static void *room(size_t count, size_t size)
@@ -28,19 +28,6 @@ static void *room(size_t count, size_t size)
     if (!p)
         vocab_die("out of memory");
     return p;
-}
-
-static uint32_t find_pair(const struct tables *t, uint32_t left, uint32_t right)
-{
-    uint32_t mask = (1u << t->head.pair_bits) - 1;
-
-    for (uint32_t at = pair_slot(left, right, 64 - t->head.pair_bits);; at = (at + 1) & mask) {
-        uint32_t rank = t->pairs[at];
-
-        if (rank == BPE_NONE ||
-            (token_left(t->tokens[rank]) == left && token_right(t->tokens[rank]) == right))
-            return rank;
-    }
 }
 
 static void fill_pairs(struct tables *t, const struct vocab *v)
@@ -54,13 +41,13 @@ static void fill_pairs(struct tables *t, const struct vocab *v)
     mask = slots - 1;
     t->pairs = room(slots, sizeof *t->pairs);
     for (uint32_t i = 0; i < slots; i++)
-        t->pairs[i] = BPE_NONE;
+        t->pairs[i] = PAIR_FREE;
     for (uint32_t r = VOCAB_BYTES; r < v->n; r++) {
         uint32_t at = pair_slot(v->left[r], v->right[r], 64 - t->head.pair_bits);
 
-        while (t->pairs[at] != BPE_NONE)
+        while (t->pairs[at] != PAIR_FREE)
             at = (at + 1) & mask;
-        t->pairs[at] = r;
+        t->pairs[at] = pair_make(v->left[r], v->right[r], r);
     }
 }
 
@@ -120,7 +107,7 @@ static void check_encodes_to_itself(const struct tables *t, const struct vocab *
         uint32_t best = BPE_NONE, at = 0;
 
         for (uint32_t i = 0; i + 1 < n; i++) {
-            uint32_t r = find_pair(t, part[i], part[i + 1]);
+            uint32_t r = pair_rank(t->pairs, 64 - t->head.pair_bits, part[i], part[i + 1]);
 
             if (r < best) {
                 best = r;

@@ -34,6 +34,9 @@ struct bpe_memo {
 /* Memory is constant (about 18 KiB of stack), whatever n is. n may be 0. `memo` may be NULL. */
 struct bpe_count bpe_count(const struct bpe_tables *t, struct bpe_memo *memo, const char *p, size_t n);
 
+/* Pieces up to this are merged as the definition says. */
+#define BPE_SHORT 15
+
 /*
  * The same answer by the two ways that bpe_count has, for tests. `_back` goes through the text greedily and
  * steps back where that was wrong, but at most `back` bytes (up to BPE_BACK): if that is not enough, it

@@ -6,7 +6,7 @@
  * it has been looked at. This header is the layout that both sides share, in the byte order of the machine
  * that is built for.
  *
- *   vocabulary:  | head 64 B | cells: u64 x cells | tokens: u64 x tokens | pairs: u32 x 2^pair_bits |
+ *   vocabulary:  | head 64 B | cells: u64 x cells | tokens: u64 x tokens | pairs: u64 x 2^pair_bits |
  *   classes:     | blocks: u8 x 4352 (code point / 256) | class: u8 x 256 x (blocks in use) |
  *
  * A token is named by its rank. BPE_NONE is no token.
@@ -20,7 +20,7 @@
 
 #define BPE_NONE     UINT32_C(0x3ffff)
 #define BPE_LONGEST  128 /* bytes of the longest token of any vocabulary, at most */
-#define TABLES_MAGIC UINT32_C(0x4d475431)
+#define TABLES_MAGIC UINT32_C(0x4d475432)
 
 struct tables_head {
     uint32_t magic;     /* TABLES_MAGIC */
@@ -34,7 +34,7 @@ struct tables_head {
 struct bpe_tables {
     const uint64_t *cells;  /* a double-array trie of all tokens; cells[0] is its root */
     const uint64_t *tokens; /* by rank */
-    const uint32_t *pairs;  /* hash of (left, right) to the rank that they merge to, BPE_NONE where free */
+    const uint64_t *pairs;  /* hash of (left, right) to the rank that they merge to: see pair_rank */
     uint32_t pair_shift;    /* private: 64 - pair_bits */
     uint32_t n_tokens;
 };
@@ -103,6 +103,33 @@ static inline uint32_t token_size(uint64_t token)
 static inline uint32_t pair_slot(uint32_t left, uint32_t right, uint32_t pair_shift)
 {
     return (uint32_t)((((uint64_t)left << 18 | right) * UINT64_C(0x9e3779b97f4a7c15)) >> pair_shift);
+}
+
+/* A pair in the table is  rank:18 | right:18 | left:18; a free slot is PAIR_FREE. */
+#define PAIR_FREE UINT64_MAX
+
+static inline uint64_t pair_key(uint32_t left, uint32_t right)
+{
+    return (uint64_t)left << 18 | right;
+}
+
+static inline uint64_t pair_make(uint32_t left, uint32_t right, uint32_t rank)
+{
+    return pair_key(left, right) << 18 | rank;
+}
+
+/* The rank of the token that the two merge to; BPE_NONE when they do not. A free slot reads as no rank. */
+static inline uint32_t pair_rank(const uint64_t *pairs, uint32_t pair_shift, uint32_t left, uint32_t right)
+{
+    uint32_t mask = (uint32_t)(UINT64_MAX >> pair_shift);
+    uint64_t key = pair_key(left, right);
+
+    for (uint32_t at = pair_slot(left, right, pair_shift);; at = (at + 1) & mask) {
+        uint64_t pair = pairs[at];
+
+        if (pair >> 18 == key || pair == PAIR_FREE)
+            return (uint32_t)pair & BPE_NONE;
+    }
 }
 
 /* What the pre-token patterns distinguish. */
