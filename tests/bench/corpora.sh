@@ -25,8 +25,8 @@ keep() { # NAME BYTES: of standard input
 
 man=/usr/share/man
 pages $man/man1 $man/man8 $man/man5 $man/man7 | keep prose 5000000
-find /usr/include -type f -name '*.h' 2>/dev/null | LC_ALL=C sort | awk 'NR % 7 == 0' | xargs -r cat | keep code 5000000
+find /usr/include -type f -name '*.h' 2>/dev/null | LC_ALL=C sort | awk 'NR % 7 == 0' | xargs -r cat 2>/dev/null | keep code 5000000
 pages $man/ja $man/zh_CN $man/zh_TW $man/ko $man/ru | keep cjk 5000000
-find /usr/share /usr/lib -type f -name '*.json' -size +20k 2>/dev/null | LC_ALL=C sort | head -n 60 | xargs -r head -q -c 200000 | keep json 4400000
+find /usr/share /usr/lib -type f -name '*.json' -size +20k 2>/dev/null | LC_ALL=C sort | head -n 60 | xargs -r head -q -c 200000 2>/dev/null | keep json 4400000
 awk 'BEGIN { x = 1; for (i = 0; i < 750000; i++) { x = (x * 69069 + 1) % 4294967296; printf "%02x", int(x / 16777216) } }' |
     xxd -r -p | base64 -w0 | keep base64 1000000

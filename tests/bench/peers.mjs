@@ -18,7 +18,7 @@ async function counter(name, encoding, dir) {
     return (text) => e.encode_ordinary(text).length;
   }
   if (name === 'gpt-tokenizer') return require(`gpt-tokenizer/encoding/${encoding}`).countTokens;
-  if (encoding !== 'cl100k_base') throw new Error('Cannot find module: it has cl100k_base alone');
+  if (encoding !== 'cl100k_base') throw new Error('no such encoding');
   const e = require('tiktoken-node').getEncoding(encoding);
   return (text) => e.encode(text, 'all').length;
 }
@@ -51,6 +51,7 @@ async function one(name, encoding, dir, file) {
 function peer(name, encoding, dir, file, seconds) {
   const r = spawnSync(process.execPath, [self, '--one', name, encoding, dir, file], { timeout: seconds * 1000, encoding: 'utf8' });
   if (r.error?.code === 'ETIMEDOUT') return { failed: `over ${seconds} s` };
+  if (/no such encoding/.test(r.stderr)) return { failed: '-' };
   if (r.status !== 0) return { failed: /Cannot find module|MODULE_NOT_FOUND/.test(r.stderr) ? 'not installed' : 'crashes' };
   return JSON.parse(r.stdout);
 }
