@@ -31,6 +31,13 @@ log_has() { journalctl --no-pager -o cat -u metergate | grep -q -- "$1"; }
 status() { metergate status --json; }
 pid() { systemctl show -p MainPID --value metergate; }
 
+body='{"model":"gpt-4o","messages":[{"role":"user","content":"hello"}]}'
+call() { # the answer is in /tmp/metergate-answer
+    bash -c 'exec 3<>/dev/tcp/127.0.0.1/4283
+    printf "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" ${#0} "$0" >&3
+    cat <&3' "$body" >/tmp/metergate-answer
+}
+
 make install >/dev/null
 systemctl daemon-reload
 man -w metergated metergate.yaml >/dev/null 2>&1 || [ -e /usr/local/share/man/man8/metergated.8 ] || failed "man pages"
@@ -47,10 +54,7 @@ ok "started by systemctl enable --now, and ready when that returned"
 printf 'upstreams:\n  openai: {base_url: "http://127.0.0.1:9/v1", retry: {attempts: 1}}\nmodels:\n  gpt-4o: {tpm: 30000}\n' >$config
 systemctl reload metergate
 wait_for "reloaded with a good file" 'log_has "reload: done"'
-body='{"model":"gpt-4o","messages":[{"role":"user","content":"hello"}]}'
-bash -c 'exec 3<>/dev/tcp/127.0.0.1/4283
-printf "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" ${#0} "$0" >&3
-cat <&3' "$body" >/tmp/metergate-answer || failed "a call"
+call || failed "a call"
 grep -q '^HTTP/1.1 502 ' /tmp/metergate-answer || failed "a call to a provider that is not there: $(head -1 /tmp/metergate-answer)"
 grep -qi '^Metergate-Client: *root' /tmp/metergate-answer || status | grep -q '"name": *"root"' || failed "who calls"
 ok "answers, and sees which local user calls"
@@ -82,9 +86,21 @@ journalctl --no-pager -o cat -u metergate | grep -q sk-of-the-service && failed 
 before=$(pid)
 kill -9 "$before"
 wait_for "kill -9: systemd starts it again" '[ "$(systemctl is-active metergate)" = active ] && [ "$(pid)" != "$before" ] && status'
+build/release/bin/metergate-simulator --listen 127.0.0.1:24284 >/tmp/metergate-simulator &
+simulator=$!
+wait_for "the simulator" 'grep -q listening /tmp/metergate-simulator'
+printf 'upstreams:\n  openai: {base_url: "http://127.0.0.1:24284/v1", api_key: {credential: openai}}\n' >$config
+systemctl reload metergate
+wait_for "another upstream" 'status | grep -q "\"openai\"" && call && grep -q "^HTTP/1.1 200" /tmp/metergate-answer'
+kill $simulator
 systemctl stop metergate
 [ "$(systemctl show -p Result --value metergate)" = success ] || failed "a clean stop"
 ok "stopped"
+learned=/var/lib/private/metergate/learned.jsonl
+grep -q '"model":"gpt-4o"' $learned || failed "what was learned is in the state directory"
+[ "$(stat -c %a $learned)" = 600 ] || failed "for the daemon alone"
+log_has state_dir && failed "a complaint about state_dir" || true
+ok "kept what it learned, for itself alone"
 
 systemctl start metergate.socket || failed "the socket unit"
 status >/dev/null || failed "the first connection starts it"
