@@ -25,7 +25,8 @@ struct question {
     struct worker_job job;
     struct proxy *p;
     struct exchange *x; /* NULL once it ended */
-    struct buf body;    /* owned: a copy */
+    struct slice body;  /* of the exchange, where it counts against queue.max_bytes, or of `left` */
+    struct buf left;    /* the body, when the exchange ended while a worker reads it */
     char client[65];
     struct guess guess;
     struct request_count count;
@@ -39,7 +40,7 @@ struct question {
 static bool count_text(struct question *q)
 {
     struct field f[] = {{.name = "model"}, {.name = "text"}};
-    struct slice body = buf_slice(&q->body);
+    struct slice body = q->body;
     struct dialect_request *r = &q->guess.request;
     struct model_encoding enc;
     struct buf text;
@@ -68,7 +69,7 @@ static bool count_text(struct question *q)
 static void count_work(struct worker_job *job)
 {
     struct question *q = MG_CONTAINER(job, struct question, job);
-    struct slice body = buf_slice(&q->body);
+    struct slice body = q->body;
 
     if (count_text(q))
         return;
@@ -172,7 +173,7 @@ static void answer(struct question *q)
 static void free_question(struct question *q)
 {
     list_unlink(&q->link);
-    buf_release(&q->body);
+    buf_release(&q->left);
     free(q);
 }
 
@@ -210,9 +211,9 @@ static struct question *question_new(struct proxy *p, struct exchange *x)
     q->x = x;
     q->problem = NULL;
     list_init(&q->link);
-    buf_init(&q->body, BUF_UNLIMITED);
+    buf_init(&q->left, BUF_UNLIMITED);
+    q->body = exchange_body(x);
     memcpy(q->client, name.p, name.n < sizeof q->client ? name.n : sizeof q->client - 1);
-    exchange_take_body(x, &q->body);
     return q;
 }
 
@@ -244,13 +245,15 @@ void estimate_body(struct proxy *p, struct exchange *x, int rc)
     workers_submit(p->workers, &q->job);
 }
 
-void estimate_gone(struct proxy *p, const struct exchange *x)
+void estimate_gone(struct proxy *p, struct exchange *x)
 {
     LIST_EACH (&p->estimates.counting, node, next) {
         struct question *q = LIST_ENTRY(node, struct question, link);
 
-        if (q->x == x)
-            q->x = NULL;
+        if (q->x != x)
+            continue;
+        exchange_take_body(x, &q->left);
+        q->x = NULL;
     }
 }
 

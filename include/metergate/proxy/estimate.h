@@ -31,6 +31,6 @@ bool estimate_serve(struct proxy *p, struct exchange *x, const struct route *r);
 void estimate_body(struct proxy *p, struct exchange *x, int rc);
 
 /* A request that is no call ends: nothing is owed to it any more. */
-void estimate_gone(struct proxy *p, const struct exchange *x);
+void estimate_gone(struct proxy *p, struct exchange *x);
 
 #endif
