@@ -135,6 +135,39 @@ static void test_estimate__a_big_body__is_counted_off_the_loop(void **state)
     buf_release(&body);
 }
 
+/* Whoever leaves takes nothing along: the worker goes on with what it has, and gives it back. */
+static void test_estimate__clients_that_leave__while_a_worker_counts__cost_nothing(void **state)
+{
+    const char *const headers[] = {"Content-Type: application/json", NULL};
+    char url[128];
+    struct fixture f;
+    struct buf body;
+    cJSON *e;
+
+    (void)state;
+    buf_init(&body, BUF_UNLIMITED);
+    buf_add_str(&body, "{\"model\":\"gpt-4.1\",\"text\":\"");
+    for (int i = 0; i < 200000; i++)
+        buf_add_str(&body, " word");
+    buf_add_str(&body, "\"}");
+    fixture_start(&f, NULL, CONFIG);
+    snprintf(url, sizeof url, "%s/-/estimate", f.url);
+    for (int i = 0; i < 20; i++) {
+        struct client_async *a =
+            client_start(&(struct client_call){.url = url, .headers = headers, .body = body.p});
+        struct client_reply r;
+
+        client_leave(a);
+        r = client_finish(a);
+        client_reply_release(&r);
+    }
+    e = estimate(&f, body.p, 200); /* behind them all */
+    assert_int_equal(number(e, "input_tokens"), 200000);
+    cJSON_Delete(e);
+    fixture_stop(&f);
+    buf_release(&body);
+}
+
 static void test_estimate__what_is_no_request__is_a_clear_error(void **state)
 {
     static const char *const bodies[] = {"",
@@ -170,6 +203,7 @@ int main(void)
         cmocka_unit_test(test_estimate__a_body_of_each_dialect__is_counted),
         cmocka_unit_test(test_estimate__a_full_window__tells_the_wait_and_what_never_fits),
         cmocka_unit_test(test_estimate__a_big_body__is_counted_off_the_loop),
+        cmocka_unit_test(test_estimate__clients_that_leave__while_a_worker_counts__cost_nothing),
         cmocka_unit_test(test_estimate__what_is_no_request__is_a_clear_error),
     };
 
