@@ -83,8 +83,8 @@ check "warnings" "$(make --no-print-directory -s -j"${JOBS:-2}" BUILD=build/lint
 # ---- banned calls, sleeps in tests, promises --------------------------------------------------------------------
 check "banned calls" "$(grep -nE '(^|[^_[:alnum:]])(strcpy|strcat|sprintf|strtok|atoi|atol|gets|system|usleep|sleep)[ ]*\(' \
     -r src include --include='*.[ch]')"
-check "sleeps in tests" "$(grep -nE '(^|[^_[:alnum:]])(usleep|sleep|nanosleep)[ ]*\(' -r tests --include='*.c' | grep -v '^tests/\(simulator\|bench\)/')"
-check "promises" "$(grep -nE '\b(TODO|FIXME|XXX)\b' -r src include tests tools Makefile --include='*.[ch]' --include='*.sh' --include=Makefile | grep -v 'tools/lint.sh')"
+check "sleeps in tests" "$(grep -nE '(^|[^_[:alnum:]])(usleep|sleep|nanosleep)[ ]*\(' -r tests --include='*.c' --exclude-dir=node_modules --exclude-dir='venv*' | grep -v '^tests/\(simulator\|bench\)/')"
+check "promises" "$(grep -nE '\b(TODO|FIXME|XXX)\b' -r src include tests tools Makefile --include='*.[ch]' --include='*.sh' --include=Makefile --exclude-dir=node_modules --exclude-dir='venv*' | grep -v 'tools/lint.sh')"
 
 # ---- lengths: functions <= 80 lines, files <= 800 -------------------------------------------------------------
 lengths() {
