@@ -14,7 +14,7 @@ check() { # NAME OUTPUT: empty output is good
     fi
 }
 
-sources=$(find src tests tools -name '*.c' | sort)
+sources=$(find src tests tools -name '*.c' -not -path '*/node_modules/*' -not -path '*/venv*' | sort)
 headers=$(find include -name '*.h' | sort)
 
 # ---- the include rule: arrows point down only; siblings never include each other ------------------------------
@@ -88,7 +88,7 @@ check "promises" "$(grep -nE '\b(TODO|FIXME|XXX)\b' -r src include tests tools M
 
 # ---- lengths: functions <= 80 lines, files <= 800 -------------------------------------------------------------
 lengths() {
-    for f in $(find src include tests tools -name '*.[ch]' | sort); do
+    for f in $(find src include tests tools -name '*.[ch]' -not -path '*/node_modules/*' -not -path '*/venv*' | sort); do
         awk -v f="$f" '/^{/{s=NR} /^}/{if(s&&NR-s+1>80)print f":"s": function of "NR-s+1" lines"; s=0}
                        END{if(NR>800)print f": file of "NR" lines"}' "$f"
     done
