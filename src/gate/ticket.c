@@ -8,7 +8,16 @@ void ticket_init(struct ticket *t, const struct cost *cost, struct budget *const
 {
     MG_ASSERT(cost->on_arrival[METRIC_REQUESTS] == 1);
     *t = (struct ticket){.cost = *cost, .arrival_us = arrival_us, .deadline_us = deadline_us};
+    ticket_belongs(t, NULL, 1, TICKET_NORMAL);
     ticket_set_budgets(t, budgets, n);
+}
+
+void ticket_belongs(struct ticket *t, const void *client, int64_t weight, enum ticket_class class)
+{
+    MG_ASSERT(t->state == TICKET_IDLE && weight >= 1 && weight <= 1000);
+    t->client = client;
+    t->weight = weight;
+    t->class = class;
 }
 
 void ticket_set_budgets(struct ticket *t, struct budget *const *budgets, size_t n)

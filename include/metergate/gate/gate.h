@@ -49,7 +49,29 @@ struct gate_refusal {
     int64_t wait_us;           /* MAX_WAIT: the predicted wait */
 };
 
+/* How queues are served. Zeroed: by the rules of docs/scheduling.md. */
+struct gate_policy {
+    bool fifo;        /* in order of arrival, whoever asks (`order: fifo`) */
+    bool no_backfill; /* nobody passes the head; for comparisons */
+    bool never_polite; /* no queue is paced; for comparisons */
+};
+
 struct gate *gate_new(void);
+
+/* From now on; what waits is put in the new order. */
+void gate_set_policy(struct gate *g, const struct gate_policy *policy);
+
+/* Whether calls of lower classes leave room in this budget while a higher class is in play. */
+enum gate_polite {
+    POLITE_AUTO,  /* when a client of a higher class is expected, or was seen lately */
+    POLITE_ALWAYS,
+    POLITE_NEVER
+};
+
+/* Set for each budget that calls queue for (AUTO and nobody expected until then): `expected` is a set of bits 1u <<
+ * class of the clients that are known to the configuration. */
+void gate_budget_polite(struct gate *g, struct budget *b, enum gate_polite polite, unsigned expected);
+
 void gate_free(struct gate *g); /* with its budgets; every ticket must be IDLE */
 
 /* A budget of this gate, freed with it. `limits` are copied. */

@@ -18,6 +18,9 @@
 
 enum ticket_state { TICKET_IDLE, TICKET_HELD, TICKET_DISPATCHED };
 
+/* Who comes first. */
+enum ticket_class { TICKET_HIGH, TICKET_NORMAL, TICKET_LOW, TICKET_CLASSES };
+
 /* Zero-initialised, then ticket_init. Fields are readable. */
 struct ticket {
     enum ticket_state state;
@@ -26,6 +29,9 @@ struct ticket {
     size_t budget_count;
     int64_t arrival_us;
     int64_t deadline_us; /* latest start of an attempt */
+    enum ticket_class class;
+    const void *client; /* a name for whose it is: calls of one client share its part of a queue; NULL is one, too */
+    int64_t weight;     /* of that client, 1..1000 */
     bool sent;           /* gate_sent was called for this attempt */
 
     struct queue_node node;    /* private */
@@ -44,9 +50,12 @@ struct gate_reason {
     int64_t until_us;
 };
 
-/* Fills in an idle ticket. budgets[0] is the queue. */
+/* Fills in an idle ticket. budgets[0] is the queue. It is nobody's, of weight 1 and normal class: ticket_belongs. */
 void ticket_init(struct ticket *t, const struct cost *cost, struct budget *const *budgets, size_t n,
                  int64_t arrival_us, int64_t deadline_us);
+
+/* Whose it is; of an idle ticket, before gate_offer. */
+void ticket_belongs(struct ticket *t, const void *client, int64_t weight, enum ticket_class class);
 
 /* Other budgets; it must not be in a queue, nor have an attempt open. */
 void ticket_set_budgets(struct ticket *t, struct budget *const *budgets, size_t n);
