@@ -340,8 +340,8 @@ void entries_check_model(struct config *c, const struct yaml_node *key, const st
     if (m->match.n == 0 && models_is_glob(m->name) && check_glob(slice_str(m->name), &e) < 0)
         ERROR_AT(problems, key, "models.%s: %s", SHOW(slice_str(m->name)), e.text);
     check_model_upstream(c, m, yaml_get(map, "upstream"), problems);
-    for (size_t i = 0; i < m->limit_count; i++)
-        m->limits[i].smooth = m->smooth && m->limits[i].metric == METRIC_REQUESTS;
+    for (size_t i = 0; i < m->limit_count; i++) /* 200 a day are not one each seven minutes */
+        m->limits[i].smooth = m->smooth && strcmp(m->limits[i].key, "rpm") == 0;
     if (!report_twins(c, m, key, yaml_get(map, "match"), problems))
         warn_if_never_reached(c, m, key, problems);
 }

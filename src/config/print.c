@@ -78,10 +78,10 @@ static void print_rows(enum table_home home, const void *base, size_t skip, size
     }
 }
 
-static void print_limits(const struct config_model *m, struct buf *out)
+static void print_limits(const struct limit *limits, size_t n, struct buf *out)
 {
-    for (size_t i = 0; i < m->limit_count; i++) {
-        const struct limit *l = &m->limits[i];
+    for (size_t i = 0; i < n; i++) {
+        const struct limit *l = &limits[i];
 
         indent(out, 2);
         if (l->metric == METRIC_CONCURRENT) {
@@ -108,6 +108,7 @@ void config_print(const struct config *c, struct buf *out)
          i++) { /* `clients:` is open: its options come last, and one is always there */
         print_name(c->clients.v[i]->name, out);
         print_rows(TABLE_IN_CLIENT, c->clients.v[i], strlen("clients.*."), 2, out);
+        print_limits(c->clients.v[i]->limits, c->clients.v[i]->limit_count, out);
     }
     buf_add_str(out, "upstreams:\n");
     for (size_t i = 0; i < c->upstream_count; i++) {
@@ -123,7 +124,7 @@ void config_print(const struct config *c, struct buf *out)
         }
         print_name(c->models[i]->name, out);
         print_rows(TABLE_IN_MODEL, c->models[i], strlen("models.*."), 2, out);
-        print_limits(c->models[i], out);
+        print_limits(c->models[i]->limits, c->models[i]->limit_count, out);
     }
     if (c->price_count)
         buf_add_str(out, "prices:\n");

@@ -114,10 +114,21 @@ static bool read_limit_map(struct reader *r, const struct table_row *row, const 
     return read_scalar(r, row, max, ret_max) && good;
 }
 
-static void read_limit(struct reader *r, const struct table_row *row, const struct yaml_node *node,
-                       struct config_model *m)
+/* The limits that a row's value is put among. */
+static struct limit *limits_of(const struct table_row *row, void *base, size_t **ret_n)
+{
+    struct config_client *client = base;
+    struct config_model *m = base;
+
+    *ret_n = row->home == TABLE_IN_CLIENT ? &client->limit_count : &m->limit_count;
+    return field_of(row, base);
+}
+
+static void read_limit(struct reader *r, const struct table_row *row, const struct yaml_node *node, void *base)
 {
     int64_t max = 0, span = 0;
+    size_t *n;
+    struct limit *limits = limits_of(row, base, &n);
     bool good;
 
     if (row->span)
@@ -130,12 +141,12 @@ static void read_limit(struct reader *r, const struct table_row *row, const stru
         node->kind == YAML_MAP ? read_limit_map(r, row, node, &max, &span) : read_scalar(r, row, node, &max);
     if (!good)
         return;
-    for (size_t i = 0; i < m->limit_count; i++) {
-        if (strcmp(m->limits[i].key, strrchr(row->path, '.') + 1) == 0)
+    for (size_t i = 0; i < *n; i++) {
+        if (strcmp(limits[i].key, strrchr(row->path, '.') + 1) == 0)
             return; /* a twin, reported where keys are compared */
     }
-    MG_ASSERT(m->limit_count < CONFIG_LIMITS_MAX);
-    m->limits[m->limit_count++] = (struct limit){
+    MG_ASSERT(*n < CONFIG_LIMITS_MAX);
+    limits[(*n)++] = (struct limit){
         .metric = (enum metric)row->metric,
         .max = max,
         .span_us = span,

@@ -16,8 +16,25 @@
 #define PRICE(member)    .home = TABLE_IN_PRICE, .offset = offsetof(struct config_price, member)
 #define NOWHERE          .home = TABLE_NOWHERE
 
-#define LIMIT(metric_, span_)                                                                                \
-    .type = TABLE_LIMIT, MODEL(limits), .min = "1", .max = "1000G", .metric = (metric_), .span = (span_)
+#define LIMIT(AT, metric_, span_)                                                                            \
+    .type = TABLE_LIMIT, AT(limits), .min = "1", .max = "1000G", .metric = (metric_), .span = (span_)
+
+/* The limits of a section; `AT` is the macro of its entries. */
+#define LIMITS(section, AT)                                                                                  \
+    {.path = section ".rpm", LIMIT(AT, METRIC_REQUESTS, "1m"), .help = "requests per minute"},               \
+    {.path = section ".rpd",                                                                                 \
+     LIMIT(AT, METRIC_REQUESTS, "1d"),                                                                       \
+     .help = "requests per day; used in full, whatever headroom"},                                           \
+    {.path = section ".tpm", LIMIT(AT, METRIC_TOKENS, "1m"), .help = "tokens per minute, input plus output"},\
+    {.path = section ".tpd", LIMIT(AT, METRIC_TOKENS, "1d"), .help = "tokens per day, input plus output"},   \
+    {.path = section ".itpm", LIMIT(AT, METRIC_INPUT, "1m"), .help = "input tokens per minute"},             \
+    {.path = section ".itpd", LIMIT(AT, METRIC_INPUT, "1d"), .help = "input tokens per day"},                \
+    {.path = section ".otpm", LIMIT(AT, METRIC_OUTPUT, "1m"), .help = "output tokens per minute"},           \
+    {.path = section ".otpd", LIMIT(AT, METRIC_OUTPUT, "1d"), .help = "output tokens per day"},              \
+    {.path = section ".concurrent",                                                                          \
+     LIMIT(AT, METRIC_CONCURRENT, NULL),                                                                     \
+     .help = "calls in flight; used in full, whatever headroom"}
+
 #define MONEY .type = TABLE_USD, NOWHERE, .status = TABLE_REFUSED
 
 static const struct table_row rows[] = {
@@ -95,7 +112,8 @@ static const struct table_row rows[] = {
      CONFIG(queue.order),
      .fallback = "fair",
      .choices = "fair|fifo",
-     .help = "who goes first; this version serves both in the order of arrival"},
+     .help = "who goes first: `fair` by priority, then shared among clients by tokens and weight; `fifo` in "
+             "the order of arrival"},
     {.path = "headroom",
      .type = TABLE_SHARE,
      CONFIG(headroom_permille),
@@ -153,13 +171,13 @@ static const struct table_row rows[] = {
     {.path = "upstreams.*.counting",
      .type = TABLE_CHOICE,
      UPSTREAM(counting),
-     .choices = "actual|openai|anthropic|gemini|azure",
+     .choices = "actual|openai|anthropic|gemini|azure|groq",
      .help =
          "how the provider charges a call: `openai` all of max(input + expected output, characters / 4, "
          "max_tokens x n) on arrival; `anthropic` input without cache reads on arrival and output as it is "
-         "produced; `gemini` input alone; `azure` prompt and max_tokens on arrival; `actual` input on "
-         "arrival and output at the end, right for most others; default that of the dialect, `actual` of "
-         "ollama"},
+         "produced; `gemini` input alone; `azure` prompt and max_tokens on arrival; `groq` the same, without what "
+         "was read from a cache once that is known; `actual` input on arrival and output at the end, right for "
+         "most others; default that of the dialect, `actual` of ollama"},
     {.path = "upstreams.*.max_concurrent",
      .type = TABLE_COUNT,
      UPSTREAM(max_concurrent),
@@ -172,9 +190,8 @@ static const struct table_row rows[] = {
      UPSTREAM(scope),
      .fallback = "shared",
      .choices = "shared|key",
-     .status = TABLE_LATER,
-     .idle = "shared",
-     .help = "`key` keeps one set of windows per client credential, for callers of several organisations"},
+     .help = "`key` keeps one set of windows per client credential, for callers of several organisations; "
+             "calls that go out with the upstream's api_key share one"},
     {.path = "upstreams.*.timeout.connect",
      .type = TABLE_DURATION,
      UPSTREAM(connect_timeout_us),
@@ -233,19 +250,7 @@ static const struct table_row rows[] = {
      .help = "the upstream that serves these models; default whichever the call's path chose; calls whose "
              "path chose "
              "another need an api_key of this one"},
-    {.path = "models.*.rpm", LIMIT(METRIC_REQUESTS, "1m"), .help = "requests per minute"},
-    {.path = "models.*.rpd",
-     LIMIT(METRIC_REQUESTS, "1d"),
-     .help = "requests per day; used in full, whatever headroom"},
-    {.path = "models.*.tpm", LIMIT(METRIC_TOKENS, "1m"), .help = "tokens per minute, input plus output"},
-    {.path = "models.*.tpd", LIMIT(METRIC_TOKENS, "1d"), .help = "tokens per day, input plus output"},
-    {.path = "models.*.itpm", LIMIT(METRIC_INPUT, "1m"), .help = "input tokens per minute"},
-    {.path = "models.*.itpd", LIMIT(METRIC_INPUT, "1d"), .help = "input tokens per day"},
-    {.path = "models.*.otpm", LIMIT(METRIC_OUTPUT, "1m"), .help = "output tokens per minute"},
-    {.path = "models.*.otpd", LIMIT(METRIC_OUTPUT, "1d"), .help = "output tokens per day"},
-    {.path = "models.*.concurrent",
-     LIMIT(METRIC_CONCURRENT, NULL),
-     .help = "calls in flight; used in full, whatever headroom"},
+    LIMITS("models.*", MODEL),
     {.path = "models.*.usd_per_hour", MONEY, .help = "money per rolling hour"},
     {.path = "models.*.usd_per_day", MONEY, .help = "money per rolling day"},
     {.path = "models.*.usd_per_month", MONEY, .help = "money per rolling 30 days"},
@@ -253,15 +258,14 @@ static const struct table_row rows[] = {
      .type = TABLE_BOOL,
      MODEL(smooth),
      .fallback = "false",
-     .help = "spread requests inside the minute"},
+     .help = "spread requests inside the minute, or whatever the window of `rpm` is"},
     {.path = "models.*.polite",
      .type = TABLE_CHOICE,
      MODEL(polite),
      .fallback = "auto",
      .choices = "auto|always|never",
-     .status = TABLE_LATER,
-     .idle = "auto",
-     .help = "pace lower priorities while a higher one is in play"},
+     .help = "pace lower priorities while a higher one is in play: `auto` while a client of a higher priority "
+             "is configured or was lately seen"},
     {.path = "models.*.learn",
      .type = TABLE_BOOL,
      MODEL(learn),
@@ -297,24 +301,22 @@ static const struct table_row rows[] = {
      CLIENT(priority),
      .fallback = "normal",
      .choices = "high|normal|low",
-     .status = TABLE_LATER,
-     .idle = "normal",
-     .help = "whose calls go first; the client may lower it for a call, not raise it"},
+     .help = "whose calls go first, lower ones get a small share all the same; the client may lower it for a "
+             "call, not raise it"},
     {.path = "clients.*.weight",
      .type = TABLE_COUNT,
      CLIENT(weight),
      .fallback = "1",
      .min = "1",
      .max = "1000",
-     .status = TABLE_LATER,
-     .idle = "1",
-     .help = "its share of a queue beside the other clients"},
+     .help = "its share of a queue beside the other clients of its priority"},
     {.path = "clients.*.max_wait",
      .type = TABLE_DURATION,
      CLIENT(max_wait_us),
      .min = "0s",
      .max = "365d",
      .help = "as queue.max_wait, for this client, and in its place; default that one"},
+    LIMITS("clients.*", CLIENT),
     {.path = "clients.*.usd_per_hour", MONEY, .help = "money per rolling hour"},
     {.path = "clients.*.usd_per_day", MONEY, .help = "money per rolling day"},
     {.path = "clients.*.usd_per_month", MONEY, .help = "money per rolling 30 days"},

@@ -136,11 +136,12 @@ static void too_large(const struct refusal *r, struct buf *out)
         buf_add_slice(out, r->detail);
         return;
     }
-    buf_add_str(out,
-                "The input or output tokens must be reduced in order to run successfully. "
-                "The call was not sent: no wait makes room for it. If the provider allows more, raise `");
-    buf_add_str(out, r->metric);
-    buf_add_str(out, "` of `models: ");
+    buf_add_str(out, "The input or output tokens must be reduced in order to run successfully. "
+                     "The call was not sent: no wait makes room for it. ");
+    buf_addf(out, "If the %s allows more, raise `%s` of `%s: ", r->client.n ? "administrator" : "provider", r->metric,
+             r->client.n ? "clients" : "models");
+    if (r->client.n)
+        budget = r->client;
     buf_add_slice(out, budget.n ? budget : SLICE("\"*\""));
     buf_add_str(out, "` in Metergate's configuration.");
 }
@@ -159,6 +160,10 @@ void refusal_sentence(const struct refusal *r, struct buf *out)
         if (r->metric) {
             buf_add_str(out, " on ");
             add_metric(r->metric, out);
+        }
+        if (r->client.n) {
+            buf_add_str(out, " of the client ");
+            buf_add_slice(out, r->client);
         }
         buf_add_str(out, ". ");
     }

@@ -20,7 +20,18 @@ static int64_t product(int64_t a, int64_t b)
 
 static bool is_on_arrival(enum profile p)
 {
-    return p == PROFILE_OPENAI || p == PROFILE_AZURE;
+    return p == PROFILE_OPENAI || p == PROFILE_AZURE || p == PROFILE_GROQ;
+}
+
+/* The bound of the output is taken on top of the prompt, whatever will be produced. */
+static bool adds_the_bound(enum profile p)
+{
+    return p == PROFILE_AZURE || p == PROFILE_GROQ;
+}
+
+static bool cache_is_free(enum profile p)
+{
+    return p == PROFILE_ANTHROPIC || p == PROFILE_GROQ;
 }
 
 bool profile_charges_as_produced(enum profile p)
@@ -49,14 +60,14 @@ static int64_t floor_tokens(enum profile p, const struct estimate *e)
 
     if (p == PROFILE_OPENAI)
         return larger(clamp(e->characters) / 4, bound);
-    return p == PROFILE_AZURE ? bound : clamp(e->input);
+    return adds_the_bound(p) ? bound : clamp(e->input);
 }
 
 static int64_t charged_tokens(enum profile p, const struct estimate *e)
 {
     int64_t input = clamp(e->input), output = clamp(e->expected_output);
 
-    if (p == PROFILE_AZURE)
+    if (adds_the_bound(p))
         return input + larger(output, floor_tokens(p, e));
     return larger(input + output, floor_tokens(p, e));
 }
@@ -97,7 +108,7 @@ struct cost profile_settle(enum profile p, const struct estimate *e, const struc
 
     c.exact = true;
     c.input = input;
-    if (p == PROFILE_ANTHROPIC)
+    if (cache_is_free(p))
         input = input > from_cache ? input - from_cache : 0;
     charge(p, input, clamp(u->output), &c);
     (void)e; /* what a profile keeps of its estimate after the end; none of these keeps anything */

@@ -1,16 +1,21 @@
-/* budgets: every model_budget is on `all` and in by_key, owned by the table, and never freed before it. */
+/*
+ * budgets: every model_budget is on `all` and in by_key, and owned by the table. An account lives exactly as long as
+ * it has one.
+ */
 #include "metergate/proxy/budgets.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "metergate/base/buf.h"
+#include "metergate/base/clock.h"
 #include "metergate/config/models.h"
 #include "metergate/proxy/clients.h"
 
 void budgets_init(struct budgets *bs, const struct config *config, struct gate *g)
 {
     *bs = (struct budgets){.config = config, .gate = g};
+    accounts_init(&bs->accounts);
     map_init(&bs->by_key);
     list_init(&bs->all);
 }
@@ -39,23 +44,101 @@ void budgets_release(struct budgets *bs)
     LIST_EACH (&bs->all, node, next)
         free_budget(LIST_ENTRY(node, struct model_budget, link));
     map_release(&bs->by_key);
+    accounts_release(&bs->accounts);
 }
 
-static struct model_budget *add(struct budgets *bs, struct slice key, struct provider *via, struct slice name,
-                                const struct config_model *entry)
-{
-    struct model_budget *b = xcalloc(1, sizeof *b);
+/* ---- how they are served ---- */
 
-    b->key = xstrndup(key.p, key.n);
-    b->name = xstrndup(name.n ? name.p : "", name.n);
-    b->provider = via;
-    b->of_entry = entry && entry->limit_count > 0;
+static enum gate_polite polite_of(const struct config_model *entry)
+{
+    static const enum gate_polite rows[] = {[CONFIG_POLITE_AUTO] = POLITE_AUTO,
+                                            [CONFIG_POLITE_ALWAYS] = POLITE_ALWAYS,
+                                            [CONFIG_POLITE_NEVER] = POLITE_NEVER};
+
+    return entry ? rows[entry->polite] : POLITE_AUTO;
+}
+
+/* The classes of clients that may come: where tokens are required, one without a token cannot. */
+static unsigned expected_classes(const struct config *c)
+{
+    unsigned expected = 0;
+
+    for (size_t i = 0; i < c->clients.n; i++) {
+        if (c->clients.v[i]->has_token || !c->clients.require_token)
+            expected |= 1u << (unsigned)c->clients.v[i]->priority;
+    }
+    return expected;
+}
+
+/* ---- finding ---- */
+
+/* What is looked for: a name, and whether it is that of an entry with limits. */
+struct wanted {
+    struct provider *via;
+    struct payer payer;
+    struct slice name;
+    const struct config_model *entry; /* NULL: nothing of the configuration speaks of the model */
+    bool of_entry;
+};
+
+static bool has_limits(const struct config_model *entry)
+{
+    return entry && entry->limit_count > 0;
+}
+
+static void write_key(const struct wanted *w, const struct account *a, struct buf *out)
+{
+    buf_addf(out, "%s:%d:%llu%c", w->via->config->name, (int)w->via->config->dialect,
+             a ? (unsigned long long)a->id : 0, w->of_entry ? '=' : '/');
+    buf_add_slice(out, w->name);
+}
+
+static struct model_budget *look(const struct budgets *bs, const struct wanted *w)
+{
+    const struct account *a = accounts_look(&bs->accounts, &w->payer);
+    struct model_budget *b;
+    struct buf key;
+
+    if (!a && w->payer.kind != PAYER_SHARED)
+        return NULL;
+    buf_init(&key, BUF_UNLIMITED);
+    write_key(w, a, &key);
+    b = map_get(&bs->by_key, buf_slice(&key));
+    buf_release(&key);
+    return b;
+}
+
+static struct account *account_of(struct budgets *bs, const struct payer *payer)
+{
+    struct account *a = accounts_look(&bs->accounts, payer);
+
+    if (!a && payer->kind != PAYER_SHARED)
+        a = accounts_add(&bs->accounts, payer, bs->gate);
+    if (a)
+        a->budgets++;
+    return a;
+}
+
+static struct model_budget *add(struct budgets *bs, const struct wanted *w)
+{
+    const struct config_model *entry = w->entry;
+    struct model_budget *b = xcalloc(1, sizeof *b);
+    struct buf key;
+
+    b->account = account_of(bs, &w->payer);
+    buf_init(&key, BUF_UNLIMITED);
+    write_key(w, b->account, &key);
+    b->name = xstrndup(w->name.n ? w->name.p : "", w->name.n);
+    b->provider = w->via;
+    b->of_entry = w->of_entry;
     b->budget = gate_budget_new(bs->gate, b->name, (int)bs->config->headroom_permille,
                                 entry ? entry->limits : NULL, entry ? entry->limit_count : 0);
+    gate_budget_polite(bs->gate, b->budget, polite_of(entry), expected_classes(bs->config));
     map_init(&b->shares);
     list_init(&b->link);
     list_push_back(&bs->all, &b->link);
-    map_set(&bs->by_key, key, b);
+    map_set(&bs->by_key, buf_slice(&key), b);
+    b->key = buf_take(&key, NULL);
     return b;
 }
 
@@ -70,44 +153,65 @@ static void remember_model(struct model_budget *b, struct slice model)
     b->models[b->model_count++] = xstrndup(model.p, model.n);
 }
 
-/* `entry` is NULL where nothing of the configuration limits the model. */
-static struct model_budget *find(struct budgets *bs, struct provider *via, struct slice model,
-                                 const struct config_model *entry)
+/* Callers can make any number of such: models that they name, credentials that they invent. */
+static bool may_be_invented(const struct wanted *w)
 {
-    bool own_limits = entry && entry->limit_count > 0;
-    struct slice name = own_limits ? slice_str(entry->name) : model.n ? model : SLICE("*");
-    struct model_budget *b;
-    struct buf key;
+    return !w->of_entry || w->payer.kind == PAYER_KEY;
+}
 
-    if (!own_limits && map_count(&bs->by_key) >= BUDGETS_MAX)
-        name = SLICE("other");
-    buf_init(&key, BUF_UNLIMITED);
-    buf_addf(&key, "%s:%d%c", via->config->name, (int)via->config->dialect, own_limits ? '=' : '/');
-    buf_add_slice(&key, name);
-    b = map_get(&bs->by_key, buf_slice(&key));
+/* `entry` is NULL where nothing of the configuration limits the model. */
+static struct model_budget *find(struct budgets *bs, struct provider *via, const struct payer *payer,
+                                 struct slice model, const struct config_model *entry)
+{
+    struct wanted w = {.via = via, .payer = *payer, .entry = entry, .of_entry = has_limits(entry)};
+    struct model_budget *b;
+
+    w.name = w.of_entry ? slice_str(entry->name) : model.n ? model : SLICE("*");
+    b = look(bs, &w);
+    if (!b && may_be_invented(&w) && map_count(&bs->by_key) >= BUDGETS_MAX) {
+        if (w.payer.kind == PAYER_KEY)
+            w.payer = accounts_rest(&bs->accounts, via);
+        if (!w.of_entry)
+            w.name = SLICE("other");
+        b = look(bs, &w);
+    }
     if (!b)
-        b = add(bs, buf_slice(&key), via, name, entry);
+        b = add(bs, &w);
     b->retired = false;
-    buf_release(&key);
     remember_model(b, model);
     return b;
 }
 
-struct model_budget *budgets_find(struct budgets *bs, struct provider *via, struct slice model)
+struct model_budget *budgets_find(struct budgets *bs, struct provider *via, const struct payer *payer,
+                                  struct slice model)
 {
-    return find(bs, via, model, config_model_for(bs->config, model, via->config));
+    return find(bs, via, payer, model, config_model_for(bs->config, model, via->config));
 }
 
-struct model_budget *budgets_find_unlimited(struct budgets *bs, struct provider *via, struct slice model)
+struct model_budget *budgets_find_unlimited(struct budgets *bs, struct provider *via, const struct payer *payer,
+                                            struct slice model)
 {
-    return find(bs, via, model, NULL);
+    return find(bs, via, payer, model, NULL);
 }
 
-struct model_budget *budgets_find_limited(struct budgets *bs, struct provider *via, struct slice model)
+struct model_budget *budgets_find_limited(struct budgets *bs, struct provider *via, const struct payer *payer,
+                                          struct slice model)
 {
     const struct config_model *entry = config_model_for(bs->config, model, via->config);
 
-    return entry && entry->limit_count > 0 ? budgets_find(bs, via, model) : NULL;
+    return has_limits(entry) ? find(bs, via, payer, model, entry) : NULL;
+}
+
+/* 401 and 403 say that it is none, and so do some answers of 400. */
+void budgets_saw_answer(struct model_budget *b, int status)
+{
+    if (b->account && (status < 400 || status == 429))
+        b->account->proven = true;
+}
+
+struct budget *budgets_of_account(const struct model_budget *b)
+{
+    return b->account ? b->account->budget : b->provider->budget;
 }
 
 /* ---- reloads ---- */
@@ -119,6 +223,14 @@ static const struct config_model *entry_named(const struct config *c, const char
             return c->models[i];
     }
     return NULL;
+}
+
+/* Whether calls to that provider have windows of their own credential now, as this budget says. */
+static bool has_its_scope(const struct model_budget *b)
+{
+    const struct provider *via = b->provider;
+
+    return (b->account != NULL) == (via->config->scope == CONFIG_SCOPE_KEY && !provider_has_key(via));
 }
 
 /* An entry that lost its limits lets its calls go; one that is gone altogether leaves them their limits. */
@@ -133,9 +245,10 @@ static void apply_to(struct budgets *bs, struct model_budget *b)
     }
     entry = b->of_entry ? entry_named(bs->config, b->name)
                         : config_model_for(bs->config, slice_str(b->name), b->provider->config);
-    b->retired = b->of_entry != (entry && entry->limit_count > 0);
+    b->retired = b->of_entry != has_limits(entry) || !has_its_scope(b);
     if (b->of_entry && entry)
         gate_budget_update(bs->gate, b->budget, headroom, entry->limits, entry->limit_count);
+    gate_budget_polite(bs->gate, b->budget, polite_of(entry), expected_classes(bs->config));
 }
 
 void budgets_apply(struct budgets *bs, const struct config *next)
@@ -145,18 +258,55 @@ void budgets_apply(struct budgets *bs, const struct config *next)
         apply_to(bs, LIST_ENTRY(node, struct model_budget, link));
 }
 
+bool budgets_wants_sweep(const struct budgets *bs, int64_t now_us)
+{
+    return map_count(&bs->by_key) >= BUDGETS_MAX && now_us >= bs->swept_us + CLOCK_S;
+}
+
+static bool is_idle(const struct model_budget *b)
+{
+    return b->budget->queue.n == 0 && b->budget->in_flight == 0;
+}
+
+/* Forgetting it loses nothing. What a credential holds that no provider has taken was never charged there. */
+static bool remembers_nothing(const struct model_budget *b, int64_t now_us)
+{
+    if (b->account && !b->account->proven)
+        return is_idle(b);
+    return budget_is_forgettable(b->budget, now_us) &&
+           (!b->account || budget_is_forgettable(b->account->budget, now_us));
+}
+
+static bool may_go(const struct model_budget *b, bool full, int64_t now_us)
+{
+    bool made_by_callers = b->account || b->budget->limit_count == 0;
+
+    return !b->named && (b->retired || (full && made_by_callers)) && remembers_nothing(b, now_us);
+}
+
+static void forget(struct budgets *bs, struct model_budget *b)
+{
+    struct account *a = b->account;
+
+    map_remove(&bs->by_key, slice_str(b->key));
+    gate_budget_free(bs->gate, b->budget);
+    free_budget(b);
+    if (a && --a->budgets == 0)
+        accounts_free(&bs->accounts, a, bs->gate);
+}
+
 void budgets_sweep(struct budgets *bs, int64_t now_us)
 {
+    bool full = map_count(&bs->by_key) >= BUDGETS_MAX;
+
+    bs->swept_us = now_us;
     LIST_EACH (&bs->all, node, next) {
         struct model_budget *b = LIST_ENTRY(node, struct model_budget, link);
 
-        if (!b->retired || b->named || !budget_is_forgettable(b->budget, now_us)) {
+        if (may_go(b, full, now_us))
+            forget(bs, b);
+        else
             b->provider->named = true;
-            continue;
-        }
-        map_remove(&bs->by_key, slice_str(b->key));
-        gate_budget_free(bs->gate, b->budget);
-        free_budget(b);
     }
 }
 
@@ -175,4 +325,10 @@ struct share *budgets_share(struct model_budget *b, const struct client *client)
         map_set(&b->shares, slice_str(client->name), share);
     }
     return share;
+}
+
+void budgets_count_held(struct share *share, enum ticket_class class, int sign)
+{
+    share->held += sign;
+    share->held_of[class] += sign;
 }

@@ -78,7 +78,7 @@ static void count_state(struct call *c, int sign)
         c->client->held_bytes += sign * body_bytes(c);
     }
     if (c->share && c->state == CALL_HELD)
-        c->share->held += sign;
+        budgets_count_held(c->share, c->ticket.class, sign);
     if (c->client && flying)
         c->client->in_flight += sign;
     if (c->provider && flying)
@@ -268,25 +268,28 @@ void call_refuse(struct call *c, const struct refusal *r)
     call_settle(c, failed ? OUTCOME_FAILED : OUTCOME_REFUSED, refusal_name(r->reason), NULL);
 }
 
-const char *call_what_binds(const struct call *c)
+void call_name_what_binds(const struct call *c, struct refusal *r)
 {
     int64_t now = loop_now_us(c->proxy->loop);
     struct gate_reason why;
 
     ticket_advance(&c->ticket, now);
     why = ticket_earliest(&c->ticket, now);
-    return why.limit && why.until_us > now ? why.limit->limit.key : NULL;
+    r->model = slice_str(c->request.model);
+    r->budget = slice_str(c->budget->name);
+    if (!why.limit || why.until_us <= now)
+        return;
+    r->metric = why.limit->limit.key;
+    if (why.budget == c->client->budget)
+        r->client = slice_str(c->client->name);
 }
 
 void call_refuse_max_wait(struct call *c, int64_t wait_us)
 {
-    call_refuse(c, &(struct refusal){
-                       .reason = REFUSAL_MAX_WAIT,
-                       .model = slice_str(c->request.model),
-                       .budget = slice_str(c->budget->name),
-                       .metric = call_what_binds(c),
-                       .wait_us = wait_us,
-                   });
+    struct refusal r = {.reason = REFUSAL_MAX_WAIT, .wait_us = wait_us};
+
+    call_name_what_binds(c, &r);
+    call_refuse(c, &r);
 }
 
 void call_give_up(struct call *c, const char *reason)

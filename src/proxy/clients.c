@@ -62,6 +62,41 @@ struct client *clients_named(struct clients *c, struct slice name, bool known)
     return c->other;
 }
 
+struct lift {
+    const struct config *config;
+    struct gate *gate;
+};
+
+/* Its budget stays: calls name it, and the limits may come back. */
+static void lift_unless_known(void *arg, struct slice key, void *value)
+{
+    const struct lift *lift = arg;
+    const struct config_client *known = config_client_named(lift->config, key);
+    struct client *client = value;
+
+    if (client->budget && (!known || known->limit_count == 0))
+        gate_budget_update(lift->gate, client->budget, 0, NULL, 0);
+}
+
+static void set_limits(struct client *client, const struct config_client *known, struct gate *g)
+{
+    if (!client->budget)
+        client->budget = gate_budget_new(g, client->name, 0, known->limits, known->limit_count);
+    else
+        gate_budget_update(g, client->budget, 0, known->limits, known->limit_count);
+}
+
+void clients_apply(struct clients *c, const struct config *config, struct gate *g)
+{
+    map_each(&c->by_name, lift_unless_known, &(struct lift){config, g});
+    for (size_t i = 0; i < config->clients.n; i++) {
+        const struct config_client *known = config->clients.v[i];
+
+        if (known->limit_count > 0)
+            set_limits(clients_named(c, slice_str(known->name), true), known, g);
+    }
+}
+
 struct slice clients_user(struct clients *c, uid_t uid)
 {
     char number[24], name[USER_NAME_SIZE];

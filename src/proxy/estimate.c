@@ -114,12 +114,24 @@ static struct estimate estimate_of(const struct question *q, const struct provid
     return e;
 }
 
+/* Of the credential that the question comes with; NULL: nothing limits the model. */
+static struct model_budget *budget_of(const struct question *q, struct provider *via)
+{
+    struct proxy *p = q->p;
+    struct slice credential = account_credential(exchange_head(q->x), hub_route(p, q->x).query, q->guess.dialect);
+    struct payer payer = accounts_payer(&p->budgets.accounts, via, credential);
+
+    if (budgets_wants_sweep(&p->budgets, loop_now_us(p->loop)))
+        hub_sweep(p);
+    return budgets_find_limited(&p->budgets, via, &payer, slice_str(q->guess.request.model));
+}
+
 static void write_answer(const struct question *q, struct provider *via, struct buf *out)
 {
     const char *model = q->guess.request.model;
     struct estimate e = estimate_of(q, via);
     struct cost cost = profile_reserve(via->profile, &e);
-    struct model_budget *b = budgets_find_limited(&q->p->budgets, via, slice_str(model));
+    struct model_budget *b = budget_of(q, via);
     struct budget *const budgets[] = {b ? b->budget : via->budget, via->budget};
     int64_t now = loop_now_us(q->p->loop), start;
     struct ticket t = {0};

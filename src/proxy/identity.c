@@ -191,6 +191,7 @@ static void set_terms(struct call *c, const struct config_client *known, struct 
     int64_t us;
 
     c->priority = identity_priority(c->route.priority, priority, known ? &known->priority : NULL);
+    c->weight = known ? known->weight : 1;
     c->max_wait_us =
         known && known->max_wait_us >= 0 ? known->max_wait_us : c->proxy->config->queue.max_wait_us;
     if (max_wait.p && slice_duration_us(max_wait, &us) == 0 && us < c->max_wait_us)

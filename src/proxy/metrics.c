@@ -75,6 +75,10 @@ static void budget_labels(struct buf *out, const struct model_budget *b)
     label(out, "budget", slice_str(b->name));
     buf_add_char(out, ',');
     label(out, "upstream", slice_str(b->provider->config->name));
+    if (b->account) {
+        buf_add_char(out, ',');
+        label(out, "key", slice_str(b->account->label));
+    }
     if (b->retired)
         buf_add_str(out, ",retired=\"true\"");
 }

@@ -49,18 +49,16 @@ int64_t patience_us(const struct http_head *head, bool told)
 static void on_timer(void *ctx)
 {
     struct call *c = ctx;
+    struct refusal r = {
+        .reason = REFUSAL_MAX_WAIT,
+        .detail = SLICE("The call is still held, and your client's own time limit is near: send it again "
+                        "within two minutes and it keeps its place."),
+        .wait_us = CLOCK_S,
+    };
 
     places_keep(&c->proxy->places, c);
-    call_refuse(c, &(struct refusal){
-                       .reason = REFUSAL_MAX_WAIT,
-                       .detail = SLICE(
-                           "The call is still held, and your client's own time limit is near: send it again "
-                           "within two minutes and it keeps its place."),
-                       .model = slice_str(c->request.model),
-                       .budget = slice_str(c->budget->name),
-                       .metric = call_what_binds(c),
-                       .wait_us = CLOCK_S,
-                   });
+    call_name_what_binds(c, &r);
+    call_refuse(c, &r);
 }
 
 void patience_begin(struct call *c)

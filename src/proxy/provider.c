@@ -31,7 +31,7 @@ static enum profile profile_of(enum config_counting counting)
     static const enum profile profiles[] = {
         [CONFIG_COUNTING_ACTUAL] = PROFILE_ACTUAL,       [CONFIG_COUNTING_OPENAI] = PROFILE_OPENAI,
         [CONFIG_COUNTING_ANTHROPIC] = PROFILE_ANTHROPIC, [CONFIG_COUNTING_GEMINI] = PROFILE_GEMINI,
-        [CONFIG_COUNTING_AZURE] = PROFILE_AZURE,
+        [CONFIG_COUNTING_AZURE] = PROFILE_AZURE,         [CONFIG_COUNTING_GROQ] = PROFILE_GROQ,
     };
 
     return profiles[counting];

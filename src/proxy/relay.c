@@ -178,6 +178,8 @@ void relay_head(void *ctx, struct transfer *t, const struct transfer_head *h)
     (void)t;
     c->first_byte_us = loop_now_us(c->proxy->loop);
     c->provider->reachable = true;
+    if (c->budget)
+        budgets_saw_answer(c->budget, h->status);
     if (h->status == 429)
         c->proxy->totals.upstream_429++;
     if (worth_judging(c, h->status)) {
@@ -305,7 +307,7 @@ static void judge(struct call *c, bool whole)
         return;
     }
     if (v.retry_may_help && may_retry(c, retry_bit(c->error_status), v.wait_known, &v.wait_us)) {
-        retry(c, v.scope == VERDICT_ACCOUNT ? c->provider->budget : c->budget->budget, v.wait_us, v.reason);
+        retry(c, v.scope == VERDICT_ACCOUNT ? budgets_of_account(c->budget) : c->budget->budget, v.wait_us, v.reason);
         return;
     }
     give_error(c, v.add_should_retry_false);

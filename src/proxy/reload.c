@@ -17,6 +17,7 @@
 
 #include "metergate/base/log.h"
 #include "metergate/proxy/hub.h"
+#include "metergate/proxy/seat.h"
 
 struct old_pool {
     struct list link; /* on proxy.old_pools */
@@ -74,7 +75,7 @@ static void sweep_pools(struct proxy *p)
     }
 }
 
-static void sweep(struct proxy *p)
+void hub_sweep(struct proxy *p)
 {
     int64_t now = loop_now_us(p->loop);
 
@@ -98,24 +99,42 @@ static void sweep(struct proxy *p)
     sweep_pools(p);
 }
 
-/* A call whose model has limits in another entry now waits there, at its place by arrival. */
+static bool takes_from(const struct ticket *t, struct budget *const *budgets, size_t n)
+{
+    bool same = t->budget_count == n;
+
+    for (size_t i = 0; same && i < n; i++)
+        same = t->budgets[i] == budgets[i];
+    return same;
+}
+
+/* A call whose model has limits in another entry, or whose client has limits now, waits there, at its place by arrival. */
+static void move_call(struct proxy *p, struct call *c)
+{
+    struct budget *budgets[TICKET_BUDGETS_MAX];
+    struct model_budget *b = NULL;
+    size_t n;
+
+    if (!c->provider->retired && !c->dialect->unlimited) {
+        struct payer payer = seat_payer(c);
+
+        b = budgets_find_limited(&p->budgets, c->provider, &payer, slice_str(c->request.model));
+    }
+    if (b && b != c->budget) {
+        budgets_count_held(c->share, c->ticket.class, -1);
+        c->budget = b;
+        c->share = budgets_share(b, c->client);
+        budgets_count_held(c->share, c->ticket.class, +1);
+    }
+    n = seat_budgets(c, budgets);
+    if (!takes_from(&c->ticket, budgets, n))
+        gate_move(p->gate, &c->ticket, budgets, n);
+}
+
 static void move_held(struct proxy *p)
 {
-    LIST_EACH (&p->calls[CALL_HELD], node, next) {
-        struct call *c = LIST_ENTRY(node, struct call, link);
-        struct model_budget *b = c->provider->retired || c->dialect->unlimited
-                                     ? NULL
-                                     : budgets_find_limited(&p->budgets, c->provider,
-                                                                             slice_str(c->request.model));
-
-        if (!b || b == c->budget)
-            continue;
-        gate_move(p->gate, &c->ticket, (struct budget *const[]){b->budget, c->provider->budget}, 2);
-        c->budget = b;
-        c->share->held--;
-        c->share = budgets_share(b, c->client);
-        c->share->held++;
-    }
+    LIST_EACH (&p->calls[CALL_HELD], node, next)
+        move_call(p, LIST_ENTRY(node, struct call, link));
 }
 
 void reload_apply(struct proxy *p, struct config *next, struct providers_plan *plan)
@@ -131,8 +150,10 @@ void reload_apply(struct proxy *p, struct config *next, struct providers_plan *p
     };
     if (p->front)
         front_set_body_bytes_total(p->front, next->queue.max_bytes);
+    gate_set_policy(p->gate, &(struct gate_policy){.fifo = next->queue.order == CONFIG_ORDER_FIFO});
     providers_apply(&p->providers, next, plan, p->gate, keep_trust, p);
     budgets_apply(&p->budgets, next);
+    clients_apply(&p->clients, next, p->gate);
     move_held(p);
     keepalive_rearm(p);
     config_free(last);
@@ -156,7 +177,7 @@ int proxy_reload(struct proxy *p, struct config *next, struct errbuf *e)
             retire_pool(p, fresh);
         reload_apply(p, next, &plan);
         capacity_check_queue(&p->capacity, next->queue.max_requests);
-        sweep(p);
+        hub_sweep(p);
         capacity_check_queue(&p->capacity, next->queue.max_requests);
         p->reloads++;
         hub_turn_soon(p);

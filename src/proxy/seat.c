@@ -101,6 +101,18 @@ static int64_t wait_for_place_us(const struct call *c, int64_t now)
     return at < CLOCK_NEVER && at > now + CLOCK_S ? at - now : CLOCK_S;
 }
 
+/* Whether the limit is one of the client's own. */
+static bool is_own(const struct call *c, const struct limit *limit)
+{
+    const struct budget *b = c->client->budget;
+
+    for (size_t i = 0; b && i < b->limit_count; i++) {
+        if (limit == &b->limits[i].limit)
+            return true;
+    }
+    return false;
+}
+
 /* The gate would not have it. */
 static void refuse_offer(struct call *c, const struct gate_refusal *why, enum gate_verdict verdict)
 {
@@ -112,16 +124,49 @@ static void refuse_offer(struct call *c, const struct gate_refusal *why, enum ga
                        .reason = REFUSAL_TOO_LARGE,
                        .model = slice_str(c->request.model),
                        .budget = slice_str(c->budget->name),
+                       .client = slice_str(is_own(c, why->limit) ? c->client->name : ""),
                        .metric = why->limit->key,
                        .limit = why->limit->max,
                        .requested = why->requested,
                    });
 }
 
+struct payer seat_payer(const struct call *c)
+{
+    struct slice credential = c->credentials_stay
+                                  ? SLICE("")
+                                  : account_credential(exchange_head(c->x), c->route.query, c->dialect);
+
+    return accounts_payer(&c->proxy->budgets.accounts, c->provider, credential);
+}
+
+size_t seat_budgets(const struct call *c, struct budget *ret[TICKET_BUDGETS_MAX])
+{
+    size_t n = 0;
+
+    ret[n++] = c->budget->budget;
+    ret[n++] = c->provider->budget;
+    if (c->budget->account)
+        ret[n++] = c->budget->account->budget;
+    if (c->client->budget && !c->dialect->unlimited)
+        ret[n++] = c->client->budget;
+    return n;
+}
+
+static enum ticket_class class_of(enum config_priority priority)
+{
+    static const enum ticket_class rows[] = {[CONFIG_PRIORITY_HIGH] = TICKET_HIGH,
+                                             [CONFIG_PRIORITY_NORMAL] = TICKET_NORMAL,
+                                             [CONFIG_PRIORITY_LOW] = TICKET_LOW};
+
+    return rows[priority];
+}
+
 /* *ret_came_back: at a place that was kept. */
 static enum gate_verdict offer(struct call *c, int64_t now, struct gate_refusal *ret_why, bool *ret_came_back)
 {
-    struct budget *const budgets[] = {c->budget->budget, c->provider->budget};
+    struct budget *budgets[TICKET_BUDGETS_MAX];
+    size_t n = seat_budgets(c, budgets);
     int64_t arrived_us = c->arrived_us;
     uint64_t place = 0;
     struct cost cost;
@@ -129,10 +174,25 @@ static enum gate_verdict offer(struct call *c, int64_t now, struct gate_refusal 
     c->profile = c->provider->profile;
     cost = profile_reserve(c->profile, &c->estimate);
     *ret_came_back = places_take(&c->proxy->places, c, &arrived_us, &place);
-    ticket_init(&c->ticket, &cost, budgets, MG_ARRAY_LEN(budgets), arrived_us, arrived_us + c->max_wait_us);
+    ticket_init(&c->ticket, &cost, budgets, n, arrived_us, arrived_us + c->max_wait_us);
+    ticket_belongs(&c->ticket, c->client, c->weight, class_of(c->priority));
     if (*ret_came_back)
         gate_take_place(&c->ticket, place);
     return gate_offer(c->proxy->gate, &c->ticket, now, ret_why);
+}
+
+/* Its budget, and what that knows of its client. */
+static void find_budget(struct call *c, int64_t now)
+{
+    struct proxy *p = c->proxy;
+    struct payer payer = seat_payer(c);
+    struct slice model = slice_str(c->request.model);
+
+    if (budgets_wants_sweep(&p->budgets, now))
+        hub_sweep(p);
+    c->budget = c->dialect->unlimited ? budgets_find_unlimited(&p->budgets, c->provider, &payer, model)
+                                      : budgets_find(&p->budgets, c->provider, &payer, model);
+    c->share = budgets_share(c->budget, c->client);
 }
 
 void seat_take(struct call *c)
@@ -147,10 +207,7 @@ void seat_take(struct call *c)
         call_refuse(c, &(struct refusal){.reason = REFUSAL_DRAINING});
         return;
     }
-    c->budget = c->dialect->unlimited
-                    ? budgets_find_unlimited(&p->budgets, c->provider, slice_str(c->request.model))
-                    : budgets_find(&p->budgets, c->provider, slice_str(c->request.model));
-    c->share = budgets_share(c->budget, c->client);
+    find_budget(c, now);
     if (c->readable)
         c->learned = learned_of(&p->learned, slice_str(c->provider->config->name), slice_str(c->request.model));
     estimate(c);

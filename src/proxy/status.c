@@ -18,6 +18,16 @@ static void write_totals(struct json_writer *w, const struct totals *t)
     json_object_end(w);
 }
 
+static void write_held_of(struct json_writer *w, const int64_t held[TICKET_CLASSES])
+{
+    json_key(w, "held_by_priority");
+    json_object_begin(w);
+    json_member_int(w, "high", held[TICKET_HIGH]);
+    json_member_int(w, "normal", held[TICKET_NORMAL]);
+    json_member_int(w, "low", held[TICKET_LOW]);
+    json_object_end(w);
+}
+
 static void write_limit(struct json_writer *w, const struct budget *b, const struct budget_limit *l)
 {
     struct limit_figures f = budget_figures(b, l);
@@ -43,7 +53,18 @@ static void write_share(void *arg, struct slice key, void *value)
     json_object_begin(w);
     json_member_str(w, "name", key);
     json_member_int(w, "held", share->held);
+    write_held_of(w, share->held_of);
     json_object_end(w);
+}
+
+/* Advance first. */
+static void write_limits(struct json_writer *w, const struct budget *b)
+{
+    json_key(w, "limits");
+    json_array_begin(w);
+    for (size_t i = 0; b && i < b->limit_count; i++)
+        write_limit(w, b, &b->limits[i]);
+    json_array_end(w);
 }
 
 static int64_t ms_until(int64_t at_us, int64_t now)
@@ -63,6 +84,8 @@ static void write_budget(struct json_writer *w, const struct proxy *p, const str
     json_object_begin(w);
     json_member_str(w, "name", slice_str(b->name));
     json_member_str(w, "upstream", slice_str(b->provider->config->name));
+    if (b->account)
+        json_member_str(w, "key", slice_str(b->account->label));
     json_key(w, "models");
     json_array_begin(w);
     for (size_t i = 0; i < b->model_count; i++)
@@ -77,11 +100,7 @@ static void write_budget(struct json_writer *w, const struct proxy *p, const str
         json_null(w); /* nobody waits, or a call in flight decides */
     json_member_double(w, "headroom", (double)g->headroom_permille / 1000, 3);
     json_member_int(w, "paused_until_ms", ms_until(g->paused_until_us, now));
-    json_key(w, "limits");
-    json_array_begin(w);
-    for (size_t i = 0; i < g->limit_count; i++)
-        write_limit(w, g, &g->limits[i]);
-    json_array_end(w);
+    write_limits(w, g);
     json_key(w, "clients");
     json_array_begin(w);
     map_each(&b->shares, write_share, w);
@@ -108,11 +127,20 @@ static void write_learned(struct json_writer *w, const struct learned_model *m)
     json_object_end(w);
 }
 
+/* What its members are written with. */
+struct client_writer {
+    struct json_writer *w;
+    int64_t now;
+};
+
 static void write_client(void *arg, struct slice key, void *value)
 {
-    struct json_writer *w = arg;
+    const struct client_writer *cw = arg;
     const struct client *c = value;
+    struct json_writer *w = cw->w;
 
+    if (c->budget)
+        budget_advance(c->budget, cw->now);
     json_object_begin(w);
     json_member_str(w, "name", key);
     json_member_int(w, "held", c->held);
@@ -121,6 +149,7 @@ static void write_client(void *arg, struct slice key, void *value)
     json_member_int(w, "tokens", c->tokens);
     json_key(w, "cost_usd");
     json_null(w); /* not known: no prices in this version */
+    write_limits(w, c->budget);
     json_object_end(w);
 }
 
@@ -158,7 +187,7 @@ void status_write(const struct proxy *p, struct buf *out)
     json_array_end(&w);
     json_key(&w, "clients");
     json_array_begin(&w);
-    map_each(&p->clients.by_name, write_client, &w);
+    map_each(&p->clients.by_name, write_client, &(struct client_writer){&w, now});
     json_array_end(&w);
     json_key(&w, "estimates");
     json_array_begin(&w);

@@ -171,8 +171,9 @@ static void test_token__printed__is_where_it_comes_from(void **state)
     config_print(c, &first);
     assert_null(strstr(first.p, "not-to-be-shown"));
     assert_non_null(strstr(first.p, "clients:\n  require_token: true\n  users: [root]\n"
-                                    "  a:\n    priority: high\n    max_wait: 10s\n    token:\n"
-                                    "      env: METERGATE_TEST_TOKEN\n  b:\n    token:\n      file: "));
+                                    "  a:\n    priority: high\n    weight: 1\n    max_wait: 10s\n    token:\n"
+                                    "      env: METERGATE_TEST_TOKEN\n"
+                                    "  b:\n    priority: normal\n    weight: 1\n    token:\n      file: "));
     again = config_from_good(first.p);
     config_print(again, &second);
     assert_string_equal(first.p, second.p);
@@ -266,9 +267,39 @@ static void test_clients__more_than_1000__are_refused(void **state)
     buf_release(&yaml);
 }
 
+/* ---- limits ---- */
+
+static void test_config__limits_of_clients__are_read_and_printed_as_those_of_models(void **state)
+{
+    static const char yaml[] = "clients:\n  ana: {tpm: 10k, rpm: {max: 5, per: 10s}, concurrent: 2}\n  bo: {rpd: 9}\n"
+                               "  cy: {weight: 3, priority: low}\n";
+    struct config *c = config_from_good(yaml);
+    const struct config_client *ana = config_client_named(c, SLICE("ana"));
+    struct buf text;
+
+    (void)state;
+    assert_int_equal(ana->limit_count, 3);
+    assert_string_equal(ana->limits[0].key, "tpm");
+    assert_int_equal(ana->limits[0].max, 10000);
+    assert_int_equal(ana->limits[0].span_us, INT64_C(60000000));
+    assert_int_equal(ana->limits[1].metric, METRIC_REQUESTS);
+    assert_int_equal(ana->limits[1].span_us, INT64_C(10000000));
+    assert_int_equal(ana->limits[2].metric, METRIC_CONCURRENT);
+    assert_int_equal(config_client_named(c, SLICE("bo"))->limits[0].max, 9);
+    assert_int_equal(config_client_named(c, SLICE("cy"))->limit_count, 0);
+    buf_init(&text, BUF_UNLIMITED);
+    config_print(c, &text);
+    assert_non_null(strstr(text.p, "  ana:\n    priority: normal\n    weight: 1\n    tpm: {max: 10000, per: 1m}\n"
+                                   "    rpm: {max: 5, per: 10s}\n    concurrent: 2\n"));
+    assert_non_null(strstr(text.p, "  cy:\n    priority: low\n    weight: 3\n"));
+    buf_release(&text);
+    config_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_config__limits_of_clients__are_read_and_printed_as_those_of_models),
         cmocka_unit_test(test_client__everything_given__is_there),
         cmocka_unit_test(test_users__names_and_numbers__are_uids),
         cmocka_unit_test(test_token__from_each_place__is_its_clients),

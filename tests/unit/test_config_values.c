@@ -107,8 +107,8 @@ static const char every_option[] =
     "  other: {match: [\"o*\", \"x-?\"], upstream: groq, rpd: {max: 4, per: 90s}}\n"
     "  \"*\": {match: [\"z*\"], tpm: 5}\n"
     "allow: {hosts: [proxy.lan], origins: [\"http://a.lan:80\", \"chrome-extension://abcdef\"]}\n"
-    "clients: {require_token: false, users: [root, 4242], nightly: {priority: low, weight: 2, max_wait: 1h}, "
-    "bare: }\n"
+    "clients: {require_token: false, users: [root, 4242], nightly: {priority: low, weight: 2, max_wait: 1h, "
+    "tpm: 10k, rpm: {max: 3, per: 10s}, concurrent: 2}, bare: }\n"
     "prices: {gpt-4o: {input: 2.50, cached: 1.25, output: 10}, \"a.b\": {output: 0.000001}}\n";
 
 static char ca_file[64];
@@ -163,7 +163,7 @@ static void check_limits(const struct config_model *m)
         assert_int_equal(m->limits[i].max, want[i].max);
         assert_int_equal(m->limits[i].span_us, want[i].span_us);
         assert_int_equal(m->limits[i].metric, want[i].metric);
-        assert_int_equal(m->limits[i].smooth, m->limits[i].metric == METRIC_REQUESTS);
+        assert_int_equal(m->limits[i].smooth, i == 0); /* inside the minute: a day's requests are no matter of it */
     }
 }
 
@@ -392,7 +392,7 @@ static void test_print__loads_again_as_the_same_and_shows_no_key(void **state)
 }
 
 #define REST_OF_UPSTREAM                                                                                     \
-    "    max_concurrent: 0\n"                                                                                \
+    "    max_concurrent: 0\n    scope: shared\n"                                                            \
     "    timeout:\n      connect: 10s\n      first_byte: 1h\n      idle: 10m\n"                              \
     "    retry:\n      attempts: 3\n      for: [429, 503, 529, connect]\n"                                   \
     "    proxy: \"\"\n    ca_file: \"\"\n"

@@ -85,6 +85,25 @@ static void test_profile__azure__charges_the_prompt_and_its_bound_on_arrival(voi
     assert_int_equal(c.at_end[METRIC_TOKENS], 0);
 }
 
+static void test_profile__groq__charges_as_azure_and_gives_back_what_came_from_a_cache(void **state)
+{
+    const struct usage u = {.input = 21605, .cached = 20000, .output = 7};
+    struct estimate e = story;
+    struct cost c;
+
+    (void)state;
+    e.max_output = 1000;
+    c = profile_reserve(PROFILE_GROQ, &e);
+    assert_int_equal(c.on_arrival[METRIC_TOKENS], 22605);
+    assert_int_equal(c.on_arrival[METRIC_INPUT], 21605);
+    assert_int_equal(c.floor[METRIC_TOKENS], 1000);
+    assert_int_equal(c.at_end[METRIC_TOKENS], 0);
+    c = profile_settle(PROFILE_GROQ, &e, &u);
+    assert_int_equal(c.on_arrival[METRIC_TOKENS], 1612);
+    assert_int_equal(c.on_arrival[METRIC_INPUT], 1605);
+    assert_int_equal(c.at_end[METRIC_TOKENS], 0);
+}
+
 static void test_profile__gemini__counts_input_alone(void **state)
 {
     const struct usage u = {.input = 100, .output = 7};
@@ -130,6 +149,7 @@ int main(void)
         cmocka_unit_test(test_profile__settling__takes_what_was_reported),
         cmocka_unit_test(test_profile__anthropic__charges_input_without_cache_reads_and_output_as_produced),
         cmocka_unit_test(test_profile__azure__charges_the_prompt_and_its_bound_on_arrival),
+        cmocka_unit_test(test_profile__groq__charges_as_azure_and_gives_back_what_came_from_a_cache),
         cmocka_unit_test(test_profile__gemini__counts_input_alone),
         cmocka_unit_test(test_profile__a_refused_attempt__costs_a_request_and_no_tokens),
         cmocka_unit_test(test_profile__absurd_figures__are_clamped_and_never_overflow),

@@ -34,7 +34,8 @@ enum config_counting {
     CONFIG_COUNTING_OPENAI,    /* max(input + expected output, characters / 4, max_tokens x n) on arrival */
     CONFIG_COUNTING_ANTHROPIC, /* input without cache reads on arrival, output as produced */
     CONFIG_COUNTING_GEMINI,    /* input alone */
-    CONFIG_COUNTING_AZURE      /* prompt and max_tokens on arrival */
+    CONFIG_COUNTING_AZURE,     /* prompt and max_tokens on arrival */
+    CONFIG_COUNTING_GROQ       /* likewise; what was read from a cache is given back */
 };
 
 #define CONFIG_LIMITS_MAX 9 /* one of each key */
@@ -109,7 +110,7 @@ struct config_model {
     const struct config_upstream *upstream; /* borrowed, of the same configuration; NULL with upstream_name */
     struct limit limits[CONFIG_LIMITS_MAX]; /* those given, in the order of the file */
     size_t limit_count;                     /* 0: one budget per model name, counted but not held */
-    bool smooth;                            /* spread requests inside the minute; the limits say so as well */
+    bool smooth;                            /* spread requests inside rpm's window; the limit says so as well */
     enum config_polite polite;
     bool learn;
     int line; /* in the file; 0 for a built-in one */
@@ -119,8 +120,10 @@ struct config_model {
 struct config_client {
     char *name;
     enum config_priority priority; /* path and header may lower it */
-    int64_t weight;                /* without effect in this version */
+    int64_t weight;                /* 1..1000 */
     int64_t max_wait_us;           /* -1: queue.max_wait's */
+    struct limit limits[CONFIG_LIMITS_MAX]; /* those given, in the order of the file; no headroom is taken off */
+    size_t limit_count;
     char *token_env;               /* where the token came from: at most one of the three is not NULL */
     char *token_file;              /* (the second) */
     char *token_credential;        /* (the third) */

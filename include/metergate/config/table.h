@@ -37,7 +37,7 @@ enum table_type {
     TABLE_GLOBS,      /* struct config_strings */
     TABLE_LISTEN,     /* struct config_listens */
     TABLE_USERS,      /* struct config_users: names or numbers of local users who exist */
-    TABLE_LIMIT       /* a count or {max, per}: put among the model's limits */
+    TABLE_LIMIT       /* a count or {max, per}: put among the limits of the model or client */
 };
 
 /* The struct that `offset` counts in: what the first part of the path names. */

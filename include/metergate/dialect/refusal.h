@@ -40,6 +40,7 @@ struct refusal {
         detail; /* one sentence of the caller's own; without it the reason's standard sentence is used */
     struct slice model;  /* the model as the client wrote it */
     struct slice budget; /* the entry of the configuration whose limit it is: "gpt-4o" */
+    struct slice client; /* whose own limit it is; empty: it is the budget's */
     const char *metric;  /* the limit's key: "tpm", "rpm", "itpm", ... */
     int64_t limit;       /* too-large: the limit's maximum */
     int64_t requested;   /* too-large: what this call would charge */

@@ -26,7 +26,7 @@
 #include "metergate/gate/window.h"
 
 #define BUDGET_LIMITS_MAX 12
-#define BUDGET_COMMON_MAX 3
+#define BUDGET_COMMON_MAX 4 /* a model's, an upstream's, an account's, a client's */
 #define BUDGET_DAY_US     (INT64_C(86400) * 1000000)
 
 struct ticket;

@@ -10,6 +10,8 @@
  *             from a cache                      is produced
  *   azure     input + max(expected output,      -                max output x choices
  *                 max output x choices)
+ *   groq      as azure; once it is known what   -                max output x choices
+ *             was read from a cache, without that
  *   gemini    input                             - (a limit on    input
  *                                               output: output)
  *
@@ -24,6 +26,12 @@
  *
  * azure: "prompt text and count, the max_tokens setting, the best_of setting", added when the request arrives
  * (Microsoft, Azure OpenAI quota, 2026).
+ *
+ * groq: "cached tokens do not count" (Groq, rate limits, 2026). The rest is what its refusals show: a short prompt
+ * with a large max_tokens is 413 "Request too large ... Limit 8000, Requested 32979", so the prompt and the bound are
+ * taken on arrival (zeeyado/koassistant.koplugin issue 106, maplibre/maplibre-agent-skills pull request 63, 2026). What
+ * will come from a cache is not known before, so all input is reserved. That the difference to what was used is given
+ * back when the answer ends is not published.
  *
  * gemini: TPM is of input tokens (Google, rate limits, 2026).
  */
@@ -43,7 +51,7 @@ enum metric {
     METRICS
 };
 
-enum profile { PROFILE_ACTUAL, PROFILE_OPENAI, PROFILE_ANTHROPIC, PROFILE_AZURE, PROFILE_GEMINI };
+enum profile { PROFILE_ACTUAL, PROFILE_OPENAI, PROFILE_ANTHROPIC, PROFILE_AZURE, PROFILE_GEMINI, PROFILE_GROQ };
 
 /* Whether output is charged while it is produced (gate_produced). */
 bool profile_charges_as_produced(enum profile p);

@@ -2,12 +2,15 @@
  * budgets: which budget of the gate a call takes from. A budget is one (upstream, entry) pair; an entry
  * without numbers makes one for each model name.
  *
- * At most BUDGETS_MAX budgets are kept apart: models are named by callers. Later names share one that has no
- * limits.
+ * Where an upstream has `scope: key`, each credential of its callers has such budgets of its own (account.h).
+ *
+ * At most BUDGETS_MAX budgets are kept apart: models are named by callers, and credentials invented. Later names
+ * share one that has no limits, later credentials those of the account "other".
  *
  * A budget outlives reloads: it is known by its upstream and its entry (or model). One that the configuration
  * has no more keeps its limits and its calls, so that it is still right when the entry comes back;
- * budgets_sweep frees it when nobody names it and its windows are empty.
+ * budgets_sweep frees it when nobody names it and its windows are empty; so it does, when the table is full, with
+ * those of credentials that are not in use, and of those that no provider has taken yet.
  */
 #ifndef METERGATE_PROXY_BUDGETS_H
 #define METERGATE_PROXY_BUDGETS_H
@@ -19,6 +22,7 @@
 #include "metergate/base/map.h"
 #include "metergate/config/config.h"
 #include "metergate/gate/gate.h"
+#include "metergate/proxy/account.h"
 #include "metergate/proxy/provider.h"
 
 struct client;
@@ -30,6 +34,7 @@ struct client;
 struct share {
     const struct client *client;
     int64_t held; /* now */
+    int64_t held_of[TICKET_CLASSES]; /* of them, by priority */
 };
 
 /* Readable. */
@@ -41,6 +46,7 @@ struct model_budget {
     bool retired;     /* new calls go elsewhere */
     bool named;       /* budgets_sweep: somebody names it */
     struct provider *provider;
+    struct account *account;         /* whose it is; NULL: of all callers */
     struct budget *budget;           /* of the gate */
     struct map shares;     /* client name -> struct share, owned */
     char *models[BUDGET_MODELS_MAX]; /* names seen, the first few */
@@ -50,27 +56,43 @@ struct model_budget {
 struct budgets {
     const struct config *config;
     struct gate *gate;
+    struct accounts accounts;
     struct map by_key;
     struct list all;
+    int64_t swept_us; /* when budgets_sweep was last called */
 };
 
 void budgets_init(struct budgets *bs, const struct config *config, struct gate *g);
 void budgets_release(struct budgets *bs); /* the gate frees its own part */
 
-/* The budget of that model on its way to that provider; made on first use. Never NULL. */
-struct model_budget *budgets_find(struct budgets *bs, struct provider *via, struct slice model);
+/* The budget of that model on its way to that provider, of that payer; made on first use. Never NULL. */
+struct model_budget *budgets_find(struct budgets *bs, struct provider *via, const struct payer *payer,
+                                  struct slice model);
 
 /* The same for a call that no entry of the configuration limits. */
-struct model_budget *budgets_find_unlimited(struct budgets *bs, struct provider *via, struct slice model);
+struct model_budget *budgets_find_unlimited(struct budgets *bs, struct provider *via, const struct payer *payer,
+                                            struct slice model);
 
 /* The same where the model's entry has limits; NULL where it has none. */
-struct model_budget *budgets_find_limited(struct budgets *bs, struct provider *via, struct slice model);
+struct model_budget *budgets_find_limited(struct budgets *bs, struct provider *via, const struct payer *payer,
+                                          struct slice model);
+
+/* An answer of that status came to a call of it: what it says of its account's credential. */
+void budgets_saw_answer(struct model_budget *b, int status);
+
+/* What to pause when the whole account has to wait. */
+struct budget *budgets_of_account(const struct model_budget *b);
 
 /* Another configuration, whose providers are in place: its limits count from now on. */
 void budgets_apply(struct budgets *bs, const struct config *next);
 
-/* Frees the retired ones that are not `named` and remember nothing; the providers of the others become
- * `named`. */
+/*
+ * Whether a sweep is due before a budget is looked for: there are BUDGETS_MAX, and the last sweep was a second
+ * ago, so that a caller who fills the table does not have everything gone through at each of his calls.
+ */
+bool budgets_wants_sweep(const struct budgets *bs, int64_t now_us);
+
+/* Frees what may go of those that are not `named`; the providers of the others become `named`. */
 void budgets_sweep(struct budgets *bs, int64_t now_us);
 
 /* New calls go elsewhere and none is left: of no interest to people any more. */
@@ -78,5 +100,8 @@ bool budgets_is_past(const struct model_budget *b);
 
 /* What the budget knows of this client; as old as its first call. Never NULL. */
 struct share *budgets_share(struct model_budget *b, const struct client *client);
+
+/* One call of that class more (+1) or less (-1) is held. */
+void budgets_count_held(struct share *share, enum ticket_class class, int sign);
 
 #endif

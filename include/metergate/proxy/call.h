@@ -84,7 +84,8 @@ struct call {
     enum endpoint endpoint;
     int64_t max_wait_us;
     bool credentials_stay; /* the client's were taken for a token, or for nothing: they never travel, whatever a reload says */
-    enum config_priority priority; /* what it may have; the order in a queue does not depend on it in this version */
+    enum config_priority priority; /* what it may have */
+    int64_t weight;                /* of its client beside others, 1..1000 */
     struct dialect_input input;    /* what `request` is read from; borrowed of the exchange, or of left_about */
     struct slice coding;           /* of the body, likewise; empty: none */
     struct dialect_request request;
@@ -165,8 +166,9 @@ void call_settle(struct call *c, enum call_outcome outcome, const char *reason, 
  */
 void call_refuse(struct call *c, const struct refusal *r);
 
-/* The key of the limit that keeps a call with a budget back; NULL: a pause, or those before it. */
-const char *call_what_binds(const struct call *c);
+/* Writes the model and budget of a call that has one into a refusal, and the limit that keeps it back, unless that is
+ * a pause, or those before it; and the client where the limit is its own. */
+void call_name_what_binds(const struct call *c, struct refusal *r);
 
 /* Refuses a call with a budget because its turn would come after its deadline: in `wait_us` from now. */
 void call_refuse_max_wait(struct call *c, int64_t wait_us);

@@ -16,6 +16,8 @@
 
 #include "metergate/base/map.h"
 #include "metergate/base/slice.h"
+#include "metergate/config/config.h"
+#include "metergate/gate/gate.h"
 
 #define CLIENTS_MAX 1000
 
@@ -27,6 +29,7 @@ struct client {
     int64_t in_flight;  /* now */
     int64_t calls;      /* finished, whatever their outcome */
     int64_t tokens;     /* reported or estimated, in plus out */
+    struct budget *budget; /* of the gate: what the configuration limits it to; NULL: it never did */
 };
 
 struct clients {
@@ -40,6 +43,9 @@ void clients_release(struct clients *c);
 
 /* The client of that (valid) name; made on first sight. `known`: the configuration has it. Never NULL. */
 struct client *clients_named(struct clients *c, struct slice name, bool known);
+
+/* Another configuration: what it limits its clients to counts from now on, in full: headroom is for what others use. */
+void clients_apply(struct clients *c, const struct config *config, struct gate *g);
 
 /* The name of a local user as a client: as /etc/passwd has it, "uid-1000" where that is no client's name.
  * Borrowed. */

@@ -125,6 +125,9 @@ int hub_open_pool(struct proxy *p, struct upstream_pool **ret, struct errbuf *e)
 void reload_apply(struct proxy *p, struct config *next, struct providers_plan *plan);
 void reload_free_pools(struct proxy *p);
 
+/* Frees the budgets, providers and pools that nobody needs any more: goes through all calls (reload.c). */
+void hub_sweep(struct proxy *p);
+
 /*
  * Replies with a refusal in the shape of that dialect; NULL: of what the path and headers speak. Returns the
  * status (refuse.c).

@@ -8,6 +8,8 @@
 
 #include "metergate/base/slice.h"
 #include "metergate/gate/profile.h"
+#include "metergate/gate/ticket.h"
+#include "metergate/proxy/account.h"
 
 struct call;
 struct learned_model;
@@ -18,6 +20,12 @@ struct request_count;
  * refuses it: `draining`, `too-large`, `max-wait` or `queue-full`.
  */
 void seat_take(struct call *c);
+
+/* Who pays for a call whose exchange is there and whose provider is known. */
+struct payer seat_payer(const struct call *c);
+
+/* All that a call with a budget takes from: its model's first, and how many they are. */
+size_t seat_budgets(const struct call *c, struct budget *ret[TICKET_BUDGETS_MAX]);
 
 /* What a count means for a model of which this is known (NULL: nothing): the input, one choice, no output. */
 struct estimate seat_counted(const struct learned_model *learned, const struct request_count *count);
