@@ -22,7 +22,8 @@
     "  openai: {base_url: $SIMULATOR/v1, counting: openai}\n"                                                \
     "  anthropic: {base_url: $SIMULATOR}\n"                                                                  \
     "  gemini: {base_url: $SIMULATOR}\n"                                                                     \
-    "  azure: {base_url: $SIMULATOR}\n"
+    "  azure: {base_url: $SIMULATOR}\n"                                                                      \
+    "  groq: {base_url: $SIMULATOR/v1, counting: groq}\n"
 
 static const struct row {
     const char *name, *path, *header, *body;
@@ -49,6 +50,10 @@ static const struct row {
      "{\"max_tokens\":40,\"messages\":[{\"role\":\"user\",\"content\":\"hello [[out=40]]\"}]}",
      "{\"tpm\":300,\"window_ms\":1000,\"charging\":\"azure\",\"refund\":true}", "tpm: {max: 300, per: 1s}",
      0},
+    {"prompt and max_tokens at Groq, of which little is used", "/groq/v1/chat/completions", "X-None: 1",
+     "{\"model\":\"m\",\"max_tokens\":4000,\"messages\":[{\"role\":\"user\",\"content\":\"hello [[out=5]]\"}]}",
+     "{\"tpm\":15000,\"window_ms\":1000,\"charging\":\"azure\",\"refund\":true,\"first_byte_ms\":20}",
+     "tpm: {max: 15000, per: 1s}", 0},
     {"requests in slices", "/openai/deployments/m/chat/completions", "api-key: k",
      "{\"max_tokens\":2,\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}",
      "{\"rpm\":60,\"window_ms\":4000,\"rpm_slice_ms\":200}", "rpm: {max: 60, per: 4s}, smooth: true", 20},
