@@ -106,13 +106,31 @@ static void add_budget_columns(struct table *t, const struct json *budget, bool 
         table_add(t, "%s", "");
 }
 
-static void add_limit(struct table *t, const struct json *budget, const struct json *limit, bool first)
+/* "gpt-4o", "gpt-4o (k-3f9a02bc)" of one key, "client nightly" */
+static void add_name(struct table *t, const struct json *budget, bool of_client)
+{
+    struct slice key = text(budget, "key");
+    struct buf name;
+
+    buf_init(&name, BUF_UNLIMITED);
+    buf_add_str(&name, of_client ? "client " : "");
+    buf_add_slice(&name, text(budget, "name"));
+    if (key.n) {
+        buf_add_str(&name, " (");
+        buf_add_slice(&name, key);
+        buf_add_char(&name, ')');
+    }
+    table_add_slice(t, buf_slice(&name));
+    buf_release(&name);
+}
+
+/* Its first columns, without those that concern the budget. */
+static void add_limit(struct table *t, const struct json *limit)
 {
     struct slice metric = text(limit, "metric");
     int64_t used = whole(limit, "used"), reserved = whole(limit, "reserved"), usable = whole(limit, "usable");
     double window_s = number(limit, "window_s");
 
-    table_add_slice(t, first ? text(budget, "name") : SLICE(""));
     table_add(t, "%.*s%s", (int)metric.n, metric.p, truth(limit, "learned") ? " (learned)" : "");
     if (window_s > 0)
         table_add(t, "%.6g s", window_s);
@@ -123,7 +141,6 @@ static void add_limit(struct table *t, const struct json *budget, const struct j
     table_add_int(t, used);
     table_add_int(t, reserved);
     table_add_int(t, used + reserved < usable ? usable - used - reserved : 0);
-    add_budget_columns(t, budget, first);
 }
 
 static void add_budget(struct table *t, const struct json *budget)
@@ -132,16 +149,32 @@ static void add_budget(struct table *t, const struct json *budget)
 
     JSON_EACH(json_get(budget, "limits"), limit)
     {
-        add_limit(t, budget, limit, first);
+        if (first)
+            add_name(t, budget, false);
+        else
+            table_add(t, "%s", "");
+        add_limit(t, limit);
+        add_budget_columns(t, budget, first);
         first = false;
     }
     if (!first)
         return;
-    table_add_slice(t, text(budget, "name"));
+    add_name(t, budget, false);
     table_add(t, "none known");
     for (int i = 0; i < 6; i++)
         table_add(t, "%s", "");
     add_budget_columns(t, budget, true);
+}
+
+/* What it is limited to itself; the queues are its budgets'. */
+static void add_client(struct table *t, const struct json *client)
+{
+    JSON_EACH(json_get(client, "limits"), limit)
+    {
+        add_name(t, client, true);
+        add_limit(t, limit);
+        add_budget_columns(t, client, false);
+    }
 }
 
 static void print_budgets(const struct json *doc)
@@ -153,6 +186,8 @@ static void print_budgets(const struct json *doc)
     table_init(&t, heads, MG_ARRAY_LEN(heads), 0x3fc);
     JSON_EACH(json_get(doc, "budgets"), budget)
     add_budget(&t, budget);
+    JSON_EACH(json_get(doc, "clients"), client)
+    add_client(&t, client);
     if (t.n)
         putchar('\n');
     table_print(&t, stdout);

@@ -37,7 +37,7 @@ static const char status_json[] =
     "\"in_flight\":2,\"totals\":{\"calls\":41,\"dispatched\":36,\"completed\":34,\"refused\":1,\"cancelled\":"
     "1,"
     "\"failed\":0,\"upstream_429\":0,\"retries\":0},\"budgets\":[{\"name\":\"gpt-4o\",\"upstream\":"
-    "\"openai\","
+    "\"openai\",\"key\":\"k-3f9a02bc\","
     "\"models\":[\"gpt-4o\"],\"held\":3,\"in_flight\":2,\"next_dispatch_ms\":5230,\"headroom\":0.2,\"paused_"
     "until_ms\":0,"
     "\"limits\":[{\"metric\":\"tpm\",\"max\":30000,\"window_s\":60,\"used\":11877,\"reserved\":4100,"
@@ -48,7 +48,8 @@ static const char status_json[] =
     "{\"name\":\"other\\u001b[31m\",\"upstream\":\"openai\",\"models\":[],\"held\":0,\"in_flight\":0,"
     "\"next_dispatch_ms\":null,\"headroom\":0.2,\"paused_until_ms\":1500,\"limits\":[],\"clients\":[]}],"
     "\"clients\":[{\"name\":\"nightly\",\"held\":2,\"in_flight\":1,\"calls\":20,\"tokens\":81234,\"cost_"
-    "usd\":null}],"
+    "usd\":null,\"limits\":[{\"metric\":\"rpm\",\"max\":60,\"window_s\":60,\"used\":7,\"reserved\":1,\"usable\":60,"
+    "\"learned\":false}]}],"
     "\"upstreams\":[{\"name\":\"openai\",\"reachable\":false,\"connections\":2}]}";
 
 static const struct fake_answer daemon_answers[] = {HEALTHY, {"/-/status", 200, status_json}, {0}};
@@ -464,6 +465,8 @@ static void test_status__text__shows_every_figure_of_the_snapshot(void **state)
     for (size_t i = 0; i < MG_ARRAY_LEN(parts); i++)
         assert_contains(o.out, parts[i]);
     assert_contains(o.out, "30,000  24,000  11,877     4,100  8,023     3          2  in 5.2 s\n");
+    assert_contains(o.out, "gpt-4o (k-3f9a02bc)  tpm ");
+    assert_contains(o.out, "client nightly       rpm                     60 s      60      60       7         1     52 ");
     outcome_release(&o);
     fake_server_stop(s);
 }

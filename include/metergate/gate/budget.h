@@ -1,6 +1,6 @@
 /*
- * budget: a named set of limits that calls take from: a model's, an upstream's, or a client's. A call takes
- * from all the limits of all its budgets or from none.
+ * budget: a named set of limits that calls take from: a model's, an upstream's, an account's, or a client's. A
+ * call takes from all the limits of all its budgets or from none.
  *
  * Usable is what calls may fill: max x (1 - headroom) for tokens and for requests within less than a day;
  * requests per day and calls in flight in full. At least one request is always usable. A call that is bigger
