@@ -159,7 +159,7 @@ static void write_estimates(const struct proxy *p, struct buf *out)
 
 static int64_t held(const struct budget *b)
 {
-    return (int64_t)b->queue.n;
+    return (int64_t)b->line.n;
 }
 
 static int64_t in_flight(const struct budget *b)

@@ -89,7 +89,7 @@ static bool goes_at_once(const struct call *c, int64_t now)
 {
     const struct gate *g = c->proxy->gate;
 
-    return c->budget->budget->queue.n == 1 && !gate_is_stopped(g) &&
+    return c->budget->budget->line.n == 1 && !gate_is_stopped(g) &&
            gate_why(c->proxy->gate, &c->ticket, now).until_us <= now;
 }
 

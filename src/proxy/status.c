@@ -68,7 +68,7 @@ static void write_budget(struct json_writer *w, const struct proxy *p, const str
     for (size_t i = 0; i < b->model_count; i++)
         json_str(w, slice_str(b->models[i]));
     json_array_end(w);
-    json_member_int(w, "held", (int64_t)g->queue.n);
+    json_member_int(w, "held", (int64_t)g->line.n);
     json_member_int(w, "in_flight", g->in_flight);
     json_key(w, "next_dispatch_ms");
     if (next < CLOCK_NEVER)

@@ -8,8 +8,8 @@
  *   - used and reserved of every limit are what the oracle says, after every turn;
  *   - deadlines are kept to the microsecond; nobody is refused as too large who is not (is_too_large);
  *   - after the last call every figure is zero.
- * With plan.brute, in every idle moment: no held call could go, and gate_wakeup names the first moment at
- * which one can. With plan.honest, over the whole run: no span of any window held more at the provider than
+ * With plan.brute, in every idle moment: no held call could go, and gate_wakeup names no later moment than
+ * the first at which one can. With plan.honest, over the whole run: no span of any window held more at the provider than
  * is usable.
  */
 #ifndef METERGATE_TESTS_SIM_TRAFFIC_H
@@ -81,6 +81,7 @@ struct traffic {
     struct traffic_fact *facts;
     size_t fact_count, fact_cap;
     long dispatches, idles;              /* how much was checked */
+    long wakes;                          /* turns at moments at which only time had gone by */
     void (*on_turn)(struct traffic *tr); /* may be NULL: after every turn */
     void (*on_dispatch)(struct traffic *tr, struct traffic_call *c);
     void *ctx;

@@ -21,11 +21,12 @@
 
 #include "metergate/base/heap.h"
 #include "metergate/base/list.h"
+#include "metergate/gate/line.h"
+#include "metergate/gate/polite.h"
 #include "metergate/gate/profile.h"
-#include "metergate/gate/queue.h"
 #include "metergate/gate/window.h"
 
-#define BUDGET_LIMITS_MAX 12
+#define BUDGET_LIMITS_MAX POLITE_LIMITS_MAX
 #define BUDGET_COMMON_MAX 3
 #define BUDGET_DAY_US     (INT64_C(86400) * 1000000)
 
@@ -47,9 +48,10 @@ struct budget_limit {
     int64_t in_flight;    /* METRIC_CONCURRENT: calls now */
     int64_t next_us;      /* smooth: no request before this moment */
     uint32_t id;          /* private: what charges know it by; kept while the limit is */
+    struct pace pace;     /* private */
 };
 
-/* Where the gate has a budget whose queue is not empty. */
+/* Where the gate has a budget whose line is not empty. */
 enum budget_place {
     BUDGET_NOWHERE, /* empty, or nobody can go before an event */
     BUDGET_CHANGED, /* on gate.changed: to be looked at */
@@ -65,7 +67,7 @@ struct budget {
     struct budget_limit limits[BUDGET_LIMITS_MAX];
     int64_t paused_until_us; /* nothing goes before this moment */
     int64_t in_flight;       /* attempts open on it */
-    struct queue queue;      /* what waits for it, when it is a call's first budget */
+    struct line line;        /* what waits for it, when it is a call's first budget */
 
     /* private to the gate */
     int64_t largest[METRICS];                 /* of any that waited since the queue was last empty */
@@ -73,6 +75,10 @@ struct budget {
     bool shared;                              /* somebody's second or third budget */
     struct budget *common[BUDGET_COMMON_MAX]; /* that every call of the queue takes from; itself first */
     size_t common_count;
+    bool mixed; /* some call of the queue takes from others besides */
+    struct polite polite;                     /* how lower classes make room for higher ones */
+    const struct ticket *promised;            /* the head that `manners` are of; NULL: they are of nobody */
+    struct manners manners;                   /* as they were when it was told when it goes */
     enum budget_place place;
     struct ticket *next;                 /* while BUDGET_READY: who can go */
     const struct budget *head_waits_for; /* as last looked at: whose limit holds the head; NULL: none */

@@ -61,13 +61,6 @@ struct gate *gate_new(void);
 /* From now on; what waits is put in the new order. */
 void gate_set_policy(struct gate *g, const struct gate_policy *policy);
 
-/* Whether calls of lower classes leave room in this budget while a higher class is in play. */
-enum gate_polite {
-    POLITE_AUTO,  /* when a client of a higher class is expected, or was seen lately */
-    POLITE_ALWAYS,
-    POLITE_NEVER
-};
-
 /* Set for each budget that calls queue for (AUTO and nobody expected until then): `expected` is a set of bits 1u <<
  * class of the clients that are known to the configuration. */
 void gate_budget_polite(struct gate *g, struct budget *b, enum gate_polite polite, unsigned expected);
@@ -181,6 +174,6 @@ struct gate_reason gate_why(struct gate *g, const struct ticket *t, int64_t now_
 
 /* When the head of this budget's queue will go; CLOCK_NEVER: nobody waits, everything is stopped, or an event
  * decides. */
-int64_t gate_next_dispatch_us(struct gate *g, const struct budget *b, int64_t now_us);
+int64_t gate_next_dispatch_us(struct gate *g, struct budget *b, int64_t now_us);
 
 #endif
