@@ -276,31 +276,64 @@ static void check_figures(struct traffic *tr, const struct budget *b)
 
 struct traffic_call *traffic_head(const struct traffic *tr, const struct budget *queue)
 {
-    struct traffic_call *head = NULL;
-
-    for (int i = 0; i < tr->plan.calls; i++) {
-        struct traffic_call *c = &tr->calls[i];
-
-        if (c->ticket.state == TICKET_HELD && c->ticket.budgets[0] == queue &&
-            (!head || c->ticket.seq < head->ticket.seq))
-            head = c;
-    }
-    return head;
+    return queue->promised ? &tr->calls[index_of(tr, queue->promised)] : NULL;
 }
 
-/* Whether this held call may go at x_us if nothing happens before, as far as its own queue goes. */
+/* A class that may leave room to others goes by manners that the oracle knows nothing of. */
+static bool has_manners(const struct traffic *tr, const struct ticket *t)
+{
+    return tr->plan.classes && t->class != TICKET_HIGH;
+}
+
+/*
+ * Whether this held call may go at x_us if nothing happens before, as far as its own queue goes. A head that
+ * leaves room to others knows its own moment.
+ */
 static bool could_go_from_queue(const struct traffic *tr, const struct traffic_call *c, int64_t x_us)
 {
-    const struct traffic_call *head = traffic_head(tr, c->ticket.budgets[0]);
+    const struct budget *queue = c->ticket.budgets[0];
+    const struct traffic_call *head = traffic_head(tr, queue);
+    int64_t head_us;
 
     if (oracle_earliest(tr->oracle, &c->ticket, x_us) > x_us)
         return false;
-    return head == c || oracle_passes(tr->oracle, &head->ticket, &c->ticket, x_us);
+    if (!head || head == c)
+        return true;
+    head_us = has_manners(tr, &head->ticket) ? queue->head_us : oracle_earliest(tr->oracle, &head->ticket, x_us);
+    return oracle_passes(tr->oracle, &head->ticket, &c->ticket, x_us, head_us);
 }
 
+/* The order of calls, of whatever queues, by class and arrival. */
 static bool is_held_before(const struct traffic_call *a, const struct traffic_call *b)
 {
-    return a->ticket.state == TICKET_HELD && a->ticket.seq < b->ticket.seq;
+    return a->ticket.state == TICKET_HELD &&
+           (a->ticket.class < b->ticket.class ||
+            (a->ticket.class == b->ticket.class && a->ticket.seq < b->ticket.seq));
+}
+
+/* Where a client stands whose first call that waits is that of ticket a's: the tag that it has in the middle of it. */
+static double middle(const struct traffic *tr, const struct ticket *a)
+{
+    const struct ticket *first = a;
+
+    for (int i = 0; i < tr->plan.calls; i++) {
+        const struct ticket *t = &tr->calls[i].ticket;
+
+        if (t->state == TICKET_HELD && t->flow == a->flow && t->seq < first->seq)
+            first = t;
+    }
+    return (double)a->flow->tag + (double)ticket_share_tokens(first) * 512 / (double)a->flow->weight;
+}
+
+/* The order of a queue: by class, the client that has had least for its weight, of its calls the oldest. `or_beside`:
+ * true also where they stand so near that the gate's rounding decides. */
+static bool is_before_in_queue(const struct traffic *tr, const struct ticket *a, const struct ticket *b, bool or_beside)
+{
+    if (a->class != b->class)
+        return a->class < b->class;
+    if (a->client == b->client)
+        return a->seq < b->seq;
+    return middle(tr, a) < middle(tr, b) + (or_beside ? 1 : -1);
 }
 
 /* Whether heads can keep calls of other queues back: then a turn may come for nothing. */
@@ -311,6 +344,17 @@ static bool may_bar(const struct traffic *tr)
             return true;
     }
     return false;
+}
+
+/* Whether another held call of its queue has to go first: where queues bar each other, only the first is asked. */
+static bool is_preceded(const struct traffic *tr, const struct traffic_call *c, const struct traffic_call *other,
+                        int64_t x_us)
+{
+    const struct traffic_call *head = traffic_head(tr, c->ticket.budgets[0]);
+
+    if (!head || head == c || !could_go_from_queue(tr, other, x_us)) /* no head: it has just gone, and was c */
+        return false;
+    return other == head || is_before_in_queue(tr, &other->ticket, &c->ticket, true);
 }
 
 /* Whether this held call may go at x_us: it is the first of its queue that may, and no head of another queue
@@ -324,34 +368,50 @@ static bool could_go(const struct traffic *tr, const struct traffic_call *c, int
     for (int i = 0; may_bar(tr) && i < tr->plan.calls; i++) {
         const struct traffic_call *other = &tr->calls[i];
 
-        if (!is_held_before(other, c))
+        if (other == c || other->ticket.state != TICKET_HELD)
             continue;
-        if (other->ticket.budgets[0] == queue ? could_go_from_queue(tr, other, x_us)
-                                              : other == traffic_head(tr, other->ticket.budgets[0]) &&
-                                                    oracle_bars(tr->oracle, &other->ticket, &c->ticket, x_us))
+        if (other->ticket.budgets[0] == queue
+                ? is_preceded(tr, c, other, x_us)
+                : other == traffic_head(tr, other->ticket.budgets[0]) && is_held_before(other, c) &&
+                      oracle_bars(tr->oracle, &other->ticket, &c->ticket, x_us))
             return false;
     }
     return true;
 }
 
-static void check_dispatch(struct traffic *tr, struct traffic_call *c)
+/* Who passes the head is the first in order that could. (The head itself has its place whatever others' tags.) */
+static void check_order(struct traffic *tr, const struct traffic_call *c)
 {
-    if (!could_go(tr, c, tr->now_us))
-        traffic_fail(tr, "call %d goes and should not", index_of(tr, &c->ticket));
-    if (c->deadline_us < tr->now_us)
-        traffic_fail(tr, "call %d goes after its deadline", index_of(tr, &c->ticket));
-    for (int i = 0; tr->plan.brute && i < tr->plan.calls; i++) {
+    if (!traffic_head(tr, c->ticket.budgets[0]))
+        return;
+    for (int i = 0; i < tr->plan.calls; i++) {
         const struct ticket *t = &tr->calls[i].ticket;
 
-        if (t->state == TICKET_HELD && t->seq < c->ticket.seq && could_go(tr, &tr->calls[i], tr->now_us))
-            traffic_fail(tr, "call %d goes before the older call %d", index_of(tr, &c->ticket), i);
+        if (t->state == TICKET_HELD && t->budgets[0] == c->ticket.budgets[0] && !has_manners(tr, t) &&
+            is_before_in_queue(tr, t, &c->ticket, false) && could_go(tr, &tr->calls[i], tr->now_us))
+            traffic_fail(tr, "call %d goes before call %d, which could", index_of(tr, &c->ticket), i);
     }
+}
+
+static void check_dispatch(struct traffic *tr, struct traffic_call *c)
+{
+    int64_t step = c->ticket.share_tokens * 1024 / c->ticket.flow->weight;
+
+    c->ticket.flow->tag -= step; /* asked as it was a moment ago */
+    if (!could_go(tr, c, tr->now_us))
+        traffic_fail(tr, "call %d goes and should not", index_of(tr, &c->ticket));
+    if (tr->plan.brute)
+        check_order(tr, c);
+    c->ticket.flow->tag += step;
+    if (c->deadline_us < tr->now_us)
+        traffic_fail(tr, "call %d goes after its deadline", index_of(tr, &c->ticket));
 }
 
 static bool anyone_could_go(const struct traffic *tr, int64_t x_us)
 {
     for (int i = 0; i < tr->plan.calls; i++) {
-        if (tr->calls[i].ticket.state == TICKET_HELD && could_go(tr, &tr->calls[i], x_us))
+        if (tr->calls[i].ticket.state == TICKET_HELD && !has_manners(tr, &tr->calls[i].ticket) &&
+            could_go(tr, &tr->calls[i], x_us))
             return true;
     }
     return false;
@@ -432,6 +492,16 @@ static void arrive(struct traffic *tr, struct traffic_call *c)
     enum gate_verdict v;
 
     ticket_init(&c->ticket, &cost, budgets, tr->shared ? 2 : 1, tr->now_us, c->deadline_us);
+    if (tr->sharers > 0) {
+        int client = index_of(tr, &c->ticket) % tr->sharers;
+
+        ticket_belongs(&c->ticket, &tr->calls[client], 1 + client, TICKET_NORMAL);
+    } else if (tr->plan.clients > 0) {
+        int64_t client = rng_range(&tr->rng, 1, tr->plan.clients);
+
+        ticket_belongs(&c->ticket, &tr->calls[client % tr->plan.calls], 1 + client % 4,
+                       tr->plan.classes ? (enum ticket_class)rng_range(&tr->rng, 0, 2) : TICKET_NORMAL);
+    }
     tr->arrived++;
     v = gate_offer(tr->gate, &c->ticket, tr->now_us, &why);
     if ((v == GATE_TOO_LARGE) != is_too_large(tr, &c->ticket))
@@ -564,7 +634,7 @@ static void go(struct traffic *tr, struct ticket *t)
     int64_t delay_us = moment(tr, tr->plan.delay_us);
     static const enum fate troubles[] = {FATE_429, FATE_429, FATE_NEVER_SENT, FATE_LOST};
 
-    t->state = TICKET_HELD; /* asked as it was a moment ago */
+    t->state = TICKET_HELD;
     check_dispatch(tr, c);
     t->state = TICKET_DISPATCHED;
     tr->dispatches++;

@@ -5,11 +5,11 @@
  *   normal  |  ci: 3 4 7 8 ...                clients of a class: by their tags, so by tokens had and weight
  *   low     |  nightly: 1 2 5 ...             calls of a client: by their place, so by arrival
  *
- * Clients share a class by start-time fair queueing (P. Goyal, H. Vin, H. Cheng, "Start-time fair queueing",
- * 1996): the client with the smallest tag is served; what it is served adds tokens / weight to its tag; one
- * that begins to wait is not behind the tag that was served last. When an attempt is over its tag is corrected
- * to what it really took. So of two clients that always wait, neither gets ahead of its share by more than a
- * largest call of each.
+ * Clients share a class by fair queueing (P. Goyal, H. Vin, H. Cheng, "Start-time fair queueing", 1996): what a
+ * client is served adds tokens / weight to its tag; one that begins to wait is not behind the tag that was
+ * served last; when an attempt is over the tag is corrected to what it really took. Served is who would have
+ * the smallest tag in the middle of its first call: by the tags at their starts a client of little weight gets
+ * ahead by a whole call of its own, at their ends it falls behind by one; in the middle both are half of it.
  *
  * Classes are strict, but for each part of a limit that a class takes while lower ones wait, LINE_SHARE of it
  * is credited to each of those; a class whose credit pays its first call (or a tenth of the limit) has its
