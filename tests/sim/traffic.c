@@ -311,8 +311,8 @@ static bool is_held_before(const struct traffic_call *a, const struct traffic_ca
             (a->ticket.class == b->ticket.class && a->ticket.seq < b->ticket.seq));
 }
 
-/* Where a client stands whose first call that waits is that of ticket a's: the tag that it has in the middle of it. */
-static double middle(const struct traffic *tr, const struct ticket *a)
+/* The first call that waits of a's client in its class; `a` counts as waiting. */
+static const struct ticket *first_of_client(const struct traffic *tr, const struct ticket *a)
 {
     const struct ticket *first = a;
 
@@ -322,18 +322,25 @@ static double middle(const struct traffic *tr, const struct ticket *a)
         if (t->state == TICKET_HELD && t->flow == a->flow && t->seq < first->seq)
             first = t;
     }
-    return (double)a->flow->tag + (double)ticket_share_tokens(first) * 512 / (double)a->flow->weight;
+    return first;
 }
 
-/* The order of a queue: by class, the client that has had least for its weight, of its calls the oldest. `or_beside`:
- * true also where they stand so near that the gate's rounding decides. */
-static bool is_before_in_queue(const struct traffic *tr, const struct ticket *a, const struct ticket *b, bool or_beside)
+/* Where a client stands: the tag that it has in the middle of that call. */
+static int64_t middle(const struct ticket *first)
 {
+    return first->flow->tag + ticket_share_tokens(first) * 1024 / first->flow->weight / 2;
+}
+
+/* The order of a queue: by class, the client that has had least for its weight, of its calls the oldest. */
+static bool is_before_in_queue(const struct traffic *tr, const struct ticket *a, const struct ticket *b)
+{
+    const struct ticket *first_a = first_of_client(tr, a), *first_b = first_of_client(tr, b);
+
     if (a->class != b->class)
         return a->class < b->class;
-    if (a->client == b->client)
+    if (a->flow == b->flow)
         return a->seq < b->seq;
-    return middle(tr, a) < middle(tr, b) + (or_beside ? 1 : -1);
+    return middle(first_a) < middle(first_b) || (middle(first_a) == middle(first_b) && first_a->seq < first_b->seq);
 }
 
 /* Whether heads can keep calls of other queues back: then a turn may come for nothing. */
@@ -354,7 +361,7 @@ static bool is_preceded(const struct traffic *tr, const struct traffic_call *c, 
 
     if (!head || head == c || !could_go_from_queue(tr, other, x_us)) /* no head: it has just gone, and was c */
         return false;
-    return other == head || is_before_in_queue(tr, &other->ticket, &c->ticket, true);
+    return other == head || is_before_in_queue(tr, &other->ticket, &c->ticket);
 }
 
 /* Whether this held call may go at x_us: it is the first of its queue that may, and no head of another queue
@@ -388,7 +395,7 @@ static void check_order(struct traffic *tr, const struct traffic_call *c)
         const struct ticket *t = &tr->calls[i].ticket;
 
         if (t->state == TICKET_HELD && t->budgets[0] == c->ticket.budgets[0] && !has_manners(tr, t) &&
-            is_before_in_queue(tr, t, &c->ticket, false) && could_go(tr, &tr->calls[i], tr->now_us))
+            is_before_in_queue(tr, t, &c->ticket) && could_go(tr, &tr->calls[i], tr->now_us))
             traffic_fail(tr, "call %d goes before call %d, which could", index_of(tr, &c->ticket), i);
     }
 }
