@@ -41,6 +41,8 @@ struct budget *budget_new(const char *name, int headroom_permille, const struct 
     for (size_t i = 0; i < n; i++)
         limit_init(b, &b->limits[i], &limits[i]);
     line_init(&b->line);
+    heap_init(&b->blocked);
+    list_init(&b->freed);
     list_init(&b->changed);
     list_init(&b->busy);
     list_init(&b->link);
@@ -62,6 +64,8 @@ void budget_free(struct budget *b)
     release_windows(b);
     line_release(&b->line);
     polite_release(&b->polite);
+    heap_release(&b->blocked);
+    list_unlink(&b->freed);
     list_unlink(&b->changed);
     list_unlink(&b->busy);
     list_unlink(&b->link);
@@ -207,6 +211,19 @@ struct limit_figures budget_figures(const struct budget *b, const struct budget_
     f.used = has_window(l) ? l->window.used - l->window.open : 0;
     f.reserved = has_window(l) ? l->window.reserved + l->window.open : l->in_flight;
     return f;
+}
+
+int64_t budget_free_places(const struct budget *b)
+{
+    int64_t least = INT64_MAX;
+
+    for (size_t i = 0; i < b->limit_count; i++) {
+        int64_t places = b->limits[i].limit.max - b->limits[i].in_flight;
+
+        if (!has_window(&b->limits[i]) && places < least)
+            least = places;
+    }
+    return least;
 }
 
 void budget_advance(struct budget *b, int64_t now_us)

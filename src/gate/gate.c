@@ -10,7 +10,8 @@
  * can help.
  * What happens to a budget of its own puts it on `changed`. What happens to a shared budget puts all queues
  * there; but one call in flight more only moves `epoch` on, and an older answer is asked for again when its
- * turn comes: it can only have become worse.
+ * turn comes: it can only have become worse. Those that wait until a shared budget has a call less in flight
+ * are `blocked` there, and asked in order when it has.
  */
 #include "metergate/gate/gate.h"
 
@@ -31,6 +32,7 @@ struct gate *gate_new(void)
     list_init(&g->budgets);
     list_init(&g->busy);
     list_init(&g->changed);
+    list_init(&g->freed);
     heap_init(&g->ready);
     heap_init(&g->later);
     heap_init(&g->deadlines);
@@ -75,6 +77,8 @@ struct list *gate_budgets(struct gate *g)
 
 static void place(struct gate *g, struct budget *b, enum budget_place to, int64_t key)
 {
+    if (b->place == BUDGET_BLOCKED)
+        heap_remove(&b->blocked_by->blocked, &b->turn);
     if (b->place == BUDGET_CHANGED)
         list_unlink(&b->changed);
     else if (b->place == BUDGET_READY)
@@ -88,6 +92,8 @@ static void place(struct gate *g, struct budget *b, enum budget_place to, int64_
         heap_set(&g->ready, &b->turn, key);
     else if (to == BUDGET_LATER)
         heap_set(&g->later, &b->turn, key);
+    else if (to == BUDGET_BLOCKED)
+        heap_set(&b->blocked_by->blocked, &b->turn, key);
 }
 
 static void mark_changed(struct gate *g, struct budget *b)
@@ -123,10 +129,12 @@ static void room_changed(struct gate *g, const struct ticket *t, enum event e)
     for (size_t i = 0; i < t->budget_count; i++) {
         struct budget *b = t->budgets[i];
 
-        if (b->shared && (has_windows(b) || (e == FREED && b->limit_count > 0)))
-            mark_all_changed(g);
+        if (b->shared && (has_windows(b) || (e == FREED && budget_free_places(b) == 2)))
+            mark_all_changed(g); /* two places: one for a head that waits for something else, one beside it */
         else if (b->shared && e == TAKEN)
             g->epoch++;
+        else if (b->shared && e == FREED)
+            list_push_back(&g->freed, &b->freed);
     }
     mark_changed(g, t->budgets[0]);
 }
@@ -135,6 +143,18 @@ static void room_changed(struct gate *g, const struct ticket *t, enum event e)
 static int64_t turn_key(const struct ticket *t)
 {
     return ((int64_t)t->flow->class << 56) + (int64_t)t->seq;
+}
+
+/* An event decides: a call of `by` ends, or (NULL) one of its own. */
+static void block(struct gate *g, struct budget *b, struct budget *by)
+{
+    if (!by || by == b) {
+        place(g, b, BUDGET_NOWHERE, 0);
+        return;
+    }
+    place(g, b, BUDGET_NOWHERE, 0);
+    b->blocked_by = by;
+    place(g, b, BUDGET_BLOCKED, turn_key(b->promised));
 }
 
 static void look(struct gate *g, struct budget *b, int64_t now_us)
@@ -151,7 +171,7 @@ static void look(struct gate *g, struct budget *b, int64_t now_us)
     else if (p.at_us < CLOCK_NEVER)
         place(g, b, BUDGET_LATER, p.at_us);
     else
-        place(g, b, BUDGET_NOWHERE, 0);
+        block(g, b, p.full);
 }
 
 /* ---- the line of a budget ---- */
@@ -247,6 +267,20 @@ static struct budget *first_of(const struct heap *h)
     return node ? MG_CONTAINER(node, struct budget, turn) : NULL;
 }
 
+/* Of those that wait for a call of `by` to end, the ones that come before all that can go. */
+static void look_at_blocked(struct gate *g, struct budget *by, int64_t now_us)
+{
+    struct budget *b, *ready;
+
+    while (budget_free_places(by) > 0 && (b = first_of(&by->blocked)) != NULL) {
+        ready = first_of(&g->ready);
+        if (ready && ready->turn.key < b->turn.key)
+            return; /* asked again when that has gone */
+        look(g, b, now_us);
+    }
+    list_unlink(&by->freed);
+}
+
 /* Until every answer that matters is fresh. */
 static void look_again(struct gate *g, int64_t now_us)
 {
@@ -254,6 +288,8 @@ static void look_again(struct gate *g, int64_t now_us)
 
     while (!list_empty(&g->changed))
         look(g, LIST_ENTRY(list_first(&g->changed), struct budget, changed), now_us);
+    LIST_EACH (&g->freed, node, next)
+        look_at_blocked(g, LIST_ENTRY(node, struct budget, freed), now_us);
     while ((b = first_of(&g->later)) != NULL && (b->turn.key <= now_us || b->seen != g->epoch))
         look(g, b, now_us);
 }
@@ -344,7 +380,7 @@ int64_t gate_wakeup(const struct gate *g)
     const struct heap_node *deadline = heap_first(&g->deadlines), *turn = heap_first(&g->later);
     int64_t at_us = turn && !g->stopped ? turn->key : CLOCK_NEVER;
 
-    if (!g->stopped && (!list_empty(&g->changed) || g->ready.n > 0))
+    if (!g->stopped && (!list_empty(&g->changed) || !list_empty(&g->freed) || g->ready.n > 0))
         return 0;
     return deadline && deadline->key < at_us ? deadline->key : at_us;
 }

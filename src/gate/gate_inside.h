@@ -14,6 +14,7 @@ struct gate {
     struct list budgets;
     struct list busy;
     struct list changed;
+    struct list freed;
     struct heap ready, later;
     struct heap deadlines;
     uint64_t next_seq;

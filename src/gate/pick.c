@@ -237,6 +237,15 @@ struct gate_reason pick_head(struct budget *b, int64_t now_us, struct ticket **r
     return earliest(head, by_share ? &no_manners : &b->manners, now_us);
 }
 
+static struct budget *full_budget(const struct budget *b)
+{
+    for (size_t k = 0; k < b->common_count; k++) {
+        if (budget_free_places(b->common[k]) <= 0)
+            return b->common[k];
+    }
+    return NULL;
+}
+
 struct pick pick_from(struct budget *b, bool backfill, int64_t now_us)
 {
     struct ticket *head, *small;
@@ -245,13 +254,15 @@ struct pick pick_from(struct budget *b, bool backfill, int64_t now_us)
     int64_t at_us = why.until_us;
 
     if (at_us <= now_us)
-        return (struct pick){head, now_us, why};
+        return (struct pick){head, now_us, why, NULL};
+    if (at_us == CLOCK_NEVER && full_budget(b))
+        return (struct pick){NULL, at_us, why, full_budget(b)};
     if (!backfill || (b->line.n == 1 && !b->manners.any))
-        return (struct pick){NULL, at_us, why};
+        return (struct pick){NULL, at_us, why, NULL};
     g.head_manners = head == b->line.granted ? &no_manners : &b->manners;
     small = b->line.n > 1 ? filler(&g) : NULL;
     if (small)
-        return (struct pick){small, now_us, why};
+        return (struct pick){small, now_us, why, NULL};
     earlier(next_change(b, now_us), now_us, &at_us);
-    return (struct pick){NULL, at_us, why};
+    return (struct pick){NULL, at_us, why, NULL};
 }

@@ -56,7 +56,8 @@ enum budget_place {
     BUDGET_NOWHERE, /* empty, or nobody can go before an event */
     BUDGET_CHANGED, /* on gate.changed: to be looked at */
     BUDGET_READY,   /* in gate.ready: somebody can go */
-    BUDGET_LATER    /* in gate.later: somebody can go at a known moment */
+    BUDGET_LATER,   /* in gate.later: somebody may go at a known moment */
+    BUDGET_BLOCKED  /* in the heap `blocked` of a shared budget: nobody can go while that has its cap in flight */
 };
 
 /* Readable down to the line; `name` is owned. */
@@ -83,7 +84,10 @@ struct budget {
     struct ticket *next;                 /* while BUDGET_READY: who can go */
     const struct budget *head_waits_for; /* as last looked at: whose limit holds the head; NULL: none */
     int64_t head_us;                     /* and until when */
-    struct heap_node turn;               /* in gate.ready by the age of `next`, or in gate.later by moment */
+    struct heap_node turn;               /* in gate.ready or `blocked` by class and age, in gate.later by moment */
+    struct heap blocked;                 /* of a shared budget: those that wait for a call of it to end */
+    struct budget *blocked_by;           /* while BUDGET_BLOCKED */
+    struct list freed;                   /* on gate.freed while it may have room for them again */
     uint64_t seen;                       /* the gate's epoch when it was last looked at */
     int64_t seen_us;                     /* and the time */
     struct list changed;                 /* on gate.changed */
@@ -141,6 +145,9 @@ struct limit_figures budget_figures(const struct budget *b, const struct budget_
 
 /* How long limit l keeps requests apart; 0 when it is not smooth. */
 int64_t budget_spacing_us(const struct budget *b, const struct budget_limit *l);
+
+/* How many more calls its caps on calls in flight allow; INT64_MAX without one. */
+int64_t budget_free_places(const struct budget *b);
 
 /* Lets go what has left every window. What reads windows wants it first. */
 void budget_advance(struct budget *b, int64_t now_us);

@@ -26,6 +26,7 @@ struct pick {
     struct ticket *ticket;   /* NULL: nobody can go now */
     int64_t at_us;           /* now; or nobody can before this moment, CLOCK_NEVER: an event decides */
     struct gate_reason head; /* what the head waits for; until now: nothing */
+    struct budget *full;     /* that all take from, and of which a call has to end first; NULL: none */
 };
 
 /* The line must not be empty. Advances the windows of the calls that it looks at. */
