@@ -2,7 +2,7 @@
  * line: a flow is in its class's tree exactly while calls of it wait, under the place (tag and half of its first
  * call, number of that), and weighs there what the lightest of its calls does. n is the sum of the classes' n, and each of
  * those that of its flows' calls. A flow without calls that wait or are in flight is kept only for the tag that
- * it is ahead with; when nothing at all waits or is in flight, no flow is left.
+ * it is ahead with; when nothing of its class waits or is in flight, no flow of that is left.
  */
 #include "metergate/gate/line.h"
 
@@ -78,12 +78,15 @@ static bool is_idle(const struct flow *f)
     return f->calls.n == 0 && f->in_flight == 0;
 }
 
+static bool is_class_idle(const struct line_class *c)
+{
+    return c->n == 0 && c->in_flight == 0;
+}
+
 /* Whether forgetting it changes nothing: a client that comes anew has the tag that was served last. */
 static bool is_forgettable(struct line *l, const struct flow *f)
 {
-    bool all_idle = l->n == 0 && l->in_flight == 0;
-
-    return is_idle(f) && (all_idle || f->tag <= class_of(l, f)->served_tag);
+    return is_idle(f) && (is_class_idle(class_of(l, f)) || f->tag <= class_of(l, f)->served_tag);
 }
 
 static void sweep(struct line *l)
@@ -91,8 +94,10 @@ static void sweep(struct line *l)
     LIST_EACH (&l->flows, node, next) {
         struct flow *f = LIST_ENTRY(node, struct flow, link);
 
-        if (is_forgettable(l, f))
-            free_flow(l, f);
+        if (!is_forgettable(l, f))
+            continue;
+        class_of(l, f)->idle--;
+        free_flow(l, f);
     }
     l->sweep_at = 2 * l->flow_count > SWEEP_MIN ? 2 * l->flow_count : SWEEP_MIN;
 }
@@ -100,12 +105,20 @@ static void sweep(struct line *l)
 /* After something that waited or flew has gone. */
 static void forget_idle(struct line *l, struct flow *f)
 {
-    if (l->n == 0 && l->in_flight == 0) {
-        sweep(l);
-        for (int c = 0; c < TICKET_CLASSES; c++)
-            l->classes[c] = (struct line_class){0};
-    } else if (is_forgettable(l, f)) {
+    struct line_class *c = class_of(l, f);
+
+    if (is_forgettable(l, f))
         free_flow(l, f);
+    else if (is_idle(f))
+        c->idle++;
+    if (is_class_idle(c)) {
+        if (c->idle > 0)
+            sweep(l);
+        c->served_tag = 0;
+    }
+    if (l->n == 0) {
+        for (int k = 0; k < TICKET_CLASSES; k++)
+            l->classes[k].credit_ppm = 0;
     }
 }
 
@@ -165,7 +178,9 @@ void line_push(struct line *l, struct ticket *t)
     struct flow *f = find_flow(l, t);
     struct line_class *c;
 
-    if (!f)
+    if (f)
+        class_of(l, f)->idle -= is_idle(f);
+    else
         f = add_flow(l, t);
     c = class_of(l, f);
     f->weight = l->by_arrival ? 1 : t->weight;
@@ -288,7 +303,7 @@ void line_serve(struct line *l, struct ticket *t)
     t->share_tokens = ticket_share_tokens(t);
     f->tag += tag_step(f, t->share_tokens);
     f->in_flight++;
-    l->in_flight++;
+    c->in_flight++;
     replace_flow(l, f);
 }
 
@@ -297,7 +312,7 @@ void line_settle(struct line *l, struct ticket *t, int64_t tokens)
     struct flow *f = t->flow;
 
     f->in_flight--;
-    l->in_flight--;
+    class_of(l, f)->in_flight--;
     f->tag += tag_step(f, tokens) - tag_step(f, t->share_tokens);
     replace_flow(l, f);
     t->flow = NULL;

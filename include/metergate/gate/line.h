@@ -52,6 +52,8 @@ struct flow {
 struct line_class {
     struct queue flows; /* of which calls wait, by tag */
     size_t n;           /* readable: calls that wait */
+    int64_t in_flight;  /* calls that were served and are not over */
+    size_t idle;        /* flows of which nothing waits or is in flight, kept for their tags */
     int64_t served_tag; /* the largest tag that was served */
     int64_t credit_ppm; /* of a limit */
     struct ticket *head; /* who was told when it goes */
@@ -66,7 +68,6 @@ struct line {
     struct list flows;
     size_t flow_count;
     size_t sweep_at; /* flows, when idle ones are looked for */
-    int64_t in_flight;
 };
 
 /* Calls that wait, together. */
