@@ -57,6 +57,8 @@ static void estimate(struct call *c)
 {
     struct estimate *e = &c->estimate;
 
+    if (c->endpoint == ENDPOINT_RESERVE)
+        return; /* its program has said what */
     if (c->endpoint == ENDPOINT_INVOKE) {
         *e = (struct estimate){.choices = c->readable ? c->request.n : 1};
         return;
@@ -68,8 +70,7 @@ static void estimate(struct call *c)
     e->expected_output = seat_expected_output(c->learned, slice_str(c->client->name), e->max_output, e->choices);
 }
 
-/* One client may hold at most 80 % of what all may. */
-static int64_t client_share(int64_t max)
+int64_t seat_client_share(int64_t max)
 {
     return max - max / 5;
 }
@@ -80,8 +81,8 @@ static bool queue_has_room(const struct call *c)
     int64_t requests = p->config->queue.max_requests, bytes = p->config->queue.max_bytes;
     int64_t body = (int64_t)exchange_body(c->x).n;
 
-    return p->count[CALL_HELD] < requests && c->client->held < client_share(requests) &&
-           p->held_bytes + body <= bytes && c->client->held_bytes + body <= client_share(bytes);
+    return p->count[CALL_HELD] < requests && c->client->held < seat_client_share(requests) &&
+           p->held_bytes + body <= bytes && c->client->held_bytes + body <= seat_client_share(bytes);
 }
 
 /* The call that has just taken its seat goes in this very turn: nobody waits before it, and there is room. */

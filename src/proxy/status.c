@@ -149,7 +149,7 @@ void status_write(const struct proxy *p, struct buf *out)
     json_member_bool(&w, "paused", gate_is_stopped(p->gate));
     json_member_int(&w, "held", p->count[CALL_HELD]);
     json_member_int(&w, "held_bytes", p->held_bytes);
-    json_member_int(&w, "in_flight", p->count[CALL_SENT] + p->count[CALL_STREAMING]);
+    json_member_int(&w, "in_flight", hub_in_flight(p));
     write_totals(&w, &p->totals);
     json_key(&w, "budgets");
     json_array_begin(&w);
