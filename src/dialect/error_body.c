@@ -1,6 +1,6 @@
 /*
- * error_body: everything in it is the peer's word and as long as the peer likes, so the depth, the message and the
- * number of quotas are bounded, and nothing is copied but the message.
+ * error_body: everything in it is the peer's word and as long as the peer likes, so the depth, the message
+ * and the number of quotas are bounded, and nothing is copied but the message.
  */
 #include "error_body.h"
 
@@ -21,7 +21,7 @@ static void take_message(struct error_facts *f, struct slice inside)
     MG_ASSERT(scan_decode(slice_head(inside, MESSAGE_MAX), &f->message) == 0);
 }
 
-/* ---- Google's details ------------------------------------------------------------------------------------ */
+/* ---- Google's details ------------------------------------------------------------------------ */
 
 static bool contains(struct slice text, const char *word)
 {
@@ -59,7 +59,8 @@ static int64_t positive(struct slice text)
 static void read_details(struct scan *s, struct error_facts *f, struct error_quota *q);
 
 /* One member of an object of the details, whose key was read. */
-static void read_detail(struct scan *s, const struct scan_value *key, struct error_facts *f, struct error_quota *q)
+static void read_detail(struct scan *s, const struct scan_value *key, struct error_facts *f,
+                        struct error_quota *q)
 {
     bool value = scan_is(s, key, "quotaValue") || scan_is(s, key, "quota_limit_value");
     bool id = scan_is(s, key, "quotaId") || scan_is(s, key, "quota_limit");
@@ -93,8 +94,8 @@ static void read_detail(struct scan *s, const struct scan_value *key, struct err
         f->retry_delay = text;
 }
 
-/* What stands in `details`, an object or a list of them, wherever in it. An object is a quota of its own, or, with `q`,
- * part of that one. */
+/* What stands in `details`, an object or a list of them, wherever in it. An object is a quota of its own, or,
+ * with `q`, part of that one. */
 static void read_details(struct scan *s, struct error_facts *f, struct error_quota *q)
 {
     struct error_quota own = {0};
@@ -113,7 +114,7 @@ static void read_details(struct scan *s, struct error_facts *f, struct error_quo
     take_quota(f, &own);
 }
 
-/* ---- the error ------------------------------------------------------------------------------------------- */
+/* ---- the error ------------------------------------------------------------------------------- */
 
 /* Inside the object that holds the error's members. */
 static void read_members(struct scan *s, struct error_facts *f)

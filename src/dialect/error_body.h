@@ -1,6 +1,7 @@
 /*
- * error_body: the body of a provider's error, read once for all who ask it something (judge: whether to try again;
- * report: which limit it is about). Their shapes do not contradict each other, so one reader serves all:
+ * error_body: the body of a provider's error, read once for all who ask it something (judge: whether to try
+ * again; report: which limit it is about). Their shapes do not contradict each other, so one reader serves
+ * all:
  *
  *   OpenAI     {"error":{"message","type","param","code"}}, Azure with a number in a string as the code
  *   Anthropic  {"type":"error","error":{"type","message","details":{"error_code"}},"request_id"}
@@ -40,8 +41,8 @@ struct error_facts {
 };
 
 /*
- * Reads a body that may be cut anywhere: what was read before the cut counts. One that says nothing is an error
- * without facts. The slices live as long as the body; the message until error_body_release.
+ * Reads a body that may be cut anywhere: what was read before the cut counts. One that says nothing is an
+ * error without facts. The slices live as long as the body; the message until error_body_release.
  */
 void error_body_read(struct slice body, struct error_facts *ret);
 void error_body_release(struct error_facts *f);

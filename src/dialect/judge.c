@@ -1,9 +1,9 @@
 /*
  * judge: what a provider's error means, whoever the provider is (error_body.h has the shapes).
  *
- * Nothing in an error decides more than how long to wait, whether to, and for whom: one that cannot be read is an error
- * without hints. Only what says so itself concerns the whole account: stalling every model for the limit of one costs
- * more than asking once for each.
+ * Nothing in an error decides more than how long to wait, whether to, and for whom: one that cannot be read
+ * is an error without hints. Only what says so itself concerns the whole account: stalling every model for
+ * the limit of one costs more than asking once for each.
  */
 #include "metergate/dialect/verdict.h"
 
@@ -103,14 +103,15 @@ static void read_limit(struct slice message, struct verdict *v)
     v->limit_known = v->limit > 0;
 }
 
-/* ---- for whom -------------------------------------------------------------------------------------------- */
+/* ---- for whom -------------------------------------------------------------------------------- */
 
-/* "reached for gpt-4o in organization ...", "for model `llama`", "(org: ..., model: claude-...)", ", model: gemini-..." */
+/* "reached for gpt-4o in organization", "for model `llama`", "(org: 1, model: claude-x)", "limit: 5, model: y" */
 static bool names_a_model(struct slice message)
 {
     struct slice whose = slice_trim(verdict_after(message, "reached for "));
 
-    return (whose.n && !slice_starts(whose, SLICE("organization")) && !slice_starts(whose, SLICE("project"))) ||
+    return (whose.n && !slice_starts(whose, SLICE("organization")) &&
+            !slice_starts(whose, SLICE("project"))) ||
            verdict_says(message, "for model ") || verdict_says(message, "model: ");
 }
 
@@ -118,10 +119,10 @@ static bool names_a_model(struct slice message)
 static bool says_account(struct slice message)
 {
     static const char *const phrases[] = {
-        "would exceed your account's rate limit", /* Anthropic's subscriptions */
-        "would exceed your workspace's rate limit",
+        "would exceed your account's rate limit",   /* Anthropic's subscriptions */
+        "would exceed your workspace's rate limit", /* Anthropic */
         "rate limit for your workspace",
-        "limit reached for organization",
+        "limit reached for organization", /* OpenAI */
         "limit reached for project",
     };
 

@@ -1,6 +1,6 @@
 /*
- * report: headers first, then what a refusal's body says of the same limits. An entry of the report has a limit, or
- * remaining, or is refused; no two have the same metric and span.
+ * report: headers first, then what a refusal's body says of the same limits. An entry of the report has a
+ * limit, or remaining, or is refused; no two have the same metric and span.
  */
 #include "metergate/dialect/report.h"
 
@@ -19,7 +19,7 @@ __extension__ typedef __int128 int128;
 /* Of a header that counts in thousands, as Anthropic's do. */
 #define THOUSANDS 500
 
-/* ---- families -------------------------------------------------------------------------------------------- */
+/* ---- families -------------------------------------------------------------------------------- */
 
 /* Three headers that speak of one limit. */
 struct family {
@@ -33,7 +33,8 @@ struct family {
 #define NAMES(before, after) before "limit" after, before "remaining" after, before "reset" after
 
 static const struct family families[] = {
-    /* OpenAI, Groq, Azure, Venice, Mistral by some accounts. Requests may be of a minute (OpenAI) or a day (Groq always) */
+    /* OpenAI, Groq, Azure, Venice, Mistral by some accounts. Requests may be of a minute (OpenAI) or a day
+       (Groq always) */
     {NAMES("x-ratelimit-", "-requests"), NULL, METRIC_REQUESTS, 0, 0},
     {NAMES("x-ratelimit-", "-tokens"), "x-rate-limit-reset-tokens", METRIC_TOKENS, 0, 0},
     {NAMES("x-ratelimit-", "-project-tokens"), NULL, METRIC_TOKENS, 0, 0},
@@ -55,8 +56,8 @@ static const struct family families[] = {
     {NAMES("anthropic-ratelimit-output-tokens-", ""), NULL, METRIC_OUTPUT, MINUTE, THOUSANDS},
 };
 
-static const struct family anthropic_tokens = {
-    NAMES("anthropic-ratelimit-tokens-", ""), NULL, METRIC_TOKENS, MINUTE, THOUSANDS};
+static const struct family anthropic_tokens = {NAMES("anthropic-ratelimit-tokens-", ""), NULL, METRIC_TOKENS,
+                                               MINUTE, THOUSANDS};
 
 static struct slice header(const struct provider_answer *a, const char *name)
 {
@@ -77,9 +78,10 @@ static int read_amount(const struct provider_answer *a, const char *name, int64_
     return 0;
 }
 
-/* ---- spans ----------------------------------------------------------------------------------------------- */
+/* ---- spans ----------------------------------------------------------------------------------- */
 
-/* What one unit in the last place of a reset stands for, a millisecond at least: of "7.66s" 10 ms, of "20s" and dates 1 s. */
+/* What one unit in the last place of a reset stands for, a millisecond at least: of "7.66s" 10 ms, of "20s"
+ * and dates 1 s. */
 static int64_t fineness_us(struct slice reset)
 {
     struct slice decimals = slice_skip(reset, slice_find(reset, '.') + 1);
@@ -93,10 +95,10 @@ static int64_t fineness_us(struct slice reset)
 }
 
 /*
- * A bucket that refills steadily is full again after used / limit of its span (OpenAI's to the millisecond). `used` is
- * rounded up to whole units, so up to one of them may have been refilled already. What a window that is reset at fixed
- * times says fits no span but by chance: for that reason only figures that the rounding explains are taken, and of
- * those only what is within a quarter of the span.
+ * A bucket that refills steadily is full again after used / limit of its span (OpenAI's to the millisecond).
+ * `used` is rounded up to whole units, so up to one of them may have been refilled already. What a window
+ * that is reset at fixed times says fits no span but by chance: for that reason only figures that the
+ * rounding explains are taken, and of those only what is within a quarter of the span.
  */
 static int64_t infer_span(const struct report_limit *l, struct slice reset)
 {
@@ -140,7 +142,7 @@ static bool read_family(const struct provider_answer *a, const struct family *f,
     return true;
 }
 
-/* ---- the report ------------------------------------------------------------------------------------------ */
+/* ---- the report ------------------------------------------------------------------------------ */
 
 /* The smaller one of those that are said, which are those from `least` on. */
 static int64_t tighter(int64_t a, int64_t b, int64_t least)
@@ -196,12 +198,13 @@ static void read_headers(const struct provider_answer *a, struct report *r)
         return;
     input = limit_of(r, METRIC_INPUT);
     output = limit_of(r, METRIC_OUTPUT);
-    if ((input || output) && (l.limit == 0 || l.limit == input || l.limit == output || l.limit == input + output))
+    if ((input || output) &&
+        (l.limit == 0 || l.limit == input || l.limit == output || l.limit == input + output))
         return; /* the strictest limit is one of those that we have (see the header) */
     add_header(r, &l);
 }
 
-/* ---- refusals -------------------------------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 /* Whether the refusal's l may be what the headers' e is. */
 static bool is_same(const struct report_limit *e, const struct report_limit *l)
@@ -267,8 +270,8 @@ static bool mark_scarcest(struct report *r, enum metric m)
     struct report_limit *least = NULL;
 
     for (size_t i = 0; i < r->n; i++)
-        if (r->v[i].metric == m &&
-            (!least || least->remaining < 0 || (r->v[i].remaining >= 0 && r->v[i].remaining < least->remaining)))
+        if (r->v[i].metric == m && (!least || least->remaining < 0 ||
+                                    (r->v[i].remaining >= 0 && r->v[i].remaining < least->remaining)))
             least = &r->v[i];
     if (least)
         least->refused = true;
@@ -293,7 +296,7 @@ static void read_refusal(const struct provider_answer *a, struct report *r)
             push_refused(r, &said[i]);
 }
 
-/* ---- who pays -------------------------------------------------------------------------------------------- */
+/* ---- who pays -------------------------------------------------------------------------------- */
 
 static bool is_name(struct slice s)
 {
@@ -313,8 +316,8 @@ static struct slice sentence_organization(struct slice body)
         s = slice_skip(s, 1);
     if (!slice_starts(s, SLICE("org-")) && !slice_starts(s, SLICE("org_")))
         return slice_of(NULL, 0);
-    while (n < s.n && (((s.p[n] | 0x20) >= 'a' && (s.p[n] | 0x20) <= 'z') || (s.p[n] >= '0' && s.p[n] <= '9') ||
-                       s.p[n] == '-' || s.p[n] == '_'))
+    while (n < s.n && (((s.p[n] | 0x20) >= 'a' && (s.p[n] | 0x20) <= 'z') ||
+                       (s.p[n] >= '0' && s.p[n] <= '9') || s.p[n] == '-' || s.p[n] == '_'))
         n++;
     return slice_head(s, n);
 }
@@ -329,7 +332,8 @@ static void set_organization(struct report *r, struct slice name, const char *fr
 
 static void read_organization(const struct provider_answer *a, struct report *r)
 {
-    static const char *const names[] = {"openai-organization", "anthropic-organization-id", "anthropic-workspace-id"};
+    static const char *const names[] = {"openai-organization", "anthropic-organization-id",
+                                        "anthropic-workspace-id"};
 
     for (size_t i = 0; i < MG_ARRAY_LEN(names); i++)
         set_organization(r, header(a, names[i]), names[i]);

@@ -1,7 +1,7 @@
 /*
- * report_refused: which limits a refusal is about. Sentences are read by what they have in common, the number, what is
- * counted and the span, because the words around them change from year to year. What does not fit whole says nothing:
- * half a limit would be a wrong one.
+ * report_refused: which limits a refusal is about. Sentences are read by what they have in common, the
+ * number, what is counted and the span, because the words around them change from year to year. What does not
+ * fit whole says nothing: half a limit would be a wrong one.
  */
 #include "report_inside.h"
 
@@ -13,7 +13,7 @@
 
 static const struct report_limit nothing = {.remaining = -1, .reset_us = -1, .refused = true};
 
-/* ---- words ----------------------------------------------------------------------------------------------- */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 static bool starts_nocase(struct slice s, const char *word)
 {
@@ -78,9 +78,10 @@ static bool take_limit(struct slice *s, struct report_limit *l)
     return verdict_take_number(s, &l->limit) == 0 && l->limit > 0 && l->limit <= PROFILE_AMOUNT_MAX;
 }
 
-/* ---- sentences ------------------------------------------------------------------------------------------- */
+/* ---- sentences ------------------------------------------------------------------------------- */
 
-/* "... in organization org-X on tokens per min (TPM): Limit 30000, Used 29937, Requested 385": OpenAI, Groq. */
+/* "... in organization org-X on tokens per min (TPM): Limit 30000, Used 29937, Requested 385": OpenAI, Groq.
+ */
 static bool read_used(struct slice message, struct report_limit *l)
 {
     struct slice rest = verdict_after(message, ": limit "), unit, next;
@@ -100,8 +101,9 @@ static bool read_used(struct slice message, struct report_limit *l)
 }
 
 /*
- * "... your organization's rate limit of 30,000 input tokens per minute", "... the rate limit for your organization
- * (uuid) of 20,000 input tokens per minute": Anthropic. The ramp of its acceleration limits ("maximum usage increase rate
+ * "... your organization's rate limit of 30,000 input tokens per minute", "... the rate limit for your
+ * organization (uuid) of 20,000 input tokens per minute": Anthropic. The ramp of its acceleration limits
+ * ("maximum usage increase rate
  * ... Your current limit is 58,276 input tokens per minute, and will increase") is no limit, and is not read.
  */
 static bool read_rate_limit_of(struct slice message, struct report_limit *l)
@@ -153,7 +155,7 @@ static bool read_metric_alone(const struct error_facts *f, struct slice message,
     return true;
 }
 
-/* ---- Google ---------------------------------------------------------------------------------------------- */
+/* ---- Google ---------------------------------------------------------------------------------- */
 
 static bool contains(struct slice text, const char *word)
 {
@@ -183,7 +185,7 @@ static bool read_quota(const struct error_quota *q, struct report_limit *l)
     return l->span_us > 0;
 }
 
-/* ---- all ------------------------------------------------------------------------------------------------- */
+/* ---- all ------------------------------------------------------------------------------------- */
 
 size_t report_refused(const struct error_facts *f, struct report_limit ret[REPORT_LIMITS_MAX])
 {

@@ -19,8 +19,8 @@ static int64_t bounded(int64_t us)
  */
 
 /*
- * What may follow the seconds: of an HTTP date nothing; of RFC 3339 a fraction, which is cut, and the zone (none is
- * read as Z). How far the zone is ahead of UTC.
+ * What may follow the seconds: of an HTTP date nothing; of RFC 3339 a fraction, which is cut, and the zone
+ * (none is read as Z). How far the zone is ahead of UTC.
  */
 static int parse_zone(const char *s, bool rfc3339, int64_t *ret_s)
 {
@@ -155,7 +155,8 @@ struct slice verdict_after(struct slice text, const char *phrase)
     size_t n = strlen(phrase);
 
     for (size_t i = 0; i + n <= text.n; i++)
-        if ((text.p[i] | 0x20) == (phrase[0] | 0x20) && slice_eq_nocase(slice_of(text.p + i, n), slice_of(phrase, n)))
+        if ((text.p[i] | 0x20) == (phrase[0] | 0x20) &&
+            slice_eq_nocase(slice_of(text.p + i, n), slice_of(phrase, n)))
             return slice_skip(text, i + n);
     return slice_of(NULL, 0);
 }

@@ -43,14 +43,16 @@ static void read_answer(int status, struct headers *h, const char *body, struct 
     report_read(&a, ret);
 }
 
-#define OPENAI(message, type)                                                                                    \
-    "{\"error\":{\"message\":\"" message "\",\"type\":\"" type "\",\"param\":null,\"code\":\"rate_limit_exceeded\"}}"
-#define ANTHROPIC(message)                                                                                       \
-    "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"" message                        \
+#define OPENAI(message, type)                                                                                \
+    "{\"error\":{\"message\":\"" message "\",\"type\":\"" type                                               \
+    "\",\"param\":null,\"code\":\"rate_limit_exceeded\"}}"
+#define ANTHROPIC(message)                                                                                   \
+    "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"" message                    \
     "\"},\"request_id\":\"req_1\"}"
-#define GOOGLE(violations)                                                                                       \
-    "{\"error\":{\"code\":429,\"message\":\"You exceeded your current quota\",\"status\":\"RESOURCE_EXHAUSTED\","   \
-    "\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.QuotaFailure\",\"violations\":[" violations        \
+#define GOOGLE(violations)                                                                                   \
+    "{\"error\":{\"code\":429,\"message\":\"You exceeded your current "                                      \
+    "quota\",\"status\":\"RESOURCE_EXHAUSTED\","                                                             \
+    "\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.QuotaFailure\",\"violations\":[" violations    \
     "]},{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\",\"retryDelay\":\"26s\"}]}}"
 
 struct row {
@@ -69,10 +71,10 @@ static void check_limit(const struct row *row, size_t i, const struct report_lim
     if (got->metric != want->metric || got->span_us != want->span_us || got->inferred != want->inferred ||
         got->limit != want->limit || got->remaining != want->remaining || got->rounding != want->rounding ||
         got->reset_us != want->reset_us || got->refused != want->refused)
-        fail_msg("%s: limit %zu is metric %d, span %lld%s, limit %lld, remaining %lld +-%lld, reset %lld%s", row->what, i,
-                 (int)got->metric, (long long)got->span_us, got->inferred ? " (inferred)" : "", (long long)got->limit,
-                 (long long)got->remaining, (long long)got->rounding, (long long)got->reset_us,
-                 got->refused ? ", refused" : "");
+        fail_msg("%s: limit %zu is metric %d, span %lld%s, limit %lld, remaining %lld +-%lld, reset %lld%s",
+                 row->what, i, (int)got->metric, (long long)got->span_us, got->inferred ? " (inferred)" : "",
+                 (long long)got->limit, (long long)got->remaining, (long long)got->rounding,
+                 (long long)got->reset_us, got->refused ? ", refused" : "");
 }
 
 static void check_rows(const struct row *rows, size_t n)
@@ -89,57 +91,60 @@ static void check_rows(const struct row *rows, size_t n)
     }
 }
 
-/* ---- headers --------------------------------------------------------------------------------------------- */
+/* ---- headers --------------------------------------------------------------------------------- */
 
 static const struct row families[] = {
     {"no headers", 200, {{NULL}}, NULL, 0, {{0}}},
     {"OpenAI, of a minute",
      200,
-     {{"x-ratelimit-limit-requests", "5000", "x-ratelimit-limit-tokens", "160000", "x-ratelimit-limit-tokens_usage_based",
-       "160000", "x-ratelimit-remaining-requests", "4999", "x-ratelimit-remaining-tokens", "158866",
-       "x-ratelimit-remaining-tokens_usage_based", "158866", "x-ratelimit-reset-requests", "12ms",
-       "x-ratelimit-reset-tokens", "425ms", "x-ratelimit-reset-tokens_usage_based", "425ms"}},
+     {{"x-ratelimit-limit-requests", "5000", "x-ratelimit-limit-tokens", "160000",
+       "x-ratelimit-limit-tokens_usage_based", "160000", "x-ratelimit-remaining-requests", "4999",
+       "x-ratelimit-remaining-tokens", "158866", "x-ratelimit-remaining-tokens_usage_based", "158866",
+       "x-ratelimit-reset-requests", "12ms", "x-ratelimit-reset-tokens", "425ms",
+       "x-ratelimit-reset-tokens_usage_based", "425ms"}},
      NULL,
      2,
      {{METRIC_REQUESTS, MINUTE, true, 5000, 4999, 0, 12 * MS, false},
       {METRIC_TOKENS, MINUTE, true, 160000, 158866, 0, 425 * MS, false}}},
     {"OpenAI, requests of a day",
      200,
-     {{"x-ratelimit-limit-requests", "200", "x-ratelimit-remaining-requests", "182", "x-ratelimit-reset-requests",
-       "2h7m1.233s"}},
+     {{"x-ratelimit-limit-requests", "200", "x-ratelimit-remaining-requests", "182",
+       "x-ratelimit-reset-requests", "2h7m1.233s"}},
      NULL,
      1,
      {{METRIC_REQUESTS, DAY, true, 200, 182, 0, INT64_C(7621233) * MS, false}}},
     {"OpenAI, a project's limit below the model's",
      200,
-     {{"x-ratelimit-limit-tokens", "150000", "x-ratelimit-remaining-tokens", "149984", "x-ratelimit-reset-tokens", "6ms",
-       "x-ratelimit-limit-project-tokens", "60000", "x-ratelimit-remaining-project-tokens", "57000",
-       "x-ratelimit-reset-project-tokens", "3s"}},
+     {{"x-ratelimit-limit-tokens", "150000", "x-ratelimit-remaining-tokens", "149984",
+       "x-ratelimit-reset-tokens", "6ms", "x-ratelimit-limit-project-tokens", "60000",
+       "x-ratelimit-remaining-project-tokens", "57000", "x-ratelimit-reset-project-tokens", "3s"}},
      NULL,
      1,
      {{METRIC_TOKENS, MINUTE, true, 60000, 57000, 0, 3 * S, false}}},
     {"OpenAI, a project's limit above what is left of the model's",
      200,
-     {{"x-ratelimit-limit-tokens", "150000", "x-ratelimit-remaining-tokens", "500", "x-ratelimit-limit-project-tokens",
-       "60000", "x-ratelimit-remaining-project-tokens", "57000"}},
+     {{"x-ratelimit-limit-tokens", "150000", "x-ratelimit-remaining-tokens", "500",
+       "x-ratelimit-limit-project-tokens", "60000", "x-ratelimit-remaining-project-tokens", "57000"}},
      NULL,
      1,
      {{METRIC_TOKENS, 0, false, 60000, 500, 0, -1, false}}},
     {"the example of OpenAI's documentation, which fits no span",
      200,
-     {{"x-ratelimit-limit-requests", "60", "x-ratelimit-remaining-requests", "59", "x-ratelimit-reset-requests", "1s",
-       "x-ratelimit-limit-tokens", "150000", "x-ratelimit-remaining-tokens", "149984", "x-ratelimit-reset-tokens", "6m0s"}},
+     {{"x-ratelimit-limit-requests", "60", "x-ratelimit-remaining-requests", "59",
+       "x-ratelimit-reset-requests", "1s", "x-ratelimit-limit-tokens", "150000",
+       "x-ratelimit-remaining-tokens", "149984", "x-ratelimit-reset-tokens", "6m0s"}},
      NULL,
      2,
-     {{METRIC_REQUESTS, MINUTE, true, 60, 59, 0, S, false}, {METRIC_TOKENS, 0, false, 150000, 149984, 0, 360 * S, false}}},
+     {{METRIC_REQUESTS, MINUTE, true, 60, 59, 0, S, false},
+      {METRIC_TOKENS, 0, false, 150000, 149984, 0, 360 * S, false}}},
     {"Anthropic",
      200,
      {{"anthropic-ratelimit-requests-limit", "50", "anthropic-ratelimit-requests-remaining", "49",
-       "anthropic-ratelimit-requests-reset", "2026-11-23T12:00:01Z", "anthropic-ratelimit-input-tokens-limit", "30000",
-       "anthropic-ratelimit-input-tokens-remaining", "28000", "anthropic-ratelimit-input-tokens-reset",
-       "2026-11-23T12:00:04Z", "anthropic-ratelimit-output-tokens-limit", "8000",
-       "anthropic-ratelimit-output-tokens-remaining", "8000", "anthropic-ratelimit-output-tokens-reset",
-       "2026-11-23T12:00:00Z"}},
+       "anthropic-ratelimit-requests-reset", "2026-11-23T12:00:01Z", "anthropic-ratelimit-input-tokens-limit",
+       "30000", "anthropic-ratelimit-input-tokens-remaining", "28000",
+       "anthropic-ratelimit-input-tokens-reset", "2026-11-23T12:00:04Z",
+       "anthropic-ratelimit-output-tokens-limit", "8000", "anthropic-ratelimit-output-tokens-remaining",
+       "8000", "anthropic-ratelimit-output-tokens-reset", "2026-11-23T12:00:00Z"}},
      NULL,
      3,
      {{METRIC_REQUESTS, MINUTE, false, 50, 49, 0, S, false},
@@ -159,16 +164,17 @@ static const struct row families[] = {
      {{METRIC_TOKENS, 0, false, 0, 0, 0, 55 * S, false}}},
     {"Azure's responses, which are not limited by these",
      200,
-     {{"x-ratelimit-limit-tokens", "-1", "x-ratelimit-remaining-tokens", "-1", "x-ratelimit-reset-tokens", "0",
-       "x-ratelimit-limit-requests", "-1", "x-ratelimit-remaining-requests", "0", "x-ratelimit-reset-requests", "0"}},
+     {{"x-ratelimit-limit-tokens", "-1", "x-ratelimit-remaining-tokens", "-1", "x-ratelimit-reset-tokens",
+       "0", "x-ratelimit-limit-requests", "-1", "x-ratelimit-remaining-requests", "0",
+       "x-ratelimit-reset-requests", "0"}},
      NULL,
      0,
      {{0}}},
     {"Groq, requests of a day and tokens of a minute",
      200,
-     {{"x-ratelimit-limit-requests", "14400", "x-ratelimit-limit-tokens", "18000", "x-ratelimit-remaining-requests", "14370",
-       "x-ratelimit-remaining-tokens", "15702", "x-ratelimit-reset-requests", "2m59.56s", "x-ratelimit-reset-tokens",
-       "7.66s"}},
+     {{"x-ratelimit-limit-requests", "14400", "x-ratelimit-limit-tokens", "18000",
+       "x-ratelimit-remaining-requests", "14370", "x-ratelimit-remaining-tokens", "15702",
+       "x-ratelimit-reset-requests", "2m59.56s", "x-ratelimit-reset-tokens", "7.66s"}},
      NULL,
      2,
      {{METRIC_REQUESTS, DAY, true, 14400, 14370, 0, INT64_C(179560) * MS, false},
@@ -176,16 +182,16 @@ static const struct row families[] = {
     {"Mistral, by the minute",
      200,
      {{"x-ratelimit-limit-tokens-minute", "5000000", "x-ratelimit-remaining-tokens-minute", "4999911",
-       "x-ratelimit-tokens-query-cost", "52", "x-ratelimit-limit-req-minute", "720", "x-ratelimit-remaining-req-minute",
-       "717"}},
+       "x-ratelimit-tokens-query-cost", "52", "x-ratelimit-limit-req-minute", "720",
+       "x-ratelimit-remaining-req-minute", "717"}},
      NULL,
      2,
      {{METRIC_REQUESTS, MINUTE, false, 720, 717, 0, -1, false},
       {METRIC_TOKENS, MINUTE, false, 5000000, 4999911, 0, -1, false}}},
     {"Mistral, by size",
      200,
-     {{"ratelimitbysize-limit", "500000", "ratelimitbysize-remaining", "499900", "ratelimitbysize-reset", "28",
-       "x-ratelimitbysize-limit-minute", "500000", "x-ratelimitbysize-remaining-minute", "499900",
+     {{"ratelimitbysize-limit", "500000", "ratelimitbysize-remaining", "499900", "ratelimitbysize-reset",
+       "28", "x-ratelimitbysize-limit-minute", "500000", "x-ratelimitbysize-remaining-minute", "499900",
        "x-ratelimitbysize-limit-month", "1000000000", "x-ratelimitbysize-remaining-month", "0"}},
      NULL,
      1,
@@ -207,8 +213,8 @@ static const struct row families[] = {
       {METRIC_TOKENS, MINUTE, false, 60000, 59900, 0, 11382867, false}}},
     {"Together, by the second",
      200,
-     {{"x-ratelimit-limit", "10", "x-ratelimit-remaining", "0", "x-ratelimit-reset", "1", "x-tokenlimit-limit", "3000",
-       "x-tokenlimit-remaining", "2990"}},
+     {{"x-ratelimit-limit", "10", "x-ratelimit-remaining", "0", "x-ratelimit-reset", "1",
+       "x-tokenlimit-limit", "3000", "x-tokenlimit-remaining", "2990"}},
      NULL,
      2,
      {{METRIC_REQUESTS, S, true, 10, 0, 0, S, false}, {METRIC_TOKENS, 0, false, 3000, 2990, 0, -1, false}}},
@@ -220,12 +226,13 @@ static const struct row families[] = {
      {{METRIC_REQUESTS, MINUTE, true, 20, 0, 0, MINUTE, true}}},
     {"Venice, epoch for requests and seconds for tokens",
      200,
-     {{"x-ratelimit-limit-requests", "100", "x-ratelimit-remaining-requests", "50", "x-ratelimit-reset-requests",
-       "1795435205", "x-ratelimit-limit-tokens", "1000", "x-ratelimit-remaining-tokens", "500", "x-ratelimit-reset-tokens",
-       "30"}},
+     {{"x-ratelimit-limit-requests", "100", "x-ratelimit-remaining-requests", "50",
+       "x-ratelimit-reset-requests", "1795435205", "x-ratelimit-limit-tokens", "1000",
+       "x-ratelimit-remaining-tokens", "500", "x-ratelimit-reset-tokens", "30"}},
      NULL,
      2,
-     {{METRIC_REQUESTS, 0, false, 100, 50, 0, 5 * S, false}, {METRIC_TOKENS, MINUTE, true, 1000, 500, 0, 30 * S, false}}},
+     {{METRIC_REQUESTS, 0, false, 100, 50, 0, 5 * S, false},
+      {METRIC_TOKENS, MINUTE, true, 1000, 500, 0, 30 * S, false}}},
 };
 
 static void test_report__each_family_of_headers__is_understood(void **state)
@@ -234,9 +241,9 @@ static void test_report__each_family_of_headers__is_understood(void **state)
     check_rows(families, MG_ARRAY_LEN(families));
 }
 
-/* ---- Anthropic's strictest limit ------------------------------------------------------------------------- */
+/* ---- Anthropic's strictest limit ------------------------------------------------------------- */
 
-#define ANTHROPIC_BOTH                                                                                           \
+#define ANTHROPIC_BOTH                                                                                       \
     "anthropic-ratelimit-input-tokens-limit", "30000", "anthropic-ratelimit-output-tokens-limit", "8000"
 
 static const struct row strictest[] = {
@@ -248,25 +255,31 @@ static const struct row strictest[] = {
      {{METRIC_TOKENS, MINUTE, false, 40000, 39000, 500, -1, false}}},
     {"the sum of both says nothing new",
      200,
-     {{ANTHROPIC_BOTH, "anthropic-ratelimit-tokens-limit", "38000", "anthropic-ratelimit-tokens-remaining", "1000"}},
+     {{ANTHROPIC_BOTH, "anthropic-ratelimit-tokens-limit", "38000", "anthropic-ratelimit-tokens-remaining",
+       "1000"}},
      NULL,
      2,
-     {{METRIC_INPUT, MINUTE, false, 30000, -1, 0, -1, false}, {METRIC_OUTPUT, MINUTE, false, 8000, -1, 0, -1, false}}},
+     {{METRIC_INPUT, MINUTE, false, 30000, -1, 0, -1, false},
+      {METRIC_OUTPUT, MINUTE, false, 8000, -1, 0, -1, false}}},
     {"nor does one of them",
      200,
-     {{ANTHROPIC_BOTH, "anthropic-ratelimit-tokens-limit", "8000", "anthropic-ratelimit-tokens-remaining", "0"}},
+     {{ANTHROPIC_BOTH, "anthropic-ratelimit-tokens-limit", "8000", "anthropic-ratelimit-tokens-remaining",
+       "0"}},
      NULL,
      2,
-     {{METRIC_INPUT, MINUTE, false, 30000, -1, 0, -1, false}, {METRIC_OUTPUT, MINUTE, false, 8000, -1, 0, -1, false}}},
+     {{METRIC_INPUT, MINUTE, false, 30000, -1, 0, -1, false},
+      {METRIC_OUTPUT, MINUTE, false, 8000, -1, 0, -1, false}}},
     {"nor does one without its limit",
      200,
      {{ANTHROPIC_BOTH, "anthropic-ratelimit-tokens-remaining", "0"}},
      NULL,
      2,
-     {{METRIC_INPUT, MINUTE, false, 30000, -1, 0, -1, false}, {METRIC_OUTPUT, MINUTE, false, 8000, -1, 0, -1, false}}},
+     {{METRIC_INPUT, MINUTE, false, 30000, -1, 0, -1, false},
+      {METRIC_OUTPUT, MINUTE, false, 8000, -1, 0, -1, false}}},
     {"another number is the workspace's",
      200,
-     {{ANTHROPIC_BOTH, "anthropic-ratelimit-tokens-limit", "20000", "anthropic-ratelimit-tokens-remaining", "0"}},
+     {{ANTHROPIC_BOTH, "anthropic-ratelimit-tokens-limit", "20000", "anthropic-ratelimit-tokens-remaining",
+       "0"}},
      NULL,
      3,
      {{METRIC_INPUT, MINUTE, false, 30000, -1, 0, -1, false},
@@ -280,18 +293,19 @@ static void test_report__anthropics_strictest_limit__is_told_only_if_it_is_anoth
     check_rows(strictest, MG_ARRAY_LEN(strictest));
 }
 
-/* ---- bad values ------------------------------------------------------------------------------------------ */
+/* ---- bad values ------------------------------------------------------------------------------ */
 
 static void test_report__what_is_no_amount__is_not_said(void **state)
 {
-    static const char *const bad[] = {
-        "-1", "", " ", "1.5", "1e3", "0x10", "+5", "5 5", "30000, 30000", "30k", "unlimited", "99999999999999999999",
-        "1099511627777" /* PROFILE_AMOUNT_MAX + 1 */};
+    static const char *const bad[] = {"-1",           "",     " ",         "1.5",
+                                      "1e3",          "0x10", "+5",        "5 5",
+                                      "30000, 30000", "30k",  "unlimited", "99999999999999999999",
+                                      "1099511627777" /* PROFILE_AMOUNT_MAX + 1 */};
 
     (void)state;
     for (size_t i = 0; i < MG_ARRAY_LEN(bad); i++) {
-        struct headers remaining = {{"x-ratelimit-limit-tokens", "30000", "x-ratelimit-remaining-tokens", bad[i],
-                                     "x-ratelimit-reset-tokens", "20ms"}};
+        struct headers remaining = {{"x-ratelimit-limit-tokens", "30000", "x-ratelimit-remaining-tokens",
+                                     bad[i], "x-ratelimit-reset-tokens", "20ms"}};
         struct headers alone = {{"x-ratelimit-remaining-tokens", bad[i], "x-ratelimit-reset-tokens", "20ms"}};
         struct headers limit = {{"x-ratelimit-limit-tokens", bad[i], "x-ratelimit-remaining-tokens", "0"}};
         struct report r;
@@ -353,8 +367,8 @@ static void test_report__what_is_no_reset__is_not_said(void **state)
     }
 }
 
-/* A window that is reset at fixed times, or that rolls, says "in 30 s" whatever was used. That is near a second, an hour or
- * a day for one answer in fifty; that it fits to the digit must be rare. */
+/* A window that is reset at fixed times, or that rolls, says "in 30 s" whatever was used. That is near a
+ * second, an hour or a day for one answer in fifty; that it fits to the digit must be rare. */
 static void test_report__a_window_that_is_no_bucket__fits_hardly_ever(void **state)
 {
     int64_t wrong = 0, all = 0;
@@ -363,12 +377,13 @@ static void test_report__a_window_that_is_no_bucket__fits_hardly_ever(void **sta
     for (int64_t used = 1; used < 30000; used += 7) {
         for (int64_t reset_ms = 500 + used % 4231; reset_ms < 60000; reset_ms += 4231) {
             char remaining[32], reset[32];
-            struct headers h = {{"x-ratelimit-limit-tokens", "30000", "x-ratelimit-remaining-tokens", remaining,
-                                 "x-ratelimit-reset-tokens", reset}};
+            struct headers h = {{"x-ratelimit-limit-tokens", "30000", "x-ratelimit-remaining-tokens",
+                                 remaining, "x-ratelimit-reset-tokens", reset}};
             struct report r;
 
             (void)snprintf(remaining, sizeof remaining, "%lld", (long long)(30000 - used));
-            (void)snprintf(reset, sizeof reset, "%lld.%03llds", (long long)(reset_ms / 1000), (long long)(reset_ms % 1000));
+            (void)snprintf(reset, sizeof reset, "%lld.%03llds", (long long)(reset_ms / 1000),
+                           (long long)(reset_ms % 1000));
             read_answer(200, &h, "", &r);
             assert_int_equal(r.n, 1);
             assert_int_equal(r.v[0].inferred, r.v[0].span_us > 0);
@@ -380,17 +395,19 @@ static void test_report__a_window_that_is_no_bucket__fits_hardly_ever(void **sta
         fail_msg("%lld of %lld", (long long)wrong, (long long)all);
 }
 
-/* ---- refusals -------------------------------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
-#define TOKENS_LEFT(limit, remaining)                                                                            \
-    "x-ratelimit-limit-tokens", limit, "x-ratelimit-remaining-tokens", remaining, "x-ratelimit-reset-tokens", "90s"
+#define TOKENS_LEFT(limit, remaining)                                                                        \
+    "x-ratelimit-limit-tokens", limit, "x-ratelimit-remaining-tokens", remaining,                            \
+        "x-ratelimit-reset-tokens", "90s"
 #define QUOTA(id, value) "{\"quotaMetric\":\"m\",\"quotaId\":\"" id "\",\"quotaValue\":" value "}"
 
 static const struct row refusals[] = {
     {"OpenAI, tokens",
      429,
      {{NULL}},
-     OPENAI("Rate limit reached for gpt-4o in organization org-X on tokens per min (TPM): Limit 30000, Used 29937, "
+     OPENAI("Rate limit reached for gpt-4o in organization org-X on tokens per min (TPM): Limit 30000, Used "
+            "29937, "
             "Requested 385. Please try again in 644ms.",
             "tokens"),
      1,
@@ -398,7 +415,8 @@ static const struct row refusals[] = {
     {"OpenAI, requests",
      429,
      {{NULL}},
-     OPENAI("Rate limit reached for gpt-4o-mini in organization org-X on requests per min (RPM): Limit 3, Used 3, "
+     OPENAI("Rate limit reached for gpt-4o-mini in organization org-X on requests per min (RPM): Limit 3, "
+            "Used 3, "
             "Requested 1. Please try again in 20s.",
             "requests"),
      1,
@@ -406,14 +424,16 @@ static const struct row refusals[] = {
     {"OpenAI, requests of a day, more used than there are",
      429,
      {{NULL}},
-     OPENAI("Rate limit reached for m in organization org-X on requests per day (RPD): Limit 200, Used 201, Requested 1.",
+     OPENAI("Rate limit reached for m in organization org-X on requests per day (RPD): Limit 200, Used 201, "
+            "Requested 1.",
             "requests"),
      1,
      {{METRIC_REQUESTS, DAY, false, 200, 0, 0, -1, true}}},
     {"OpenAI, an old name of tokens",
      429,
      {{NULL}},
-     OPENAI("Rate limit reached for gpt-4 in organization org-X on tokens_usage_based per min: Limit 10000, Used 8554, "
+     OPENAI("Rate limit reached for gpt-4 in organization org-X on tokens_usage_based per min: Limit 10000, "
+            "Used 8554, "
             "Requested 3082.",
             "tokens_usage_based"),
      1,
@@ -421,7 +441,8 @@ static const struct row refusals[] = {
     {"OpenAI, too large",
      429,
      {{NULL}},
-     OPENAI("Request too large for gpt-4o in organization org-X on tokens per min (TPM): Limit 30000, Requested 40666. The "
+     OPENAI("Request too large for gpt-4o in organization org-X on tokens per min (TPM): Limit 30000, "
+            "Requested 40666. The "
             "input or output tokens must be reduced.",
             "tokens"),
      1,
@@ -429,56 +450,70 @@ static const struct row refusals[] = {
     {"OpenAI, a limit that is not of calls or tokens",
      429,
      {{NULL}},
-     OPENAI("Rate limit reached for dall-e-3 in organization org-X on images per min: Limit 5, Used 5, Requested 1.", "images"),
+     OPENAI("Rate limit reached for dall-e-3 in organization org-X on images per min: Limit 5, Used 5, "
+            "Requested 1.",
+            "images"),
      0,
      {{0}}},
     {"OpenAI, figures that make no sense",
      429,
      {{NULL}},
-     OPENAI("Rate limit reached for m in organization o on tokens per min (TPM): Limit 99999999999999999999, Used -5", "x"),
+     OPENAI("Rate limit reached for m in organization o on tokens per min (TPM): Limit 99999999999999999999, "
+            "Used -5",
+            "x"),
      0,
      {{0}}},
     {"header and body of one limit: the body is finer",
      429,
      {{TOKENS_LEFT("30000", "0")}},
-     OPENAI("Rate limit reached for m in organization o on tokens per min (TPM): Limit 30000, Used 29937, Requested 385.", "x"),
+     OPENAI("Rate limit reached for m in organization o on tokens per min (TPM): Limit 30000, Used 29937, "
+            "Requested 385.",
+            "x"),
      1,
      {{METRIC_TOKENS, MINUTE, false, 30000, 63, 0, 90 * S, true}}},
     {"header and body of two limits",
      429,
      {{"x-ratelimit-limit-requests", "14400", "x-ratelimit-remaining-requests", "14000"}},
-     OPENAI("Rate limit reached for model `x` in organization `org_1` service tier `on_demand` on requests per minute (RPM): "
+     OPENAI("Rate limit reached for model `x` in organization `org_1` service tier `on_demand` on requests "
+            "per minute (RPM): "
             "Limit 30, Used 30, Requested 1.",
             "requests"),
      2,
-     {{METRIC_REQUESTS, 0, false, 14400, 14000, 0, -1, false}, {METRIC_REQUESTS, MINUTE, false, 30, 0, 0, -1, true}}},
+     {{METRIC_REQUESTS, 0, false, 14400, 14000, 0, -1, false},
+      {METRIC_REQUESTS, MINUTE, false, 30, 0, 0, -1, true}}},
     {"Groq, tokens of a day",
      429,
      {{TOKENS_LEFT("8000", "7000")}},
-     OPENAI("Rate limit reached for model `openai/gpt-oss-120b` in organization `org_01m` service tier `on_demand` on tokens "
+     OPENAI("Rate limit reached for model `openai/gpt-oss-120b` in organization `org_01m` service tier "
+            "`on_demand` on tokens "
             "per day (TPD): Limit 200000, Used 199650, Requested 1321. Please try again in 6m59s.",
             "tokens"),
      2,
-     {{METRIC_TOKENS, 0, false, 8000, 7000, 0, 90 * S, false}, {METRIC_TOKENS, DAY, false, 200000, 350, 0, -1, true}}},
+     {{METRIC_TOKENS, 0, false, 8000, 7000, 0, 90 * S, false},
+      {METRIC_TOKENS, DAY, false, 200000, 350, 0, -1, true}}},
     {"Groq, too large",
      413,
      {{NULL}},
-     OPENAI("Request too large for model `qwen/qwen3.8-27b` in organization `org_x` service tier `on_demand` on input tokens "
+     OPENAI("Request too large for model `qwen/qwen3.8-27b` in organization `org_x` service tier `on_demand` "
+            "on input tokens "
             "per minute (ITPM): Limit 7000, Requested 8278, please reduce your message size and try again.",
             "tokens"),
      1,
      {{METRIC_INPUT, MINUTE, false, 7000, -1, 0, -1, true}}},
     {"Anthropic, input",
      429,
-     {{"anthropic-ratelimit-input-tokens-limit", "30000", "anthropic-ratelimit-input-tokens-remaining", "1000"}},
-     ANTHROPIC("This request would exceed your organization's rate limit of 30,000 input tokens per minute (org: 1-2, model: "
+     {{"anthropic-ratelimit-input-tokens-limit", "30000", "anthropic-ratelimit-input-tokens-remaining",
+       "1000"}},
+     ANTHROPIC("This request would exceed your organization's rate limit of 30,000 input tokens per minute "
+               "(org: 1-2, model: "
                "claude-sonnet-4-20250514). For details"),
      1,
      {{METRIC_INPUT, MINUTE, false, 30000, 1000, 500, -1, true}}},
     {"Anthropic, as it was said in 2025",
      429,
      {{NULL}},
-     ANTHROPIC("This request would exceed the rate limit for your organization (0dccdde6-f924) of 1,000,000 output tokens per "
+     ANTHROPIC("This request would exceed the rate limit for your organization (0dccdde6-f924) of 1,000,000 "
+               "output tokens per "
                "minute. For details"),
      1,
      {{METRIC_OUTPUT, MINUTE, false, 1000000, -1, 0, -1, true}}},
@@ -491,14 +526,17 @@ static const struct row refusals[] = {
     {"Anthropic's ramp is no limit",
      429,
      {{NULL}},
-     ANTHROPIC("This request would exceed your organization's maximum usage increase rate for input tokens per minute (org: x, "
-               "model: y). Your current limit is 58,276 input tokens per minute, and will increase to 68,276 at the next minute"),
+     ANTHROPIC("This request would exceed your organization's maximum usage increase rate for input tokens "
+               "per minute (org: x, "
+               "model: y). Your current limit is 58,276 input tokens per minute, and will increase to 68,276 "
+               "at the next minute"),
      0,
      {{0}}},
     {"a gateway",
      429,
      {{NULL}},
-     OPENAI("You have reached the request limit[z-ai/glm]: Maximum 8 requests within 1 minutes, Including the number of failed "
+     OPENAI("You have reached the request limit[z-ai/glm]: Maximum 8 requests within 1 minutes, Including "
+            "the number of failed "
             "attempts",
             "x"),
      1,
@@ -514,7 +552,8 @@ static const struct row refusals[] = {
      429,
      {{NULL}},
      GOOGLE(QUOTA("GenerateContentInputTokensPerModelPerMinute-FreeTier", "\"250000\"") "," QUOTA(
-         "GenerateRequestsPerMinutePerProjectPerModel", "15") "," QUOTA("GenerateRequestsPerDayPerProjectPerModel-FreeTier", "\"200\"")),
+         "GenerateRequestsPerMinutePerProjectPerModel",
+         "15") "," QUOTA("GenerateRequestsPerDayPerProjectPerModel-FreeTier", "\"200\"")),
      3,
      {{METRIC_INPUT, MINUTE, false, 250000, -1, 0, -1, true},
       {METRIC_REQUESTS, MINUTE, false, 15, -1, 0, -1, true},
@@ -522,22 +561,32 @@ static const struct row refusals[] = {
     {"Google, figures that are none",
      429,
      {{NULL}},
-     GOOGLE(QUOTA("GenerateRequestsPerMinutePerProjectPerModel", "\"many\"") "," QUOTA("GenerateRequestsPerDayPerProject", "0")),
+     GOOGLE(QUOTA("GenerateRequestsPerMinutePerProjectPerModel",
+                  "\"many\"") "," QUOTA("GenerateRequestsPerDayPerProject", "0")),
      2,
-     {{METRIC_REQUESTS, MINUTE, false, 0, -1, 0, -1, true}, {METRIC_REQUESTS, DAY, false, 0, -1, 0, -1, true}}},
+     {{METRIC_REQUESTS, MINUTE, false, 0, -1, 0, -1, true},
+      {METRIC_REQUESTS, DAY, false, 0, -1, 0, -1, true}}},
     {"Google, the older form",
      429,
      {{NULL}},
-     "{\"error\":{\"code\":429,\"message\":\"Quota exceeded\",\"details\":[{\"@type\":\"ErrorInfo\",\"reason\":"
-     "\"RATE_LIMIT_EXCEEDED\",\"metadata\":{\"quota_limit\":\"GenerateContentRequestsPerMinutePerProjectPerRegion\","
+     "{\"error\":{\"code\":429,\"message\":\"Quota "
+     "exceeded\",\"details\":[{\"@type\":\"ErrorInfo\",\"reason\":"
+     "\"RATE_LIMIT_EXCEEDED\",\"metadata\":{\"quota_limit\":"
+     "\"GenerateContentRequestsPerMinutePerProjectPerRegion\","
      "\"quota_limit_value\":\"60\"}}]}}",
      1,
      {{METRIC_REQUESTS, MINUTE, false, 60, -1, 0, -1, true}}},
-    {"Google, no details", 429, {{NULL}}, "{\"error\":{\"code\":429,\"message\":\"Resource has been exhausted\"}}", 0, {{0}}},
+    {"Google, no details",
+     429,
+     {{NULL}},
+     "{\"error\":{\"code\":429,\"message\":\"Resource has been exhausted\"}}",
+     0,
+     {{0}}},
     {"Azure says what, but not how much",
      429,
      {{"x-ratelimit-remaining-requests", "10", "x-ratelimit-remaining-tokens", "0"}},
-     "{\"error\":{\"code\":\"429\",\"message\":\"Requests to the ChatCompletions_Create Operation have exceeded token rate "
+     "{\"error\":{\"code\":\"429\",\"message\":\"Requests to the ChatCompletions_Create Operation have "
+     "exceeded token rate "
      "limit of your current OpenAI S0 pricing tier. Please retry after 6 seconds.\"}}",
      2,
      {{METRIC_REQUESTS, 0, false, 0, 10, 0, -1, false}, {METRIC_TOKENS, 0, false, 0, 0, 0, -1, true}}},
@@ -552,7 +601,8 @@ static const struct row refusals[] = {
      {{"x-ratelimit-remaining-requests", "9", TOKENS_LEFT("30000", "200")}},
      OPENAI("Slow down", "tokens"),
      2,
-     {{METRIC_REQUESTS, 0, false, 0, 9, 0, -1, false}, {METRIC_TOKENS, 0, false, 30000, 200, 0, 90 * S, true}}},
+     {{METRIC_REQUESTS, 0, false, 0, 9, 0, -1, false},
+      {METRIC_TOKENS, 0, false, 30000, 200, 0, 90 * S, true}}},
     {"no words at all: what has nothing left",
      429,
      {{"x-ratelimit-remaining-requests", "9", TOKENS_LEFT("30000", "0")}},
@@ -576,10 +626,11 @@ static void test_report__each_kind_of_refusal__names_its_limit(void **state)
 /* Nobody has so many limits; whoever says so gets no more than there is room for. */
 static void test_report__more_limits_than_there_is_room_for__keep_the_refused_one(void **state)
 {
-    struct headers h = {
-        {"x-ratelimit-limit-requests", "1000", "x-ratelimit-limit-req-minute", "20", "x-ratelimit-limit-requests-day", "30",
-         "x-ratelimit-limit-tokens", "40", "x-ratelimit-limit-tokens-minute", "50", "x-ratelimit-limit-tokens-day", "60",
-         "anthropic-ratelimit-input-tokens-limit", "70", "anthropic-ratelimit-output-tokens-limit", "80"}};
+    struct headers h = {{"x-ratelimit-limit-requests", "1000", "x-ratelimit-limit-req-minute", "20",
+                         "x-ratelimit-limit-requests-day", "30", "x-ratelimit-limit-tokens", "40",
+                         "x-ratelimit-limit-tokens-minute", "50", "x-ratelimit-limit-tokens-day", "60",
+                         "anthropic-ratelimit-input-tokens-limit", "70",
+                         "anthropic-ratelimit-output-tokens-limit", "80"}};
     struct buf violations, body;
     struct report r;
 
@@ -587,7 +638,8 @@ static void test_report__more_limits_than_there_is_room_for__keep_the_refused_on
     buf_init(&violations, BUF_UNLIMITED);
     buf_init(&body, BUF_UNLIMITED);
     for (int i = 0; i < 100; i++)
-        buf_addf(&violations, "%s{\"quotaId\":\"GenerateRequestsPerSecondPerModel\",\"quotaValue\":%d}", i ? "," : "", 100 - i);
+        buf_addf(&violations, "%s{\"quotaId\":\"GenerateRequestsPerSecondPerModel\",\"quotaValue\":%d}",
+                 i ? "," : "", 100 - i);
     buf_addf(&body, "{\"error\":{\"details\":[{\"violations\":[%s]}]}}", violations.p);
     read_answer(429, &h, body.p, &r);
     assert_true(r.n <= REPORT_LIMITS_MAX);
@@ -598,10 +650,11 @@ static void test_report__more_limits_than_there_is_room_for__keep_the_refused_on
     buf_release(&body);
 }
 
-/* ---- who pays -------------------------------------------------------------------------------------------- */
+/* ---- who pays -------------------------------------------------------------------------------- */
 
-#define A128 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"                                         \
-             "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define A128                                                                                                 \
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"                                       \
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 static void test_report__who_pays__is_read_where_it_stands(void **state)
 {
@@ -617,9 +670,21 @@ static void test_report__who_pays__is_read_where_it_stands(void **state)
          "0dcc-1",
          "anthropic-organization-id"},
         {200, {{"anthropic-workspace-id", "wrkspc_1"}}, "", "wrkspc_1", "anthropic-workspace-id"},
-        {429, {{NULL}}, OPENAI("Rate limit reached for m in organization org-AbC_1 on tokens", "x"), "org-AbC_1", "sentence"},
-        {429, {{NULL}}, OPENAI("for model `m` in organization `org_01ka` service tier", "x"), "org_01ka", "sentence"},
-        {429, {{"openai-organization", "acme"}}, OPENAI("in organization org-X on", "x"), "acme", "openai-organization"},
+        {429,
+         {{NULL}},
+         OPENAI("Rate limit reached for m in organization org-AbC_1 on tokens", "x"),
+         "org-AbC_1",
+         "sentence"},
+        {429,
+         {{NULL}},
+         OPENAI("for model `m` in organization `org_01ka` service tier", "x"),
+         "org_01ka",
+         "sentence"},
+        {429,
+         {{"openai-organization", "acme"}},
+         OPENAI("in organization org-X on", "x"),
+         "acme",
+         "openai-organization"},
         {200, {{NULL}}, OPENAI("in organization org-X on", "x"), "", NULL},
         {429, {{NULL}}, OPENAI("would exceed your organization's rate limit", "x"), "", NULL},
         {200, {{"openai-organization", ""}}, "", "", NULL},

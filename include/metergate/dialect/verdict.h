@@ -72,12 +72,13 @@ int verdict_reset_us(const struct provider_answer *a, const char *header, int64_
 /* Whether `phrase` (lower case) stands in the message, whatever its case there. */
 bool verdict_says(struct slice message, const char *phrase);
 
-/* What follows the first `phrase` (lower case) in the text, whatever its case there; empty, with p NULL, when it is not there. */
+/* What follows the first `phrase` (lower case) in the text, whatever its case there; empty, with p NULL, when it
+ * is not there. */
 struct slice verdict_after(struct slice text, const char *phrase);
 
 /*
- * The whole number that s begins with, thousands with commas between them allowed: "30,000 input tokens". *s is then what
- * follows. -EINVAL when there is none (or "20s", or "1.5"), -ERANGE.
+ * The whole number that s begins with, thousands with commas between them allowed: "30,000 input tokens". *s is
+ * then what follows. -EINVAL when there is none (or "20s", or "1.5"), -ERANGE.
  */
 int verdict_take_number(struct slice *s, int64_t *ret) MG_MUSTCHECK;
 
