@@ -105,7 +105,7 @@ static int64_t infer_span(const struct report_limit *l, struct slice reset)
     static const int64_t spans[] = {SECOND, MINUTE, HOUR, DAY};
     int64_t used = l->limit - l->remaining, fine = fineness_us(reset);
 
-    if (l->limit <= 0 || l->remaining < 0 || used < 1 || l->rounding || l->reset_us <= 0)
+    if (l->limit <= 0 || l->remaining < 0 || used < 1 || l->reset_us <= 0)
         return 0;
     for (size_t i = 0; i < MG_ARRAY_LEN(spans); i++) {
         int128 most = (int128)used * spans[i] / l->limit, least = (int128)(used - 1) * spans[i] / l->limit;
@@ -206,14 +206,23 @@ static void read_headers(const struct provider_answer *a, struct report *r)
 
 /* ---- refusals -------------------------------------------------------------------------------- */
 
-/* Whether the refusal's l may be what the headers' e is. */
-static bool is_same(const struct report_limit *e, const struct report_limit *l)
+/* The headers' entry that the refusal's l is of: of the same span, else one whose span is not known for sure.
+ */
+static struct report_limit *entry_of(struct report *r, const struct report_limit *l)
 {
-    if (e->metric != l->metric)
-        return false;
-    if (e->span_us == l->span_us && l->span_us > 0)
-        return true;
-    return (e->span_us == 0 || e->inferred) && (e->limit == 0 || l->limit == 0 || e->limit == l->limit);
+    struct report_limit *may_be = NULL;
+
+    for (size_t i = 0; i < r->n; i++) {
+        struct report_limit *e = &r->v[i];
+
+        if (e->metric != l->metric)
+            continue;
+        if (e->span_us == l->span_us)
+            return e;
+        if ((e->span_us == 0 || e->inferred) && (e->limit == 0 || l->limit == 0 || e->limit == l->limit))
+            may_be = e;
+    }
+    return may_be;
 }
 
 static void believe(struct report_limit *e, const struct report_limit *l)
@@ -241,16 +250,12 @@ static void push_refused(struct report *r, const struct report_limit *l)
 
 static void add_refused(struct report *r, const struct report_limit *l)
 {
-    for (size_t i = 0; i < r->n; i++) {
-        if (is_same(&r->v[i], l)) {
-            believe(&r->v[i], l);
-            for (size_t j = r->n; j-- > i + 1;) /* another header's guess at the span was of the same */
-                if (r->v[j].metric == l->metric && r->v[j].span_us == l->span_us)
-                    r->v[j] = r->v[--r->n];
-            return;
-        }
-    }
-    push_refused(r, l);
+    struct report_limit *e = entry_of(r, l);
+
+    if (e)
+        believe(e, l);
+    else
+        push_refused(r, l);
 }
 
 /* Nothing but the metric is known (or, METRICS, not even that): it is what has nothing left. */

@@ -22,7 +22,7 @@
 #define DAY     (86400 * CLOCK_S)
 
 struct headers {
-    const char *lines[26]; /* name, value, name, value, ..., NULL */
+    const char *lines[48]; /* name, value, name, value, ..., NULL */
 };
 
 static struct slice find_header(void *arg, const char *name)
@@ -211,6 +211,14 @@ static const struct row families[] = {
      2,
      {{METRIC_REQUESTS, DAY, false, 14400, 14398, 0, INT64_C(33011382867), false},
       {METRIC_TOKENS, MINUTE, false, 60000, 59900, 0, 11382867, false}}},
+    {"a span that is said is not inferred",
+     200,
+     {{"x-ratelimit-limit-tokens", "60000", "x-ratelimit-remaining-tokens", "57000",
+       "x-ratelimit-reset-tokens", "3s", "x-ratelimit-limit-tokens-minute", "60000",
+       "x-ratelimit-remaining-tokens-minute", "56000"}},
+     NULL,
+     1,
+     {{METRIC_TOKENS, MINUTE, false, 60000, 56000, 0, 3 * S, false}}},
     {"Together, by the second",
      200,
      {{"x-ratelimit-limit", "10", "x-ratelimit-remaining", "0", "x-ratelimit-reset", "1",
@@ -609,6 +617,65 @@ static const struct row refusals[] = {
      "",
      2,
      {{METRIC_REQUESTS, 0, false, 0, 9, 0, -1, false}, {METRIC_TOKENS, 0, false, 30000, 0, 0, 90 * S, true}}},
+    {"the body is exact where the header is not",
+     429,
+     {{"anthropic-ratelimit-input-tokens-limit", "7000", "anthropic-ratelimit-input-tokens-remaining",
+       "1000"}},
+     OPENAI("Reached on input tokens per minute (ITPM): Limit 7000, Used 6100, Requested 1000", "x"),
+     1,
+     {{METRIC_INPUT, MINUTE, false, 7000, 900, 0, -1, true}}},
+    {"no more remains than the limit",
+     429,
+     {{"x-ratelimit-remaining-tokens", "90000"}},
+     OPENAI("Request too large for m on tokens per min (TPM): Limit 30000, Requested 40666.", "x"),
+     1,
+     {{METRIC_TOKENS, MINUTE, false, 30000, 30000, 0, -1, true}}},
+    {"a span that followed from the figures gives way to one that is said",
+     429,
+     {{"x-ratelimit-limit-tokens", "30000", "x-ratelimit-remaining-tokens", "29700",
+       "x-ratelimit-reset-tokens", "36s"}},
+     OPENAI("Rate limit reached for m in organization o on tokens per min (TPM): Limit 30000, Used 300, "
+            "Requested 29900",
+            "x"),
+     1,
+     {{METRIC_TOKENS, MINUTE, false, 30000, 29700, 0, 36 * S, true}}},
+    {"but not where that one is there as well",
+     429,
+     {{"x-ratelimit-limit-tokens", "30000", "x-ratelimit-remaining-tokens", "29700",
+       "x-ratelimit-reset-tokens", "36s", "x-ratelimit-limit-tokens-minute", "30000"}},
+     OPENAI("Rate limit reached for m in organization o on tokens per min (TPM): Limit 30000, Used 300, "
+            "Requested 29900",
+            "x"),
+     2,
+     {{METRIC_TOKENS, HOUR, true, 30000, 29700, 0, 36 * S, false},
+      {METRIC_TOKENS, MINUTE, false, 30000, 29700, 0, -1, true}}},
+    {"in whatever order",
+     429,
+     {{"x-ratelimit-limit-tokens", "30000", "x-ratelimit-remaining-tokens", "29700", "x-ratelimit-reset-tokens",
+       "600ms", "x-tokenlimit-limit", "30000", "x-tokenlimit-remaining", "29700", "x-tokenlimit-reset", "36s"}},
+     OPENAI("Reached on tokens per min (TPM): Limit 30000, Used 300, Requested 29900", "x"),
+     2,
+     {{METRIC_TOKENS, MINUTE, false, 30000, 29700, 0, 600 * MS, true},
+      {METRIC_TOKENS, HOUR, true, 30000, 29700, 0, 36 * S, false}}},
+    {"a limit above all that we count",
+     429,
+     {{NULL}},
+     OPENAI("Rate limit reached for m in organization o on tokens per min (TPM): Limit 1099511627777, Used 3",
+            "x"),
+     0,
+     {{0}}},
+    {"a quota above all that we count",
+     429,
+     {{NULL}},
+     GOOGLE(QUOTA("GenerateRequestsPerMinutePerProjectPerModel", "1099511627777")),
+     1,
+     {{METRIC_REQUESTS, MINUTE, false, 0, -1, 0, -1, true}}},
+    {"a thing that nobody counts",
+     429,
+     {{NULL}},
+     ANTHROPIC("a rate limit of 5 input requests per minute"),
+     0,
+     {{0}}},
     {"another status speaks of no limit",
      503,
      {{TOKENS_LEFT("30000", "0")}},
@@ -626,11 +693,15 @@ static void test_report__each_kind_of_refusal__names_its_limit(void **state)
 /* Nobody has so many limits; whoever says so gets no more than there is room for. */
 static void test_report__more_limits_than_there_is_room_for__keep_the_refused_one(void **state)
 {
-    struct headers h = {{"x-ratelimit-limit-requests", "1000", "x-ratelimit-limit-req-minute", "20",
-                         "x-ratelimit-limit-requests-day", "30", "x-ratelimit-limit-tokens", "40",
-                         "x-ratelimit-limit-tokens-minute", "50", "x-ratelimit-limit-tokens-day", "60",
-                         "anthropic-ratelimit-input-tokens-limit", "70",
-                         "anthropic-ratelimit-output-tokens-limit", "80"}};
+    struct headers h = {{
+        "x-ratelimit-limit-requests", "1000", "x-ratelimit-remaining-requests", "900",       /* of an hour */
+        "x-ratelimit-reset-requests", "360s", "x-ratelimit-limit-req-minute", "20",          /* and a minute */
+        "x-ratelimit-limit-requests-day", "30", "x-ratelimit-limit-tokens", "100",           /* and a day */
+        "x-ratelimit-remaining-tokens", "90", "x-ratelimit-reset-tokens", "360s",            /* of an hour */
+        "x-ratelimit-limit-project-tokens", "100", "x-ratelimit-remaining-project-tokens", "90",
+        "x-ratelimit-reset-project-tokens", "100ms", "x-ratelimit-limit-tokens-minute", "50", /* a second, a minute */
+        "x-ratelimit-limit-tokens-day", "60", "anthropic-ratelimit-input-tokens-limit", "70",
+        "anthropic-ratelimit-output-tokens-limit", "80"}};
     struct buf violations, body;
     struct report r;
 
@@ -641,8 +712,10 @@ static void test_report__more_limits_than_there_is_room_for__keep_the_refused_on
         buf_addf(&violations, "%s{\"quotaId\":\"GenerateRequestsPerSecondPerModel\",\"quotaValue\":%d}",
                  i ? "," : "", 100 - i);
     buf_addf(&body, "{\"error\":{\"details\":[{\"violations\":[%s]}]}}", violations.p);
+    read_answer(200, &h, "", &r);
+    assert_int_equal(r.n, REPORT_LIMITS_MAX);
     read_answer(429, &h, body.p, &r);
-    assert_true(r.n <= REPORT_LIMITS_MAX);
+    assert_int_equal(r.n, REPORT_LIMITS_MAX);
     assert_true(r.v[r.n - 1].refused);
     assert_int_equal(r.v[r.n - 1].span_us, S);
     assert_int_equal(r.v[r.n - 1].limit, 93); /* the smallest of the first eight */
