@@ -5,13 +5,12 @@
  * that comes back is older than its queue.
  *
  * Nobody is asked twice without a reason. A budget whose line is not empty is looked at (pick_from) when
- * something that matters to it has changed, and then stands where the answer says: in `ready` by the class and
- * age of the call that can go, in `later` by the next moment at which one may, or nowhere when only an event
- * can help.
- * What happens to a budget of its own puts it on `changed`. What happens to a shared budget puts all queues
- * there; but one call in flight more only moves `epoch` on, and an older answer is asked for again when its
- * turn comes: it can only have become worse. Those that wait until a shared budget has a call less in flight
- * are `blocked` there, and asked in order when it has.
+ * something that matters to it has changed, and then stands where the answer says: in `ready` by the class
+ * and age of the call that can go, in `later` by the next moment at which one may, or nowhere when only an
+ * event can help. What happens to a budget of its own puts it on `changed`. What happens to a shared budget
+ * puts all queues there; but one call in flight more only moves `epoch` on, and an older answer is asked for
+ * again when its turn comes: it can only have become worse. Those that wait until a shared budget has a call
+ * less in flight are `blocked` there, and asked in order when it has.
  */
 #include "metergate/gate/gate.h"
 

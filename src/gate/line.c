@@ -1,8 +1,9 @@
 /*
- * line: a flow is in its class's tree exactly while calls of it wait, under the place (tag and half of its first
- * call, number of that), and weighs there what the lightest of its calls does. n is the sum of the classes' n, and each of
- * those that of its flows' calls. A flow without calls that wait or are in flight is kept only for the tag that
- * it is ahead with; when nothing of its class waits or is in flight, no flow of that is left.
+ * line: a flow is in its class's tree exactly while calls of it wait, under the place (tag and half of its
+ * first call, number of that), and weighs there what the lightest of its calls does. n is the sum of the
+ * classes' n, and each of those that of its flows' calls. A flow without calls that wait or are in flight is
+ * kept only for the tag that it is ahead with; when nothing of its class waits or is in flight, no flow of
+ * that is left.
  */
 #include "metergate/gate/line.h"
 
@@ -153,7 +154,8 @@ static int64_t tag_step(const struct flow *f, int64_t tokens)
     return (tokens < STEP_TOKENS_MAX ? tokens : STEP_TOKENS_MAX) * TAG_ONE / f->weight;
 }
 
-/* Its place and weight in the class are those of its calls; its place is the middle of what its first call takes. */
+/* Its place and weight in the class are those of its calls; its place is the middle of what its first call
+ * takes. */
 static void replace_flow(struct line *l, struct flow *f)
 {
     struct line_class *c = class_of(l, f);
@@ -166,8 +168,8 @@ static void replace_flow(struct line *l, struct flow *f)
         return;
     least = queue_least(&f->calls);
     sum = queue_sum(&f->calls);
-    queue_push(&c->flows, &f->node, f->tag + tag_step(f, ticket_share_tokens(ticket_of(first))) / 2, first->seq,
-               &least, &sum);
+    queue_push(&c->flows, &f->node, f->tag + tag_step(f, ticket_share_tokens(ticket_of(first))) / 2,
+               first->seq, &least, &sum);
 }
 
 /* ---- coming and going ---- */

@@ -1,6 +1,6 @@
 /*
- * pick: the search for a call that may pass the head goes by the trees of the line (line_find): what a call of
- * a class may weigh is worked out first, from the limits that all calls of the line have in common, and is
+ * pick: the search for a call that may pass the head goes by the trees of the line (line_find): what a call
+ * of a class may weigh is worked out first, from the limits that all calls of the line have in common, and is
  * never less than what really may go; each call that is found is then judged by all its limits.
  *
  * Between two events room only appears: when charges leave, when a pause, a distance between requests or
@@ -93,8 +93,8 @@ static int64_t most_of_manners(const struct gap *g, size_t i)
 {
     const struct budget_limit *l = &g->b->limits[i];
     int64_t own = polite_most(g->b, i, g->manners, g->now_us);
-    int64_t beside = polite_most_beside(g->b, i, g->head_manners, budget_need_total(l, &g->head->cost), g->head_us,
-                                        g->now_us);
+    int64_t beside = polite_most_beside(g->b, i, g->head_manners, budget_need_total(l, &g->head->cost),
+                                        g->head_us, g->now_us);
 
     return own < beside ? own : beside;
 }

@@ -177,13 +177,15 @@ static int64_t door_us(const struct budget_limit *l)
 }
 
 /* What the door keeps is at most what comes back while it waits, and a twentieth of the limit. */
-static void set_door(const struct budget *b, size_t i, enum ticket_class class, int64_t now_us, struct manners *m)
+static void set_door(const struct budget *b, size_t i, enum ticket_class class, int64_t now_us,
+                     struct manners *m)
 {
     const struct budget_limit *l = &b->limits[i];
     int64_t usable = budget_usable(b, l), most;
 
     for (int above = TICKET_HIGH; above < (int)class; above++) {
-        int64_t size = is_in_play(&b->polite, above, now_us) ? usual_most(b->polite.recent[above], l->limit.metric) : 0;
+        int64_t size =
+            is_in_play(&b->polite, above, now_us) ? usual_most(b->polite.recent[above], l->limit.metric) : 0;
 
         if (size > m->door[i])
             m->door[i] = size;
@@ -224,7 +226,8 @@ static int64_t door_beside(int64_t door, int64_t usable, int64_t need)
     return door < half ? door : half;
 }
 
-int64_t polite_earliest(const struct budget *b, size_t i, const struct manners *m, int64_t need, int64_t now_us)
+int64_t polite_earliest(const struct budget *b, size_t i, const struct manners *m, int64_t need,
+                        int64_t now_us)
 {
     const struct budget_limit *l = &b->limits[i];
     const struct window *w = &l->window;
@@ -299,7 +302,8 @@ int64_t polite_next_change(const struct budget *b, const struct manners *m, int6
 
         if (!has_pace(l))
             continue;
-        if (m->paced[i] && l->pace.even_us - m->burst_us[i] > now_us && l->pace.even_us - m->burst_us[i] < next_us)
+        if (m->paced[i] && l->pace.even_us - m->burst_us[i] > now_us &&
+            l->pace.even_us - m->burst_us[i] < next_us)
             next_us = l->pace.even_us - m->burst_us[i];
         if (m->door[i] > 0) {
             int64_t leaves_us = window_next_leave(&l->window, now_us + door_us(l));

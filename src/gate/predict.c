@@ -49,8 +49,8 @@ static int64_t first_room(const struct budget_limit *l, int64_t now_us, int64_t 
     return t == CLOCK_NEVER ? now_us + l->window.span_us : t;
 }
 
-static int64_t fluid_start(const struct budget *b, const struct budget_limit *l, const struct line_load *ahead,
-                           int64_t need, int64_t now_us)
+static int64_t fluid_start(const struct budget *b, const struct budget_limit *l,
+                           const struct line_load *ahead, int64_t need, int64_t now_us)
 {
     int64_t usable = budget_usable(b, l), x = add(amount(b, l, ahead), need), q = (x - 1) / usable, t;
 
@@ -126,8 +126,8 @@ static void look(struct outlook *o, const struct ticket *t, size_t i, const stru
     }
 }
 
-static struct prediction predict(const struct ticket *t, const struct line_load *ahead, const struct line_load *others,
-                                 int64_t now_us)
+static struct prediction predict(const struct ticket *t, const struct line_load *ahead,
+                                 const struct line_load *others, int64_t now_us)
 {
     struct outlook o = {.start_us = now_us, .soonest_us = now_us, .bounded = true};
     struct prediction p;

@@ -1,5 +1,6 @@
 /*
- * queue: in every subtree, places grow from left to right, no child's rank is above its parent's, and `least`, `sum` and `n` are those of the subtree. Ranks are a hash of the sequence number, so the shape
+ * queue: in every subtree, places grow from left to right, no child's rank is above its parent's, and
+ * `least`, `sum` and `n` are those of the subtree. Ranks are a hash of the sequence number, so the shape
  * cannot be chosen by a caller and the same traffic gives the same tree. Depth is O(log n) with overwhelming
  * probability; recursion follows it.
  */
@@ -161,7 +162,8 @@ static struct queue_node *find(const struct search *s, struct queue_node *n)
     return find(s, n->right);
 }
 
-struct queue_node *queue_find(const struct queue *q, const struct queue_weight *most, queue_fits *fits, void *arg)
+struct queue_node *queue_find(const struct queue *q, const struct queue_weight *most, queue_fits *fits,
+                              void *arg)
 {
     return find(&(struct search){most, fits, arg}, q->root);
 }

@@ -40,10 +40,12 @@ static const struct row rows[] = {
     {"20 clients", PROFILE_OPENAI, 10000, 1, 30000, 500, 0, 50, 1200, 20, false},
     {"10,000 clients", PROFILE_OPENAI, 10000, 1, 30000, 500, 0, 50, 1200, 10000, false},
     {"20 clients, three classes", PROFILE_OPENAI, 10000, 1, 30000, 500, 0, 50, 1200, 20, true},
-    {"a large account, 1,000 clients, classes", PROFILE_OPENAI, 10000, 1, 2000000, 10000, 0, 100, 6000, 1000, true},
+    {"a large account, 1,000 clients, classes", PROFILE_OPENAI, 10000, 1, 2000000, 10000, 0, 100, 6000, 1000,
+     true},
     {"20 queues, one cap in flight", PROFILE_OPENAI, 10000, 20, 200000, 0, 50, 100, 6000, 0, false},
     {"1,000 queues", PROFILE_OPENAI, 10000, QUEUES_MAX, 30000, 500, 0, 50, 1200, 0, false},
-    {"1,000 queues, one cap in flight", PROFILE_OPENAI, 10000, QUEUES_MAX, 200000, 0, 50, 100, 6000, 0, false},
+    {"1,000 queues, one cap in flight", PROFILE_OPENAI, 10000, QUEUES_MAX, 200000, 0, 50, 100, 6000, 0,
+     false},
 };
 
 struct caller {

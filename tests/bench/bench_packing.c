@@ -1,7 +1,8 @@
 /*
- * bench_packing: how much of a limit a full queue uses, against providers that enforce it: hundreds of calls at once,
- * at headroom 0, until all are answered. The bound is what nobody can beat: whole windows that the tokens need, but one.
- * A window is two seconds instead of a minute, so what a call's way takes counts thirty times as much as it would.
+ * bench_packing: how much of a limit a full queue uses, against providers that enforce it: hundreds of calls
+ * at once, at headroom 0, until all are answered. The bound is what nobody can beat: whole windows that the
+ * tokens need, but one. A window is two seconds instead of a minute, so what a call's way takes counts thirty
+ * times as much as it would.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,21 +27,22 @@ struct row {
 };
 
 static const struct row rows[] = {
-    {"rolling window, calls of at most 1 %", "\"limiter\":\"rolling\"", "openai: {base_url: $SIMULATOR/v1, counting: actual}",
-     "tpm", NULL, 60, 300, 10},
-    {"rolling window, 0.2 % to 10 %", "\"limiter\":\"rolling\"", "openai: {base_url: $SIMULATOR/v1, counting: actual}", "tpm",
-     NULL, 60, 3000, 10},
+    {"rolling window, calls of at most 1 %", "\"limiter\":\"rolling\"",
+     "openai: {base_url: $SIMULATOR/v1, counting: actual}", "tpm", NULL, 60, 300, 10},
+    {"rolling window, 0.2 % to 10 %", "\"limiter\":\"rolling\"",
+     "openai: {base_url: $SIMULATOR/v1, counting: actual}", "tpm", NULL, 60, 3000, 10},
     {"token bucket, charged on arrival, at most 1 %", "\"limiter\":\"bucket\",\"charging\":\"openai\"",
      "openai: {base_url: $SIMULATOR/v1, counting: openai}", "tpm", NULL, 60, 300, 20},
     {"token bucket, charged on arrival, 0.2 % to 10 %", "\"limiter\":\"bucket\",\"charging\":\"openai\"",
      "openai: {base_url: $SIMULATOR/v1, counting: openai}", "tpm", NULL, 60, 3000, 20},
-    {"Anthropic's input tokens, at most 1 %", "\"limiter\":\"bucket\"", "anthropic: {base_url: $SIMULATOR}", "itpm",
-     "/v1/messages", 60, 300, 10},
-    {"Anthropic's input tokens, 0.2 % to 10 %", "\"limiter\":\"bucket\"", "anthropic: {base_url: $SIMULATOR}", "itpm",
-     "/v1/messages", 60, 3000, 10},
+    {"Anthropic's input tokens, at most 1 %", "\"limiter\":\"bucket\"", "anthropic: {base_url: $SIMULATOR}",
+     "itpm", "/v1/messages", 60, 300, 10},
+    {"Anthropic's input tokens, 0.2 % to 10 %", "\"limiter\":\"bucket\"", "anthropic: {base_url: $SIMULATOR}",
+     "itpm", "/v1/messages", 60, 3000, 10},
 };
 
-/* As many requests as fill so many windows. Their sizes are about as wanted: the provider says what they were. */
+/* As many requests as fill so many windows. Their sizes are about as wanted: the provider says what they
+ * were. */
 static void make_requests(struct requests *rs, const struct row *row)
 {
     uint64_t random = 88172645463325252u;
@@ -124,9 +126,11 @@ static void measure(const struct row *row)
     struct rig r;
     double bound_s, took_s;
 
-    snprintf(settings, sizeof settings, "{\"models\":{\"*\":{\"%s\":%d,\"window_ms\":%d,%s}}}", row->limits, LIMIT, WINDOW_MS,
-             row->limiter);
-    snprintf(yaml, sizeof yaml, "headroom: 0%%\nupstreams:\n  %s\nmodels:\n  gpt-4o: {%s: {max: %d, per: %dms}}\n  claude-x: {%s: {max: %d, per: %dms}}\n",
+    snprintf(settings, sizeof settings, "{\"models\":{\"*\":{\"%s\":%d,\"window_ms\":%d,%s}}}", row->limits,
+             LIMIT, WINDOW_MS, row->limiter);
+    snprintf(yaml, sizeof yaml,
+             "headroom: 0%%\nupstreams:\n  %s\nmodels:\n  gpt-4o: {%s: {max: %d, per: %dms}}\n  claude-x: "
+             "{%s: {max: %d, per: %dms}}\n",
              row->upstream, row->limits, LIMIT, WINDOW_MS, row->limits, LIMIT, WINDOW_MS);
     rig_start(&r, false);
     rig_start_simulator(&r, settings);
@@ -137,8 +141,9 @@ static void measure(const struct row *row)
     seen = ask_audit(&r, row);
     bound_s = (double)((seen.tokens - 1) / LIMIT) * WINDOW_MS / 1000;
     took_s = (double)(seen.last_us - seen.first_us) / 1e6;
-    printf("%-48s %4zu calls  %7" PRId64 " tokens  %6.2f s  %.4f of the bound  %" PRId64 " answers of 429, %d failed\n", row->what,
-           rs.n, seen.tokens, took_s, took_s / bound_s, seen.refused, end.failed);
+    printf("%-48s %4zu calls  %7" PRId64 " tokens  %6.2f s  %.4f of the bound  %" PRId64
+           " answers of 429, %d failed\n",
+           row->what, rs.n, seen.tokens, took_s, took_s / bound_s, seen.refused, end.failed);
     requests_release(&rs);
     rig_stop(&r);
 }

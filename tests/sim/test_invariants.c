@@ -309,8 +309,9 @@ static void test_gate__clients_that_always_wait__have_their_shares_within_one_la
     double strict = worst_share(false), filled = worst_share(true);
 
     (void)state;
-    print_message("weights 1 to 4: at most %.2f largest calls from a client's share; %.2f where small calls pass\n",
-                  strict, filled);
+    print_message(
+        "weights 1 to 4: at most %.2f largest calls from a client's share; %.2f where small calls pass\n",
+        strict, filled);
     assert_true(strict <= 1);
     assert_true(filled <= 1.25); /* and one that was let pass, which its client pays back */
 }

@@ -47,7 +47,8 @@ static struct limit random_limit(struct traffic *tr, int64_t tokens)
     static const enum metric metrics[] = {METRIC_TOKENS, METRIC_TOKENS,   METRIC_TOKENS,    METRIC_INPUT,
                                           METRIC_OUTPUT, METRIC_REQUESTS, METRIC_CONCURRENT};
     struct limit l = {.metric = metrics[rng_range(&tr->rng, 0, 6)],
-                      .span_us = spans[rng_range(&tr->rng, 0, 3)]}; /* no key: known by metric and span alone */
+                      .span_us =
+                          spans[rng_range(&tr->rng, 0, 3)]}; /* no key: known by metric and span alone */
 
     if (l.metric == METRIC_CONCURRENT)
         l.max = rng_range(&tr->rng, 1, 4);
@@ -299,7 +300,8 @@ static bool could_go_from_queue(const struct traffic *tr, const struct traffic_c
         return false;
     if (!head || head == c)
         return true;
-    head_us = has_manners(tr, &head->ticket) ? queue->head_us : oracle_earliest(tr->oracle, &head->ticket, x_us);
+    head_us =
+        has_manners(tr, &head->ticket) ? queue->head_us : oracle_earliest(tr->oracle, &head->ticket, x_us);
     return oracle_passes(tr->oracle, &head->ticket, &c->ticket, x_us, head_us);
 }
 
@@ -340,7 +342,8 @@ static bool is_before_in_queue(const struct traffic *tr, const struct ticket *a,
         return a->class < b->class;
     if (a->flow == b->flow)
         return a->seq < b->seq;
-    return middle(first_a) < middle(first_b) || (middle(first_a) == middle(first_b) && first_a->seq < first_b->seq);
+    return middle(first_a) < middle(first_b) ||
+           (middle(first_a) == middle(first_b) && first_a->seq < first_b->seq);
 }
 
 /* Whether heads can keep calls of other queues back: then a turn may come for nothing. */
@@ -353,13 +356,15 @@ static bool may_bar(const struct traffic *tr)
     return false;
 }
 
-/* Whether another held call of its queue has to go first: where queues bar each other, only the first is asked. */
-static bool is_preceded(const struct traffic *tr, const struct traffic_call *c, const struct traffic_call *other,
-                        int64_t x_us)
+/* Whether another held call of its queue has to go first: where queues bar each other, only the first is
+ * asked. */
+static bool is_preceded(const struct traffic *tr, const struct traffic_call *c,
+                        const struct traffic_call *other, int64_t x_us)
 {
     const struct traffic_call *head = traffic_head(tr, c->ticket.budgets[0]);
 
-    if (!head || head == c || !could_go_from_queue(tr, other, x_us)) /* no head: it has just gone, and was c */
+    if (!head || head == c ||
+        !could_go_from_queue(tr, other, x_us)) /* no head: it has just gone, and was c */
         return false;
     return other == head || is_before_in_queue(tr, &other->ticket, &c->ticket);
 }
@@ -386,7 +391,8 @@ static bool could_go(const struct traffic *tr, const struct traffic_call *c, int
     return true;
 }
 
-/* Who passes the head is the first in order that could. (The head itself has its place whatever others' tags.) */
+/* Who passes the head is the first in order that could. (The head itself has its place whatever others'
+ * tags.) */
 static void check_order(struct traffic *tr, const struct traffic_call *c)
 {
     if (!traffic_head(tr, c->ticket.budgets[0]))

@@ -9,8 +9,8 @@
  *   - deadlines are kept to the microsecond; nobody is refused as too large who is not (is_too_large);
  *   - after the last call every figure is zero.
  * With plan.brute, in every idle moment: no held call could go, and gate_wakeup names no later moment than
- * the first at which one can. With plan.honest, over the whole run: no span of any window held more at the provider than
- * is usable.
+ * the first at which one can. With plan.honest, over the whole run: no span of any window held more at the
+ * provider than is usable.
  */
 #ifndef METERGATE_TESTS_SIM_TRAFFIC_H
 #define METERGATE_TESTS_SIM_TRAFFIC_H

@@ -1,4 +1,5 @@
-/* line: who is served next: by class, by what clients have had, by arrival; and what is remembered of whom. */
+/* line: who is served next: by class, by what clients have had, by arrival; and what is remembered of whom.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

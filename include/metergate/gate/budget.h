@@ -57,7 +57,8 @@ enum budget_place {
     BUDGET_CHANGED, /* on gate.changed: to be looked at */
     BUDGET_READY,   /* in gate.ready: somebody can go */
     BUDGET_LATER,   /* in gate.later: somebody may go at a known moment */
-    BUDGET_BLOCKED  /* in the heap `blocked` of a shared budget: nobody can go while that has its cap in flight */
+    BUDGET_BLOCKED /* in the heap `blocked` of a shared budget: nobody can go while that has its cap in flight
+                    */
 };
 
 /* Readable down to the line; `name` is owned. */
@@ -76,24 +77,24 @@ struct budget {
     bool shared;                              /* somebody's second or third budget */
     struct budget *common[BUDGET_COMMON_MAX]; /* that every call of the queue takes from; itself first */
     size_t common_count;
-    bool mixed; /* some call of the queue takes from others besides */
-    struct polite polite;                     /* how lower classes make room for higher ones */
-    const struct ticket *promised;            /* the head that `manners` are of; NULL: they are of nobody */
-    struct manners manners;                   /* as they were when it was told when it goes */
+    bool mixed;                    /* some call of the queue takes from others besides */
+    struct polite polite;          /* how lower classes make room for higher ones */
+    const struct ticket *promised; /* the head that `manners` are of; NULL: they are of nobody */
+    struct manners manners;        /* as they were when it was told when it goes */
     enum budget_place place;
     struct ticket *next;                 /* while BUDGET_READY: who can go */
     const struct budget *head_waits_for; /* as last looked at: whose limit holds the head; NULL: none */
     int64_t head_us;                     /* and until when */
-    struct heap_node turn;               /* in gate.ready or `blocked` by class and age, in gate.later by moment */
-    struct heap blocked;                 /* of a shared budget: those that wait for a call of it to end */
-    struct budget *blocked_by;           /* while BUDGET_BLOCKED */
-    struct list freed;                   /* on gate.freed while it may have room for them again */
-    uint64_t seen;                       /* the gate's epoch when it was last looked at */
-    int64_t seen_us;                     /* and the time */
-    struct list changed;                 /* on gate.changed */
-    struct list busy;                    /* on gate.busy while the queue is not empty */
-    struct list link;                    /* on gate.budgets */
-    struct budget *twin;                 /* its copy, while a replay runs */
+    struct heap_node turn;     /* in gate.ready or `blocked` by class and age, in gate.later by moment */
+    struct heap blocked;       /* of a shared budget: those that wait for a call of it to end */
+    struct budget *blocked_by; /* while BUDGET_BLOCKED */
+    struct list freed;         /* on gate.freed while it may have room for them again */
+    uint64_t seen;             /* the gate's epoch when it was last looked at */
+    int64_t seen_us;           /* and the time */
+    struct list changed;       /* on gate.changed */
+    struct list busy;          /* on gate.busy while the queue is not empty */
+    struct list link;          /* on gate.budgets */
+    struct budget *twin;       /* its copy, while a replay runs */
 };
 
 /* One limit's part of an attempt. */

@@ -51,8 +51,8 @@ struct gate_refusal {
 
 /* How queues are served. Zeroed: by the rules of docs/scheduling.md. */
 struct gate_policy {
-    bool fifo;        /* in order of arrival, whoever asks (`order: fifo`) */
-    bool no_backfill; /* nobody passes the head; for comparisons */
+    bool fifo;         /* in order of arrival, whoever asks (`order: fifo`) */
+    bool no_backfill;  /* nobody passes the head; for comparisons */
     bool never_polite; /* no queue is paced; for comparisons */
 };
 
@@ -61,8 +61,8 @@ struct gate *gate_new(void);
 /* From now on; what waits is put in the new order. */
 void gate_set_policy(struct gate *g, const struct gate_policy *policy);
 
-/* Set for each budget that calls queue for (AUTO and nobody expected until then): `expected` is a set of bits 1u <<
- * class of the clients that are known to the configuration. */
+/* Set for each budget that calls queue for (AUTO and nobody expected until then): `expected` is a set of bits
+ * 1u << class of the clients that are known to the configuration. */
 void gate_budget_polite(struct gate *g, struct budget *b, enum gate_polite polite, unsigned expected);
 
 void gate_free(struct gate *g); /* with its budgets; every ticket must be IDLE */
@@ -142,8 +142,9 @@ struct gate_left {
 };
 
 /*
- * The attempt is over, and what it took will be known later (a background response): what was reserved counts, in
- * flight it is no more, and the ticket is IDLE. gate_correct ends it, as long as the budgets are there.
+ * The attempt is over, and what it took will be known later (a background response): what was reserved
+ * counts, in flight it is no more, and the ticket is IDLE. gate_correct ends it, as long as the budgets are
+ * there.
  */
 void gate_leave(struct gate *g, struct ticket *t, int64_t now_us, struct gate_left *ret);
 

@@ -5,11 +5,12 @@
  *   normal  |  ci: 3 4 7 8 ...                clients of a class: by their tags, so by tokens had and weight
  *   low     |  nightly: 1 2 5 ...             calls of a client: by their place, so by arrival
  *
- * Clients share a class by fair queueing (P. Goyal, H. Vin, H. Cheng, "Start-time fair queueing", 1996): what a
- * client is served adds tokens / weight to its tag; one that begins to wait is not behind the tag that was
+ * Clients share a class by fair queueing (P. Goyal, H. Vin, H. Cheng, "Start-time fair queueing", 1996): what
+ * a client is served adds tokens / weight to its tag; one that begins to wait is not behind the tag that was
  * served last; when an attempt is over the tag is corrected to what it really took. Served is who would have
- * the smallest tag in the middle of its first call: by the tags at their starts a client of little weight gets
- * ahead by a whole call of its own, at their ends it falls behind by one; in the middle both are half of it.
+ * the smallest tag in the middle of its first call: by the tags at their starts a client of little weight
+ * gets ahead by a whole call of its own, at their ends it falls behind by one; in the middle both are half of
+ * it.
  *
  * Classes are strict, but for each part of a limit that a class takes while lower ones wait, LINE_SHARE of it
  * is credited to each of those; a class whose credit pays its first call (or a tenth of the limit) has its
@@ -50,12 +51,12 @@ struct flow {
 };
 
 struct line_class {
-    struct queue flows; /* of which calls wait, by tag */
-    size_t n;           /* readable: calls that wait */
-    int64_t in_flight;  /* calls that were served and are not over */
-    size_t idle;        /* flows of which nothing waits or is in flight, kept for their tags */
-    int64_t served_tag; /* the largest tag that was served */
-    int64_t credit_ppm; /* of a limit */
+    struct queue flows;  /* of which calls wait, by tag */
+    size_t n;            /* readable: calls that wait */
+    int64_t in_flight;   /* calls that were served and are not over */
+    size_t idle;         /* flows of which nothing waits or is in flight, kept for their tags */
+    int64_t served_tag;  /* the largest tag that was served */
+    int64_t credit_ppm;  /* of a limit */
     struct ticket *head; /* who was told when it goes */
 };
 

@@ -5,8 +5,8 @@
  * again and again, and a call of a higher class that comes in between waits up to a span, whatever the order
  * of the queue: order decides who takes the next room, not when it appears. Two rules keep some of it near:
  *
- *   pace   while a higher class is expected, or was seen in the last 15 minutes, calls of a class go no faster
- *          than evenly (1.05 of the limit a span), with a burst of two typical calls; not before half of the
+ *   pace   while a higher class is expected, or was seen in the last 15 minutes, calls of a class go no
+ * faster than evenly (1.05 of the limit a span), with a burst of two typical calls; not before half of the
  *          limit is taken, and not where a typical call is a third of it;
  *   door   while a higher class was seen, a call goes only if 10 seconds later a single call of the higher
  *          class (95 % of them are smaller) will fit beside it.
@@ -30,7 +30,7 @@ struct cost;
 #define POLITE_LIMITS_MAX 12
 
 enum gate_polite {
-    POLITE_AUTO,  /* when a client of a higher class is expected, or was seen lately */
+    POLITE_AUTO, /* when a client of a higher class is expected, or was seen lately */
     POLITE_ALWAYS,
     POLITE_NEVER
 };
@@ -54,17 +54,17 @@ struct pace {
 struct polite {
     bool off; /* by the policy of the gate */
     enum gate_polite mode;
-    unsigned expected;                /* classes, as bits 1u << class */
-    int64_t seen_us[TICKET_CLASSES];  /* when a call of that class last came; 0: never */
+    unsigned expected;                 /* classes, as bits 1u << class */
+    int64_t seen_us[TICKET_CLASSES];   /* when a call of that class last came; 0: never */
     struct recent *recent[TICKET_LOW]; /* owned; of high and normal calls */
 };
 
 /* How a class behaves, worked out at one moment. */
 struct manners {
-    bool any;                          /* else it leaves nothing */
-    bool paced[POLITE_LIMITS_MAX];     /* each limit of the budget: */
+    bool any;                            /* else it leaves nothing */
+    bool paced[POLITE_LIMITS_MAX];       /* each limit of the budget: */
     int64_t burst_us[POLITE_LIMITS_MAX]; /* how far ahead of an even pace it may be */
-    int64_t door[POLITE_LIMITS_MAX];   /* what is to fit a little later; 0: nothing */
+    int64_t door[POLITE_LIMITS_MAX];     /* what is to fit a little later; 0: nothing */
 };
 
 void polite_release(struct polite *p);
@@ -79,8 +79,10 @@ void polite_goes(struct budget *b, enum ticket_class class, const struct cost *c
 /* How calls of that class behave in budget b now. */
 void polite_manners(const struct budget *b, enum ticket_class class, int64_t now_us, struct manners *ret);
 
-/* From when on a call that needs `need` of limit i may go as far as manners go, if nothing else is charged. */
-int64_t polite_earliest(const struct budget *b, size_t i, const struct manners *m, int64_t need, int64_t now_us);
+/* From when on a call that needs `need` of limit i may go as far as manners go, if nothing else is charged.
+ */
+int64_t polite_earliest(const struct budget *b, size_t i, const struct manners *m, int64_t need,
+                        int64_t now_us);
 
 /* The most that a call may need of limit i to go now, as far as manners go. */
 int64_t polite_most(const struct budget *b, size_t i, const struct manners *m, int64_t now_us);

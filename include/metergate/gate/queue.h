@@ -54,7 +54,8 @@ struct queue_node *queue_after(const struct queue *q, const struct queue_node *a
  * O(log n) while what is light enough is accepted; at the worst `fits` is asked about every node that is.
  */
 typedef bool queue_fits(void *arg, struct queue_node *node);
-struct queue_node *queue_find(const struct queue *q, const struct queue_weight *most, queue_fits *fits, void *arg);
+struct queue_node *queue_find(const struct queue *q, const struct queue_weight *most, queue_fits *fits,
+                              void *arg);
 
 /* The smallest weight of each currency; INT64_MAX of an empty queue. */
 struct queue_weight queue_least(const struct queue *q);

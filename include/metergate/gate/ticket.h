@@ -27,9 +27,10 @@ struct ticket {
     int64_t arrival_us;
     int64_t deadline_us; /* latest start of an attempt */
     enum ticket_class class;
-    const void *client; /* a name for whose it is: calls of one client share its part of a queue; NULL is one, too */
-    int64_t weight;     /* of that client, 1..1000 */
-    bool sent;           /* gate_sent was called for this attempt */
+    const void
+        *client; /* a name for whose it is: calls of one client share its part of a queue; NULL is one, too */
+    int64_t weight; /* of that client, 1..1000 */
+    bool sent;      /* gate_sent was called for this attempt */
 
     struct flow *flow;         /* readable while not IDLE: its client's part of the queue */
     int64_t share_tokens;      /* private: what it was charged there */
@@ -50,7 +51,8 @@ struct gate_reason {
     bool polite; /* there is room, but it is left to higher classes */
 };
 
-/* Fills in an idle ticket. budgets[0] is the queue. It is nobody's, of weight 1 and normal class: ticket_belongs. */
+/* Fills in an idle ticket. budgets[0] is the queue. It is nobody's, of weight 1 and normal class:
+ * ticket_belongs. */
 void ticket_init(struct ticket *t, const struct cost *cost, struct budget *const *budgets, size_t n,
                  int64_t arrival_us, int64_t deadline_us);
 
