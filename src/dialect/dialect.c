@@ -33,6 +33,7 @@ const char *endpoint_name(enum endpoint e)
         [ENDPOINT_GENERATE] = "generate",
         [ENDPOINT_EMBED] = "embed",
         [ENDPOINT_INVOKE] = "invoke",
+        [ENDPOINT_RESERVE] = "reserve",
     };
 
     return names[e];

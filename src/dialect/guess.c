@@ -75,3 +75,10 @@ int guess_read(struct slice body, struct slice model, struct guess *ret, const c
     memcpy(ret->request.model, name, sizeof name);
     return 0;
 }
+
+const struct dialect *guess_of_model(struct slice model)
+{
+    if (slice_starts(model, SLICE("claude")))
+        return &dialect_anthropic;
+    return slice_starts(model, SLICE("gemini")) ? &dialect_gemini : &dialect_openai;
+}

@@ -1,128 +1,25 @@
 /*
- * judge: what a provider's error means. Their shapes do not contradict each other, so one reader serves all:
+ * judge: what a provider's error means, whoever the provider is (error_body.h has the shapes).
  *
- *   OpenAI     {"error":{"message","type","param","code"}}, Azure with a number in a string as the code
- *   Anthropic  {"type":"error","error":{"type","message","details":{"error_code"}},"request_id"}
- *   Google
- * {"error":{"code":429,"message","status","details":[{"@type","retryDelay"},{"violations":[{"quotaId"}]}]}}
- *   imitators  {"detail":"..."}, {"error":"..."}, plain text
- *
- * Nothing in an error decides more than how long to wait and whether to: one that cannot be read is an error
- * without hints.
+ * Nothing in an error decides more than how long to wait, whether to, and for whom: one that cannot be read
+ * is an error without hints. Only what says so itself concerns the whole account: stalling every model for
+ * the limit of one costs more than asking once for each.
  */
 #include "metergate/dialect/verdict.h"
 
+#include <errno.h>
 #include <string.h>
 
+#include "error_body.h"
 #include "metergate/base/clock.h"
-#include "metergate/base/scan.h"
-#include "metergate/base/scan_text.h"
 
 /* Azure names a day when a request alone is over the limit, which no waiting mends ("Please retry after 86400
  * seconds"). */
 #define AZURE_NEVER_US (INT64_C(86400) * CLOCK_S)
 
-#define ERROR_TEXT_MAX ((size_t)4096)
-#define DETAILS_DEPTH  8
-
-/* What an error says; slices of the body, escapes and all, but the message, which is decoded. */
-struct error_facts {
-    struct slice type, code;
-    struct slice retry_delay; /* Google's RetryInfo: "26s" */
-    bool daily;               /* Google's quota that was passed is one of days */
-    struct buf message;       /* owned, bounded */
-};
-
-static void take_message(struct error_facts *f, struct slice inside)
+static struct slice header(const struct provider_answer *a, const char *name)
 {
-    buf_reset(&f->message);
-    /* one byte becomes at most three (one that is not UTF-8), so this fits */
-    MG_ASSERT(scan_decode(slice_head(inside, ERROR_TEXT_MAX), &f->message) == 0);
-}
-
-/* Google's quotaId names the period: GenerateRequestsPerDayPerProjectPerModel-FreeTier. */
-static bool is_daily(struct slice quota)
-{
-    return quota.n && memmem(quota.p, quota.n, "PerDay", 6) != NULL;
-}
-
-/* What stands in `details`, an object or a list of them, wherever in it. */
-static void read_details(struct scan *s, struct error_facts *f)
-{
-    struct scan_value key, v;
-
-    if (scan_peek(s) == SCAN_ARRAY && s->depth < DETAILS_DEPTH) {
-        if (scan_enter(s, SCAN_ARRAY))
-            while (scan_element(s))
-                read_details(s, f);
-        return;
-    }
-    if (!scan_enter(s, SCAN_OBJECT))
-        return;
-    while (scan_member(s, &key)) {
-        bool code = scan_is(s, &key, "error_code"), delay = scan_is(s, &key, "retryDelay");
-        bool quota = scan_is(s, &key, "quotaId");
-
-        if (scan_is(s, &key, "violations") && s->depth < DETAILS_DEPTH) {
-            read_details(s, f);
-            continue;
-        }
-        v = scan_value(s);
-        if (v.type != SCAN_STRING)
-            continue;
-        if (code)
-            f->code = scan_text(s, &v);
-        if (delay)
-            f->retry_delay = scan_text(s, &v);
-        f->daily |= quota && is_daily(scan_text(s, &v));
-    }
-}
-
-/* Inside the object that holds the error's members. */
-static void read_members(struct scan *s, struct error_facts *f)
-{
-    struct scan_value key, v;
-
-    while (scan_member(s, &key)) {
-        bool message = scan_is(s, &key, "message") || scan_is(s, &key, "detail");
-        bool type = scan_is(s, &key, "type"), code = scan_is(s, &key, "code");
-
-        if (scan_is(s, &key, "error") && scan_peek(s) == SCAN_OBJECT) {
-            if (s->depth < 4 && scan_enter(s, SCAN_OBJECT)) {
-                read_members(s, f);
-                continue;
-            }
-        }
-        if (scan_is(s, &key, "details")) {
-            read_details(s, f);
-            continue;
-        }
-        message |= scan_is(s, &key, "error"); /* {"error":"a sentence"} */
-        v = scan_value(s);
-        if (message && v.type == SCAN_STRING)
-            take_message(f, scan_text(s, &v));
-        if (type && v.type == SCAN_STRING)
-            f->type = scan_text(s, &v);
-        if (code && (v.type == SCAN_STRING || v.type == SCAN_NUMBER))
-            f->code = scan_text(s, &v);
-    }
-}
-
-/* The body may be cut anywhere: what was read before the cut counts. */
-static void read_error(struct slice body, struct error_facts *f)
-{
-    struct scan s;
-
-    buf_init(&f->message, 3 * ERROR_TEXT_MAX);
-    scan_init(&s, body);
-    if (scan_peek(&s) == SCAN_ARRAY && scan_enter(&s, SCAN_ARRAY) && !scan_element(&s)) /* [{"error": ...}] */
-        return;
-    if (scan_peek(&s) == SCAN_NONE) {
-        take_message(f, body); /* plain text */
-        return;
-    }
-    if (scan_enter(&s, SCAN_OBJECT))
-        read_members(&s, f);
+    return a->header ? slice_trim(a->header(a->arg, name)) : slice_of(NULL, 0);
 }
 
 /* Codes and types after which only a person with a credit card can help. */
@@ -159,8 +56,7 @@ static int reset_wait(const struct provider_answer *a, struct slice type, int64_
     int64_t longest = -1, us;
 
     for (size_t i = 0; i < MG_ARRAY_LEN(limits); i++) {
-        struct slice remaining =
-            a->header ? slice_trim(a->header(a->arg, limits[i].remaining)) : slice_of(NULL, 0);
+        struct slice remaining = header(a, limits[i].remaining);
 
         if (!slice_eq(remaining, SLICE("0")) && !slice_eq(type, slice_str(limits[i].type)))
             continue;
@@ -177,6 +73,7 @@ static int reset_wait(const struct provider_answer *a, struct slice type, int64_
 static void read_wait(const struct provider_answer *a, const struct error_facts *f, struct verdict *v)
 {
     int64_t us;
+    int rc;
 
     if (verdict_retry_after_us(a, &us) == 0) {
         v->wait_known = true;
@@ -186,9 +83,10 @@ static void read_wait(const struct provider_answer *a, const struct error_facts 
         v->wait_known = true;
         v->wait_us = us > v->wait_us ? us : v->wait_us;
     }
-    if (f->retry_delay.n && slice_duration_us(f->retry_delay, &us) == 0) {
+    rc = f->retry_delay.n ? slice_duration_us(f->retry_delay, &us) : -EINVAL;
+    if (rc == 0 || rc == -ERANGE) {
         v->wait_known = true;
-        us = us < VERDICT_WAIT_MAX_US ? us : VERDICT_WAIT_MAX_US;
+        us = rc == 0 && us < VERDICT_WAIT_MAX_US ? us : VERDICT_WAIT_MAX_US;
         v->wait_us = us > v->wait_us ? us : v->wait_us;
     }
     if (!v->wait_known && reset_wait(a, f->type, &us) == 0) {
@@ -205,6 +103,70 @@ static void read_limit(struct slice message, struct verdict *v)
     v->limit_known = v->limit > 0;
 }
 
+/* ---- for whom -------------------------------------------------------------------------------- */
+
+/* "reached for gpt-4o in organization", "for model `llama`", "(org: 1, model: claude-x)", "limit: 5, model: y" */
+static bool names_a_model(struct slice message)
+{
+    struct slice whose = slice_trim(verdict_after(message, "reached for "));
+
+    return (whose.n && !slice_starts(whose, SLICE("organization")) &&
+            !slice_starts(whose, SLICE("project"))) ||
+           verdict_says(message, "for model ") || verdict_says(message, "model: ");
+}
+
+/* Whose limit the sentence says that it is, where that is not a model's. */
+static bool says_account(struct slice message)
+{
+    static const char *const phrases[] = {
+        "would exceed your account's rate limit",   /* Anthropic's subscriptions */
+        "would exceed your workspace's rate limit", /* Anthropic */
+        "rate limit for your workspace",
+        "limit reached for organization", /* OpenAI */
+        "limit reached for project",
+    };
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(phrases); i++)
+        if (verdict_says(message, phrases[i]))
+            return true;
+    return false;
+}
+
+/* A subscription has limits of single models beside its own: "seven_day_opus". */
+static bool claims_a_model(const struct provider_answer *a)
+{
+    struct slice claim = header(a, "anthropic-ratelimit-unified-representative-claim");
+
+    return claim.n && !slice_eq(claim, SLICE("five_hour")) && !slice_eq(claim, SLICE("seven_day"));
+}
+
+/* OpenAI's project has used up its tokens, and this model has not. */
+static bool is_project_used_up(const struct provider_answer *a)
+{
+    struct slice model = header(a, "x-ratelimit-remaining-tokens");
+
+    return slice_eq(header(a, "x-ratelimit-remaining-project-tokens"), SLICE("0")) && model.n &&
+           !slice_eq(model, SLICE("0"));
+}
+
+static bool is_project_wide(const struct error_quota *q)
+{
+    return !error_quota_is_of_a_model(q) && q->id.n && memmem(q->id.p, q->id.n, "PerProject", 10);
+}
+
+/* Whether every model of this account has to wait for a 429. */
+static enum verdict_scope scope_of(const struct provider_answer *a, const struct error_facts *f)
+{
+    struct slice message = buf_slice(&f->message);
+
+    for (size_t i = 0; i < f->quota_n; i++)
+        if (is_project_wide(&f->quotas[i]))
+            return VERDICT_ACCOUNT;
+    if (f->quota_n || names_a_model(message) || claims_a_model(a))
+        return VERDICT_MODEL;
+    return says_account(message) || is_project_used_up(a) ? VERDICT_ACCOUNT : VERDICT_MODEL;
+}
+
 /* Whether waiting can help at all, and for whom; v->reason says which case it was. */
 static bool may_help(const struct provider_answer *a, const struct error_facts *f, struct verdict *v)
 {
@@ -217,17 +179,20 @@ static bool may_help(const struct provider_answer *a, const struct error_facts *
     }
     if (a->status != 429 && a->status != 503 && a->status != 529)
         return false;
+    if (verdict_says(buf_slice(&f->message), "extra usage is required")) { /* Anthropic, for a long context */
+        v->reason = "quota";
+        return false;
+    }
     if (is_quota(f->code) || is_quota(f->type)) {
         v->scope = VERDICT_ACCOUNT;
         v->reason = "quota";
         return false;
     }
+    v->scope = a->status == 429 ? scope_of(a, f) : VERDICT_MODEL;
     if (f->daily) { /* until midnight at the provider, whatever wait it names */
-        v->scope = VERDICT_MODEL;
         v->reason = "daily quota";
         return false;
     }
-    v->scope = VERDICT_MODEL;
     v->reason = a->status == 429 ? "rate limit" : "overloaded";
     return true;
 }
@@ -241,11 +206,11 @@ static bool is_azure_never(const struct verdict *v, struct slice message)
 
 void verdict_judge(const struct provider_answer *a, struct verdict *ret)
 {
-    struct slice should = a->header ? slice_trim(a->header(a->arg, "x-should-retry")) : slice_of(NULL, 0);
-    struct error_facts f = {0};
+    struct slice should = header(a, "x-should-retry");
     struct verdict v = {0};
+    struct error_facts f;
 
-    read_error(a->body, &f);
+    error_body_read(a->body, &f);
     v.retry_may_help = may_help(a, &f, &v);
     if (v.retry_may_help && slice_eq_nocase(should, SLICE("false"))) {
         v.retry_may_help = false;
@@ -262,6 +227,6 @@ void verdict_judge(const struct provider_answer *a, struct verdict *ret)
         v.add_should_retry_false = true;
     }
     read_limit(buf_slice(&f.message), &v);
-    buf_release(&f.message);
+    error_body_release(&f);
     *ret = v;
 }

@@ -40,6 +40,9 @@ struct budget *budget_new(const char *name, int headroom_permille, const struct 
     b->limit_count = n;
     for (size_t i = 0; i < n; i++)
         limit_init(b, &b->limits[i], &limits[i]);
+    line_init(&b->line);
+    heap_init(&b->blocked);
+    list_init(&b->freed);
     list_init(&b->changed);
     list_init(&b->busy);
     list_init(&b->link);
@@ -59,6 +62,10 @@ void budget_free(struct budget *b)
     if (!b)
         return;
     release_windows(b);
+    line_release(&b->line);
+    polite_release(&b->polite);
+    heap_release(&b->blocked);
+    list_unlink(&b->freed);
     list_unlink(&b->changed);
     list_unlink(&b->busy);
     list_unlink(&b->link);
@@ -160,7 +167,7 @@ bool budget_is_forgettable(struct budget *b, int64_t now_us)
         if (has_window(&b->limits[i]) && b->limits[i].window.used + b->limits[i].window.reserved > 0)
             return false;
     }
-    return b->queue.n == 0 && b->in_flight == 0 && b->paused_until_us <= now_us;
+    return b->line.n == 0 && b->in_flight == 0 && b->paused_until_us <= now_us;
 }
 
 struct budget *budget_copy(const struct budget *b, int64_t now_us)
@@ -168,6 +175,7 @@ struct budget *budget_copy(const struct budget *b, int64_t now_us)
     struct budget *copy = budget_new(b->name, b->headroom_permille, NULL, 0);
 
     copy->paused_until_us = b->paused_until_us;
+    polite_copy(&copy->polite, &b->polite);
     copy->limit_count = b->limit_count;
     copy->next_id = b->next_id;
     for (size_t i = 0; i < b->limit_count; i++) {
@@ -203,6 +211,19 @@ struct limit_figures budget_figures(const struct budget *b, const struct budget_
     f.used = has_window(l) ? l->window.used - l->window.open : 0;
     f.reserved = has_window(l) ? l->window.reserved + l->window.open : l->in_flight;
     return f;
+}
+
+int64_t budget_free_places(const struct budget *b)
+{
+    int64_t least = INT64_MAX;
+
+    for (size_t i = 0; i < b->limit_count; i++) {
+        int64_t places = b->limits[i].limit.max - b->limits[i].in_flight;
+
+        if (!has_window(&b->limits[i]) && places < least)
+            least = places;
+    }
+    return least;
 }
 
 void budget_advance(struct budget *b, int64_t now_us)

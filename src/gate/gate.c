@@ -1,15 +1,16 @@
 /*
- * gate: a HELD ticket is in the queue of budgets[0] and in the heap of deadlines, and has no charges. A
+ * gate: a HELD ticket is in the line of budgets[0] and in the heap of deadlines, and has no charges. A
  * DISPATCHED ticket is in neither, and has one charge for each limit of all its budgets. A budget is on
- * `busy` exactly while its queue is not empty. Sequence numbers are given once, at the first offer, so a call
+ * `busy` exactly while its line is not empty. Sequence numbers are given once, at the first offer, so a call
  * that comes back is older than its queue.
  *
- * Nobody is asked twice without a reason. A budget whose queue is not empty is looked at (pick_from) when
- * something that matters to it has changed, and then stands where the answer says: in `ready` by the age of
- * the call that can go, in `later` by the moment at which one can, or nowhere when only an event can help.
- * What happens to a budget of its own puts it on `changed`. What happens to a shared budget puts all queues
- * there; but one call in flight more only moves `epoch` on, and an older answer is asked for again when its
- * turn comes: it can only have become worse.
+ * Nobody is asked twice without a reason. A budget whose line is not empty is looked at (pick_from) when
+ * something that matters to it has changed, and then stands where the answer says: in `ready` by the class
+ * and age of the call that can go, in `later` by the next moment at which one may, or nowhere when only an
+ * event can help. What happens to a budget of its own puts it on `changed`. What happens to a shared budget
+ * puts all queues there; but one call in flight more only moves `epoch` on, and an older answer is asked for
+ * again when its turn comes: it can only have become worse. Those that wait until a shared budget has a call
+ * less in flight are `blocked` there, and asked in order when it has.
  */
 #include "metergate/gate/gate.h"
 
@@ -30,6 +31,7 @@ struct gate *gate_new(void)
     list_init(&g->budgets);
     list_init(&g->busy);
     list_init(&g->changed);
+    list_init(&g->freed);
     heap_init(&g->ready);
     heap_init(&g->later);
     heap_init(&g->deadlines);
@@ -49,27 +51,20 @@ void gate_free(struct gate *g)
     free(g);
 }
 
-void gate_set_policy(struct gate *g, const struct gate_policy *policy)
-{
-    (void)g;
-    (void)policy;
-}
-
-void gate_budget_polite(struct gate *g, struct budget *b, enum gate_polite polite, unsigned expected)
-{
-    (void)g;
-    (void)b;
-    (void)polite;
-    (void)expected;
-}
-
 struct budget *gate_budget_new(struct gate *g, const char *name, int headroom_permille,
                                const struct limit *limits, size_t n)
 {
     struct budget *b = budget_new(name, headroom_permille, limits, n);
 
-    list_push_back(&g->budgets, &b->link);
+    gate_adopt(g, b);
     return b;
+}
+
+void gate_adopt(struct gate *g, struct budget *b)
+{
+    b->line.by_arrival = g->policy.fifo;
+    b->polite.off = g->policy.fifo || g->policy.never_polite;
+    list_push_back(&g->budgets, &b->link);
 }
 
 struct list *gate_budgets(struct gate *g)
@@ -77,15 +72,12 @@ struct list *gate_budgets(struct gate *g)
     return &g->budgets;
 }
 
-static struct ticket *ticket_of(struct queue_node *node)
-{
-    return MG_CONTAINER(node, struct ticket, node);
-}
-
 /* ---- where budgets stand ---- */
 
 static void place(struct gate *g, struct budget *b, enum budget_place to, int64_t key)
 {
+    if (b->place == BUDGET_BLOCKED)
+        heap_remove(&b->blocked_by->blocked, &b->turn);
     if (b->place == BUDGET_CHANGED)
         list_unlink(&b->changed);
     else if (b->place == BUDGET_READY)
@@ -99,12 +91,14 @@ static void place(struct gate *g, struct budget *b, enum budget_place to, int64_
         heap_set(&g->ready, &b->turn, key);
     else if (to == BUDGET_LATER)
         heap_set(&g->later, &b->turn, key);
+    else if (to == BUDGET_BLOCKED)
+        heap_set(&b->blocked_by->blocked, &b->turn, key);
 }
 
 static void mark_changed(struct gate *g, struct budget *b)
 {
     if (b->place != BUDGET_CHANGED)
-        place(g, b, b->queue.n > 0 ? BUDGET_CHANGED : BUDGET_NOWHERE, 0);
+        place(g, b, b->line.n > 0 ? BUDGET_CHANGED : BUDGET_NOWHERE, 0);
 }
 
 static void mark_all_changed(struct gate *g)
@@ -134,17 +128,37 @@ static void room_changed(struct gate *g, const struct ticket *t, enum event e)
     for (size_t i = 0; i < t->budget_count; i++) {
         struct budget *b = t->budgets[i];
 
-        if (b->shared && (has_windows(b) || (e == FREED && b->limit_count > 0)))
-            mark_all_changed(g);
+        if (b->shared && (has_windows(b) || (e == FREED && budget_free_places(b) == 2)))
+            mark_all_changed(g); /* two places: one for a head that waits for something else, one beside it */
         else if (b->shared && e == TAKEN)
             g->epoch++;
+        else if (b->shared && e == FREED)
+            list_push_back(&g->freed, &b->freed);
     }
     mark_changed(g, t->budgets[0]);
 }
 
+/* Among lines: by class, then by arrival (line_is_before). */
+static int64_t turn_key(const struct ticket *t)
+{
+    return ((int64_t)t->flow->class << 56) + (int64_t)t->seq;
+}
+
+/* An event decides: a call of `by` ends, or (NULL) one of its own. */
+static void block(struct gate *g, struct budget *b, struct budget *by)
+{
+    if (!by || by == b) {
+        place(g, b, BUDGET_NOWHERE, 0);
+        return;
+    }
+    place(g, b, BUDGET_NOWHERE, 0);
+    b->blocked_by = by;
+    place(g, b, BUDGET_BLOCKED, turn_key(b->promised));
+}
+
 static void look(struct gate *g, struct budget *b, int64_t now_us)
 {
-    struct pick p = pick_from(b, now_us);
+    struct pick p = pick_from(b, !g->policy.no_backfill, now_us);
 
     b->seen = g->epoch;
     b->seen_us = now_us;
@@ -152,23 +166,24 @@ static void look(struct gate *g, struct budget *b, int64_t now_us)
     b->head_waits_for = p.head.until_us > now_us ? p.head.budget : NULL;
     b->head_us = p.head.until_us;
     if (p.ticket)
-        place(g, b, BUDGET_READY, (int64_t)p.ticket->seq);
+        place(g, b, BUDGET_READY, turn_key(p.ticket));
     else if (p.at_us < CLOCK_NEVER)
         place(g, b, BUDGET_LATER, p.at_us);
     else
-        place(g, b, BUDGET_NOWHERE, 0);
+        block(g, b, p.full);
 }
 
-/* ---- the queue of a budget ---- */
+/* ---- the line of a budget ---- */
 
 static void keep_common(struct budget *b, const struct ticket *t)
 {
     size_t kept = 0;
 
-    if (b->queue.n == 0) {
+    if (b->line.n == 0) {
         for (size_t i = 0; i < t->budget_count; i++)
             b->common[i] = t->budgets[i];
         b->common_count = t->budget_count;
+        b->mixed = false;
         return;
     }
     for (size_t i = 0; i < b->common_count; i++) {
@@ -177,23 +192,23 @@ static void keep_common(struct budget *b, const struct ticket *t)
                 b->common[kept++] = t->budgets[j];
         }
     }
+    b->mixed |= kept < b->common_count || kept < t->budget_count;
     b->common_count = kept;
 }
 
 void gate_enqueue(struct gate *g, struct ticket *t)
 {
     struct budget *b = t->budgets[0];
-    struct queue_weight weight = ticket_weight(t), load = ticket_load(t);
 
     MG_ASSERT(t->state == TICKET_IDLE && !t->charges);
     keep_common(b, t);
     for (int m = 0; m < METRICS; m++) {
         int64_t total = cost_total(&t->cost, (enum metric)m);
 
-        if (b->queue.n == 0 || total > b->largest[m])
+        if (b->line.n == 0 || total > b->largest[m])
             b->largest[m] = total;
     }
-    queue_push(&b->queue, &t->node, t->seq, &weight, &load);
+    line_push(&b->line, t);
     list_push_back(&g->busy, &b->busy);
     heap_set(&g->deadlines, &t->deadline, t->deadline_us);
     t->state = TICKET_HELD;
@@ -201,20 +216,28 @@ void gate_enqueue(struct gate *g, struct ticket *t)
     mark_changed(g, b);
 }
 
-static void dequeue(struct gate *g, struct ticket *t)
+/* It is in its line no more: served, or gone. */
+static void left_line(struct gate *g, struct ticket *t)
 {
     struct budget *b = t->budgets[0];
 
-    MG_ASSERT(t->state == TICKET_HELD);
     if (b->head_waits_for && b->head_waits_for != b)
         mark_all_changed(g); /* others may have waited for its head */
     b->head_waits_for = NULL;
-    queue_remove(&b->queue, &t->node);
-    if (b->queue.n == 0)
+    if (b->promised == t)
+        b->promised = NULL;
+    if (b->line.n == 0)
         list_unlink(&b->busy);
     heap_remove(&g->deadlines, &t->deadline);
     t->state = TICKET_IDLE;
-    place(g, b, b->queue.n > 0 ? BUDGET_CHANGED : BUDGET_NOWHERE, 0);
+    place(g, b, b->line.n > 0 ? BUDGET_CHANGED : BUDGET_NOWHERE, 0);
+}
+
+static void dequeue(struct gate *g, struct ticket *t)
+{
+    MG_ASSERT(t->state == TICKET_HELD);
+    line_remove(&t->budgets[0]->line, t);
+    left_line(g, t);
 }
 
 /* ---- who goes next ---- */
@@ -243,6 +266,20 @@ static struct budget *first_of(const struct heap *h)
     return node ? MG_CONTAINER(node, struct budget, turn) : NULL;
 }
 
+/* Of those that wait for a call of `by` to end, the ones that come before all that can go. */
+static void look_at_blocked(struct gate *g, struct budget *by, int64_t now_us)
+{
+    struct budget *b, *ready;
+
+    while (budget_free_places(by) > 0 && (b = first_of(&by->blocked)) != NULL) {
+        ready = first_of(&g->ready);
+        if (ready && ready->turn.key < b->turn.key)
+            return; /* asked again when that has gone */
+        look(g, b, now_us);
+    }
+    list_unlink(&by->freed);
+}
+
 /* Until every answer that matters is fresh. */
 static void look_again(struct gate *g, int64_t now_us)
 {
@@ -250,6 +287,8 @@ static void look_again(struct gate *g, int64_t now_us)
 
     while (!list_empty(&g->changed))
         look(g, LIST_ENTRY(list_first(&g->changed), struct budget, changed), now_us);
+    LIST_EACH (&g->freed, node, next)
+        look_at_blocked(g, LIST_ENTRY(node, struct budget, freed), now_us);
     while ((b = first_of(&g->later)) != NULL && (b->turn.key <= now_us || b->seen != g->epoch))
         look(g, b, now_us);
 }
@@ -271,9 +310,9 @@ static const struct budget *barred_by(const struct gate *g, const struct ticket 
         return NULL;
     LIST_EACH (&g->busy, node, next) {
         const struct budget *b = LIST_ENTRY(node, struct budget, busy), *shared = b->head_waits_for;
-        const struct ticket *head = ticket_of(queue_first(&b->queue));
+        const struct ticket *head = b->promised;
 
-        if (b != t->budgets[0] && shared && shared != b && head->seq < t->seq &&
+        if (b != t->budgets[0] && shared && shared != b && head && line_is_before(head, t) &&
             ticket_takes_from(t, shared) &&
             !budget_has_room_for_both(shared, &head->cost, b->head_us, &t->cost, now_us))
             return b;
@@ -285,22 +324,6 @@ static void earlier(int64_t at_us, int64_t now_us, int64_t *t_us)
 {
     if (at_us > now_us && at_us < *t_us)
         *t_us = at_us;
-}
-
-/* The next moment at which anything in b changes by itself. */
-static int64_t next_change(const struct budget *b, int64_t now_us)
-{
-    int64_t next_us = CLOCK_NEVER;
-
-    earlier(b->paused_until_us, now_us, &next_us);
-    for (size_t i = 0; i < b->limit_count; i++) {
-        const struct window *w = &b->limits[i].window;
-
-        earlier(b->limits[i].next_us, now_us, &next_us);
-        if (w->used > 0)
-            earlier(window_earliest(w, now_us, w->used + w->reserved - 1), now_us, &next_us);
-    }
-    return next_us;
 }
 
 /*
@@ -315,7 +338,7 @@ static void wait_for_bar(struct gate *g, struct budget *b, const struct ticket *
 
     earlier(b->head_us, now_us, &again_us);
     for (size_t i = 0; i < t->budget_count; i++)
-        earlier(next_change(t->budgets[i], now_us), now_us, &again_us);
+        earlier(pick_next_change(t->budgets[i], now_us), now_us, &again_us);
     place(g, b, again_us < CLOCK_NEVER ? BUDGET_LATER : BUDGET_NOWHERE, again_us);
 }
 
@@ -341,7 +364,9 @@ struct ticket *gate_next(struct gate *g, int64_t now_us)
             continue;
         }
         g->latest_us = now_us;
-        dequeue(g, t);
+        polite_goes(b, t->flow->class, &t->cost, now_us);
+        line_serve(&b->line, t);
+        left_line(g, t);
         open_attempt(t, now_us);
         room_changed(g, t, TAKEN);
         return t;
@@ -354,7 +379,7 @@ int64_t gate_wakeup(const struct gate *g)
     const struct heap_node *deadline = heap_first(&g->deadlines), *turn = heap_first(&g->later);
     int64_t at_us = turn && !g->stopped ? turn->key : CLOCK_NEVER;
 
-    if (!g->stopped && (!list_empty(&g->changed) || g->ready.n > 0))
+    if (!g->stopped && (!list_empty(&g->changed) || !list_empty(&g->freed) || g->ready.n > 0))
         return 0;
     return deadline && deadline->key < at_us ? deadline->key : at_us;
 }
@@ -399,7 +424,7 @@ static int64_t requested(const struct ticket *t, const struct limit *l)
 static bool goes_at_once(struct gate *g, struct ticket *t, int64_t now_us)
 {
     gate_enqueue(g, t);
-    if (pick_from(t->budgets[0], now_us).ticket == t)
+    if (pick_from(t->budgets[0], !g->policy.no_backfill, now_us).ticket == t)
         return true;
     dequeue(g, t);
     return false;
@@ -430,6 +455,7 @@ enum gate_verdict gate_offer(struct gate *g, struct ticket *t, int64_t now_us, s
     if (t->seq == 0)
         t->seq = g->next_seq++;
     ticket_advance(t, now_us);
+    polite_came(&t->budgets[0]->polite, t->class, now_us);
     p = predict_arrival(t, now_us);
     if (p.soonest_us <= t->deadline_us) {
         gate_enqueue(g, t);
@@ -507,9 +533,10 @@ void gate_produced(struct gate *g, struct ticket *t, int64_t now_us, int64_t tok
     room_changed(g, t, TIMED);
 }
 
-/* In flight no more; its charges belong to somebody else, or are freed. */
-static void land(struct gate *g, struct ticket *t)
+/* In flight no more, and took `final`; its charges belong to somebody else, or are freed. */
+static void land(struct gate *g, struct ticket *t, const struct cost *final)
 {
+    line_settle(&t->budgets[0]->line, t, final ? ticket_share_tokens_of(final) : t->share_tokens);
     for (size_t i = 0; i < t->budget_count; i++)
         budget_leave(t->budgets[i]);
     t->charges = NULL;
@@ -526,7 +553,7 @@ void gate_close(struct gate *g, struct ticket *t, int64_t now_us, const struct c
     g->latest_us = now_us;
     for (size_t i = 0; i < t->charge_count; i++)
         charge_close(&charges[i], final, now_us);
-    land(g, t);
+    land(g, t, final);
     free(charges);
 }
 
@@ -537,7 +564,7 @@ void gate_leave(struct gate *g, struct ticket *t, int64_t now_us, struct gate_le
     *ret = (struct gate_left){.charges = t->charges, .n = t->charge_count};
     for (size_t i = 0; i < ret->n; i++)
         charge_leave(&ret->charges[i], now_us);
-    land(g, t);
+    land(g, t, NULL);
 }
 
 void gate_correct(struct gate *g, struct gate_left *left, int64_t now_us, const struct cost *final)
@@ -582,19 +609,30 @@ void gate_pause(struct gate *g, struct budget *b, int64_t until_us)
     mark_all_changed(g);
 }
 
-/* How much a call keeps others waiting (ticket_load) depends on the limits. */
-static void load_again(struct budget *b)
+void gate_set_policy(struct gate *g, const struct gate_policy *policy)
 {
-    struct queue_node *node = queue_first(&b->queue);
+    g->policy = *policy;
+    LIST_EACH (&g->budgets, node, next) {
+        struct budget *b = LIST_ENTRY(node, struct budget, link);
 
-    while (node) {
-        const struct ticket *t = ticket_of(node);
-        struct queue_weight weight = ticket_weight(t), load = ticket_load(t);
-
-        queue_remove(&b->queue, node);
-        queue_push(&b->queue, node, t->seq, &weight, &load);
-        node = queue_after(&b->queue, t->seq);
+        b->polite.off = policy->fifo || policy->never_polite;
+        b->promised = NULL;
+        if (b->line.by_arrival != policy->fifo)
+            line_set_order(&b->line, policy->fifo);
     }
+    g->replayed = false;
+    mark_all_changed(g);
+}
+
+void gate_budget_polite(struct gate *g, struct budget *b, enum gate_polite mode, unsigned expected)
+{
+    if (b->polite.mode == mode && b->polite.expected == expected)
+        return;
+    b->polite.mode = mode;
+    b->polite.expected = expected;
+    b->promised = NULL;
+    g->replayed = false;
+    mark_changed(g, b);
 }
 
 void gate_budget_update(struct gate *g, struct budget *b, int headroom_permille, const struct limit *limits,
@@ -603,14 +641,15 @@ void gate_budget_update(struct gate *g, struct budget *b, int headroom_permille,
     if (budget_has_limits(b, headroom_permille, limits, n))
         return;
     budget_update(b, headroom_permille, limits, n);
-    load_again(b);
+    line_weigh_again(&b->line);
+    b->promised = NULL; /* its manners were towards the old limits */
     g->replayed = false;
     mark_all_changed(g);
 }
 
 void gate_budget_free(struct gate *g, struct budget *b)
 {
-    MG_ASSERT(b->queue.n == 0 && b->in_flight == 0 && b->place == BUDGET_NOWHERE);
+    MG_ASSERT(b->line.n == 0 && b->in_flight == 0 && b->place == BUDGET_NOWHERE);
     g->replayed = false;
     budget_free(b);
 }
@@ -627,14 +666,20 @@ void gate_move(struct gate *g, struct ticket *t, struct budget *const *budgets, 
 
 struct gate_reason gate_why(struct gate *g, const struct ticket *t, int64_t now_us)
 {
+    struct ticket *head;
+    struct gate_reason why;
+
     (void)g;
     ticket_advance(t, now_us);
-    return ticket_earliest(t, now_us);
+    if (t->state != TICKET_HELD)
+        return ticket_earliest(t, now_us);
+    why = pick_head(t->budgets[0], now_us, &head);
+    return head == t ? why : ticket_earliest(t, now_us);
 }
 
-int64_t gate_next_dispatch_us(struct gate *g, const struct budget *b, int64_t now_us)
+int64_t gate_next_dispatch_us(struct gate *g, struct budget *b, int64_t now_us)
 {
-    struct queue_node *first = queue_first(&b->queue);
+    struct ticket *head;
 
-    return first && !g->stopped ? gate_why(g, ticket_of(first), now_us).until_us : CLOCK_NEVER;
+    return b->line.n > 0 && !g->stopped ? pick_head(b, now_us, &head).until_us : CLOCK_NEVER;
 }

@@ -10,9 +10,11 @@
 #include "metergate/gate/gate.h"
 
 struct gate {
+    struct gate_policy policy;
     struct list budgets;
     struct list busy;
     struct list changed;
+    struct list freed;
     struct heap ready, later;
     struct heap deadlines;
     uint64_t next_seq;
@@ -22,6 +24,9 @@ struct gate {
     bool replayed;       /* replayed_us is a time, and what it found still stands */
     int64_t replayed_us; /* when held calls were last replayed */
 };
+
+/* The gate owns that budget, and serves it by its policy. */
+void gate_adopt(struct gate *g, struct budget *b);
 
 /* Puts an idle ticket that has its place (seq) into its queue. */
 void gate_enqueue(struct gate *g, struct ticket *t);

@@ -1,56 +1,87 @@
 /*
- * pick: the search for a call that may pass the head goes by the tree of the queue (queue_find): what a call
- * may weigh is worked out first, from the limits that all calls of the queue have in common, and is never
- * less than what really may go; each call that is found is then judged by all its limits.
+ * pick: the search for a call that may pass the head goes by the trees of the line (line_find): what a call
+ * of a class may weigh is worked out first, from the limits that all calls of the line have in common, and is
+ * never less than what really may go; each call that is found is then judged by all its limits.
  *
- * Time goes by while nobody can go, and what may pass changes with it: rooms only grow, until a charge made
- * later would no longer be gone when the head starts ("edges", one a limit at most). So between two edges
- * "somebody can go at x" turns from false to true once at the most, and bisecting finds the microsecond.
+ * Between two events room only appears: when charges leave, when a pause, a distance between requests or
+ * somebody's politeness ends. So when nobody can go, nobody can before the next of these moments.
  */
 #include "metergate/gate/pick.h"
 
 #include "metergate/base/clock.h"
 #include "metergate/base/err.h"
 
-/* A gap in front of a waiting head, to be filled at at_us. */
+/* A gap in front of a waiting head. */
 struct gap {
-    const struct budget *b; /* whose queue it is */
-    const struct ticket *head;
+    struct budget *b; /* whose line it is */
+    struct ticket *head;
     int64_t head_us; /* when the head goes; CLOCK_NEVER: not known */
-    int64_t at_us;
     int64_t now_us;
+    const struct manners *head_manners, *manners; /* the head's; those of the class that is looked at */
 };
 
 /* What every call takes at the least (profile.h). */
 static const struct cost one_call = {.on_arrival = {[METRIC_REQUESTS] = 1, [METRIC_CONCURRENT] = 1}};
+static const struct manners no_manners;
 
-static struct ticket *ticket_of(struct queue_node *node)
+/* ---- one call, its politeness included ---- */
+
+static struct gate_reason earliest(const struct ticket *t, const struct manners *m, int64_t now_us)
 {
-    return MG_CONTAINER(node, struct ticket, node);
+    struct gate_reason why = ticket_earliest(t, now_us);
+    const struct budget *b = t->budgets[0];
+
+    for (size_t i = 0; m->any && i < b->limit_count; i++) {
+        int64_t ti = polite_earliest(b, i, m, budget_need_total(&b->limits[i], &t->cost), now_us);
+
+        if (ti > why.until_us)
+            why = (struct gate_reason){.budget = b, .limit = &b->limits[i], .until_us = ti, .polite = true};
+    }
+    return why;
+}
+
+/* What the head leaves to others in its own line because it is polite. */
+static bool is_beside_manners(const struct gap *g, const struct ticket *t)
+{
+    const struct budget *b = g->b;
+
+    for (size_t i = 0; g->head_manners->any && i < b->limit_count; i++) {
+        const struct budget_limit *l = &b->limits[i];
+        int64_t need = budget_need_total(l, &t->cost);
+
+        if (need > 0 && need > polite_most_beside(b, i, g->head_manners, budget_need_total(l, &g->head->cost),
+                                                  g->head_us, g->now_us))
+            return false;
+    }
+    return true;
 }
 
 /* queue_fits: the whole truth. */
 static bool may_go(void *arg, struct queue_node *node)
 {
     const struct gap *g = arg;
-    const struct ticket *t = ticket_of(node);
+    const struct ticket *t = MG_CONTAINER(node, struct ticket, node);
 
+    if (t == g->head)
+        return false;
     ticket_advance(t, g->now_us);
-    return ticket_leaves_room(g->head, g->head_us, t, g->at_us) &&
-           ticket_earliest(t, g->now_us).until_us <= g->at_us;
+    return ticket_leaves_room(g->head, g->head_us, t, g->now_us) && is_beside_manners(g, t) &&
+           earliest(t, g->manners, g->now_us).until_us <= g->now_us;
 }
 
-/* The most that this limit lets a call weigh that goes at at_us. */
+/* ---- what a call may weigh ---- */
+
+/* The most that this limit lets a call need that goes now. */
 static int64_t most_of_limit(const struct gap *g, const struct budget *b, const struct budget_limit *l)
 {
-    int64_t sum = window_sum_at(&l->window, g->at_us), usable = budget_usable(b, l);
+    int64_t sum = l->window.used + l->window.reserved, usable = budget_usable(b, l);
     int64_t need = budget_need_total(l, &g->head->cost), most = usable - sum, beside;
 
     if (sum == 0)
         most = INT64_MAX; /* what is bigger than max is cut to it */
     else if (l->limit.max - sum > usable)
         most = l->limit.max - sum; /* there is room for one that runs alone */
-    if (need == 0 || (g->head_us < CLOCK_NEVER && g->at_us + budget_stay_us(l) <= g->head_us))
+    if (need == 0 || (g->head_us < CLOCK_NEVER && g->now_us + budget_stay_us(l) <= g->head_us))
         return most;
     if (g->head_us < CLOCK_NEVER)
         sum = window_sum_at(&l->window, g->head_us);
@@ -58,7 +89,17 @@ static int64_t most_of_limit(const struct gap *g, const struct budget *b, const 
     return beside < most ? beside : most;
 }
 
-/* The most that a call may weigh that goes at at_us; false: nobody can, whatever it weighs. */
+static int64_t most_of_manners(const struct gap *g, size_t i)
+{
+    const struct budget_limit *l = &g->b->limits[i];
+    int64_t own = polite_most(g->b, i, g->manners, g->now_us);
+    int64_t beside = polite_most_beside(g->b, i, g->head_manners, budget_need_total(l, &g->head->cost),
+                                        g->head_us, g->now_us);
+
+    return own < beside ? own : beside;
+}
+
+/* The most that a call may weigh that goes now; false: nobody can, whatever it weighs. */
 static bool most_of_all(const struct gap *g, struct queue_weight *ret_most)
 {
     const struct budget_limit *limit;
@@ -67,13 +108,19 @@ static bool most_of_all(const struct gap *g, struct queue_weight *ret_most)
     for (size_t k = 0; k < g->b->common_count; k++) {
         const struct budget *b = g->b->common[k];
 
-        if (budget_earliest(b, &one_call, g->now_us, &limit) > g->at_us ||
-            !budget_has_room_for_both(b, &g->head->cost, g->head_us, &one_call, g->at_us))
+        if (budget_earliest(b, &one_call, g->now_us, &limit) > g->now_us ||
+            !budget_has_room_for_both(b, &g->head->cost, g->head_us, &one_call, g->now_us))
             return false;
         for (size_t i = 0; i < b->limit_count; i++) {
-            int c = ticket_currency(b->limits[i].limit.metric);
-            int64_t most = c < 0 ? INT64_MAX : most_of_limit(g, b, &b->limits[i]);
+            enum metric m = b->limits[i].limit.metric;
+            int c = ticket_currency(m);
+            int64_t most = c < 0 ? INT64_MAX : most_of_limit(g, b, &b->limits[i]), polite;
 
+            polite = b == g->b ? most_of_manners(g, i) : INT64_MAX;
+            if (m == METRIC_REQUESTS && polite < 1)
+                return false;
+            if (polite < most)
+                most = polite;
             if (c >= 0 && most < ret_most->of[c])
                 ret_most->of[c] = most > 0 ? most : 0; /* full or not, what needs nothing of it may go */
         }
@@ -81,57 +128,31 @@ static bool most_of_all(const struct gap *g, struct queue_weight *ret_most)
     return true;
 }
 
-/* The first call behind the head that may go at at_us. */
-static struct ticket *filler(struct gap *g, int64_t at_us)
+/* The first call behind the head that may go now. */
+static struct ticket *filler(struct gap *g)
 {
+    const struct line *l = &g->b->line;
+    struct manners manners;
     struct queue_weight most;
-    struct queue_node *node;
 
-    g->at_us = at_us;
-    if (!most_of_all(g, &most))
-        return NULL;
-    node = queue_find(&g->b->queue, g->head->seq, &most, may_go, g);
-    return node ? ticket_of(node) : NULL;
+    for (int k = TICKET_HIGH; k < TICKET_CLASSES; k++) {
+        struct ticket *t;
+
+        if (l->classes[k].n == 0)
+            continue;
+        g->manners = &manners;
+        if (k == (int)g->head->flow->class)
+            manners = g->b->manners;
+        else
+            polite_manners(g->b, (enum ticket_class)k, g->now_us, &manners);
+        t = most_of_all(g, &most) ? line_find(l, (enum ticket_class)k, &most, may_go, g) : NULL;
+        if (t)
+            return t;
+    }
+    return NULL;
 }
 
 /* ---- when nobody can go now ---- */
-
-/* The first moment at which this limit has room for the lightest call that there could be. */
-static int64_t lightest_us(const struct gap *g, const struct budget *b, const struct budget_limit *l,
-                           int64_t weight)
-{
-    int64_t ceiling = budget_usable(b, l);
-
-    if (g->b->largest[l->limit.metric] > ceiling) /* one may run alone */
-        ceiling = l->limit.max;
-    return window_earliest(&l->window, g->now_us, weight < ceiling ? ceiling - weight : 0);
-}
-
-/* Nobody can go before this moment. */
-static int64_t lower_bound(const struct gap *g)
-{
-    struct queue_weight least = queue_least(&g->b->queue);
-    const struct budget_limit *limit;
-    int64_t bound = g->now_us;
-
-    for (size_t k = 0; k < g->b->common_count; k++) {
-        const struct budget *b = g->b->common[k];
-        int64_t t = budget_earliest(b, &one_call, g->now_us, &limit);
-
-        if (t > bound)
-            bound = t;
-        for (size_t i = 0; i < b->limit_count; i++) {
-            int c = ticket_currency(b->limits[i].limit.metric);
-
-            if (c < 0 || least.of[c] == 0)
-                continue;
-            t = lightest_us(g, b, &b->limits[i], least.of[c]);
-            if (t > bound)
-                bound = t;
-        }
-    }
-    return bound;
-}
 
 static void earlier(int64_t at_us, int64_t after_us, int64_t *t_us)
 {
@@ -139,71 +160,109 @@ static void earlier(int64_t at_us, int64_t after_us, int64_t *t_us)
         *t_us = at_us;
 }
 
-/* The first edge after t_us, or end_us: from then on a charge of one limit more would meet the head. */
-static int64_t next_edge(const struct gap *g, int64_t t_us, int64_t end_us)
+int64_t pick_next_change(const struct budget *b, int64_t now_us)
 {
-    for (size_t k = 0; g->head_us < CLOCK_NEVER && k < g->head->budget_count; k++) {
-        const struct budget *b = g->head->budgets[k];
+    int64_t next_us = CLOCK_NEVER;
 
-        for (size_t i = 0; i < b->limit_count; i++) {
-            const struct budget_limit *l = &b->limits[i];
+    earlier(b->paused_until_us, now_us, &next_us);
+    for (size_t i = 0; i < b->limit_count; i++) {
+        earlier(b->limits[i].next_us, now_us, &next_us);
+        if (b->limits[i].limit.metric != METRIC_CONCURRENT)
+            earlier(window_next_leave(&b->limits[i].window, now_us), now_us, &next_us);
+    }
+    return next_us;
+}
 
-            if (l->limit.metric == METRIC_CONCURRENT)
-                continue;
-            earlier(g->head_us - budget_stay_us(l) + 1, t_us, &end_us);
-            earlier(g->head_us - budget_spacing_us(b, l) + 1, t_us, &end_us);
+/* The same for the budgets that single clients take from. */
+static int64_t next_change_apart(const struct budget *b, int64_t now_us)
+{
+    int64_t next_us = CLOCK_NEVER;
+
+    LIST_EACH (&b->line.flows, node, next) {
+        const struct flow *f = LIST_ENTRY(node, struct flow, link);
+        const struct queue_node *first = queue_first(&f->calls);
+        const struct ticket *t = first ? MG_CONTAINER(first, struct ticket, node) : NULL;
+
+        for (size_t k = 1; t && k < t->budget_count; k++) {
+            budget_advance(t->budgets[k], now_us);
+            earlier(pick_next_change(t->budgets[k], now_us), now_us, &next_us);
         }
     }
-    return end_us;
+    return next_us;
 }
 
-/* The first moment of from_us..to_us at which somebody may go, when somebody may at to_us. */
-static int64_t bisect(struct gap *g, int64_t from_us, int64_t to_us)
+/* Nobody goes during a pause of what all take from. */
+static int64_t after_pauses(const struct budget *b, int64_t at_us)
 {
-    while (from_us < to_us) {
-        int64_t middle_us = from_us + (to_us - from_us) / 2;
-
-        if (filler(g, middle_us))
-            to_us = middle_us;
-        else
-            from_us = middle_us + 1;
+    for (size_t k = 0; k < b->common_count; k++) {
+        if (b->common[k]->paused_until_us > at_us)
+            at_us = b->common[k]->paused_until_us;
     }
-    return to_us;
+    return at_us;
 }
 
-/* When somebody may pass the head, before it goes; CLOCK_NEVER. */
-static int64_t filler_us(struct gap *g)
+/* The same for all that may let any call of the line go. */
+static int64_t next_change(const struct budget *b, int64_t now_us)
 {
-    int64_t from_us = lower_bound(g);
+    int64_t next_us = polite_next_change(b, &b->manners, now_us);
 
-    while (from_us < g->head_us) {
-        int64_t edge_us = next_edge(g, from_us, g->head_us);
+    for (size_t k = 0; k < b->common_count; k++)
+        earlier(pick_next_change(b->common[k], now_us), now_us, &next_us);
+    if (b->mixed)
+        earlier(next_change_apart(b, now_us), now_us, &next_us);
+    for (int k = TICKET_NORMAL; k < TICKET_CLASSES; k++) {
+        struct manners m;
 
-        if (filler(g, edge_us - 1))
-            return filler(g, from_us) ? from_us : bisect(g, from_us, edge_us - 1);
-        from_us = edge_us;
+        if (b->line.classes[k].n == 0)
+            continue;
+        polite_manners(b, (enum ticket_class)k, now_us, &m);
+        earlier(polite_next_change(b, &m, now_us), now_us, &next_us);
     }
-    return CLOCK_NEVER;
+    return after_pauses(b, next_us);
 }
 
-struct pick pick_from(const struct budget *b, int64_t now_us)
-{
-    struct ticket *head = ticket_of(queue_first(&b->queue));
-    struct gap g = {.b = b, .head = head, .now_us = now_us};
-    struct gate_reason why;
-    struct ticket *small;
-    int64_t at_us;
+/* ---- the head ---- */
 
+struct gate_reason pick_head(struct budget *b, int64_t now_us, struct ticket **ret_head)
+{
+    struct ticket *head = line_head(&b->line);
+    bool by_share = head == b->line.granted;
+
+    if (b->promised != head) {
+        b->promised = head;
+        polite_manners(b, head->flow->class, now_us, &b->manners);
+    }
+    *ret_head = head;
     ticket_advance(head, now_us);
-    why = ticket_earliest(head, now_us);
-    g.head_us = why.until_us;
-    if (g.head_us <= now_us)
-        return (struct pick){head, now_us, why};
-    if (b->queue.n == 1)
-        return (struct pick){NULL, g.head_us, why};
-    small = filler(&g, now_us);
+    return earliest(head, by_share ? &no_manners : &b->manners, now_us);
+}
+
+static struct budget *full_budget(const struct budget *b)
+{
+    for (size_t k = 0; k < b->common_count; k++) {
+        if (budget_free_places(b->common[k]) <= 0)
+            return b->common[k];
+    }
+    return NULL;
+}
+
+struct pick pick_from(struct budget *b, bool backfill, int64_t now_us)
+{
+    struct ticket *head, *small;
+    struct gate_reason why = pick_head(b, now_us, &head);
+    struct gap g = {.b = b, .head = head, .head_us = why.until_us, .now_us = now_us};
+    int64_t at_us = why.until_us;
+
+    if (at_us <= now_us)
+        return (struct pick){head, now_us, why, NULL};
+    if (at_us == CLOCK_NEVER && full_budget(b))
+        return (struct pick){NULL, at_us, why, full_budget(b)};
+    if (!backfill || (b->line.n == 1 && !b->manners.any))
+        return (struct pick){NULL, at_us, why, NULL};
+    g.head_manners = head == b->line.granted ? &no_manners : &b->manners;
+    small = b->line.n > 1 ? filler(&g) : NULL;
     if (small)
-        return (struct pick){small, now_us, why};
-    at_us = filler_us(&g);
-    return (struct pick){NULL, at_us < g.head_us ? at_us : g.head_us, why};
+        return (struct pick){small, now_us, why, NULL};
+    earlier(next_change(b, now_us), now_us, &at_us);
+    return (struct pick){NULL, at_us, why, NULL};
 }

@@ -4,12 +4,6 @@
 #include "metergate/base/clock.h"
 #include "metergate/base/err.h"
 
-/* Calls that wait, together. */
-struct load {
-    int64_t calls;
-    struct queue_weight tokens;
-};
-
 struct outlook {
     int64_t start_us, soonest_us; /* the latest of all limits */
     int64_t by_limits;            /* the first bound, from now on */
@@ -37,7 +31,7 @@ static int64_t later(int64_t a_us, int64_t b_us)
 }
 
 /* What the load takes of this limit: no call takes longer than one that runs alone. */
-static int64_t amount(const struct budget *b, const struct budget_limit *l, const struct load *load)
+static int64_t amount(const struct budget *b, const struct budget_limit *l, const struct line_load *load)
 {
     int c = ticket_currency(l->limit.metric);
     int64_t most = times(load->calls, budget_usable(b, l));
@@ -55,8 +49,8 @@ static int64_t first_room(const struct budget_limit *l, int64_t now_us, int64_t 
     return t == CLOCK_NEVER ? now_us + l->window.span_us : t;
 }
 
-static int64_t fluid_start(const struct budget *b, const struct budget_limit *l, const struct load *ahead,
-                           int64_t need, int64_t now_us)
+static int64_t fluid_start(const struct budget *b, const struct budget_limit *l,
+                           const struct line_load *ahead, int64_t need, int64_t now_us)
 {
     int64_t usable = budget_usable(b, l), x = add(amount(b, l, ahead), need), q = (x - 1) / usable, t;
 
@@ -85,7 +79,7 @@ static bool is_cut(const struct budget *b, const struct budget_limit *l, int64_t
 }
 
 /* How long at the most this limit keeps a call back that waits among others. */
-static int64_t latest_us(const struct budget *b, const struct budget_limit *l, const struct load *others,
+static int64_t latest_us(const struct budget *b, const struct budget_limit *l, const struct line_load *others,
                          int64_t need)
 {
     int64_t usable = budget_usable(b, l), largest = b->largest[l->limit.metric], spans;
@@ -101,10 +95,10 @@ static int64_t latest_us(const struct budget *b, const struct budget_limit *l, c
     return add(times(spans + 1, l->window.span_us), times(others->calls + 1, budget_spacing_us(b, l)));
 }
 
-static void look(struct outlook *o, const struct ticket *t, size_t i, const struct load *ahead,
-                 const struct load *others, int64_t now_us)
+static void look(struct outlook *o, const struct ticket *t, size_t i, const struct line_load *ahead,
+                 const struct line_load *others, int64_t now_us)
 {
-    static const struct load nobody;
+    static const struct line_load nobody;
     const struct budget *b = t->budgets[i];
 
     if (i > 0) /* who else waits for a shared budget is not known */
@@ -132,8 +126,8 @@ static void look(struct outlook *o, const struct ticket *t, size_t i, const stru
     }
 }
 
-static struct prediction predict(const struct ticket *t, const struct load *ahead, const struct load *others,
-                                 int64_t now_us)
+static struct prediction predict(const struct ticket *t, const struct line_load *ahead,
+                                 const struct line_load *others, int64_t now_us)
 {
     struct outlook o = {.start_us = now_us, .soonest_us = now_us, .bounded = true};
     struct prediction p;
@@ -151,28 +145,57 @@ static struct prediction predict(const struct ticket *t, const struct load *ahea
     return p;
 }
 
+/* Whether it, or what stands before it, may have to leave room to others: how long is not known. */
+static bool may_be_polite(const struct ticket *t, int64_t now_us)
+{
+    const struct line *l = &t->budgets[0]->line;
+    struct manners m;
+
+    for (int k = TICKET_NORMAL; k < TICKET_CLASSES; k++) {
+        if (l->classes[k].n == 0 && k != (int)t->class)
+            continue;
+        polite_manners(t->budgets[0], (enum ticket_class)k, now_us, &m);
+        if (m.any)
+            return true;
+    }
+    return false;
+}
+
+static struct prediction predict_behind(const struct ticket *t, const struct line_load *ahead,
+                                        const struct line_load *others, int64_t now_us)
+{
+    struct prediction p = predict(t, ahead, others, now_us);
+
+    if (may_be_polite(t, now_us))
+        p.slack_us = CLOCK_NEVER;
+    return p;
+}
+
 struct prediction predict_arrival(const struct ticket *t, int64_t now_us)
 {
-    const struct queue *q = &t->budgets[0]->queue;
-    const struct load others = {(int64_t)q->n, queue_sum(q)};
-    struct load ahead;
-    size_t n;
+    const struct line *l = &t->budgets[0]->line;
+    struct line_load ahead, others;
+    struct prediction p;
 
-    ahead.tokens = queue_sum_before(q, t->seq ? t->seq : UINT64_MAX, &n);
-    ahead.calls = (int64_t)n;
-    return predict(t, &ahead, &others, now_us);
+    line_all(l, &others);
+    line_ahead_at_most(l, t->class, &ahead);
+    p = predict_behind(t, &ahead, &others, now_us);
+    if (p.start_us <= t->deadline_us && t->deadline_us < CLOCK_NEVER)
+        return p; /* in time, whatever its part: who wants more exact times asks for them (predict_held) */
+    line_ahead(l, t, &ahead);
+    return predict_behind(t, &ahead, &others, now_us);
 }
 
 struct prediction predict_held(const struct ticket *t, int64_t now_us)
 {
-    const struct queue *q = &t->budgets[0]->queue;
-    struct load ahead, others = {(int64_t)q->n - 1, queue_sum(q)};
-    size_t n;
+    const struct line *l = &t->budgets[0]->line;
+    struct line_load ahead, others;
 
     MG_ASSERT(t->state == TICKET_HELD);
-    ahead.tokens = queue_sum_before(q, t->seq, &n);
-    ahead.calls = (int64_t)n;
+    line_all(l, &others);
+    others.calls--;
     for (int i = 0; i < QUEUE_WEIGHTS; i++)
         others.tokens.of[i] -= t->node.load.of[i];
-    return predict(t, &ahead, &others, now_us);
+    line_ahead(l, t, &ahead);
+    return predict_behind(t, &ahead, &others, now_us);
 }

@@ -1,6 +1,6 @@
 /*
- * queue: in every subtree, sequence numbers grow from left to right, no child's rank is above its parent's,
- * and `least`, `sum` and `n` are those of the subtree. Ranks are a hash of the sequence number, so the shape
+ * queue: in every subtree, places grow from left to right, no child's rank is above its parent's, and
+ * `least`, `sum` and `n` are those of the subtree. Ranks are a hash of the sequence number, so the shape
  * cannot be chosen by a caller and the same traffic gives the same tree. Depth is O(log n) with overwhelming
  * probability; recursion follows it.
  */
@@ -41,19 +41,24 @@ static void update(struct queue_node *n)
     count_in(n, n->right);
 }
 
-/* What comes before `seq` goes left, the rest right. */
-static void split(struct queue_node *n, uint64_t seq, struct queue_node **ret_left,
+static bool is_before(const struct queue_node *n, int64_t tag, uint64_t seq)
+{
+    return n->tag < tag || (n->tag == tag && n->seq < seq);
+}
+
+/* What comes before that place goes left, the rest right. */
+static void split(struct queue_node *n, int64_t tag, uint64_t seq, struct queue_node **ret_left,
                   struct queue_node **ret_right)
 {
     if (!n) {
         *ret_left = *ret_right = NULL;
         return;
     }
-    if (n->seq < seq) {
-        split(n->right, seq, &n->right, ret_right);
+    if (is_before(n, tag, seq)) {
+        split(n->right, tag, seq, &n->right, ret_right);
         *ret_left = n;
     } else {
-        split(n->left, seq, ret_left, &n->left);
+        split(n->left, tag, seq, ret_left, &n->left);
         *ret_right = n;
     }
     update(n);
@@ -74,16 +79,16 @@ static struct queue_node *merge(struct queue_node *a, struct queue_node *b)
     return b;
 }
 
-void queue_push(struct queue *q, struct queue_node *node, uint64_t seq, const struct queue_weight *weight,
-                const struct queue_weight *load)
+void queue_push(struct queue *q, struct queue_node *node, int64_t tag, uint64_t seq,
+                const struct queue_weight *weight, const struct queue_weight *load)
 {
     struct queue_node *before, *after;
 
     MG_ASSERT(!node->queued && seq > 0);
     *node = (struct queue_node){
-        .seq = seq, .weight = *weight, .load = *load, .rank = rank_of(seq), .queued = true};
+        .tag = tag, .seq = seq, .weight = *weight, .load = *load, .rank = rank_of(seq), .queued = true};
     update(node);
-    split(q->root, seq, &before, &after);
+    split(q->root, tag, seq, &before, &after);
     q->root = merge(merge(before, node), after);
     q->n++;
 }
@@ -93,8 +98,8 @@ void queue_remove(struct queue *q, struct queue_node *node)
     struct queue_node *before, *self, *after;
 
     MG_ASSERT(node->queued);
-    split(q->root, node->seq, &before, &self);
-    split(self, node->seq + 1, &self, &after);
+    split(q->root, node->tag, node->seq, &before, &self);
+    split(self, node->tag, node->seq + 1, &self, &after);
     MG_ASSERT(self == node && !node->left && !node->right);
     q->root = merge(before, after);
     node->queued = false;
@@ -110,12 +115,14 @@ struct queue_node *queue_first(const struct queue *q)
     return n;
 }
 
-struct queue_node *queue_after(const struct queue *q, uint64_t after)
+struct queue_node *queue_after(const struct queue *q, const struct queue_node *after)
 {
     struct queue_node *best = NULL;
 
+    if (!after)
+        return queue_first(q);
     for (struct queue_node *n = q->root; n;) {
-        if (n->seq > after) {
+        if (is_before(after, n->tag, n->seq)) {
             best = n;
             n = n->left;
         } else {
@@ -136,7 +143,6 @@ static bool within(const struct queue_weight *w, const struct queue_weight *most
 
 /* One search, so that recursion carries two arguments. */
 struct search {
-    uint64_t after;
     const struct queue_weight *most;
     queue_fits *fits;
     void *arg;
@@ -148,20 +154,18 @@ static struct queue_node *find(const struct search *s, struct queue_node *n)
 
     if (!n || !within(&n->least, s->most))
         return NULL;
-    if (n->seq > s->after) {
-        hit = find(s, n->left);
-        if (hit)
-            return hit;
-        if (within(&n->weight, s->most) && (!s->fits || s->fits(s->arg, n)))
-            return n;
-    }
+    hit = find(s, n->left);
+    if (hit)
+        return hit;
+    if (within(&n->weight, s->most) && (!s->fits || s->fits(s->arg, n)))
+        return n;
     return find(s, n->right);
 }
 
-struct queue_node *queue_find(const struct queue *q, uint64_t after, const struct queue_weight *most,
-                              queue_fits *fits, void *arg)
+struct queue_node *queue_find(const struct queue *q, const struct queue_weight *most, queue_fits *fits,
+                              void *arg)
 {
-    return find(&(struct search){after, most, fits, arg}, q->root);
+    return find(&(struct search){most, fits, arg}, q->root);
 }
 
 struct queue_weight queue_least(const struct queue *q)
@@ -174,12 +178,12 @@ struct queue_weight queue_sum(const struct queue *q)
     return q->root ? q->root->sum : (struct queue_weight){{0}};
 }
 
-struct queue_weight queue_sum_before(const struct queue *q, uint64_t seq, size_t *ret_n)
+struct queue_weight queue_sum_before(const struct queue *q, int64_t tag, uint64_t seq, size_t *ret_n)
 {
     struct queue_node sum = {0};
 
     for (struct queue_node *n = q->root; n;) {
-        if (n->seq < seq) {
+        if (is_before(n, tag, seq)) {
             count_in(&sum, n->left);
             sum.n++;
             for (int i = 0; i < QUEUE_WEIGHTS; i++)

@@ -28,7 +28,7 @@ static void copy_budgets(struct replay *r, struct gate *g, int64_t now_us)
         struct budget *b = LIST_ENTRY(node, struct budget, link);
 
         b->twin = budget_copy(b, now_us);
-        list_push_back(&r->gate->budgets, &b->twin->link);
+        gate_adopt(r->gate, b->twin);
     }
 }
 
@@ -40,9 +40,20 @@ static void copy_ticket(struct stand_in *s, struct ticket *original)
         twins[i] = original->budgets[i]->twin;
     ticket_init(&s->ticket, &original->cost, twins, original->budget_count, original->arrival_us,
                 CLOCK_NEVER);
+    ticket_belongs(&s->ticket, original->client, original->weight, original->class);
     s->ticket.seq = original->seq;
     s->original = original;
     original->replayed_us = 0;
+}
+
+/* line_each: a stand-in for one more. */
+static void stand_in(void *arg, struct ticket *original)
+{
+    struct replay *r = arg;
+    struct stand_in *s = &r->v[r->n++];
+
+    copy_ticket(s, original);
+    gate_enqueue(r->gate, &s->ticket);
 }
 
 static void copy_tickets(struct replay *r, struct gate *g)
@@ -50,17 +61,13 @@ static void copy_tickets(struct replay *r, struct gate *g)
     size_t n = 0;
 
     LIST_EACH (&g->busy, node, next)
-        n += LIST_ENTRY(node, struct budget, busy)->queue.n;
+        n += LIST_ENTRY(node, struct budget, busy)->line.n;
     r->v = xcalloc(n + 1, sizeof *r->v);
     LIST_EACH (&g->busy, node, next) {
-        const struct queue *q = &LIST_ENTRY(node, struct budget, busy)->queue;
+        const struct budget *b = LIST_ENTRY(node, struct budget, busy);
 
-        for (struct queue_node *t = queue_first(q); t; t = queue_after(q, t->seq)) {
-            struct stand_in *s = &r->v[r->n++];
-
-            copy_ticket(s, MG_CONTAINER(t, struct ticket, node));
-            gate_enqueue(r->gate, &s->ticket);
-        }
+        line_each(&b->line, stand_in, r);
+        line_copy_order(&b->twin->line, &b->line);
     }
 }
 
@@ -91,6 +98,7 @@ void replay_held(struct gate *g, int64_t now_us)
 {
     struct replay r = {.gate = gate_new()};
 
+    r.gate->policy = g->policy;
     copy_budgets(&r, g, now_us);
     copy_tickets(&r, g);
     run(&r, now_us);

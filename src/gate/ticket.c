@@ -86,6 +86,40 @@ int ticket_currency(enum metric m)
     }
 }
 
+int64_t ticket_part_ppm(const struct ticket *t)
+{
+    __extension__ typedef __int128 wide;
+    int64_t most = 0;
+
+    for (size_t i = 0; i < t->budget_count; i++) {
+        const struct budget *b = t->budgets[i];
+
+        for (size_t j = 0; j < b->limit_count; j++) {
+            wide part = (wide)budget_need_total(&b->limits[j], &t->cost) * 1000000;
+
+            part /= budget_usable(b, &b->limits[j]);
+            if (part > most)
+                most = (int64_t)part;
+        }
+    }
+    return most;
+}
+
+/* One call is not more of a client's share than this, whatever it claims. */
+#define SHARE_TOKENS_MAX (INT64_C(1) << 32)
+
+int64_t ticket_share_tokens_of(const struct cost *c)
+{
+    int64_t tokens = cost_total(c, METRIC_TOKENS);
+
+    return tokens < 1 ? 1 : tokens < SHARE_TOKENS_MAX ? tokens : SHARE_TOKENS_MAX;
+}
+
+int64_t ticket_share_tokens(const struct ticket *t)
+{
+    return ticket_share_tokens_of(&t->cost);
+}
+
 struct queue_weight ticket_weight(const struct ticket *t)
 {
     struct queue_weight w = {{0}};

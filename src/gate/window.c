@@ -203,7 +203,8 @@ int64_t window_earliest(const struct window *w, int64_t now_us, int64_t ceiling)
     return leaves_us(w, oldest_reaching(w, must_leave));
 }
 
-int64_t window_sum_at(const struct window *w, int64_t t_us)
+/* The first entry that is still there at t_us; the tail when none is. */
+static uint64_t first_left(const struct window *w, int64_t t_us)
 {
     uint64_t gone = w->head, end = w->tail; /* what is before `gone` has left by t_us, `end` has not */
 
@@ -215,7 +216,21 @@ int64_t window_sum_at(const struct window *w, int64_t t_us)
         else
             end = middle;
     }
-    return w->used + w->reserved - (gone == w->head ? 0 : oldest_until(w, gone));
+    return gone;
+}
+
+int64_t window_sum_at(const struct window *w, int64_t t_us)
+{
+    uint64_t left = first_left(w, t_us);
+
+    return w->used + w->reserved - (left == w->head ? 0 : oldest_until(w, left));
+}
+
+int64_t window_next_leave(const struct window *w, int64_t t_us)
+{
+    uint64_t left = first_left(w, t_us);
+
+    return left < w->tail ? leaves_us(w, left) : CLOCK_NEVER;
 }
 
 size_t window_entries(const struct window *w)

@@ -1,6 +1,7 @@
 /*
- * admin: Metergate's own endpoints, one row each. They are answered at once, whatever the calls are doing, and never
- * count as calls. A request that came through /@CLIENT is answered alike: base URLs are often probed with GET.
+ * admin: Metergate's own endpoints, one row each. They are answered at once, whatever the calls are doing,
+ * and never count as calls (but /-/reserve, which is one: reserve.h). A request that came through /@CLIENT is
+ * answered alike: base URLs are often probed with GET.
  */
 #include "metergate/base/json.h"
 #include "metergate/proxy/cors.h"
@@ -94,7 +95,7 @@ void admin_serve(struct proxy *p, struct exchange *x, const struct route *r)
     struct slice method = exchange_head(x)->method;
     struct answer_text a = {.status = 200, .content_type = "text/plain; charset=utf-8"};
 
-    if (control_serve(p, x, r) || estimate_serve(p, x, r))
+    if (control_serve(p, x, r) || estimate_serve(p, x, r) || reserve_serve(p, x, r))
         return;
     for (size_t i = 0; i < MG_ARRAY_LEN(endpoints); i++) {
         if (!slice_eq(r->path, slice_str(endpoints[i].path)))
@@ -109,8 +110,13 @@ void admin_serve(struct proxy *p, struct exchange *x, const struct route *r)
         buf_release(&a.body);
         return;
     }
-    reply_problem(
-        p, x, 404,
-        "Metergate has no such address of its own; see /, /healthz, /readyz, /metrics, /-/status and "
-        "/-/estimate.");
+    reply_problem(p, x, 404,
+                  "Metergate has no such address of its own; see /, /healthz, /readyz, /metrics, /-/status, "
+                  "/-/estimate, /-/reserve and /-/settle.");
+}
+
+void admin_body(struct proxy *p, struct exchange *x, int rc)
+{
+    if (!reserve_settle_body(p, x, rc))
+        estimate_body(p, x, rc);
 }

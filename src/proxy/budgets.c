@@ -265,7 +265,7 @@ bool budgets_wants_sweep(const struct budgets *bs, int64_t now_us)
 
 static bool is_idle(const struct model_budget *b)
 {
-    return b->budget->queue.n == 0 && b->budget->in_flight == 0;
+    return b->budget->line.n == 0 && b->budget->in_flight == 0;
 }
 
 /* Forgetting it loses nothing. What a credential holds that no provider has taken was never charged there. */
@@ -312,7 +312,7 @@ void budgets_sweep(struct budgets *bs, int64_t now_us)
 
 bool budgets_is_past(const struct model_budget *b)
 {
-    return b->retired && b->budget->queue.n == 0 && b->budget->in_flight == 0;
+    return b->retired && b->budget->line.n == 0 && b->budget->in_flight == 0;
 }
 
 struct share *budgets_share(struct model_budget *b, const struct client *client)

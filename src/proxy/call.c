@@ -16,12 +16,14 @@
 static const unsigned next_states[CALL_STATES] = {
     [CALL_RECEIVING] = BIT(CALL_COUNTING) | BIT(CALL_SENT) | BIT(CALL_SETTLED),
     [CALL_COUNTING] = BIT(CALL_HELD) | BIT(CALL_SETTLED),
-    [CALL_HELD] = BIT(CALL_SENT) | BIT(CALL_SETTLED),
+    [CALL_HELD] = BIT(CALL_SENT) | BIT(CALL_LEASED) | BIT(CALL_SETTLED),
     [CALL_SENT] = BIT(CALL_STREAMING) | BIT(CALL_HELD) | BIT(CALL_SETTLED),
     [CALL_STREAMING] = BIT(CALL_SETTLED),
+    [CALL_LEASED] = BIT(CALL_SETTLED),
 };
 
-static const char *const state_names[CALL_STATES] = {"receiving", "counting", "held", "sent", "streaming", "settled"};
+static const char *const state_names[CALL_STATES] = {"receiving", "counting", "held",   "sent",
+                                                     "streaming", "leased",   "settled"};
 static const char *const outcome_names[OUTCOMES] = {"completed", "refused", "cancelled", "failed"};
 
 const char *call_state_name(enum call_state s)
@@ -42,6 +44,7 @@ struct call *call_new(struct proxy *p, struct exchange *x)
     c->x = x;
     list_init(&c->link);
     list_init(&c->told);
+    lease_init(&c->lease);
     snprintf(c->id, sizeof c->id, "mg-%06" PRIx32 "-%" PRIu64, p->boot & 0xffffff, ++p->next_id);
     buf_init(&c->spliced, BUF_UNLIMITED);
     buf_init(&c->left_body, BUF_UNLIMITED);
@@ -68,7 +71,7 @@ static int64_t body_bytes(const struct call *c)
 static void count_state(struct call *c, int sign)
 {
     struct proxy *p = c->proxy;
-    bool flying = c->state == CALL_SENT || c->state == CALL_STREAMING;
+    bool flying = c->state == CALL_SENT || c->state == CALL_STREAMING || c->state == CALL_LEASED;
 
     p->count[c->state] += sign;
     if (c->state == CALL_HELD)
@@ -79,6 +82,10 @@ static void count_state(struct call *c, int sign)
     }
     if (c->share && c->state == CALL_HELD)
         budgets_count_held(c->share, c->ticket.class, sign);
+    if (c->client && c->endpoint == ENDPOINT_RESERVE && (c->state == CALL_HELD || c->state == CALL_LEASED)) {
+        p->reservations += sign;
+        c->client->reservations += sign;
+    }
     if (c->client && flying)
         c->client->in_flight += sign;
     if (c->provider && flying)
@@ -96,6 +103,8 @@ static void move(struct call *c, enum call_state to)
         keepalive_end(c);
         patience_end(c);
     }
+    if (c->state == CALL_LEASED)
+        leases_close(&c->proxy->leases, &c->lease);
     count_state(c, -1);
     c->state = to;
     count_state(c, +1);
@@ -264,7 +273,7 @@ void call_refuse(struct call *c, const struct refusal *r)
     stop_transfer(c);
     c->proxy->totals.refused[r->reason]++;
     known.request_id = c->id;
-    c->status = refuse_reply(c->proxy, c->x, c->dialect, &known);
+    c->status = refuse_reply(c->proxy, c->x, c->endpoint == ENDPOINT_RESERVE ? NULL : c->dialect, &known);
     call_settle(c, failed ? OUTCOME_FAILED : OUTCOME_REFUSED, refusal_name(r->reason), NULL);
 }
 
@@ -313,7 +322,8 @@ void call_stop(struct call *c)
 
 void call_on_gone(struct call *c)
 {
-    if (c->state == CALL_SETTLED)
+    /* of a LEASED one call_on_exchange_done will say whether its client got the lease */
+    if (c->state == CALL_SETTLED || c->state == CALL_LEASED)
         return;
     stop_transfer(c);
     if (c->state == CALL_HELD)
@@ -352,9 +362,12 @@ void call_free_left(struct call *c)
     release(c);
 }
 
-void call_on_exchange_done(struct call *c)
+void call_on_exchange_done(struct call *c, bool complete)
 {
-    MG_ASSERT(c->state == CALL_SETTLED);
+    MG_ASSERT(c->state == CALL_SETTLED || c->state == CALL_LEASED);
     c->x = NULL;
-    call_reap(c);
+    if (c->state == CALL_LEASED && !complete)
+        reserve_unclaimed(c);
+    else
+        call_reap(c);
 }

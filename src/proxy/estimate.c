@@ -9,7 +9,6 @@
 #include "metergate/base/clock.h"
 #include "metergate/base/json.h"
 #include "metergate/base/scan_text.h"
-#include "metergate/config/models.h"
 #include "metergate/dialect/fields.h"
 #include "metergate/dialect/guess.h"
 #include "metergate/dialect/openai.h"
@@ -82,21 +81,10 @@ static void count_work(struct worker_job *job)
 /* ---- answering
  * ------------------------------------------------------------------------------------------------------- */
 
-/* Where such a call goes: to the upstream of its model's entry, or to the default one of its dialect; NULL:
- * to none. */
 static struct provider *provider_of(const struct question *q)
 {
-    const struct proxy *p = q->p;
-    const struct config_model *entry = config_model_for(p->config, slice_str(q->guess.request.model), NULL);
-    const struct config_upstream *upstream = entry ? entry->upstream : NULL;
-
-    for (size_t i = 0; i < p->config->upstream_count && !upstream; i++) {
-        struct provider *via = providers_find(&p->providers, p->config->upstreams[i]);
-
-        if (via->dialect == q->guess.dialect)
-            return via;
-    }
-    return upstream ? providers_find(&p->providers, upstream) : NULL;
+    return providers_of_model(&q->p->providers, q->p->config, slice_str(q->guess.request.model),
+                              q->guess.dialect);
 }
 
 static struct estimate estimate_of(const struct question *q, const struct provider *via)
@@ -118,8 +106,7 @@ static struct estimate estimate_of(const struct question *q, const struct provid
 static struct model_budget *budget_of(const struct question *q, struct provider *via)
 {
     struct proxy *p = q->p;
-    struct slice credential = account_credential(exchange_head(q->x), hub_route(p, q->x).query, q->guess.dialect);
-    struct payer payer = accounts_payer(&p->budgets.accounts, via, credential);
+    struct payer payer = seat_payer_asking(p, q->x, hub_route(p, q->x).query, via, q->guess.dialect);
 
     if (budgets_wants_sweep(&p->budgets, loop_now_us(p->loop)))
         hub_sweep(p);

@@ -50,6 +50,16 @@ static void write_outcomes(const struct proxy *p, struct buf *out)
                  p->totals.refused[r]);
 }
 
+static void write_leases(const struct proxy *p, struct buf *out)
+{
+    plain(out, "leases_open", "gauge", "Leases granted by /-/reserve and not settled yet.",
+          (int64_t)leases_count(&p->leases));
+    head(out, "leases_total", "counter", "Leases that ended, by how.");
+    for (int e = 0; e < LEASE_ENDS; e++)
+        buf_addf(out, "metergate_leases_total{end=\"%s\"} %" PRId64 "\n", lease_end_name((enum lease_end)e),
+                 p->leases.ended[e]);
+}
+
 enum limit_figure { LIMIT_USED, LIMIT_RESERVED, LIMIT_USABLE, LIMIT_MAX };
 
 static int64_t figure(const struct budget *b, const struct budget_limit *l, enum limit_figure which)
@@ -163,7 +173,7 @@ static void write_estimates(const struct proxy *p, struct buf *out)
 
 static int64_t held(const struct budget *b)
 {
-    return (int64_t)b->queue.n;
+    return (int64_t)b->line.n;
 }
 
 static int64_t in_flight(const struct budget *b)
@@ -280,12 +290,13 @@ void metrics_write(const struct proxy *p, struct buf *out)
     buf_addf(out, "metergate_reloads_total{result=\"refused\"} %" PRId64 "\n", p->reloads_refused);
     plain(out, "held", "gauge", "Calls that wait for room.", p->count[CALL_HELD]);
     plain(out, "held_bytes", "gauge", "Bodies of the calls that wait.", p->held_bytes);
-    plain(out, "in_flight", "gauge", "Calls sent and not answered yet.", p->count[CALL_SENT] + p->count[CALL_STREAMING]);
+    plain(out, "in_flight", "gauge", "Calls sent and not answered yet, leases among them.", hub_in_flight(p));
     plain(out, "calls_total", "counter", "Calls that arrived.", p->totals.calls);
     plain(out, "dispatched_total", "counter", "Calls sent at least once.", p->totals.dispatched);
     plain(out, "retries_total", "counter", "Attempts after a call's first.", p->totals.retries);
     plain(out, "upstream_429_total", "counter", "Answers of status 429 from providers.", p->totals.upstream_429);
     write_outcomes(p, out);
+    write_leases(p, out);
     write_budgets(p, out, "budget_held", "Calls that wait, by budget.", held);
     write_budgets(p, out, "budget_in_flight", "Calls sent and not answered yet, by budget.", in_flight);
     write_limits(p, out, "limit_used", "What a limit's window holds from finished calls.", LIMIT_USED);

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "metergate/config/models.h"
+
 static const char *dialect_name(enum config_dialect d)
 {
     switch (d) {
@@ -223,6 +225,22 @@ struct provider *providers_find(const struct providers *ps, const struct config_
 
         if (p->config == upstream)
             return p;
+    }
+    return NULL;
+}
+
+struct provider *providers_of_model(const struct providers *ps, const struct config *config,
+                                    struct slice model, const struct dialect *d)
+{
+    const struct config_model *entry = config_model_for(config, model, NULL);
+
+    if (entry && entry->upstream)
+        return providers_find(ps, entry->upstream);
+    for (size_t i = 0; i < config->upstream_count; i++) {
+        struct provider *via = providers_find(ps, config->upstreams[i]);
+
+        if (via->dialect == d)
+            return via;
     }
     return NULL;
 }

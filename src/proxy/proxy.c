@@ -42,9 +42,8 @@ static void on_done(void *ctx, struct exchange *x, bool complete)
 {
     struct call *c = exchange_user(x);
 
-    (void)complete;
     if (c)
-        call_on_exchange_done(c);
+        call_on_exchange_done(c, complete);
     else
         estimate_gone(ctx, x);
     hub_turn_soon(ctx);
@@ -66,6 +65,15 @@ static const struct front_ops front_ops = {
 static struct call *call_of(struct ticket *t)
 {
     return MG_CONTAINER(t, struct call, ticket);
+}
+
+/* It has been let go. */
+static void start(struct call *c)
+{
+    if (c->endpoint == ENDPOINT_RESERVE)
+        reserve_grant(c);
+    else
+        send_attempt(c);
 }
 
 static void expire(struct proxy *p, int64_t now)
@@ -103,7 +111,7 @@ static void turn(void *ctx)
     expire(p, now - 1);
     /* Thousands may have room at one moment. They go as fast as the pool takes them: see on_room. */
     while (!upstream_is_full(p->pool) && (t = gate_next(p->gate, now)) != NULL)
-        send_attempt(call_of(t));
+        start(call_of(t));
     expire(p, now);
     while ((c = keepalive_admit(p)) != NULL)
         patience_begin(c);
@@ -191,6 +199,7 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
     memory_init(&p->memory);
     learned_init(&p->learned, l);
     estimates_init(&p->estimates);
+    leases_init(&p->leases);
     p->gate = gate_new();
     providers_init(&p->providers);
     budgets_init(&p->budgets, config, p->gate);
@@ -232,6 +241,8 @@ static void stop_all(struct proxy *p)
     int64_t calls = 0;
 
     for (int s = 0; s < CALL_SETTLED; s++) {
+        if (s == CALL_LEASED) /* nobody waits for anything of ours */
+            continue;
         calls += p->count[s];
         LIST_EACH (&p->calls[s], node, next)
             call_stop(LIST_ENTRY(node, struct call, link));
@@ -277,6 +288,7 @@ void proxy_free(struct proxy *p)
     front_free(p->front);
     upstream_pool_free(p->pool);
     reload_free_pools(p);
+    reserve_stop(p);
     loop_task_clear(p->loop, &p->turn);
     loop_timer_clear(p->loop, &p->wake);
     keepalive_release(p);
@@ -287,6 +299,7 @@ void proxy_free(struct proxy *p)
     memory_release(&p->memory, p);
     learned_release(&p->learned);
     estimates_release(&p->estimates);
+    leases_release(&p->leases);
     providers_release(&p->providers);
     budgets_release(&p->budgets);
     gate_free(p->gate);

@@ -130,7 +130,7 @@ static bool wants_websocket(const struct http_head *h)
 }
 
 /* Two values of one header of ours: either may be the one that is meant. */
-static const char *contradiction(const struct http_head *h)
+const char *hub_contradiction(const struct http_head *h)
 {
     for (size_t i = 0; i < h->header_count; i++) {
         const struct http_header *v = &h->headers[i];
@@ -153,7 +153,7 @@ static bool admit(struct call *c)
         refuse_tunnel(c);
         return false;
     }
-    problem = c->route.kind == ROUTE_BAD ? c->route.problem : contradiction(exchange_head(c->x));
+    problem = c->route.kind == ROUTE_BAD ? c->route.problem : hub_contradiction(exchange_head(c->x));
     if (problem) {
         refuse_with(c, REFUSAL_BAD_REQUEST, problem);
         return false;
@@ -408,7 +408,11 @@ void receive_body(void *ctx, struct exchange *x, int rc)
     struct call *c = exchange_user(x);
 
     if (!c) {
-        estimate_body(ctx, x, rc);
+        admin_body(ctx, x, rc);
+        return;
+    }
+    if (c->endpoint == ENDPOINT_RESERVE) {
+        reserve_body(c, rc);
         return;
     }
     if (rc == -E2BIG) {

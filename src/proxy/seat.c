@@ -57,6 +57,8 @@ static void estimate(struct call *c)
 {
     struct estimate *e = &c->estimate;
 
+    if (c->endpoint == ENDPOINT_RESERVE)
+        return; /* its program has said what */
     if (c->endpoint == ENDPOINT_INVOKE) {
         *e = (struct estimate){.choices = c->readable ? c->request.n : 1};
         return;
@@ -68,8 +70,7 @@ static void estimate(struct call *c)
     e->expected_output = seat_expected_output(c->learned, slice_str(c->client->name), e->max_output, e->choices);
 }
 
-/* One client may hold at most 80 % of what all may. */
-static int64_t client_share(int64_t max)
+int64_t seat_client_share(int64_t max)
 {
     return max - max / 5;
 }
@@ -80,8 +81,8 @@ static bool queue_has_room(const struct call *c)
     int64_t requests = p->config->queue.max_requests, bytes = p->config->queue.max_bytes;
     int64_t body = (int64_t)exchange_body(c->x).n;
 
-    return p->count[CALL_HELD] < requests && c->client->held < client_share(requests) &&
-           p->held_bytes + body <= bytes && c->client->held_bytes + body <= client_share(bytes);
+    return p->count[CALL_HELD] < requests && c->client->held < seat_client_share(requests) &&
+           p->held_bytes + body <= bytes && c->client->held_bytes + body <= seat_client_share(bytes);
 }
 
 /* The call that has just taken its seat goes in this very turn: nobody waits before it, and there is room. */
@@ -89,7 +90,7 @@ static bool goes_at_once(const struct call *c, int64_t now)
 {
     const struct gate *g = c->proxy->gate;
 
-    return c->budget->budget->queue.n == 1 && !gate_is_stopped(g) &&
+    return c->budget->budget->line.n == 1 && !gate_is_stopped(g) &&
            gate_why(c->proxy->gate, &c->ticket, now).until_us <= now;
 }
 
@@ -131,12 +132,24 @@ static void refuse_offer(struct call *c, const struct gate_refusal *why, enum ga
                    });
 }
 
+struct payer seat_payer_asking(const struct proxy *p, const struct exchange *x, struct slice query,
+                               const struct provider *via, const struct dialect *spoken)
+{
+    struct slice credential = account_credential(exchange_head(x), query, spoken);
+
+    if (credential.n && config_client_of_token(p->config, credential))
+        credential = SLICE("");
+    return accounts_payer(&p->budgets.accounts, via, credential);
+}
+
 struct payer seat_payer(const struct call *c)
 {
-    struct slice credential = c->credentials_stay
-                                  ? SLICE("")
-                                  : account_credential(exchange_head(c->x), c->route.query, c->dialect);
+    struct slice credential = SLICE("");
 
+    if (c->endpoint == ENDPOINT_RESERVE)
+        return seat_payer_asking(c->proxy, c->x, c->route.query, c->provider, c->dialect);
+    if (!c->credentials_stay)
+        credential = account_credential(exchange_head(c->x), c->route.query, c->dialect);
     return accounts_payer(&c->proxy->budgets.accounts, c->provider, credential);
 }
 

@@ -91,7 +91,7 @@ static void write_budget(struct json_writer *w, const struct proxy *p, const str
     for (size_t i = 0; i < b->model_count; i++)
         json_str(w, slice_str(b->models[i]));
     json_array_end(w);
-    json_member_int(w, "held", (int64_t)g->queue.n);
+    json_member_int(w, "held", (int64_t)g->line.n);
     json_member_int(w, "in_flight", g->in_flight);
     json_key(w, "next_dispatch_ms");
     if (next < CLOCK_NEVER)
@@ -178,7 +178,7 @@ void status_write(const struct proxy *p, struct buf *out)
     json_member_bool(&w, "paused", gate_is_stopped(p->gate));
     json_member_int(&w, "held", p->count[CALL_HELD]);
     json_member_int(&w, "held_bytes", p->held_bytes);
-    json_member_int(&w, "in_flight", p->count[CALL_SENT] + p->count[CALL_STREAMING]);
+    json_member_int(&w, "in_flight", hub_in_flight(p));
     write_totals(&w, &p->totals);
     json_key(&w, "budgets");
     json_array_begin(&w);

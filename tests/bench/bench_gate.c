@@ -25,19 +25,27 @@ struct row {
     int queues;
     int64_t tpm, rpm, concurrent; /* of each queue; of all of them together; 0: no such limit */
     int64_t low, high;            /* tokens of a call; one in 20 is 20 times as big */
+    int clients;                  /* whose they are; 0: one's */
+    bool classes;                 /* a tenth each is of high and of low class */
 };
 
 static const struct row rows[] = {
-    {"one queue, similar calls", PROFILE_OPENAI, 10, 1, 30000, 500, 0, 100, 200},
-    {"one queue, similar calls", PROFILE_OPENAI, 1000, 1, 30000, 500, 0, 100, 200},
-    {"one queue, similar calls", PROFILE_OPENAI, 10000, 1, 30000, 500, 0, 100, 200},
-    {"one queue, similar calls", PROFILE_OPENAI, 100000, 1, 30000, 500, 0, 100, 200},
-    {"one queue, big and small", PROFILE_OPENAI, 10000, 1, 30000, 500, 0, 50, 1200},
-    {"output reserved until the end", PROFILE_ACTUAL, 10000, 1, 30000, 500, 0, 50, 1200},
-    {"a large account", PROFILE_OPENAI, 10000, 1, 2000000, 10000, 0, 100, 6000},
-    {"20 queues, one cap in flight", PROFILE_OPENAI, 10000, 20, 200000, 0, 50, 100, 6000},
-    {"1,000 queues", PROFILE_OPENAI, 10000, QUEUES_MAX, 30000, 500, 0, 50, 1200},
-    {"1,000 queues, one cap in flight", PROFILE_OPENAI, 10000, QUEUES_MAX, 200000, 0, 50, 100, 6000},
+    {"one queue, similar calls", PROFILE_OPENAI, 10, 1, 30000, 500, 0, 100, 200, 0, false},
+    {"one queue, similar calls", PROFILE_OPENAI, 1000, 1, 30000, 500, 0, 100, 200, 0, false},
+    {"one queue, similar calls", PROFILE_OPENAI, 10000, 1, 30000, 500, 0, 100, 200, 0, false},
+    {"one queue, similar calls", PROFILE_OPENAI, 100000, 1, 30000, 500, 0, 100, 200, 0, false},
+    {"one queue, big and small", PROFILE_OPENAI, 10000, 1, 30000, 500, 0, 50, 1200, 0, false},
+    {"output reserved until the end", PROFILE_ACTUAL, 10000, 1, 30000, 500, 0, 50, 1200, 0, false},
+    {"a large account", PROFILE_OPENAI, 10000, 1, 2000000, 10000, 0, 100, 6000, 0, false},
+    {"20 clients", PROFILE_OPENAI, 10000, 1, 30000, 500, 0, 50, 1200, 20, false},
+    {"10,000 clients", PROFILE_OPENAI, 10000, 1, 30000, 500, 0, 50, 1200, 10000, false},
+    {"20 clients, three classes", PROFILE_OPENAI, 10000, 1, 30000, 500, 0, 50, 1200, 20, true},
+    {"a large account, 1,000 clients, classes", PROFILE_OPENAI, 10000, 1, 2000000, 10000, 0, 100, 6000, 1000,
+     true},
+    {"20 queues, one cap in flight", PROFILE_OPENAI, 10000, 20, 200000, 0, 50, 100, 6000, 0, false},
+    {"1,000 queues", PROFILE_OPENAI, 10000, QUEUES_MAX, 30000, 500, 0, 50, 1200, 0, false},
+    {"1,000 queues, one cap in flight", PROFILE_OPENAI, 10000, QUEUES_MAX, 200000, 0, 50, 100, 6000, 0,
+     false},
 };
 
 struct caller {
@@ -75,6 +83,19 @@ static void prepare(struct run *r)
         r->queues[q] = gate_budget_new(r->gate, "model", 200, limits, row->rpm ? 2 : 1);
 }
 
+static void belong(struct run *r, struct ticket *t)
+{
+    static const char names[10000];
+    int64_t dice = between(r, 1, 10);
+
+    if (r->row->clients > 0)
+        ticket_belongs(t, &names[between(r, 0, r->row->clients - 1)], 1,
+                       !r->row->classes ? TICKET_NORMAL
+                       : dice == 1      ? TICKET_HIGH
+                       : dice == 2      ? TICKET_LOW
+                                        : TICKET_NORMAL);
+}
+
 static void arrive(struct run *r, struct caller *c)
 {
     struct budget *both[] = {r->queues[between(r, 0, r->row->queues - 1)], r->all};
@@ -85,6 +106,7 @@ static void arrive(struct run *r, struct caller *c)
     e.input = between(r, r->row->low, r->row->high) * (between(r, 1, 20) == 1 ? 20 : 1);
     cost = profile_reserve(r->row->profile, &e);
     ticket_init(&c->ticket, &cost, both, 2, r->now_us, r->now_us + 1000 * DAY);
+    belong(r, &c->ticket);
     MG_ASSERT(gate_offer(r->gate, &c->ticket, r->now_us, &why) == GATE_HELD);
     r->events++;
 }
@@ -154,7 +176,7 @@ static void measure(const struct row *row)
     from = seconds();
     while (r.calls < 5000)
         step(&r);
-    printf("%-32s %7d held  %6.0f ns an event\n", row->what, row->held,
+    printf("%-40s %7d held  %6.0f ns an event\n", row->what, row->held,
            (seconds() - from) * 1e9 / (double)r.events);
     for (int i = 0; i < row->held; i++) {
         if (callers[i].ticket.state == TICKET_HELD)

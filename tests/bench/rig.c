@@ -228,6 +228,9 @@ static void add_replaced(struct buf *out, const char *yaml, const struct rig *r)
         if (strncmp(yaml, "$ORIGIN", 7) == 0) {
             buf_addf(out, "http://127.0.0.1:%d/v1", r->origin_port);
             yaml += 7;
+        } else if (strncmp(yaml, "$SIMULATOR", 10) == 0) {
+            buf_addf(out, "http://127.0.0.1:%d", r->simulator_port);
+            yaml += 10;
         } else if (strncmp(yaml, "$TLS", 4) == 0) {
             buf_addf(out, "https://localhost:%d/v1", r->origin_tls_port);
             yaml += 4;
@@ -240,14 +243,42 @@ static void add_replaced(struct buf *out, const char *yaml, const struct rig *r)
     }
 }
 
-int64_t rig_start_daemon(struct rig *r, const char *yaml)
+static const char *programs(void)
 {
     const char *bin = getenv("MG_BIN");
-    struct buf text, program;
-    int64_t from;
 
     if (!bin)
         rig_fail("MG_BIN must name the directory of metergated: use tests/bench/run.sh");
+    return bin;
+}
+
+void rig_start_simulator(struct rig *r, const char *settings)
+{
+    struct buf program, address;
+
+    r->simulator_port = free_port();
+    buf_init(&program, BUF_UNLIMITED);
+    buf_init(&address, BUF_UNLIMITED);
+    buf_addf(&program, "%s/metergate-simulator", programs());
+    buf_addf(&address, "127.0.0.1:%d", r->simulator_port);
+    r->simulator =
+        start(r, (const char *const[]){program.p, "--listen", address.p, "--config", settings, NULL}, "simulator.log");
+    wait_answer(r->simulator_port, r->simulator, "metergate-simulator");
+    buf_release(&program);
+    buf_release(&address);
+}
+
+void rig_stop_simulator(struct rig *r)
+{
+    stop(&r->simulator);
+}
+
+int64_t rig_start_daemon(struct rig *r, const char *yaml)
+{
+    const char *bin = programs();
+    struct buf text, program;
+    int64_t from;
+
     r->port = free_port();
     buf_init(&text, BUF_UNLIMITED);
     buf_init(&program, BUF_UNLIMITED);
@@ -282,6 +313,7 @@ void rig_stop(struct rig *r)
 {
     stop(&r->daemon);
     stop(&r->nginx);
+    stop(&r->simulator);
     stop(&r->origin);
     nftw(r->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }

@@ -13,7 +13,8 @@
 
 struct rig {
     char dir[64]; /* temporary; removed at the end */
-    pid_t origin, daemon, nginx;
+    pid_t origin, daemon, nginx, simulator;
+    int simulator_port;
     int origin_port, origin_tls_port;
     int port; /* the daemon's */
     int nginx_port, nginx_tls_port; /* before the plain origin, and before the TLS one */
@@ -22,8 +23,12 @@ struct rig {
 /* The origin and, if `with_nginx`, nginx. Exits 77 with the package's name when nginx is not installed. */
 void rig_start(struct rig *r, bool with_nginx);
 
+/* The provider simulator with these settings, in the place of the origin: it has limits. */
+void rig_start_simulator(struct rig *r, const char *settings);
+void rig_stop_simulator(struct rig *r);
+
 /*
- * metergated with this YAML; $ORIGIN and $TLS in it become the origin's base URLs, $CA the file of its authority; `listen`
+ * metergated with this YAML; $ORIGIN and $TLS in it become the origin's base URLs, $SIMULATOR the simulator's, $CA the file of its authority; `listen`
  * and `state_dir` are added. Returns how many microseconds it took until it answered /healthz.
  */
 int64_t rig_start_daemon(struct rig *r, const char *yaml);

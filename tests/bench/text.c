@@ -2,6 +2,7 @@
 #include "text.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static const char *const words[] = {
     "the",      "of",      "and",      "a",        "to",      "in",      "is",      "you",     "that",     "it",
@@ -36,14 +37,16 @@ static void add_prose(struct buf *out, size_t bytes, uint64_t *random)
 
 void text_add_chat(struct buf *out, const struct text_chat *chat, uint64_t *random)
 {
+    bool messages = chat->path && strcmp(chat->path, "/v1/messages") == 0;
     struct buf body;
 
     buf_init(&body, BUF_UNLIMITED);
     buf_addf(&body, "{\"model\":\"%s\",%s", chat->model, chat->stream ? "\"stream\":true," : "");
     if (chat->max_tokens)
         buf_addf(&body, "\"max_tokens\":%lld,", (long long)chat->max_tokens);
-    buf_add_str(&body, "\"temperature\":0.7,\"messages\":[{\"role\":\"system\",\"content\":\"You are a careful clerk.\"},"
-                       "{\"role\":\"user\",\"content\":\"");
+    buf_add_str(&body, messages ? "\"messages\":["
+                                : "\"temperature\":0.7,\"messages\":[{\"role\":\"system\",\"content\":\"You are a careful clerk.\"},");
+    buf_add_str(&body, "{\"role\":\"user\",\"content\":\"");
     add_prose(&body, chat->body_bytes > 200 ? chat->body_bytes - 200 : 1, random);
     buf_add_str(&body, "\"}]}");
     buf_addf(out,
@@ -51,6 +54,8 @@ void text_add_chat(struct buf *out, const struct text_chat *chat, uint64_t *rand
              "User-Agent: OpenAI/Python 1.30.1\r\nAuthorization: Bearer sk-bench-0123456789abcdef0123456789\r\n"
              "X-Stainless-Lang: python\r\nX-Stainless-Runtime: CPython\r\n",
              chat->prefix ? chat->prefix : "", chat->path ? chat->path : "/v1/chat/completions");
+    if (messages)
+        buf_add_str(out, "anthropic-version: 2023-06-01\r\n");
     if (chat->bench)
         buf_addf(out, "X-Bench: %s\r\n", chat->bench);
     buf_addf(out, "Content-Length: %zu\r\n\r\n", body.n);

@@ -10,7 +10,7 @@
 /* What differs between the requests of two measurements; zero or NULL where nothing is said. */
 struct text_chat {
     const char *prefix;    /* before the path: "" or "/secure" */
-    const char *path;      /* NULL: /v1/chat/completions */
+    const char *path;      /* NULL: /v1/chat/completions; /v1/messages: as Anthropic's SDK asks */
     const char *model;
     size_t body_bytes;     /* about so long */
     const char *bench;     /* the header X-Bench */

@@ -210,6 +210,49 @@ static void test_real_keys__more_than_are_kept__share_one_account(void **state)
     fixture_stop(&f);
 }
 
+/* The answer to a question that shows that key. */
+static cJSON *ask(const struct fixture *f, const char *path, const char *key, const char *body, int status)
+{
+    char header[128], url[256];
+    const char *const headers[] = {header, NULL};
+    struct client_reply r;
+    cJSON *doc;
+
+    snprintf(header, sizeof header, "Authorization: Bearer %s", key);
+    snprintf(url, sizeof url, "%s%s", f->url, path);
+    r = client_run(&(struct client_call){.url = url, .headers = headers, .body = body});
+    if (r.status != status)
+        fail_msg("%d: %s", r.status, r.body.n ? r.body.p : r.error_text);
+    doc = client_json(&r);
+    client_reply_release(&r);
+    return doc;
+}
+
+static void test_questions__with_a_key__are_about_its_windows(void **state)
+{
+    static const char wish[] = "{\"model\":\"m\",\"tokens\":5,\"max_wait\":0}";
+    struct fixture f;
+    cJSON *doc, *lease;
+    char report[128];
+
+    (void)state;
+    fixture_start(&f, NULL, BY_KEY);
+    lease = ask(&f, "/-/reserve", "sk-one", wish, 200);
+    doc = ask(&f, "/-/estimate", "sk-one", BODY, 200);
+    assert_true(json_number(doc, "wait_ms") > 0);
+    cJSON_Delete(doc);
+    cJSON_Delete(ask(&f, "/-/reserve", "sk-one", wish, 429));
+    doc = ask(&f, "/-/estimate", "sk-two", BODY, 200);
+    assert_int_equal(json_number(doc, "wait_ms"), 0);
+    cJSON_Delete(doc);
+    assert_int_equal(end(start(&f, "sk-two")), 200);
+    snprintf(report, sizeof report, "{\"lease\":\"%s\",\"input_tokens\":5}", json_at(lease, "lease")->valuestring);
+    cJSON_Delete(ask(&f, "/-/settle", "sk-one", report, 200));
+    cJSON_Delete(lease);
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_one_key__in_another_header__is_the_same_account),
         cmocka_unit_test(test_keys__where_the_configuration_has_its_own__share_its_windows),
         cmocka_unit_test(test_scope__that_a_reload_brings__lets_the_held_calls_of_other_keys_go),
+        cmocka_unit_test(test_questions__with_a_key__are_about_its_windows),
         cmocka_unit_test(test_invented_keys__more_than_are_kept__take_no_window_of_a_real_one),
         cmocka_unit_test(test_real_keys__more_than_are_kept__share_one_account),
     };

@@ -164,6 +164,62 @@ static void test_client__whose_limits_a_reload_changes__waits_by_the_new_ones(vo
     fixture_stop(&f);
 }
 
+/* ---- who goes first ---- */
+
+static void assert_order(const struct fixture *f, const char *const *models, size_t n)
+{
+    cJSON *audit = fixture_audit(f);
+    int64_t last = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        char path[64];
+        int64_t t;
+
+        snprintf(path, sizeof path, "models.%s.list.0.t_us", models[i]);
+        t = (int64_t)json_number(audit, path);
+        if (t <= last)
+            fail_msg("%s went before %s", models[i], models[i - 1]);
+        last = t;
+    }
+    cJSON_Delete(audit);
+}
+
+/* A low and then a high one arrive while a call is in their way. */
+static void low_then_high(const char *order, const char *const *models)
+{
+    struct client_async *first, *low, *high;
+    struct fixture f;
+    char yaml[512];
+
+    snprintf(yaml, sizeof yaml,
+             FIXTURE_UPSTREAM "queue: {order: %s}\nmodels:\n  all: {match: [\"*\"], concurrent: 1}\n"
+                              "clients:\n  batch: {priority: low}\n  editor: {priority: high}\n",
+             order);
+    fixture_start(&f, "{\"models\":{\"a\":{},\"b\":{},\"c\":{}},\"faults\":[{\"fault\":\"hold\",\"next\":1}]}", yaml);
+    first = start(&f, "/@batch/v1", BODY("a"));
+    fixture_sim_wait(&f, "held=1");
+    low = start(&f, "/@batch/v1", BODY("b"));
+    fixture_wait_status(&f, "held", 1);
+    high = start(&f, "/@editor/v1", BODY("c"));
+    fixture_wait_status(&f, "held", 2);
+    fixture_sim_post(&f, "/_sim/release", NULL);
+    end(first, 200);
+    end(low, 200);
+    end(high, 200);
+    assert_order(&f, models, 3);
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
+static void test_order__of_two_that_wait__is_by_priority_or_by_arrival(void **state)
+{
+    static const char *const fair[] = {"a", "c", "b"}, *const fifo[] = {"a", "b", "c"};
+
+    (void)state;
+    low_then_high("fair", fair);
+    low_then_high("fifo", fifo);
+}
+
 /* ---- entries ---- */
 
 static void test_two_models_of_one_entry__share_its_budget_exactly(void **state)
@@ -226,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_client__with_calls_in_flight__has_no_more_than_its_own),
         cmocka_unit_test(test_client__refused_for_its_own_limit__is_told_that_it_is_its_own),
         cmocka_unit_test(test_client__whose_limits_a_reload_changes__waits_by_the_new_ones),
+        cmocka_unit_test(test_order__of_two_that_wait__is_by_priority_or_by_arrival),
         cmocka_unit_test(test_two_models_of_one_entry__share_its_budget_exactly),
         cmocka_unit_test(test_two_models_of_one_entry__on_their_way_to_its_upstream__share_its_budget_exactly),
     };

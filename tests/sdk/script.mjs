@@ -1,7 +1,7 @@
 // One of several "scripts" that share a budget: the official SDK, unchanged, without retries of its own.
 import OpenAI from 'openai';
 
-const [, , baseURL, name, calls, concurrency] = process.argv;
+const [, , baseURL, name, calls, concurrency, tokens] = process.argv;
 const client = new OpenAI({ baseURL, apiKey: `sk-test-${name}`, maxRetries: 0, timeout: 600_000 });
 let next = 0;
 let failed = 0;
@@ -9,7 +9,8 @@ let failed = 0;
 async function worker() {
   while (next < Number(calls)) {
     const i = next++;
-    const words = 40 + ((i * 37 + name.charCodeAt(0) * 11) % 160);
+    const spread = (i * 37 + name.charCodeAt(0) * 11) % 160;
+    const words = tokens ? Math.round(tokens * (0.3 + spread / 115)) : 40 + spread;
     const out = 5 + (i % 7) * 5;
     try {
       const answer = await client.chat.completions.create({

@@ -306,10 +306,8 @@ static bool harmless_to(const struct oracle *o, const struct budget *b, const st
 }
 
 bool oracle_passes(const struct oracle *o, const struct ticket *head, const struct ticket *small,
-                   int64_t x_us)
+                   int64_t x_us, int64_t head_us)
 {
-    int64_t head_us = oracle_earliest(o, head, x_us);
-
     for (size_t k = 0; k < head->budget_count; k++) {
         if (!harmless_to(o, head->budgets[k], head, small, x_us, head_us))
             return false;

@@ -46,9 +46,9 @@ int64_t oracle_usable(const struct oracle *o, const struct budget *b, size_t i);
 /* The first moment from now_us on at which the call fits all its limits; CLOCK_NEVER: an event decides. */
 int64_t oracle_earliest(const struct oracle *o, const struct ticket *t, int64_t now_us);
 
-/* Whether `small` may go at x_us although `head` waits. */
+/* Whether `small` may go at x_us although `head` waits until head_us. */
 bool oracle_passes(const struct oracle *o, const struct ticket *head, const struct ticket *small,
-                   int64_t x_us);
+                   int64_t x_us, int64_t head_us);
 
 /* Whether an older `head` of another queue keeps `other` back at x_us: it waits for a budget that they share,
  * and would wait longer. */

@@ -21,7 +21,7 @@
 
 struct player {
     struct ticket ticket;
-    char name[32];
+    char name[32], client[32];
     struct estimate estimate;
     int64_t dispatched_us; /* the last time; -1: never */
     enum gate_verdict verdict;
@@ -231,6 +231,34 @@ static void do_budget(struct scenario *s)
     s->budgets[s->budget_count++] = b;
 }
 
+static enum ticket_class class_of(struct scenario *s, struct slice name)
+{
+    static const char *const names[] = {"high", "normal", "low"};
+
+    for (int k = TICKET_HIGH; k < TICKET_CLASSES; k++) {
+        if (slice_eq(name, slice_str(names[k])))
+            return (enum ticket_class)k;
+    }
+    wrong(s, "a class is high, normal or low");
+    return TICKET_NORMAL;
+}
+
+/* Calls that name the same client are of one: the name as its first call has it. */
+static void belong(struct scenario *s, struct player *p)
+{
+    struct slice client = slice_of("", 0), class = SLICE("normal");
+    const char *whose = p->client;
+
+    (void)value_of(s, "client", &client);
+    (void)value_of(s, "class", &class);
+    snprintf(p->client, sizeof p->client, "%.*s", (int)client.n, client.p);
+    for (int i = s->player_count - 1; i >= 0; i--) {
+        if (strcmp(s->players[i].client, p->client) == 0)
+            whose = s->players[i].client;
+    }
+    ticket_belongs(&p->ticket, whose, count(s, "weight", 1), class_of(s, class));
+}
+
 static void do_call(struct scenario *s)
 {
     struct player *p = &s->players[s->player_count++];
@@ -248,6 +276,7 @@ static void do_call(struct scenario *s)
     cost = profile_reserve(s->profile, &p->estimate);
     ticket_init(&p->ticket, &cost, budgets, s->shared ? 2 : 1, clock_of(s),
                 clock_of(s) + duration(s, "max_wait", INT64_C(86400) * CLOCK_S));
+    belong(s, p);
     p->verdict = gate_offer(s->gate, &p->ticket, clock_of(s), &p->refusal);
     let_go(s);
 }
@@ -311,6 +340,25 @@ static void do_stop(struct scenario *s)
 static void do_resume(struct scenario *s)
 {
     gate_resume(s->gate);
+    let_go(s);
+}
+
+static void do_order(struct scenario *s)
+{
+    gate_set_policy(s->gate, &(struct gate_policy){.fifo = slice_eq(word(s, 2), SLICE("fifo"))});
+    let_go(s);
+}
+
+static void do_polite(struct scenario *s)
+{
+    struct slice mode = word(s, 3), expects;
+    unsigned expected = value_of(s, "expects", &expects) ? 1u << class_of(s, expects) : 0;
+
+    gate_budget_polite(s->gate, budget(s, word(s, 2)),
+                       slice_eq(mode, SLICE("always"))  ? POLITE_ALWAYS
+                       : slice_eq(mode, SLICE("never")) ? POLITE_NEVER
+                                                        : POLITE_AUTO,
+                       expected);
     let_go(s);
 }
 
@@ -424,7 +472,8 @@ static const struct {
     {"budget", do_budget},   {"call", do_call},         {"sent", do_sent},
     {"end", do_end},         {"429", do_429},           {"cancel", do_cancel},
     {"pause", do_pause},     {"stop", do_stop},         {"resume", do_resume},
-    {"expect", do_expect},   {"lost", do_lost},
+    {"expect", do_expect},   {"lost", do_lost},         {"order", do_order},
+    {"polite", do_polite},
 };
 
 static void obey(struct scenario *s, struct slice line)

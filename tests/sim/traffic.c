@@ -47,7 +47,8 @@ static struct limit random_limit(struct traffic *tr, int64_t tokens)
     static const enum metric metrics[] = {METRIC_TOKENS, METRIC_TOKENS,   METRIC_TOKENS,    METRIC_INPUT,
                                           METRIC_OUTPUT, METRIC_REQUESTS, METRIC_CONCURRENT};
     struct limit l = {.metric = metrics[rng_range(&tr->rng, 0, 6)],
-                      .span_us = spans[rng_range(&tr->rng, 0, 3)]}; /* no key: known by metric and span alone */
+                      .span_us =
+                          spans[rng_range(&tr->rng, 0, 3)]}; /* no key: known by metric and span alone */
 
     if (l.metric == METRIC_CONCURRENT)
         l.max = rng_range(&tr->rng, 1, 4);
@@ -276,31 +277,73 @@ static void check_figures(struct traffic *tr, const struct budget *b)
 
 struct traffic_call *traffic_head(const struct traffic *tr, const struct budget *queue)
 {
-    struct traffic_call *head = NULL;
-
-    for (int i = 0; i < tr->plan.calls; i++) {
-        struct traffic_call *c = &tr->calls[i];
-
-        if (c->ticket.state == TICKET_HELD && c->ticket.budgets[0] == queue &&
-            (!head || c->ticket.seq < head->ticket.seq))
-            head = c;
-    }
-    return head;
+    return queue->promised ? &tr->calls[index_of(tr, queue->promised)] : NULL;
 }
 
-/* Whether this held call may go at x_us if nothing happens before, as far as its own queue goes. */
+/* A class that may leave room to others goes by manners that the oracle knows nothing of. */
+static bool has_manners(const struct traffic *tr, const struct ticket *t)
+{
+    return tr->plan.classes && t->class != TICKET_HIGH;
+}
+
+/*
+ * Whether this held call may go at x_us if nothing happens before, as far as its own queue goes. A head that
+ * leaves room to others knows its own moment.
+ */
 static bool could_go_from_queue(const struct traffic *tr, const struct traffic_call *c, int64_t x_us)
 {
-    const struct traffic_call *head = traffic_head(tr, c->ticket.budgets[0]);
+    const struct budget *queue = c->ticket.budgets[0];
+    const struct traffic_call *head = traffic_head(tr, queue);
+    int64_t head_us;
 
     if (oracle_earliest(tr->oracle, &c->ticket, x_us) > x_us)
         return false;
-    return head == c || oracle_passes(tr->oracle, &head->ticket, &c->ticket, x_us);
+    if (!head || head == c)
+        return true;
+    head_us =
+        has_manners(tr, &head->ticket) ? queue->head_us : oracle_earliest(tr->oracle, &head->ticket, x_us);
+    return oracle_passes(tr->oracle, &head->ticket, &c->ticket, x_us, head_us);
 }
 
+/* The order of calls, of whatever queues, by class and arrival. */
 static bool is_held_before(const struct traffic_call *a, const struct traffic_call *b)
 {
-    return a->ticket.state == TICKET_HELD && a->ticket.seq < b->ticket.seq;
+    return a->ticket.state == TICKET_HELD &&
+           (a->ticket.class < b->ticket.class ||
+            (a->ticket.class == b->ticket.class && a->ticket.seq < b->ticket.seq));
+}
+
+/* The first call that waits of a's client in its class; `a` counts as waiting. */
+static const struct ticket *first_of_client(const struct traffic *tr, const struct ticket *a)
+{
+    const struct ticket *first = a;
+
+    for (int i = 0; i < tr->plan.calls; i++) {
+        const struct ticket *t = &tr->calls[i].ticket;
+
+        if (t->state == TICKET_HELD && t->flow == a->flow && t->seq < first->seq)
+            first = t;
+    }
+    return first;
+}
+
+/* Where a client stands: the tag that it has in the middle of that call. */
+static int64_t middle(const struct ticket *first)
+{
+    return first->flow->tag + ticket_share_tokens(first) * 1024 / first->flow->weight / 2;
+}
+
+/* The order of a queue: by class, the client that has had least for its weight, of its calls the oldest. */
+static bool is_before_in_queue(const struct traffic *tr, const struct ticket *a, const struct ticket *b)
+{
+    const struct ticket *first_a = first_of_client(tr, a), *first_b = first_of_client(tr, b);
+
+    if (a->class != b->class)
+        return a->class < b->class;
+    if (a->flow == b->flow)
+        return a->seq < b->seq;
+    return middle(first_a) < middle(first_b) ||
+           (middle(first_a) == middle(first_b) && first_a->seq < first_b->seq);
 }
 
 /* Whether heads can keep calls of other queues back: then a turn may come for nothing. */
@@ -311,6 +354,19 @@ static bool may_bar(const struct traffic *tr)
             return true;
     }
     return false;
+}
+
+/* Whether another held call of its queue has to go first: where queues bar each other, only the first is
+ * asked. */
+static bool is_preceded(const struct traffic *tr, const struct traffic_call *c,
+                        const struct traffic_call *other, int64_t x_us)
+{
+    const struct traffic_call *head = traffic_head(tr, c->ticket.budgets[0]);
+
+    if (!head || head == c ||
+        !could_go_from_queue(tr, other, x_us)) /* no head: it has just gone, and was c */
+        return false;
+    return other == head || is_before_in_queue(tr, &other->ticket, &c->ticket);
 }
 
 /* Whether this held call may go at x_us: it is the first of its queue that may, and no head of another queue
@@ -324,34 +380,51 @@ static bool could_go(const struct traffic *tr, const struct traffic_call *c, int
     for (int i = 0; may_bar(tr) && i < tr->plan.calls; i++) {
         const struct traffic_call *other = &tr->calls[i];
 
-        if (!is_held_before(other, c))
+        if (other == c || other->ticket.state != TICKET_HELD)
             continue;
-        if (other->ticket.budgets[0] == queue ? could_go_from_queue(tr, other, x_us)
-                                              : other == traffic_head(tr, other->ticket.budgets[0]) &&
-                                                    oracle_bars(tr->oracle, &other->ticket, &c->ticket, x_us))
+        if (other->ticket.budgets[0] == queue
+                ? is_preceded(tr, c, other, x_us)
+                : other == traffic_head(tr, other->ticket.budgets[0]) && is_held_before(other, c) &&
+                      oracle_bars(tr->oracle, &other->ticket, &c->ticket, x_us))
             return false;
     }
     return true;
 }
 
-static void check_dispatch(struct traffic *tr, struct traffic_call *c)
+/* Who passes the head is the first in order that could. (The head itself has its place whatever others'
+ * tags.) */
+static void check_order(struct traffic *tr, const struct traffic_call *c)
 {
-    if (!could_go(tr, c, tr->now_us))
-        traffic_fail(tr, "call %d goes and should not", index_of(tr, &c->ticket));
-    if (c->deadline_us < tr->now_us)
-        traffic_fail(tr, "call %d goes after its deadline", index_of(tr, &c->ticket));
-    for (int i = 0; tr->plan.brute && i < tr->plan.calls; i++) {
+    if (!traffic_head(tr, c->ticket.budgets[0]))
+        return;
+    for (int i = 0; i < tr->plan.calls; i++) {
         const struct ticket *t = &tr->calls[i].ticket;
 
-        if (t->state == TICKET_HELD && t->seq < c->ticket.seq && could_go(tr, &tr->calls[i], tr->now_us))
-            traffic_fail(tr, "call %d goes before the older call %d", index_of(tr, &c->ticket), i);
+        if (t->state == TICKET_HELD && t->budgets[0] == c->ticket.budgets[0] && !has_manners(tr, t) &&
+            is_before_in_queue(tr, t, &c->ticket) && could_go(tr, &tr->calls[i], tr->now_us))
+            traffic_fail(tr, "call %d goes before call %d, which could", index_of(tr, &c->ticket), i);
     }
+}
+
+static void check_dispatch(struct traffic *tr, struct traffic_call *c)
+{
+    int64_t step = c->ticket.share_tokens * 1024 / c->ticket.flow->weight;
+
+    c->ticket.flow->tag -= step; /* asked as it was a moment ago */
+    if (!could_go(tr, c, tr->now_us))
+        traffic_fail(tr, "call %d goes and should not", index_of(tr, &c->ticket));
+    if (tr->plan.brute)
+        check_order(tr, c);
+    c->ticket.flow->tag += step;
+    if (c->deadline_us < tr->now_us)
+        traffic_fail(tr, "call %d goes after its deadline", index_of(tr, &c->ticket));
 }
 
 static bool anyone_could_go(const struct traffic *tr, int64_t x_us)
 {
     for (int i = 0; i < tr->plan.calls; i++) {
-        if (tr->calls[i].ticket.state == TICKET_HELD && could_go(tr, &tr->calls[i], x_us))
+        if (tr->calls[i].ticket.state == TICKET_HELD && !has_manners(tr, &tr->calls[i].ticket) &&
+            could_go(tr, &tr->calls[i], x_us))
             return true;
     }
     return false;
@@ -374,15 +447,17 @@ static void check_idle(struct traffic *tr)
     while (x_us < deadline_us && x_us < CLOCK_NEVER && !anyone_could_go(tr, x_us));
     if (x_us > deadline_us)
         x_us = deadline_us;
-    if (wake_us > x_us || (wake_us < x_us && !may_bar(tr)))
+    if (wake_us > x_us)
         traffic_fail(tr, "wakes at %" PRId64 ", but the first moment is %" PRId64, wake_us, x_us);
+    if (wake_us <= tr->now_us && deadline_us > tr->now_us)
+        traffic_fail(tr, "would wake at once, for nothing");
 }
 
 static void check_zero(struct traffic *tr, const struct budget *b)
 {
-    if (b->in_flight != 0 || b->queue.n != 0 || b->queue.root)
+    if (b->in_flight != 0 || b->line.n != 0 || b->line.flow_count > 0)
         traffic_fail(tr, "after all calls a budget has %" PRId64 " in flight and %zu waiting", b->in_flight,
-                     b->queue.n);
+                     b->line.n);
     for (size_t i = 0; i < b->limit_count; i++) {
         if (b->limits[i].in_flight != 0 || b->limits[i].window.reserved != 0)
             traffic_fail(tr, "after all calls limit %zu has %" PRId64 " in flight, %" PRId64 " reserved", i,
@@ -430,6 +505,16 @@ static void arrive(struct traffic *tr, struct traffic_call *c)
     enum gate_verdict v;
 
     ticket_init(&c->ticket, &cost, budgets, tr->shared ? 2 : 1, tr->now_us, c->deadline_us);
+    if (tr->sharers > 0) {
+        int client = index_of(tr, &c->ticket) % tr->sharers;
+
+        ticket_belongs(&c->ticket, &tr->calls[client], 1 + client, TICKET_NORMAL);
+    } else if (tr->plan.clients > 0) {
+        int64_t client = rng_range(&tr->rng, 1, tr->plan.clients);
+
+        ticket_belongs(&c->ticket, &tr->calls[client % tr->plan.calls], 1 + client % 4,
+                       tr->plan.classes ? (enum ticket_class)rng_range(&tr->rng, 0, 2) : TICKET_NORMAL);
+    }
     tr->arrived++;
     v = gate_offer(tr->gate, &c->ticket, tr->now_us, &why);
     if ((v == GATE_TOO_LARGE) != is_too_large(tr, &c->ticket))
@@ -562,7 +647,7 @@ static void go(struct traffic *tr, struct ticket *t)
     int64_t delay_us = moment(tr, tr->plan.delay_us);
     static const enum fate troubles[] = {FATE_429, FATE_429, FATE_NEVER_SENT, FATE_LOST};
 
-    t->state = TICKET_HELD; /* asked as it was a moment ago */
+    t->state = TICKET_HELD;
     check_dispatch(tr, c);
     t->state = TICKET_DISPATCHED;
     tr->dispatches++;
@@ -628,8 +713,6 @@ void traffic_run(struct traffic *tr)
     while (tr->left > 0) {
         const struct heap_node *e = heap_first(&tr->events);
         int64_t wake_us = gate_wakeup(tr->gate), at_us = e && e->key < wake_us ? e->key : wake_us;
-        long before = tr->dispatches;
-        int left = tr->left;
 
         if (at_us >= CLOCK_NEVER)
             traffic_fail(tr, "%d calls wait for ever", tr->left);
@@ -640,8 +723,7 @@ void traffic_run(struct traffic *tr)
             continue;
         }
         turn(tr);
-        if (tr->dispatches == before && tr->left == left && !may_bar(tr))
-            traffic_fail(tr, "woke for nothing");
+        tr->wakes++;
     }
     for (int q = 0; q < tr->plan.queues; q++)
         check_zero(tr, tr->queues[q]);

@@ -3,14 +3,14 @@
  * by its plan, and the plan by its seed: what fails prints the seed, and fails again with it.
  *
  * Checked in every run, whatever the plan:
- *   - every dispatch fits all limits; it is the head of its queue or passes it harmlessly; no older call
- *     could go;
+ *   - every dispatch fits all limits; it is the head of its queue or passes it harmlessly; no call that is
+ *     before it in the queue's order (by class, the clients' tags, arrival) could go;
  *   - used and reserved of every limit are what the oracle says, after every turn;
  *   - deadlines are kept to the microsecond; nobody is refused as too large who is not (is_too_large);
  *   - after the last call every figure is zero.
- * With plan.brute, in every idle moment: no held call could go, and gate_wakeup names the first moment at
- * which one can. With plan.honest, over the whole run: no span of any window held more at the provider than
- * is usable.
+ * With plan.brute, in every idle moment: no held call could go, and gate_wakeup names no later moment than
+ * the first at which one can. With plan.honest, over the whole run: no span of any window held more at the
+ * provider than is usable.
  */
 #ifndef METERGATE_TESTS_SIM_TRAFFIC_H
 #define METERGATE_TESTS_SIM_TRAFFIC_H
@@ -33,6 +33,8 @@ struct traffic_plan {
     bool honest;  /* no answer is longer than its estimate */
     bool exact;   /* every attempt takes just what was reserved */
     bool apart;   /* no budget is shared among queues */
+    int clients;  /* whose calls they are, with weights of 1 to 4; 0: nobody's, all of one class */
+    bool classes; /* some are of a higher or a lower class: then lower ones may leave room, and idle */
     bool trouble; /* 429s, refused connections, lost answers, clients that leave, deadlines, pauses */
     bool updates; /* limits change at run time */
     bool brute;   /* check every idle moment against all possibilities */
@@ -75,12 +77,14 @@ struct traffic {
     struct oracle *oracle;
     struct budget *queues[TRAFFIC_QUEUES], *shared; /* shared may be NULL */
     struct traffic_call *calls;
+    int sharers;       /* > 0: call i is that of client i % sharers, of weight 1 + that */
     int arrived, left; /* calls that have come; that are not done */
     int64_t now_us;
     struct heap events;
     struct traffic_fact *facts;
     size_t fact_count, fact_cap;
     long dispatches, idles;              /* how much was checked */
+    long wakes;                          /* turns at moments at which only time had gone by */
     void (*on_turn)(struct traffic *tr); /* may be NULL: after every turn */
     void (*on_dispatch)(struct traffic *tr, struct traffic_call *c);
     void *ctx;
@@ -96,7 +100,7 @@ void traffic_release(struct traffic *tr);
 /* Until every call is done, with the checks above. */
 void traffic_run(struct traffic *tr);
 
-/* The oldest call that waits in that queue, or NULL. */
+/* The call of that queue that was told when it goes, or NULL. */
 struct traffic_call *traffic_head(const struct traffic *tr, const struct budget *queue);
 
 /* Fails the test, with the seed and the time. */

@@ -229,8 +229,8 @@ static void test_gate__call_that_is_moved__stands_by_its_arrival_in_the_new_queu
     hold(g, to, &young, 1000, T0);
     assert_null(gate_next(g, T0));
     gate_move(g, &middle, &to, 1);
-    assert_int_equal(from->queue.n, 0);
-    assert_int_equal(to->queue.n, 3);
+    assert_int_equal(from->line.n, 0);
+    assert_int_equal(to->line.n, 3);
     assert_null(gate_next(g, T0));
     finish(g, &full[0], T0);
     finish(g, &full[1], T0);

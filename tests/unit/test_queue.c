@@ -1,4 +1,4 @@
-/* queue: order, places that are kept, the first call that is light enough, and sums. */
+/* queue: order, places that are kept, the first one that is light enough, and sums. */
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,12 +17,12 @@ static struct queue_weight weight(int64_t a, int64_t b, int64_t c)
 
 static void push(struct queue *q, struct queue_node *n, uint64_t seq, int64_t w)
 {
-    queue_push(q, n, seq, &(struct queue_weight){{w, w, w}}, &(struct queue_weight){{w, w, w}});
+    queue_push(q, n, 0, seq, &(struct queue_weight){{w, w, w}}, &(struct queue_weight){{w, w, w}});
 }
 
-static struct queue_node *first_within(const struct queue *q, uint64_t after, int64_t w)
+static struct queue_node *first_within(const struct queue *q, int64_t w)
 {
-    return queue_find(q, after, &(struct queue_weight){{w, w, w}}, NULL, NULL);
+    return queue_find(q, &(struct queue_weight){{w, w, w}}, NULL, NULL);
 }
 
 static void test_queue__calls__come_out_in_order_of_their_numbers(void **state)
@@ -36,9 +36,9 @@ static void test_queue__calls__come_out_in_order_of_their_numbers(void **state)
     push(&q, &n[2], 30, 5);
     push(&q, &n[0], 10, 5);
     assert_int_equal(q.n, 3);
-    assert_ptr_equal(queue_after(&q, 0), &n[0]);
-    assert_ptr_equal(queue_after(&q, 10), &n[1]);
-    assert_null(queue_after(&q, 30));
+    assert_ptr_equal(queue_after(&q, NULL), &n[0]);
+    assert_ptr_equal(queue_after(&q, &n[0]), &n[1]);
+    assert_null(queue_after(&q, &n[2]));
     for (int i = 0; i < 3; i++) {
         assert_ptr_equal(queue_first(&q), &n[i]);
         queue_remove(&q, &n[i]);
@@ -70,12 +70,33 @@ static void test_queue__find__is_the_first_in_order_and_not_the_lightest(void **
     (void)state;
     for (size_t i = 0; i < 5; i++)
         push(&q, &n[i], i + 1, weights[i]);
-    assert_ptr_equal(first_within(&q, 0, 1000), &n[0]);
-    assert_ptr_equal(first_within(&q, 0, 500), &n[1]);
-    assert_ptr_equal(first_within(&q, 1, 499), &n[2]);
-    assert_ptr_equal(first_within(&q, 3, 100), &n[4]);
-    assert_null(first_within(&q, 0, 49));
-    assert_null(first_within(&q, 5, 1000));
+    assert_ptr_equal(first_within(&q, 1000), &n[0]);
+    assert_ptr_equal(first_within(&q, 500), &n[1]);
+    assert_ptr_equal(first_within(&q, 499), &n[2]);
+    assert_ptr_equal(first_within(&q, 99), &n[4]);
+    assert_null(first_within(&q, 49));
+}
+
+static void test_queue__tags__come_before_numbers(void **state)
+{
+    const struct queue_weight w = {{1, 1, 1}};
+    struct queue q = {0};
+    struct queue_node n[4] = {0};
+    struct queue_weight sum;
+    size_t before;
+
+    (void)state;
+    queue_push(&q, &n[0], 7, 1, &w, &w);
+    queue_push(&q, &n[1], 5, 9, &w, &w);
+    queue_push(&q, &n[2], 5, 4, &w, &w);
+    queue_push(&q, &n[3], -1, 100, &w, &w);
+    assert_ptr_equal(queue_first(&q), &n[3]);
+    assert_ptr_equal(queue_after(&q, &n[3]), &n[2]);
+    assert_ptr_equal(queue_after(&q, &n[2]), &n[1]);
+    assert_ptr_equal(queue_after(&q, &n[1]), &n[0]);
+    sum = queue_sum_before(&q, 5, 9, &before);
+    assert_int_equal(sum.of[0], 2);
+    assert_int_equal(before, 2);
 }
 
 static void test_queue__find__wants_every_currency_light_enough(void **state)
@@ -86,11 +107,11 @@ static void test_queue__find__wants_every_currency_light_enough(void **state)
 
     (void)state;
     for (size_t i = 0; i < 3; i++)
-        queue_push(&q, &n[i], i + 1, &w[i], &w[i]);
+        queue_push(&q, &n[i], 0, i + 1, &w[i], &w[i]);
     most = weight(10, 5, 5);
-    assert_ptr_equal(queue_find(&q, 0, &most, NULL, NULL), &n[2]);
+    assert_ptr_equal(queue_find(&q, &most, NULL, NULL), &n[2]);
     most = weight(9, 1, 9);
-    assert_null(queue_find(&q, 0, &most, NULL, NULL));
+    assert_null(queue_find(&q, &most, NULL, NULL));
 }
 
 /* Accepts one number, and counts how often it is asked. */
@@ -116,10 +137,10 @@ static void test_queue__find__asks_in_order_until_one_is_accepted(void **state)
     (void)state;
     for (uint64_t i = 0; i < 100; i++)
         push(&q, &n[i], i + 1, 1 + (int64_t)(i % 2));
-    assert_ptr_equal(queue_find(&q, 10, &anything, only_this, &c), &n[59]);
-    assert_int_equal(c.asked, 50);
+    assert_ptr_equal(queue_find(&q, &anything, only_this, &c), &n[59]);
+    assert_int_equal(c.asked, 60);
     c.seq = 1000;
-    assert_null(queue_find(&q, 0, &anything, only_this, &c));
+    assert_null(queue_find(&q, &anything, only_this, &c));
 }
 
 /* ---- against a plain array ---- */
@@ -146,7 +167,7 @@ static void check_sums(const struct queue *q, uint64_t seq)
     int64_t plain_least = INT64_MAX, plain_sum = 0, plain_before = 0;
     size_t n, plain_n = 0;
 
-    before = queue_sum_before(q, seq, &n);
+    before = queue_sum_before(q, 0, seq, &n);
     for (int i = 0; i < CALLS; i++) {
         if (!nodes[i].queued)
             continue;
@@ -188,13 +209,13 @@ static void test_queue__random_traffic__agrees_with_a_plain_array(void **state)
             queue_remove(&q, &nodes[i]);
             in--;
         } else {
-            queue_push(&q, &nodes[i], i + 1, &w, &most);
+            queue_push(&q, &nodes[i], 0, i + 1, &w, &most);
             in++;
         }
         assert_int_equal(q.n, in);
         assert_ptr_equal(queue_first(&q), plain_find(0, &anything));
-        assert_ptr_equal(queue_after(&q, after), plain_find(after, &anything));
-        assert_ptr_equal(queue_find(&q, after, &most, NULL, NULL), plain_find(after, &most));
+        assert_ptr_equal(queue_after(&q, &(struct queue_node){.seq = after}), plain_find(after, &anything));
+        assert_ptr_equal(queue_find(&q, &most, NULL, NULL), plain_find(0, &most));
         check_sums(&q, after);
     }
 }
@@ -205,6 +226,7 @@ int main(void)
         cmocka_unit_test(test_queue__calls__come_out_in_order_of_their_numbers),
         cmocka_unit_test(test_queue__call_that_comes_back__has_its_old_place),
         cmocka_unit_test(test_queue__find__is_the_first_in_order_and_not_the_lightest),
+        cmocka_unit_test(test_queue__tags__come_before_numbers),
         cmocka_unit_test(test_queue__find__wants_every_currency_light_enough),
         cmocka_unit_test(test_queue__find__asks_in_order_until_one_is_accepted),
         cmocka_unit_test(test_queue__random_traffic__agrees_with_a_plain_array),

@@ -40,6 +40,7 @@ enum endpoint {
     ENDPOINT_GENERATE, /* Gemini's generateContent and streamGenerateContent */
     ENDPOINT_EMBED,    /* Gemini's embedContent and batchEmbedContents */
     ENDPOINT_INVOKE, /* a model without countable text (images, audio, moderations): one request, no tokens */
+    ENDPOINT_RESERVE, /* no provider's: Metergate's own /-/reserve, the rest of whose call goes another way */
     ENDPOINTS
 };
 

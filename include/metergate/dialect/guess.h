@@ -22,4 +22,8 @@ struct guess {
 /* `model` (empty: the body's) takes the place of the body's. -EBADMSG with a sentence. */
 int guess_read(struct slice body, struct slice model, struct guess *ret, const char **ret_why) MG_MUSTCHECK;
 
+/* Whose a model most likely is, by its name alone: claude* is Anthropic's, gemini* Google's, any other
+ * OpenAI's. */
+const struct dialect *guess_of_model(struct slice model);
+
 #endif

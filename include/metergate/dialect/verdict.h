@@ -65,12 +65,22 @@ int verdict_sentence_wait_us(struct slice message, int64_t *ret) MG_MUSTCHECK;
 
 /*
  * The wait that a "reset" header names, in whatever form: a duration (`6m0s`, `9ms`), seconds, an epoch in
- * seconds or milliseconds, RFC 3339. -ENOENT.
+ * seconds or milliseconds, RFC 3339 with a zone. -ENOENT.
  */
 int verdict_reset_us(const struct provider_answer *a, const char *header, int64_t *ret) MG_MUSTCHECK;
 
 /* Whether `phrase` (lower case) stands in the message, whatever its case there. */
 bool verdict_says(struct slice message, const char *phrase);
+
+/* What follows the first `phrase` (lower case) in the text, whatever its case there; empty, with p NULL, when it
+ * is not there. */
+struct slice verdict_after(struct slice text, const char *phrase);
+
+/*
+ * The whole number that s begins with, thousands with commas between them allowed: "30,000 input tokens". *s is
+ * then what follows. -EINVAL when there is none (or "20s", or "1.5"), -ERANGE.
+ */
+int verdict_take_number(struct slice *s, int64_t *ret) MG_MUSTCHECK;
 
 /* The number behind a phrase (lower case): 29937 behind ", used " in "Limit 30000, Used 29937". -1: none. */
 int64_t verdict_sentence_number(struct slice message, const char *name);

@@ -21,11 +21,12 @@
 
 #include "metergate/base/heap.h"
 #include "metergate/base/list.h"
+#include "metergate/gate/line.h"
+#include "metergate/gate/polite.h"
 #include "metergate/gate/profile.h"
-#include "metergate/gate/queue.h"
 #include "metergate/gate/window.h"
 
-#define BUDGET_LIMITS_MAX 12
+#define BUDGET_LIMITS_MAX POLITE_LIMITS_MAX
 #define BUDGET_COMMON_MAX 4 /* a model's, an upstream's, an account's, a client's */
 #define BUDGET_DAY_US     (INT64_C(86400) * 1000000)
 
@@ -47,14 +48,17 @@ struct budget_limit {
     int64_t in_flight;    /* METRIC_CONCURRENT: calls now */
     int64_t next_us;      /* smooth: no request before this moment */
     uint32_t id;          /* private: what charges know it by; kept while the limit is */
+    struct pace pace;     /* private */
 };
 
-/* Where the gate has a budget whose queue is not empty. */
+/* Where the gate has a budget whose line is not empty. */
 enum budget_place {
     BUDGET_NOWHERE, /* empty, or nobody can go before an event */
     BUDGET_CHANGED, /* on gate.changed: to be looked at */
     BUDGET_READY,   /* in gate.ready: somebody can go */
-    BUDGET_LATER    /* in gate.later: somebody can go at a known moment */
+    BUDGET_LATER,   /* in gate.later: somebody may go at a known moment */
+    BUDGET_BLOCKED /* in the heap `blocked` of a shared budget: nobody can go while that has its cap in flight
+                    */
 };
 
 /* Readable down to the line; `name` is owned. */
@@ -65,7 +69,7 @@ struct budget {
     struct budget_limit limits[BUDGET_LIMITS_MAX];
     int64_t paused_until_us; /* nothing goes before this moment */
     int64_t in_flight;       /* attempts open on it */
-    struct queue queue;      /* what waits for it, when it is a call's first budget */
+    struct line line;        /* what waits for it, when it is a call's first budget */
 
     /* private to the gate */
     int64_t largest[METRICS];                 /* of any that waited since the queue was last empty */
@@ -73,17 +77,24 @@ struct budget {
     bool shared;                              /* somebody's second or third budget */
     struct budget *common[BUDGET_COMMON_MAX]; /* that every call of the queue takes from; itself first */
     size_t common_count;
+    bool mixed;                    /* some call of the queue takes from others besides */
+    struct polite polite;          /* how lower classes make room for higher ones */
+    const struct ticket *promised; /* the head that `manners` are of; NULL: they are of nobody */
+    struct manners manners;        /* as they were when it was told when it goes */
     enum budget_place place;
     struct ticket *next;                 /* while BUDGET_READY: who can go */
     const struct budget *head_waits_for; /* as last looked at: whose limit holds the head; NULL: none */
     int64_t head_us;                     /* and until when */
-    struct heap_node turn;               /* in gate.ready by the age of `next`, or in gate.later by moment */
-    uint64_t seen;                       /* the gate's epoch when it was last looked at */
-    int64_t seen_us;                     /* and the time */
-    struct list changed;                 /* on gate.changed */
-    struct list busy;                    /* on gate.busy while the queue is not empty */
-    struct list link;                    /* on gate.budgets */
-    struct budget *twin;                 /* its copy, while a replay runs */
+    struct heap_node turn;     /* in gate.ready or `blocked` by class and age, in gate.later by moment */
+    struct heap blocked;       /* of a shared budget: those that wait for a call of it to end */
+    struct budget *blocked_by; /* while BUDGET_BLOCKED */
+    struct list freed;         /* on gate.freed while it may have room for them again */
+    uint64_t seen;             /* the gate's epoch when it was last looked at */
+    int64_t seen_us;           /* and the time */
+    struct list changed;       /* on gate.changed */
+    struct list busy;          /* on gate.busy while the queue is not empty */
+    struct list link;          /* on gate.budgets */
+    struct budget *twin;       /* its copy, while a replay runs */
 };
 
 /* One limit's part of an attempt. */
@@ -135,6 +146,9 @@ struct limit_figures budget_figures(const struct budget *b, const struct budget_
 
 /* How long limit l keeps requests apart; 0 when it is not smooth. */
 int64_t budget_spacing_us(const struct budget *b, const struct budget_limit *l);
+
+/* How many more calls its caps on calls in flight allow; INT64_MAX without one. */
+int64_t budget_free_places(const struct budget *b);
 
 /* Lets go what has left every window. What reads windows wants it first. */
 void budget_advance(struct budget *b, int64_t now_us);

@@ -51,8 +51,8 @@ struct gate_refusal {
 
 /* How queues are served. Zeroed: by the rules of docs/scheduling.md. */
 struct gate_policy {
-    bool fifo;        /* in order of arrival, whoever asks (`order: fifo`) */
-    bool no_backfill; /* nobody passes the head; for comparisons */
+    bool fifo;         /* in order of arrival, whoever asks (`order: fifo`) */
+    bool no_backfill;  /* nobody passes the head; for comparisons */
     bool never_polite; /* no queue is paced; for comparisons */
 };
 
@@ -61,15 +61,8 @@ struct gate *gate_new(void);
 /* From now on; what waits is put in the new order. */
 void gate_set_policy(struct gate *g, const struct gate_policy *policy);
 
-/* Whether calls of lower classes leave room in this budget while a higher class is in play. */
-enum gate_polite {
-    POLITE_AUTO,  /* when a client of a higher class is expected, or was seen lately */
-    POLITE_ALWAYS,
-    POLITE_NEVER
-};
-
-/* Set for each budget that calls queue for (AUTO and nobody expected until then): `expected` is a set of bits 1u <<
- * class of the clients that are known to the configuration. */
+/* Set for each budget that calls queue for (AUTO and nobody expected until then): `expected` is a set of bits
+ * 1u << class of the clients that are known to the configuration. */
 void gate_budget_polite(struct gate *g, struct budget *b, enum gate_polite polite, unsigned expected);
 
 void gate_free(struct gate *g); /* with its budgets; every ticket must be IDLE */
@@ -149,8 +142,9 @@ struct gate_left {
 };
 
 /*
- * The attempt is over, and what it took will be known later (a background response): what was reserved counts, in
- * flight it is no more, and the ticket is IDLE. gate_correct ends it, as long as the budgets are there.
+ * The attempt is over, and what it took will be known later (a background response): what was reserved
+ * counts, in flight it is no more, and the ticket is IDLE. gate_correct ends it, as long as the budgets are
+ * there.
  */
 void gate_leave(struct gate *g, struct ticket *t, int64_t now_us, struct gate_left *ret);
 
@@ -181,6 +175,6 @@ struct gate_reason gate_why(struct gate *g, const struct ticket *t, int64_t now_
 
 /* When the head of this budget's queue will go; CLOCK_NEVER: nobody waits, everything is stopped, or an event
  * decides. */
-int64_t gate_next_dispatch_us(struct gate *g, const struct budget *b, int64_t now_us);
+int64_t gate_next_dispatch_us(struct gate *g, struct budget *b, int64_t now_us);
 
 #endif

@@ -28,8 +28,8 @@ struct prediction {
     int64_t slack_us;   /* CLOCK_NEVER: no bound is known */
 };
 
-/* For a ticket that is not queued yet: ahead is what is before its place, or everything when it has none. Advance it
- * first. */
+/* For a ticket that is not queued yet: ahead is what is before its place, or everything when it has none.
+ * Advance it first. */
 struct prediction predict_arrival(const struct ticket *t, int64_t now_us);
 
 /* For a queued one. O(log n) and what the windows take. */

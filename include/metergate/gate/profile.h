@@ -17,12 +17,13 @@
  *
  * openai: "Your rate limit is calculated as the maximum of max_tokens and the estimated number of tokens
  * based on the character count of your request" (OpenAI, rate limits guide, read 2026-10-08); that the
- * divisor is 4 and that choices multiply is folklore confirmed by users. Adding the counted input is our caution:
- * whether OpenAI takes the maximum or the sum is not published.
+ * divisor is 4 and that choices multiply is folklore confirmed by users. Adding the counted input is our
+ * caution: whether OpenAI takes the maximum or the sum is not published.
  *
- * anthropic: ITPM counts input_tokens and cache_creation_input_tokens; OTPM is "evaluated in real time as output
- * tokens are produced, counting only the actual tokens generated", max_tokens does not matter (Anthropic, rate
- * limits, autumn 2026). What will come from a cache is not known before, so all input is reserved.
+ * anthropic: ITPM counts input_tokens and cache_creation_input_tokens; OTPM is "evaluated in real time as
+ * output tokens are produced, counting only the actual tokens generated", max_tokens does not matter
+ * (Anthropic, rate limits, autumn 2026). What will come from a cache is not known before, so all input is
+ * reserved.
  *
  * azure: "prompt text and count, the max_tokens setting, the best_of setting", added when the request arrives
  * (Microsoft, Azure OpenAI quota, 2026).

@@ -18,9 +18,6 @@
 
 enum ticket_state { TICKET_IDLE, TICKET_HELD, TICKET_DISPATCHED };
 
-/* Who comes first. */
-enum ticket_class { TICKET_HIGH, TICKET_NORMAL, TICKET_LOW, TICKET_CLASSES };
-
 /* Zero-initialised, then ticket_init. Fields are readable. */
 struct ticket {
     enum ticket_state state;
@@ -30,10 +27,13 @@ struct ticket {
     int64_t arrival_us;
     int64_t deadline_us; /* latest start of an attempt */
     enum ticket_class class;
-    const void *client; /* a name for whose it is: calls of one client share its part of a queue; NULL is one, too */
-    int64_t weight;     /* of that client, 1..1000 */
-    bool sent;           /* gate_sent was called for this attempt */
+    const void
+        *client; /* a name for whose it is: calls of one client share its part of a queue; NULL is one, too */
+    int64_t weight; /* of that client, 1..1000 */
+    bool sent;      /* gate_sent was called for this attempt */
 
+    struct flow *flow;         /* readable while not IDLE: its client's part of the queue */
+    int64_t share_tokens;      /* private: what it was charged there */
     struct queue_node node;    /* private */
     struct heap_node deadline; /* private */
     struct charge *charges;    /* private: of the open attempt */
@@ -48,9 +48,11 @@ struct gate_reason {
     const struct budget *budget;
     const struct budget_limit *limit;
     int64_t until_us;
+    bool polite; /* there is room, but it is left to higher classes */
 };
 
-/* Fills in an idle ticket. budgets[0] is the queue. It is nobody's, of weight 1 and normal class: ticket_belongs. */
+/* Fills in an idle ticket. budgets[0] is the queue. It is nobody's, of weight 1 and normal class:
+ * ticket_belongs. */
 void ticket_init(struct ticket *t, const struct cost *cost, struct budget *const *budgets, size_t n,
                  int64_t arrival_us, int64_t deadline_us);
 
@@ -63,7 +65,7 @@ void ticket_set_budgets(struct ticket *t, struct budget *const *budgets, size_t 
 /* Lets go what has left the windows of its budgets. */
 void ticket_advance(const struct ticket *t, int64_t now_us);
 
-/* When its limits have room for it, and what it waits for until then. Advance first. */
+/* When its limits have room for it, and what it waits for until then, politeness apart. Advance first. */
 struct gate_reason ticket_earliest(const struct ticket *t, int64_t now_us);
 
 bool ticket_takes_from(const struct ticket *t, const struct budget *b);
@@ -75,6 +77,15 @@ bool ticket_leaves_room(const struct ticket *head, int64_t head_us, const struct
 
 /* The place of a metric of tokens among a queue's weights; -1: it has none. */
 int ticket_currency(enum metric m);
+
+/* The largest part of any of its limits that it takes, in millionths. */
+int64_t ticket_part_ppm(const struct ticket *t);
+
+/* What it counts in the fair shares of clients: its tokens, at least 1. */
+int64_t ticket_share_tokens(const struct ticket *t);
+
+/* The same of what an attempt took. */
+int64_t ticket_share_tokens_of(const struct cost *c);
 
 /* What the call weighs in the queue. */
 struct queue_weight ticket_weight(const struct ticket *t);

@@ -82,6 +82,9 @@ int64_t window_earliest(const struct window *w, int64_t now_us, int64_t ceiling)
 /* used + reserved as they will stand at t_us (>= now) if nothing else is charged. */
 int64_t window_sum_at(const struct window *w, int64_t t_us);
 
+/* The first moment after t_us (>= now) at which anything leaves by itself; CLOCK_NEVER. */
+int64_t window_next_leave(const struct window *w, int64_t t_us);
+
 /* How many entries it holds (tests of the bound). */
 size_t window_entries(const struct window *w);
 

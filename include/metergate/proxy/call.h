@@ -5,6 +5,7 @@
  *        |           |         ^      |
  *        |           |         '------'   429, 503, 529, connect: back to the front of its queue
  *        '--------> SENT                  what passes through is neither counted nor held
+ *                   HELD -> LEASED       a reservation (reserve.h): its program makes the call itself
  *   every state -> SETTLED                refused, cancelled, failed, completed
  *
  * call_enter is the only function that changes the state; it checks the move against a table and puts the call on the
@@ -18,6 +19,7 @@
  *   HELD        -               held               alive
  *   SENT        under way       dispatched         alive; nothing of the answer was given
  *   STREAMING   under way       dispatched         alive; the answer was begun
+ *   LEASED      -               dispatched         alive until it has sent the lease, then NULL
  *   SETTLED     -               none               alive until it has sent what it was given, then NULL
  * A call that passes through never has a seat.
  */
@@ -40,6 +42,7 @@
 #include "metergate/net/loop.h"
 #include "metergate/net/upstream.h"
 #include "metergate/proxy/headers.h"
+#include "metergate/proxy/lease.h"
 #include "metergate/proxy/route.h"
 #include "metergate/proxy/worker.h"
 
@@ -56,6 +59,7 @@ enum call_state {
     CALL_HELD,
     CALL_SENT,
     CALL_STREAMING,
+    CALL_LEASED,
     CALL_SETTLED,
     CALL_STATES
 };
@@ -68,7 +72,7 @@ enum call_outcome {
     OUTCOMES
 };
 
-/* Readable by all of proxy/; written by call.c, receive.c, send.c and relay.c, each its part. */
+/* Readable by all of proxy/; written by call.c, receive.c, reserve.c, send.c and relay.c, each its part. */
 struct call {
     struct list link; /* on hub.calls[state] */
     enum call_state state;
@@ -121,6 +125,8 @@ struct call {
     struct loop_timer patience; /* before the client gives up */
     struct secret_fingerprint body_print; /* of `body`, once has_body_print */
     bool has_body_print;
+
+    struct lease lease; /* open while it is LEASED (reserve.c) */
 
     /* send.c, relay.c: attempts and the answer */
     struct transfer *transfer;
@@ -195,8 +201,9 @@ int64_t call_estimated_tokens(const struct call *c);
 /* The client has left: in any state. */
 void call_on_gone(struct call *c);
 
-/* The exchange ends with this call of ours; frees the call as soon as nobody else has it. */
-void call_on_exchange_done(struct call *c);
+/* The exchange ends with this call of ours, `complete` as in front.h; the call is freed as soon as nobody else
+ * has it. */
+void call_on_exchange_done(struct call *c, bool complete);
 
 /* A worker gave the call back; true when it was freed because it was over. */
 bool call_reap(struct call *c);

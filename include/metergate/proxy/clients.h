@@ -27,6 +27,7 @@ struct client {
     int64_t held;       /* now */
     int64_t held_bytes; /* bodies of them */
     int64_t in_flight;  /* now */
+    int64_t reservations; /* held and leased, now */
     int64_t calls;      /* finished, whatever their outcome */
     int64_t tokens;     /* reported or estimated, in plus out */
     struct budget *budget; /* of the gate: what the configuration limits it to; NULL: it never did */

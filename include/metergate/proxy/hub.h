@@ -25,10 +25,12 @@
 #include "metergate/proxy/guard.h"
 #include "metergate/proxy/keepalive.h"
 #include "metergate/proxy/learned.h"
+#include "metergate/proxy/lease.h"
 #include "metergate/proxy/memory.h"
 #include "metergate/proxy/patience.h"
 #include "metergate/proxy/places.h"
 #include "metergate/proxy/provider.h"
+#include "metergate/proxy/reserve.h"
 #include "metergate/proxy/worker.h"
 
 /* Since the start. calls == held + in flight + being read + completed + refused + cancelled + failed. */
@@ -60,6 +62,9 @@ struct proxy {
     struct memory memory;
     struct learned learned;
     struct estimates estimates;
+    struct leases leases;
+    struct loop_timer lease_timer; /* for the next one that is due, or earlier */
+    int64_t reservations;          /* calls of ENDPOINT_RESERVE that are HELD or LEASED */
 
     struct list calls[CALL_STATES]; /* every call that is not settled, by its state; SETTLED: not freed yet */
     int64_t count[CALL_STATES];
@@ -82,6 +87,12 @@ struct proxy {
     struct loop_timer drain_timer;
 };
 
+/* Calls sent and not answered yet, and leases that are open. */
+static inline int64_t hub_in_flight(const struct proxy *p)
+{
+    return p->count[CALL_SENT] + p->count[CALL_STREAMING] + p->count[CALL_LEASED];
+}
+
 /* Asks the gate at the end of this turn: call it after anything that may let a call go. */
 void hub_turn_soon(struct proxy *p);
 
@@ -99,11 +110,18 @@ void relay_drained(struct call *c);
 /* Metergate's own endpoints (admin.c): replies, whatever is asked. */
 void admin_serve(struct proxy *p, struct exchange *x, const struct route *r);
 
+/* The body of such a request is there, and no call is; rc as receive_body has it (admin.c). */
+void admin_body(struct proxy *p, struct exchange *x, int rc);
+
 /* An answer of Metergate's own, with what a page that may read it needs (admin.c). */
 void hub_reply(const struct proxy *p, struct exchange *x, int status, const char *content_type, struct slice body);
 
 /* 405 for an address that answers POST only (control.c). */
 void hub_refuse_method(struct exchange *x);
+
+/* What is wrong with a request that has a Metergate-* header twice with different values; else NULL
+ * (receive.c). */
+const char *hub_contradiction(const struct http_head *h);
 
 /* Where a request goes (receive.c). */
 struct route hub_route(struct proxy *p, struct exchange *x);

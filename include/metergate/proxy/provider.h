@@ -86,6 +86,13 @@ void providers_sweep(struct providers *ps, struct gate *g, int64_t now_us);
 struct provider *providers_find(const struct providers *ps, const struct config_upstream *upstream);
 
 /*
+ * Where a call of that model goes of which no path is known: to the upstream of the model's entry in
+ * `config`, which runs, else to the first one of dialect `d`. NULL: there is none.
+ */
+struct provider *providers_of_model(const struct providers *ps, const struct config *config,
+                                    struct slice model, const struct dialect *d);
+
+/*
  * The address of a call: base_url takes the place of the caller's leading /v1 (openai), or stands before the
  * whole path (the others); /messages becomes /v1/messages, and for
  * Azure /v1/deployments/... becomes /openai/deployments/...: OpenAI's SDK for Azure asks so when OPENAI_BASE_URL is
