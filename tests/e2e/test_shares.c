@@ -166,20 +166,21 @@ static void test_client__whose_limits_a_reload_changes__waits_by_the_new_ones(vo
 
 /* ---- who goes first ---- */
 
+static int64_t arrival_us(const cJSON *audit, const char *model)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "models.%s.list.0.t_us", model);
+    return (int64_t)json_number(audit, path);
+}
+
 static void assert_order(const struct fixture *f, const char *const *models, size_t n)
 {
     cJSON *audit = fixture_audit(f);
-    int64_t last = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        char path[64];
-        int64_t t;
-
-        snprintf(path, sizeof path, "models.%s.list.0.t_us", models[i]);
-        t = (int64_t)json_number(audit, path);
-        if (t <= last)
+    for (size_t i = 1; i < n; i++) {
+        if (arrival_us(audit, models[i]) <= arrival_us(audit, models[i - 1]))
             fail_msg("%s went before %s", models[i], models[i - 1]);
-        last = t;
     }
     cJSON_Delete(audit);
 }
