@@ -13,11 +13,13 @@
  * DISPATCHED one has an attempt open: its charges are reserved in every limit of all its budgets, get their
  * time by gate_sent, and are corrected by gate_close or gate_requeue, once.
  *
- * Order: within a queue by arrival; a small call may pass the head only when the head's start is not delayed
- * by it (pick.h). Among queues the oldest arrival that can go goes first. A head that waits for a budget
- * which queues share (a client's, an upstream's) is not starved by younger calls of the others: they take of
- * that budget only what leaves the head's first moment as it is, and a queue whose next call would take more
- * waits with it. While a head waits for a limit of its own, nothing is kept free for it in what is shared.
+ * Order: within a queue by class, by what clients have had, by arrival (line.h); a small call may pass the
+ * head only when the head's start is not delayed by it (pick.h); while a higher class is in play, lower ones
+ * leave it some room (polite.h). Among queues the one whose call is of the highest class and oldest goes
+ * first. A head that waits for a budget which queues share (a client's, an upstream's) is not starved by
+ * later calls of the others: they take of that budget only what leaves the head's first moment as it is, and
+ * a queue whose next call would take more waits with it. While a head waits for a limit of its own, nothing
+ * is kept free for it in what is shared.
  *
  * What always holds: (1) gate_next lets nothing go that would lift a limit's used + reserved over its usable
  * part (a call bigger than that: over its max). (2) When all tickets are IDLE, every `reserved` is 0.
