@@ -115,9 +115,9 @@ struct ticket *gate_next(struct gate *g, int64_t now_us);
 struct ticket *gate_expire(struct gate *g, int64_t now_us, int64_t *ret_wait_us);
 
 /*
- * When to take the next turn if nothing happens before: at that moment a call goes or expires, and at none
- * before (but a call that the head of another queue keeps back may have its turn for nothing). 0: at once,
- * because something has changed since gate_next gave NULL.
+ * When to take the next turn if nothing happens before: nobody can go or expires before that moment. (It may
+ * come for nothing: what leaves a window may not be enough.) 0: at once, because something has changed since
+ * gate_next gave NULL.
  */
 int64_t gate_wakeup(const struct gate *g);
 
