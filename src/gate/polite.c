@@ -122,9 +122,54 @@ static bool has_pace(const struct budget_limit *l)
     return l->limit.metric != METRIC_CONCURRENT;
 }
 
+#define TAKEN_PERIOD_US (10 * 60 * CLOCK_S)
+
+static void taken_advance(struct taken *t, int64_t now_us)
+{
+    if (now_us - t->began_us < TAKEN_PERIOD_US)
+        return;
+    t->was_us = now_us - t->began_us < 2 * TAKEN_PERIOD_US ? t->now_us : 0;
+    t->now_us = 0;
+    t->began_us = now_us - (now_us - t->began_us) % TAKEN_PERIOD_US;
+}
+
+/* So long would the call take of the limit that it takes most of, if it had that for itself. */
+static void take(struct budget *b, enum ticket_class class, const struct cost *c, int64_t now_us)
+{
+    struct taken *t = &b->polite.taken[class];
+    int64_t most_us = 0;
+
+    for (size_t i = 0; i < b->limit_count; i++) {
+        const struct budget_limit *l = &b->limits[i];
+        int64_t us = has_pace(l) ? even_us(b, l, budget_need_total(l, c)) : 0;
+
+        most_us = us > most_us ? us : most_us;
+    }
+    taken_advance(t, now_us);
+    t->now_us += most_us;
+}
+
+int64_t polite_taken_permille(const struct polite *p, enum ticket_class class, int64_t now_us)
+{
+    int64_t us = 0;
+
+    for (int above = TICKET_HIGH; above < (int)class; above++) {
+        struct taken t = p->taken[above];
+
+        if (t.began_us == 0)
+            continue;
+        taken_advance(&t, now_us);
+        us += t.now_us + t.was_us * (TAKEN_PERIOD_US - (now_us - t.began_us)) / TAKEN_PERIOD_US;
+    }
+    us = us * 1000 / TAKEN_PERIOD_US;
+    return us < 1000 ? us : 1000;
+}
+
 void polite_goes(struct budget *b, enum ticket_class class, const struct cost *c, int64_t now_us)
 {
     remember(&b->polite, class, c, now_us);
+    if (class < TICKET_LOW)
+        take(b, class, c, now_us);
     for (size_t i = 0; i < b->limit_count; i++) {
         struct budget_limit *l = &b->limits[i];
         int64_t need = budget_need_total(l, c);

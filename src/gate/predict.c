@@ -145,6 +145,9 @@ static struct prediction predict(const struct ticket *t, const struct line_load 
     return p;
 }
 
+/* What lower classes have at the least of what a budget can do, in thousandths (line.h): their share. */
+#define LEFT_LEAST LINE_SHARE_PERMILLE
+
 /* Whether it, or what stands before it, may have to leave room to others: how long is not known. */
 static bool may_be_polite(const struct ticket *t, int64_t now_us)
 {
@@ -165,9 +168,15 @@ static struct prediction predict_behind(const struct ticket *t, const struct lin
                                         const struct line_load *others, int64_t now_us)
 {
     struct prediction p = predict(t, ahead, others, now_us);
+    int64_t left = 1000 - polite_taken_permille(&t->budgets[0]->polite, t->class, now_us);
 
     if (may_be_polite(t, now_us))
         p.slack_us = CLOCK_NEVER;
+    if (p.start_us < CLOCK_NEVER && left < 1000) { /* what higher classes will take meanwhile, as lately */
+        int64_t wait_us = p.start_us - now_us;
+
+        p.start_us = add(now_us, times(wait_us / (left < LEFT_LEAST ? LEFT_LEAST : left), 1000));
+    }
     return p;
 }
 

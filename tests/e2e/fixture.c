@@ -176,10 +176,18 @@ static struct process *start_program(const char *name, const char *option, const
 
 void fixture_start_simulator(struct fixture *f, const char *settings, const char *const *more)
 {
+    const char *all[12] = {"--control", "127.0.0.1:0"};
+    size_t n = 2;
+
+    for (; more && *more; more++) {
+        assert_true(n + 1 < sizeof all / sizeof all[0]);
+        all[n++] = *more;
+    }
     need_dir(f);
-    f->simulator = start_program("metergate-simulator", "--config", settings, more);
+    f->simulator = start_program("metergate-simulator", "--config", settings, all);
     f->simulator_port = wait_port(f->simulator, "listening on ");
     snprintf(f->simulator_url, sizeof f->simulator_url, "http://127.0.0.1:%d", f->simulator_port);
+    snprintf(f->control_url, sizeof f->control_url, "http://127.0.0.1:%d", wait_port(f->simulator, "control on "));
 }
 
 static void add_replaced(struct buf *out, const char *text, const struct fixture *f)
@@ -422,7 +430,7 @@ void fixture_sim_post(const struct fixture *f, const char *path, const char *bod
     struct client_call call = {.method = "POST", .url = url, .body = body ? body : "{}"};
     struct client_reply reply;
 
-    snprintf(url, sizeof url, "%s%s", f->simulator_url, path);
+    snprintf(url, sizeof url, "%s%s", f->control_url, path);
     reply = client_run(&call);
     if (reply.status != 200)
         fail_msg("%s: status %d: %.*s", path, reply.status, (int)reply.body.n, reply.body.n ? reply.body.p : "");
@@ -439,10 +447,10 @@ void fixture_sim_wait(const struct fixture *f, const char *conditions)
     char path[512];
 
     snprintf(path, sizeof path, "/_sim/wait?%s&timeout_ms=%d", conditions, FIXTURE_TIMEOUT_MS - 5000);
-    cJSON_Delete(get_json(f->simulator_url, path));
+    cJSON_Delete(get_json(f->control_url, path));
 }
 
 struct cJSON *fixture_audit(const struct fixture *f)
 {
-    return get_json(f->simulator_url, "/_sim/audit");
+    return get_json(f->control_url, "/_sim/audit");
 }

@@ -29,6 +29,7 @@ struct fixture {
     struct process *daemon;
     int simulator_port, port;
     char simulator_url[64]; /* "http://127.0.0.1:N" */
+    char control_url[64];   /* the simulator's own entrance, which is there while the provider is down */
     char url[64];           /* the daemon's, likewise */
     char dir[64];           /* a temporary directory; removed at the end */
     char config[96];        /* the daemon's configuration file */

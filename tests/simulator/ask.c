@@ -106,8 +106,10 @@ void ask_release(struct ask *a)
 
 struct demand ask_demand(const struct ask *a)
 {
-    return (struct demand){
-        .input = a->input, .chars = a->r.chars, .max_output = a->r.max_tokens > 0 ? a->r.max_tokens : 0};
+    return (struct demand){.input = a->input,
+                           .cached = chat_request_cached(&a->r, a->input),
+                           .chars = a->r.chars,
+                           .max_output = a->r.max_tokens > 0 ? a->r.max_tokens : 0};
 }
 
 void ask_decide(struct ask *a, struct exchange *x)

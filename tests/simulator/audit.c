@@ -63,6 +63,7 @@ void arrivals_reset(struct arrivals *a)
         evict(a->ring[(a->head + i) % AUDIT_ARRIVALS]);
     a->n = a->head = 0;
     a->count = a->n429 = a->aborted = a->completed = 0;
+    a->first_us = a->last_us = a->last_end_us = 0;
     a->peak_in_flight = a->in_flight;
 }
 
@@ -82,6 +83,11 @@ void arrivals_add(struct arrivals *a, struct arrival *arrival)
         a->head = (a->head + 1) % AUDIT_ARRIVALS;
         a->n--;
     }
+    /* they come nearly in order */
+    if (a->count == 0 || arrival->t_us < a->first_us)
+        a->first_us = arrival->t_us;
+    if (arrival->t_us > a->last_us)
+        a->last_us = arrival->t_us;
     arrival->open = true;
     a->ring[(a->head + a->n++) % AUDIT_ARRIVALS] = arrival;
     a->count++;
@@ -95,6 +101,8 @@ void arrivals_end(struct arrivals *a, struct arrival *arrival)
     a->in_flight--;
     a->n429 += arrival->status == 429;
     a->completed++;
+    if (arrival->end_us > a->last_end_us)
+        a->last_end_us = arrival->end_us;
 }
 
 void arrivals_close(struct arrivals *a, struct arrival *arrival, bool aborted)
@@ -131,7 +139,13 @@ void arrivals_print(const struct arrivals *a, struct buf *out, int64_t limit, in
 
     buf_addf(out, "\"arrivals\":%" PRId64 ",\"completed\":%" PRId64 ",\"aborted\":%" PRId64 ",\"n429\":%" PRId64, a->count,
              a->completed, a->aborted, a->n429);
-    buf_addf(out, ",\"in_flight\":%" PRId64 ",\"peak_in_flight\":%" PRId64 ",\"list\":[", a->in_flight, a->peak_in_flight);
+    buf_addf(out, ",\"in_flight\":%" PRId64 ",\"peak_in_flight\":%" PRId64, a->in_flight, a->peak_in_flight);
+    buf_addf(out,
+             ",\"first_us\":%" PRId64 ",\"last_us\":%" PRId64 ",\"last_end_us\":%" PRId64 ",\"makespan_us\":%" PRId64
+             ",\"list\":[",
+             a->first_us ? a->first_us - start_us : 0, a->last_us ? a->last_us - start_us : 0,
+             a->last_end_us ? a->last_end_us - start_us : 0,
+             a->count && a->last_end_us > a->first_us ? a->last_end_us - a->first_us : 0);
     for (size_t i = from; i < a->n; i++) {
         if (i > from)
             buf_add_char(out, ',');

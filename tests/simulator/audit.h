@@ -42,6 +42,7 @@ struct arrivals {
     int64_t count;         /* readable: all that came */
     int64_t n429, aborted, completed;
     int64_t in_flight, peak_in_flight;
+    int64_t first_us, last_us, last_end_us; /* readable: of those that count: arrivals, and the last end; 0: none */
 };
 
 void arrivals_init(struct arrivals *a);
@@ -62,7 +63,8 @@ void arrivals_end(struct arrivals *a, struct arrival *arrival);
 /* The call is over, after arrivals_end; `aborted` when the last write failed, or an earlier one. */
 void arrivals_close(struct arrivals *a, struct arrival *arrival, bool aborted);
 
-/* The counters as JSON members: "arrivals":N,... and "list":[...] of the last `limit`, times from start_us. */
+/* The counters as JSON members: "arrivals":N,... and "list":[...] of the last `limit`, times from start_us. makespan_us is
+ * from the first arrival to the last end; it and the times before it are 0 as long as there is none. */
 void arrivals_print(const struct arrivals *a, struct buf *out, int64_t limit, int64_t start_us);
 
 /* ---- violations ---- */

@@ -59,9 +59,9 @@ static void add_usage(struct chat *c)
 {
     buf_addf(&c->out,
              "{\"prompt_tokens\":%" PRId64 ",\"completion_tokens\":%" PRId64 ",\"total_tokens\":%" PRId64
-             ",\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},\"completion_tokens_details\":"
+             ",\"prompt_tokens_details\":{\"cached_tokens\":%" PRId64 ",\"audio_tokens\":0},\"completion_tokens_details\":"
              "{\"reasoning_tokens\":0,\"audio_tokens\":0,\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}",
-             c->x->input, c->x->output, c->x->input + c->x->output);
+             c->x->input, c->x->output, c->x->input + c->x->output, chat_request_cached(&c->request, c->x->input));
 }
 
 static void add_head(struct chat *c, const char *object)
@@ -251,6 +251,7 @@ static void serve(struct chat *c)
                             .chars = c->request.chars,
                             .max_output = c->request.max_tokens > 0 ? c->request.max_tokens * c->request.n : 0};
 
+    demand.cached = chat_request_cached(&c->request, demand.input);
     if (!exchange_admit(x, model, &demand))
         return;
     if (x->plan.refuse_stream_options > 0 && c->request.has_stream_options) {

@@ -57,6 +57,8 @@ static int directive(struct chat_request *r, struct slice text, struct plan *pla
 
     if (slice_eq(key, SLICE("out")))
         return slice_int64(value, &r->out) < 0 ? refuse(why, "messages", NULL, "[[out=N]] wants a number") : 0;
+    if (slice_eq(key, SLICE("cached")))
+        return slice_int64(value, &r->cached) < 0 ? refuse(why, "messages", NULL, "[[cached=N]] wants a number") : 0;
     if (slice_eq(key, SLICE("fault")))
         return plan_add(plan, value, &e) < 0 ? refuse(why, "messages", NULL, "%s", e.text) : 0;
     if (slice_eq(text, SLICE("tool")))
@@ -64,6 +66,13 @@ static int directive(struct chat_request *r, struct slice text, struct plan *pla
     if (slice_eq(text, SLICE("unicode")))
         r->unicode = true;
     return 0;
+}
+
+int64_t chat_request_cached(const struct chat_request *r, int64_t input)
+{
+    if (r->cached <= 0 || input <= 1)
+        return 0;
+    return r->cached < input ? r->cached : input - 1;
 }
 
 int chat_request_obey(struct chat_request *r, struct plan *plan, struct chat_fault *why)

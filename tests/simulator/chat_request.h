@@ -1,6 +1,6 @@
 /*
  * chat_request: what a chat/completions request asks for, and what its prompt tells the simulator to do: directives in
- * double brackets, anywhere in the messages, `[[out=12]] [[tool]] [[unicode]] [[fault=latency_ms:50]]`.
+ * double brackets, anywhere in the messages, `[[out=12]] [[cached=900]] [[tool]] [[unicode]] [[fault=latency_ms:50]]`.
  */
 #ifndef SIMULATOR_CHAT_REQUEST_H
 #define SIMULATOR_CHAT_REQUEST_H
@@ -25,6 +25,7 @@ struct chat_request {
     int64_t chars;      /* of the prompt: code points */
     struct buf prompt;  /* all text of the messages, for the directives and the seed */
     int64_t out;        /* [[out=N]], or -1 */
+    int64_t cached;     /* [[cached=N]]: so much of the prompt comes from a cache */
     bool wants_tool, unicode;
 };
 
@@ -40,6 +41,9 @@ struct chat_fault {
 int chat_request_read(struct chat_request *r, struct slice body, struct slice deployment, struct plan *plan,
                       struct chat_fault *why) MG_MUSTCHECK;
 void chat_request_release(struct chat_request *r);
+
+/* What of so many tokens of input comes from a cache: never all of it, as the end of a prompt is always read. */
+int64_t chat_request_cached(const struct chat_request *r, int64_t input);
 
 /* Obeys the directives in r->prompt, for requests of other dialects. 0; -EINVAL. */
 int chat_request_obey(struct chat_request *r, struct plan *plan, struct chat_fault *why) MG_MUSTCHECK;

@@ -142,10 +142,12 @@ static struct slice key_of(const struct exchange *x)
 bool exchange_admit(struct exchange *x, struct slice model, const struct demand *demand)
 {
     static const struct demand nothing;
-    bool known = sim_key_is_good(x->sim, key_of(x));
+    struct slice key = key_of(x);
+    bool known = sim_key_is_good(x->sim, key);
 
     /* a stranger uses up nobody's limits */
-    sim_arrive(x->sim, known ? model : SLICE(""), x->request->path, demand ? demand : &nothing, x->arrival, &x->plan, &x->call);
+    sim_arrive(x->sim, known ? model : SLICE(""), key, x->request->path, demand ? demand : &nothing, x->arrival, &x->plan,
+               &x->call);
     x->arrived = true;
     x->arrival = NULL;
     sim_print_limits(x->sim, &x->call, x->speech, answer_headers(&x->answer));

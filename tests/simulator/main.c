@@ -1,4 +1,4 @@
-/* main: options, signals, and the one line on stdout that tells where the provider listens. */
+/* main: options, signals, and the lines on stdout that tell where the provider and its control listen. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -18,13 +18,15 @@
 #include "tls.h"
 
 struct options {
-    const char *listen, *config, *cert, *key, *make_certs;
+    const char *listen, *control, *config, *cert, *key, *make_certs;
 };
 
 static void usage(FILE *out)
 {
-    fputs("usage: metergate-simulator [--listen ADDR:PORT] [--config FILE|JSON] [--tls CERT KEY] [--make-certs DIR]\n"
+    fputs("usage: metergate-simulator [--listen ADDR:PORT] [--control ADDR:PORT] [--config FILE|JSON]\n"
+          "                           [--tls CERT KEY] [--make-certs DIR]\n"
           "  --listen      where to listen (127.0.0.1:0: any free port); the address is printed on stdout\n"
+          "  --control     listen there too, for /_sim/ alone: it answers while the provider is down\n"
           "  --config      settings as JSON, the same as POST /_sim/config takes\n"
           "  --tls         speak HTTPS with this chain and key (PEM)\n"
           "  --make-certs  write DIR/ca.pem, cert.pem and key.pem for localhost, and serve with them unless --tls is given\n"
@@ -36,6 +38,7 @@ static void usage(FILE *out)
 static int read_options(struct options *o, int argc, char **argv)
 {
     static const struct option longs[] = {{"listen", required_argument, NULL, 'l'},
+                                          {"control", required_argument, NULL, 'o'},
                                           {"config", required_argument, NULL, 'c'},
                                           {"tls", required_argument, NULL, 't'},
                                           {"make-certs", required_argument, NULL, 'm'},
@@ -46,6 +49,8 @@ static int read_options(struct options *o, int argc, char **argv)
     while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
         if (c == 'l') {
             o->listen = optarg;
+        } else if (c == 'o') {
+            o->control = optarg;
         } else if (c == 'c') {
             o->config = optarg;
         } else if (c == 't' && optind < argc) {
@@ -126,9 +131,11 @@ static int run(struct sim *sim, const struct options *o, int stop_fd, struct err
 
     if (rc < 0)
         return rc;
-    rc = server_open(&server, sim, o->listen, tls, e);
+    rc = server_open(&server, sim, o->listen, o->control, tls, e);
     if (rc == 0) {
-        printf("listening on %s\n", server.address);
+        printf("listening on %s\n", server.provider.address);
+        if (o->control)
+            printf("control on %s\n", server.control.address);
         fflush(stdout);
         server_run(&server, stop_fd);
     }

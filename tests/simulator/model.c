@@ -1,271 +1,232 @@
 /*
- * model: limits[i] is initialised exactly while config.max[i] > 0. `requests` and `tokens` hold what was counted since the
- * last reset and are never forgotten before, so that the audit's peaks are exact; the limiters forget what has expired.
+ * model: foreign_us is MODEL_NEVER until foreign use has begun and after it has ended (foreign_over). A
+ * claim is charged to its model and to the pool that the model had when it arrived, and settled with both.
  */
 #include "model.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include <string.h>
 
-#include "duration.h"
-#include "metergate/base/buf.h"
 #include "metergate/base/clock.h"
 #include "metergate/base/err.h"
-
-const char *metric_title(enum metric metric)
-{
-    static const char *const titles[METRICS] = {
-        "requests per min (RPM)", "tokens per min (TPM)", "input tokens per min (ITPM)", "output tokens per min (OTPM)"};
-
-    return titles[metric];
-}
-
-const char *metric_type(enum metric metric)
-{
-    return metric == METRIC_REQUESTS ? "requests" : "tokens";
-}
 
 struct model *model_new(const char *name, const struct model_config *config)
 {
     struct model *m = xcalloc(1, sizeof *m);
 
     snprintf(m->name, sizeof m->name, "%s", name);
-    model_configure(m, config);
+    m->config = *config;
+    m->foreign_us = MODEL_NEVER;
+    limits_init(&m->limits, &config->limits);
     return m;
-}
-
-static void release_limits(struct model *m)
-{
-    for (int i = 0; i < METRICS; i++)
-        limiter_release(&m->limits[i]);
 }
 
 void model_free(struct model *m)
 {
     if (!m)
         return;
-    release_limits(m);
-    charges_release(&m->requests);
-    charges_release(&m->tokens);
+    limits_release(&m->limits);
     free(m);
 }
 
-/* Azure looks at requests in slices of a second or ten: 60 a minute are one a second. */
-static bool is_sliced(const struct model *m, int i)
+static bool same_foreign(const struct foreign *a, const struct foreign *b)
 {
-    return i == METRIC_REQUESTS && m->config.rpm_slice_ms > 0 && m->config.rpm_slice_ms < m->config.window_ms;
+    return a->tokens == b->tokens && a->output == b->output && a->requests == b->requests &&
+           a->every_ms == b->every_ms && a->times == b->times;
 }
 
-static void init_limit(struct model *m, int i)
+/* It begins anew with the next arrival. */
+static void forget_foreign(struct model *m)
 {
-    int64_t max = m->config.max[i], span_ms = m->config.window_ms;
-
-    limiter_release(&m->limits[i]);
-    if (is_sliced(m, i)) {
-        span_ms = m->config.rpm_slice_ms;
-        max = max * span_ms / m->config.window_ms > 0 ? max * span_ms / m->config.window_ms : 1;
-    }
-    if (m->config.max[i] > 0)
-        limiter_init(&m->limits[i], m->config.limiter, max, span_ms * CLOCK_MS);
+    m->foreign_us = MODEL_NEVER;
+    m->foreign_over = false;
 }
 
 void model_configure(struct model *m, const struct model_config *config)
 {
-    struct model_config old = m->config;
-
+    if (!same_foreign(&m->config.foreign, &config->foreign))
+        forget_foreign(m);
     m->config = *config;
-    for (int i = 0; i < METRICS; i++) {
-        if (old.limiter != config->limiter || old.rpm_slice_ms != config->rpm_slice_ms || is_sliced(m, i) || old.window_ms != config->window_ms || !old.max[i] || !config->max[i])
-            init_limit(m, i);
-        else
-            m->limits[i].max = config->max[i];
-    }
+    limits_configure(&m->limits, &config->limits);
 }
 
 void model_reset(struct model *m)
 {
-    for (int i = 0; i < METRICS; i++)
-        init_limit(m, i);
-    charges_release(&m->requests);
-    charges_release(&m->tokens);
-    m->refused = 0;
+    limits_reset(&m->limits);
+    m->refused = m->foreign_tokens = m->heads = 0;
+    forget_foreign(m);
 }
+
+/* ---- foreign use ---- */
+
+void model_charge_foreign(struct model *m, int64_t tokens, int64_t output, int64_t requests, int64_t now_us)
+{
+    const int64_t amount[METRICS] = {requests, tokens, tokens - output, output, requests, tokens};
+
+    m->foreign_tokens += tokens;
+    limits_charge(&m->limits, amount, now_us, NULL);
+    if (m->pool)
+        limits_charge(&m->pool->limits, amount, now_us, NULL);
+}
+
+void model_start_foreign(struct model *m, int64_t now_us)
+{
+    const struct foreign *f = &m->config.foreign;
+
+    if (f->tokens <= 0 || m->foreign_us != MODEL_NEVER || m->foreign_over)
+        return;
+    m->foreign_us = now_us;
+    m->foreign_left = f->times > 0 ? f->times : -1;
+}
+
+void model_step_foreign(struct model *m)
+{
+    const struct foreign *f = &m->config.foreign;
+
+    model_charge_foreign(m, f->tokens, f->output, f->requests, m->foreign_us);
+    m->foreign_us += f->every_ms * CLOCK_MS;
+    if (m->foreign_left > 0 && --m->foreign_left == 0) {
+        m->foreign_us = MODEL_NEVER;
+        m->foreign_over = true;
+    }
+}
+
+void model_look(struct model *m, int64_t now_us)
+{
+    while (m->foreign_us <= now_us)
+        model_step_foreign(m);
+}
+
+/* ---- a call's way ---- */
 
 static int64_t tokens_on_arrival(const struct model *m, const struct demand *d)
 {
     int64_t estimate = (d->chars + 3) / 4;
 
-    if (m->config.charging == CHARGING_ACTUAL || m->config.charging == CHARGING_GEMINI)
+    switch (m->config.charging) {
+    case CHARGING_ACTUAL:
+    case CHARGING_GEMINI:
         return d->input;
-    if (m->config.charging == CHARGING_AZURE)
+    case CHARGING_GROQ:
+        return d->input - d->cached;
+    case CHARGING_AZURE:
         return d->input + d->max_output;
+    case CHARGING_OPENAI:
+        break;
+    }
     return estimate > d->max_output ? estimate : d->max_output;
 }
 
 static void amounts(const struct model *m, const struct demand *d, int64_t ret[METRICS])
 {
-    ret[METRIC_REQUESTS] = 1;
-    ret[METRIC_TOKENS] = tokens_on_arrival(m, d);
-    ret[METRIC_INPUT] = d->input;
+    int64_t tokens = tokens_on_arrival(m, d);
+
+    ret[METRIC_REQUESTS] = ret[METRIC_DAY_REQUESTS] = 1;
+    ret[METRIC_TOKENS] = ret[METRIC_DAY_TOKENS] = tokens;
+    ret[METRIC_INPUT] = m->config.charging == CHARGING_GROQ ? tokens : d->input;
     ret[METRIC_OUTPUT] = 0;
 }
 
-/* The first limit that says no; what can never fit comes before what could wait. */
+/* Both must agree; what can never fit is told before what could wait. */
 static struct verdict judge(struct model *m, const int64_t amount[METRICS], int64_t now_us)
 {
-    struct verdict v = {.kind = VERDICT_ADMITTED};
+    struct verdict v = limits_judge(&m->limits, amount, now_us), shared;
 
-    for (int i = 0; i < METRICS; i++) {
-        int64_t wait_us;
+    if (!m->pool || v.kind == VERDICT_TOO_LARGE)
+        return v;
+    shared = limits_judge(&m->pool->limits, amount, now_us);
+    if (v.kind != VERDICT_ADMITTED && shared.kind != VERDICT_TOO_LARGE)
+        return v;
+    shared.pool = m->pool->name;
+    return shared;
+}
 
-        if (m->config.max[i] <= 0)
-            continue;
-        /* output is charged as it comes: a call starts while any of it is left */
-        wait_us = limiter_wait_us(&m->limits[i], i == METRIC_OUTPUT ? 1 : amount[i], now_us);
-        if (wait_us == 0 || (v.kind != VERDICT_ADMITTED && wait_us != LIMITER_NEVER))
-            continue;
-        v = (struct verdict){.kind = wait_us == LIMITER_NEVER ? VERDICT_TOO_LARGE : VERDICT_LIMITED,
-                             .metric = (enum metric)i,
-                             .max = m->config.max[i],
-                             .used = limiter_used(&m->limits[i], now_us),
-                             .requested = i == METRIC_OUTPUT ? 1 : amount[i],
-                             .wait_us = wait_us == LIMITER_NEVER ? 0 : wait_us};
-        if (v.kind == VERDICT_TOO_LARGE)
-            break;
-    }
-    return v;
+static void count_request(struct model *m, bool charge, int64_t now_us)
+{
+    limits_request(&m->limits, charge, now_us);
+    if (m->pool)
+        limits_request(&m->pool->limits, charge, now_us);
 }
 
 void model_count_request(struct model *m, int64_t now_us)
 {
-    charges_add(&m->requests, now_us, 1);
-    if (m->config.max[METRIC_REQUESTS] > 0)
-        (void)limiter_charge(&m->limits[METRIC_REQUESTS], 1, now_us);
+    model_start_foreign(m, now_us);
+    model_look(m, now_us);
+    count_request(m, true, now_us);
 }
 
-struct verdict model_arrive(struct model *m, const struct demand *demand, int64_t now_us, struct claim *ret_claim)
+struct verdict model_arrive(struct model *m, const struct demand *demand, int64_t now_us,
+                            struct claim *ret_claim)
 {
     int64_t amount[METRICS];
     struct verdict v;
 
+    model_start_foreign(m, now_us);
+    model_look(m, now_us);
     amounts(m, demand, amount);
     v = judge(m, amount, now_us);
     if (v.kind != VERDICT_ADMITTED) {
         m->refused++;
-        if (v.metric != METRIC_REQUESTS)
-            model_count_request(m, now_us);
-        else
-            charges_add(&m->requests, now_us, 1);
+        count_request(m, v.kind == VERDICT_BUSY || !metric_is_requests(v.metric), now_us);
         return v;
     }
-    *ret_claim = (struct claim){.demand = *demand};
-    model_count_request(m, now_us);
-    ret_claim->tokens = charges_add(&m->tokens, now_us, amount[METRIC_TOKENS]);
-    for (int i = 0; i < METRICS; i++) {
-        ret_claim->charged[i] = amount[i];
-        if (i != METRIC_REQUESTS && m->config.max[i] > 0)
-            ret_claim->refs[i] = limiter_charge(&m->limits[i], amount[i], now_us);
+    *ret_claim = (struct claim){.pool = m->pool};
+    memcpy(ret_claim->charged, amount, sizeof ret_claim->charged);
+    limits_charge(&m->limits, amount, now_us, &ret_claim->own);
+    limits_enter(&m->limits);
+    if (m->pool) {
+        limits_charge(&m->pool->limits, amount, now_us, &ret_claim->shared);
+        limits_enter(&m->pool->limits);
     }
     return v;
 }
 
-static void charge_tokens(struct model *m, int64_t tokens, int64_t now_us)
+static bool charges_output(const struct model *m)
 {
-    charges_add(&m->tokens, now_us, tokens);
-    if (m->config.max[METRIC_TOKENS] > 0)
-        (void)limiter_charge(&m->limits[METRIC_TOKENS], tokens, now_us);
+    return m->config.charging == CHARGING_ACTUAL || m->config.charging == CHARGING_GROQ;
 }
 
 void model_produce(struct model *m, struct claim *claim, int64_t output, int64_t now_us)
 {
-    int64_t more = output - claim->produced;
+    int64_t more = output - claim->produced, amount[METRICS] = {0};
 
     if (more <= 0)
         return;
+    model_look(m, now_us);
     claim->produced = output;
-    if (m->config.max[METRIC_OUTPUT] > 0)
-        (void)limiter_charge(&m->limits[METRIC_OUTPUT], more, now_us);
-    if (m->config.charging == CHARGING_ACTUAL)
-        charge_tokens(m, more, now_us);
+    amount[METRIC_OUTPUT] = more;
+    if (charges_output(m))
+        amount[METRIC_TOKENS] = amount[METRIC_DAY_TOKENS] = more;
+    limits_charge(&m->limits, amount, now_us, NULL);
+    if (claim->pool)
+        limits_charge(&claim->pool->limits, amount, now_us, NULL);
 }
 
 void model_finish(struct model *m, const struct claim *claim, int64_t input, int64_t output, int64_t now_us)
 {
+    int64_t delta = input + output - claim->charged[METRIC_TOKENS];
     struct claim rest = *claim;
 
     model_produce(m, &rest, output, now_us);
-    if (m->config.charging == CHARGING_ACTUAL)
+    limits_leave(&m->limits);
+    if (claim->pool)
+        limits_leave(&claim->pool->limits);
+    if (!m->config.refund || charges_output(m) || m->config.charging == CHARGING_GEMINI)
         return;
-    if (m->config.refund && m->config.charging != CHARGING_GEMINI) {
-        int64_t delta = input + output - claim->charged[METRIC_TOKENS];
-        int64_t i = charges_index(&m->tokens, claim->tokens);
-
-        if (i >= 0)
-            m->tokens.v[i].amount += delta;
-        if (m->config.max[METRIC_TOKENS] > 0)
-            limiter_adjust(&m->limits[METRIC_TOKENS], claim->refs[METRIC_TOKENS], delta, now_us);
-    }
+    limits_adjust_tokens(&m->limits, &claim->own, delta, now_us);
+    if (claim->pool)
+        limits_adjust_tokens(&claim->pool->limits, &claim->shared, delta, now_us);
 }
 
-void model_charge(struct model *m, int64_t tokens, int64_t now_us)
+bool model_standing(struct model *m, enum metric metric, int64_t now_us, struct standing *ret)
 {
-    charge_tokens(m, tokens, now_us);
-}
+    struct standing shared;
+    bool own = limits_standing(&m->limits, metric, now_us, ret);
 
-void model_print_headers(struct model *m, struct buf *out, int64_t now_us)
-{
-    for (int i = METRIC_REQUESTS; i <= METRIC_TOKENS; i++) {
-        const char *type = metric_type((enum metric)i);
-        int64_t used;
-
-        if (m->config.max[i] <= 0)
-            continue;
-        used = limiter_used(&m->limits[i], now_us);
-        buf_addf(out, "x-ratelimit-limit-%s: %" PRId64 "\r\n", type, m->config.max[i]);
-        buf_addf(out, "x-ratelimit-remaining-%s: %" PRId64 "\r\n", type,
-                 used < m->config.max[i] ? m->config.max[i] - used : 0);
-        buf_addf(out, "x-ratelimit-reset-%s: ", type);
-        duration_print(out, limiter_reset_us(&m->limits[i], now_us));
-        buf_add_str(out, "\r\n");
-    }
-}
-
-static int64_t remaining(struct model *m, int i, int64_t now_us)
-{
-    int64_t left = m->config.max[i] - limiter_used(&m->limits[i], now_us);
-
-    return left > 0 ? left : 0;
-}
-
-void model_print_azure_headers(struct model *m, struct buf *out, int64_t now_us)
-{
-    for (int i = METRIC_REQUESTS; i <= METRIC_TOKENS; i++)
-        if (m->config.max[i] > 0)
-            buf_addf(out, "x-ratelimit-remaining-%s: %" PRId64 "\r\n", metric_type((enum metric)i), remaining(m, i, now_us));
-}
-
-/* Tokens are rounded to the thousand, and moments are RFC 3339. */
-void model_print_anthropic_headers(struct model *m, struct buf *out, int64_t now_us, int64_t wall_us)
-{
-    static const char *const names[METRICS] = {"requests", "tokens", "input-tokens", "output-tokens"};
-
-    for (int i = 0; i < METRICS; i++) {
-        int64_t left;
-        time_t at;
-        struct tm tm;
-        char text[32];
-
-        if (m->config.max[i] <= 0)
-            continue;
-        left = remaining(m, i, now_us);
-        at = (time_t)((wall_us + limiter_reset_us(&m->limits[i], now_us) + CLOCK_S - 1) / CLOCK_S);
-        gmtime_r(&at, &tm);
-        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-        buf_addf(out,
-                 "anthropic-ratelimit-%s-limit: %" PRId64 "\r\nanthropic-ratelimit-%s-remaining: %" PRId64
-                 "\r\nanthropic-ratelimit-%s-reset: %s\r\n",
-                 names[i], m->config.max[i], names[i], i == METRIC_REQUESTS ? left : (left + 500) / 1000 * 1000, names[i], text);
-    }
+    if (!m->pool || !limits_standing(&m->pool->limits, metric, now_us, &shared))
+        return own;
+    if (!own || shared.left < ret->left)
+        *ret = shared;
+    return true;
 }

@@ -1,5 +1,6 @@
 /*
- * refusal: the errors of a provider, in OpenAI's words (as people quoted them), with the headers that go with them.
+ * refusal: the errors of a provider, in OpenAI's words (as people quoted them), with the headers that go
+ * with them.
  */
 #ifndef SIMULATOR_REFUSAL_H
 #define SIMULATOR_REFUSAL_H

@@ -112,9 +112,9 @@ static void add_response(struct response *r, const char *status, const struct sl
     if (text)
         buf_addf(&r->out,
                  "{\"input_tokens\":%" PRId64
-                 ",\"input_tokens_details\":{\"cached_tokens\":0},\"output_tokens\":%" PRId64
+                 ",\"input_tokens_details\":{\"cached_tokens\":%" PRId64 "},\"output_tokens\":%" PRId64
                  ",\"output_tokens_details\":{\"reasoning_tokens\":0},\"total_tokens\":%" PRId64 "}}",
-                 r->x->input, r->x->output, r->x->input + r->x->output);
+                 r->x->input, chat_request_cached(&r->ask.r, r->x->input), r->x->output, r->x->input + r->x->output);
     else
         buf_add_str(&r->out, "null}");
 }

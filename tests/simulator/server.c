@@ -1,17 +1,14 @@
 /*
- * server: a connection is on the list from before its thread starts until its thread is about to end; its memory is
- * freed by that thread. Its descriptor is open for as long as it is on the list.
+ * server: a connection is on the list from before its thread starts until its thread is about to end; its
+ * memory is freed by that thread. Its descriptor is open for as long as it is on the list. What others read
+ * of a connection while its thread runs (provider, busy, last, ended) is guarded by the server's lock.
  */
 #include "server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -35,6 +32,10 @@ struct connection {
     int64_t id;
     bool first;    /* no request yet */
     bool provider; /* counted among the provider's connections */
+    bool control;  /* it came to the control address */
+    bool busy;     /* a call is being served */
+    bool last;     /* and no other one will be */
+    bool ended;    /* the server has shut it */
     bool close, reset;
     int64_t calls;
 };
@@ -72,8 +73,10 @@ static void note_kind(struct connection *c, bool control)
 {
     if (!c->first)
         return;
+    pthread_mutex_lock(&c->server->lock);
     c->first = false;
     c->provider = !control;
+    pthread_mutex_unlock(&c->server->lock);
     sim_connection_is(c->server->sim, c->provider);
 }
 
@@ -103,6 +106,38 @@ static void violated(struct connection *c, const struct errbuf *e, const struct 
     buf_release(&out);
 }
 
+/* A call begins, unless the connection was shut before: nobody could hear the answer. */
+static bool begin(struct connection *c)
+{
+    bool ended;
+
+    pthread_mutex_lock(&c->server->lock);
+    ended = c->ended;
+    c->busy = !ended;
+    pthread_mutex_unlock(&c->server->lock);
+    return !ended;
+}
+
+/* It has ended. Whether it was the last one here. */
+static bool end(struct connection *c)
+{
+    bool last;
+
+    pthread_mutex_lock(&c->server->lock);
+    c->busy = false;
+    last = c->last;
+    pthread_mutex_unlock(&c->server->lock);
+    return last;
+}
+
+static int serve_control(struct connection *c, const struct request *r, struct errbuf *e)
+{
+    int rc = control_run(c->server->sim, &c->wire, r, e);
+
+    c->close |= rc < 0;
+    return rc == -EBADMSG ? rc : 0;
+}
+
 /* One request from its head to its answer. 0, or -EBADMSG with a violation. */
 static int serve_request(struct connection *c, const struct request *r, struct errbuf *e)
 {
@@ -110,10 +145,11 @@ static int serve_request(struct connection *c, const struct request *r, struct e
     int rc;
 
     note_kind(c, control_wants(r));
-    if (control_wants(r)) {
-        rc = control_run(c->server->sim, &c->wire, r, e);
-        c->close |= rc < 0;
-        return rc == -EBADMSG ? rc : 0;
+    if (control_wants(r))
+        return serve_control(c, r, e);
+    if (c->control) {
+        err_set(e, "a provider's call on the control address");
+        return -EBADMSG;
     }
     plan_init(&plan);
     sim_plan_connection(c->server->sim, r->path, &plan);
@@ -142,8 +178,11 @@ static void serve_connection(struct connection *c)
             break;
         if (rc > 0)
             rc = request_parse(r, buf_slice(&head), &e);
+        if (!begin(c))
+            break;
         if (rc == 0)
             rc = serve_request(c, r, &e);
+        c->close |= end(c);
         if (rc < 0)
             violated(c, &e, &head);
         else if (r->close || (max_calls && ++c->calls >= max_calls))
@@ -159,7 +198,7 @@ static void *connection_main(void *arg)
     struct server *s = c->server;
 
     sim_connection_opened(s->sim);
-    if (wire_open(&c->wire, c->fd, s->tls) == 0)
+    if (wire_open(&c->wire, c->fd, c->control ? NULL : s->tls) == 0)
         serve_connection(c);
     pthread_mutex_lock(&s->lock);
     list_unlink(&c->link);
@@ -178,85 +217,30 @@ static void *connection_main(void *arg)
 
 /* ---- listening ---- */
 
-static int parse_address(const char *listen, struct sockaddr_storage *ret, socklen_t *ret_n, struct errbuf *e)
+int server_open(struct server *s, struct sim *sim, const char *listen_on, const char *control, struct ssl_ctx_st *tls,
+                struct errbuf *e)
 {
-    struct slice text = slice_str(listen);
-    size_t colon = text.n;
-    char host[64];
-    int64_t port;
+    int rc;
 
-    while (colon > 0 && listen[colon - 1] != ':')
-        colon--;
-    memset(ret, 0, sizeof *ret);
-    if (colon == 0 || colon > sizeof host || slice_int64(slice_skip(text, colon), &port) < 0 || port > 65535) {
-        err_set(e, "%s is not ADDR:PORT", listen);
-        return -EINVAL;
-    }
-    snprintf(host, sizeof host, "%.*s", (int)(colon - 1), listen);
-    if (host[0] == '[') {
-        struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
-
-        host[strlen(host) - 1] = '\0';
-        in6->sin6_family = AF_INET6;
-        in6->sin6_port = htons((uint16_t)port);
-        *ret_n = sizeof *in6;
-        return inet_pton(AF_INET6, host + 1, &in6->sin6_addr) == 1 ? 0 : -EINVAL;
-    }
-    {
-        struct sockaddr_in *in = (struct sockaddr_in *)ret;
-
-        in->sin_family = AF_INET;
-        in->sin_port = htons((uint16_t)port);
-        *ret_n = sizeof *in;
-        return inet_pton(AF_INET, host, &in->sin_addr) == 1 ? 0 : -EINVAL;
-    }
-}
-
-static void print_address(struct server *s)
-{
-    struct sockaddr_storage bound = {0};
-    socklen_t n = sizeof bound;
-    char host[48] = "", port[8] = "";
-
-    getsockname(s->listen_fd, (struct sockaddr *)&bound, &n);
-    getnameinfo((struct sockaddr *)&bound, n, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
-    snprintf(s->address, sizeof s->address, bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
-}
-
-int server_open(struct server *s, struct sim *sim, const char *listen_on, struct ssl_ctx_st *tls, struct errbuf *e)
-{
-    struct sockaddr_storage address;
-    socklen_t n = 0;
-    int on = 1, rc;
-
-    *s = (struct server){.sim = sim, .tls = tls, .listen_fd = -1};
+    *s = (struct server){.sim = sim, .tls = tls, .provider = {.fd = -1, .keeper_fd = -1}};
+    s->control = s->provider;
     list_init(&s->connections);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->all_gone, NULL);
-    rc = parse_address(listen_on, &address, &n, e);
-    if (rc < 0)
-        return rc;
-    s->listen_fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (s->listen_fd < 0)
-        goto fail;
-    setsockopt(s->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(s->listen_fd, (struct sockaddr *)&address, n) < 0 || listen(s->listen_fd, 4096) < 0)
-        goto fail;
-    print_address(s);
-    return 0;
-fail:
-    rc = -errno;
-    err_set(e, "cannot listen on %s: %s", listen_on, strerror(-rc));
+    rc = listener_open(&s->provider, listen_on, e);
+    if (rc == 0 && control)
+        rc = listener_open(&s->control, control, e);
     return rc;
 }
 
-static void start(struct server *s, int fd, const pthread_attr_t *attr)
+static void start(struct server *s, int fd, bool control, const pthread_attr_t *attr)
 {
     struct connection *c = xcalloc(1, sizeof *c);
     pthread_t thread;
 
     c->server = s;
     c->first = c->provider = true;
+    c->control = control;
     c->fd = fd;
     list_init(&c->link);
     pthread_mutex_lock(&s->lock);
@@ -285,19 +269,98 @@ static void end_all(struct server *s)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* ---- being down ---- */
+
+/* What is idle is shut at once; what is busy ends with its call, or at once too with `cut`. */
+static void end_provider(struct server *s, bool cut)
+{
+    pthread_mutex_lock(&s->lock);
+    LIST_EACH(&s->connections, node, next)
+    {
+        struct connection *c = LIST_ENTRY(node, struct connection, link);
+
+        if (!c->provider || c->control)
+            continue;
+        c->last = true;
+        if (c->busy && !cut)
+            continue;
+        c->ended = !c->busy;
+        shutdown(c->fd, SHUT_RDWR);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+/*
+ * Does what the sim is told about being down; tells how long poll may wait for the next change by itself,
+ * in ms.
+ */
+static int obey(struct server *s)
+{
+    int64_t until_us, order, left_us;
+    bool cut;
+    enum down_mode mode = sim_down_mode(s->sim, &until_us, &cut, &order);
+
+    if (mode != s->mode) {
+        int rc = 0;
+
+        if (mode == DOWN_REFUSE)
+            listener_deafen(&s->provider);
+        else
+            rc = listener_hear(&s->provider);
+        MG_ASSERT(rc == 0); /* the port is kept */
+        if (mode == DOWN_REFUSE || mode == DOWN_RESET)
+            end_provider(s, cut);
+        s->mode = mode;
+    }
+    sim_down_obeyed(s->sim, order);
+    if (until_us == DOWN_FOR_EVER)
+        return -1;
+    left_us = until_us - clock_now_us();
+    if (left_us <= 0)
+        return 0;
+    return left_us < INT32_MAX ? (int)((left_us + CLOCK_MS - 1) / CLOCK_MS) : INT32_MAX / 1000;
+}
+
+static void accept_one(struct server *s, const struct listener *l, const pthread_attr_t *attr)
+{
+    static const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    if (l == &s->control || s->mode != DOWN_RESET) {
+        start(s, fd, l == &s->control, attr);
+        return;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close(fd);
+    sim_down_attempt(s->sim);
+}
+
 void server_run(struct server *s, int stop_fd)
 {
-    struct pollfd p[2] = {{.fd = s->listen_fd, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
+    struct pollfd p[] = {{.fd = stop_fd, .events = POLLIN},
+                         {.fd = s->sim->wake_fd, .events = POLLIN},
+                         {.fd = s->control.fd, .events = POLLIN},
+                         {.events = POLLIN}};
     pthread_attr_t attr;
 
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attr, STACK_BYTES);
-    while (poll(p, 2, -1) < 0 || !p[1].revents) {
-        int fd = p[0].revents ? accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC) : -1;
+    for (;;) {
+        int wait_ms = obey(s);
 
-        if (fd >= 0)
-            start(s, fd, &attr);
+        p[3].fd = s->provider.fd; /* poll passes over those that are -1 */
+        if (poll(p, MG_ARRAY_LEN(p), wait_ms) <= 0)
+            continue;
+        if (p[0].revents)
+            break;
+        if (p[2].revents)
+            accept_one(s, &s->control, &attr);
+        /* what came while the order was on its way is for the new state */
+        if (p[3].revents && !p[1].revents)
+            accept_one(s, &s->provider, &attr);
     }
     pthread_attr_destroy(&attr);
     end_all(s);
@@ -305,8 +368,8 @@ void server_run(struct server *s, int stop_fd)
 
 void server_close(struct server *s)
 {
-    if (s->listen_fd >= 0)
-        close(s->listen_fd);
+    listener_release(&s->provider);
+    listener_release(&s->control);
     pthread_cond_destroy(&s->all_gone);
     pthread_mutex_destroy(&s->lock);
 }

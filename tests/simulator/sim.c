@@ -1,15 +1,14 @@
 /*
- * sim: accounts are never removed while the process lives, so a call may keep its account without the lock. The first
- * account has no model. held[] has each wire at most once, and only while its thread is inside sim_hold.
+ * sim: held[] has each wire at most once, and only while its thread is inside sim_hold.
  */
 #include "sim.h"
 
-#include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
+#include "headers.h"
 #include "metergate/base/buf.h"
 #include "metergate/base/clock.h"
 #include "wire.h"
@@ -25,19 +24,16 @@ void sim_init(struct sim *s)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&s->changed, &attr);
     pthread_condattr_destroy(&attr);
-    s->accounts = xcalloc(1, sizeof *s->accounts);
+    accounts_init(&s->accounts);
+    s->down.until_us = DOWN_FOR_EVER;
+    s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    MG_ASSERT(s->wake_fd >= 0);
 }
 
 void sim_release(struct sim *s)
 {
-    struct account *next;
-
-    for (struct account *a = s->accounts; a; a = next) {
-        next = a->next;
-        arrivals_release(&a->arrivals);
-        model_free(a->model);
-        free(a);
-    }
+    accounts_release(&s->accounts);
+    close(s->wake_fd);
     violations_release(&s->violations);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
@@ -59,37 +55,14 @@ static void unlock_changed(struct sim *s)
     unlock(s);
 }
 
-/* The account of a model's name, made when it is new. With the lock. */
-static struct account *account_of(struct sim *s, struct slice model)
-{
-    char name[MODEL_NAME_MAX];
-    const char *key;
-    struct account *a, *last = s->accounts;
-
-    if (model.n == 0)
-        return s->accounts;
-    snprintf(name, sizeof name, "%.*s", (int)(model.n < sizeof name ? model.n : sizeof name - 1), model.p);
-    key = settings_account(&s->settings, name);
-    for (a = s->accounts->next; a; last = a, a = a->next)
-        if (strcmp(a->model->name, key) == 0)
-            return a;
-    if (s->n_accounts == SIM_ACCOUNTS)
-        return s->accounts;
-    a = xcalloc(1, sizeof *a);
-    a->model = model_new(key, settings_model(&s->settings, name));
-    last->next = a;
-    s->n_accounts++;
-    return a;
-}
-
 int sim_configure(struct sim *s, const struct cJSON *json, struct errbuf *e)
 {
     int rc;
 
     lock(s);
     rc = settings_merge(&s->settings, json, e);
-    for (struct account *a = s->accounts->next; a && rc == 0; a = a->next)
-        model_configure(a->model, settings_model(&s->settings, a->model->name));
+    if (rc == 0)
+        accounts_configure(&s->accounts, &s->settings, clock_now_us());
     unlock(s);
     return rc;
 }
@@ -109,11 +82,8 @@ void sim_reset(struct sim *s)
 {
     lock(s);
     s->settings.n_faults = 0;
-    for (struct account *a = s->accounts; a; a = a->next) {
-        arrivals_reset(&a->arrivals);
-        if (a->model)
-            model_reset(a->model);
-    }
+    accounts_reset(&s->accounts);
+    s->down.times = s->down.attempts = 0;
     violations_release(&s->violations);
     s->connections_opened = 0;
     s->peak_in_flight = 0;
@@ -122,14 +92,27 @@ void sim_reset(struct sim *s)
     unlock_changed(s);
 }
 
-void sim_charge(struct sim *s, struct slice model, int64_t tokens)
+void sim_charge(struct sim *s, struct slice model, struct slice key, int64_t tokens)
+{
+    int64_t now_us = clock_now_us();
+    struct account *a;
+
+    lock(s);
+    a = accounts_find(&s->accounts, &s->settings, model, key);
+    accounts_look(&s->accounts, a, now_us);
+    if (a->model)
+        model_charge_foreign(a->model, tokens, 0, 0, now_us);
+    unlock(s);
+}
+
+void sim_start_foreign(struct sim *s, struct slice model, struct slice key)
 {
     struct account *a;
 
     lock(s);
-    a = account_of(s, model);
+    a = accounts_find(&s->accounts, &s->settings, model, key);
     if (a->model)
-        model_charge(a->model, tokens, clock_now_us());
+        model_start_foreign(a->model, clock_now_us());
     unlock(s);
 }
 
@@ -168,48 +151,57 @@ static void plan_call(struct sim *s, struct slice model, struct slice path, stru
     }
 }
 
-static int64_t in_flight(const struct sim *s)
+/* What the limits say, or what it costs not to come to them. */
+static void ask_limits(struct sim *s, struct account *a, const struct demand *demand, const struct plan *plan, bool down,
+                       struct call *ret)
 {
-    int64_t n = 0;
+    struct arrival *arrival = ret->arrival;
 
-    for (const struct account *a = s->accounts; a; a = a->next)
-        n += a->arrivals.in_flight;
-    return n;
+    accounts_look(&s->accounts, a, arrival->t_us);
+    ret->config = a->model->config;
+    if (plan->status < 0) {
+        ret->verdict = model_arrive(a->model, demand, arrival->t_us, &ret->claim);
+        ret->claimed = ret->verdict.kind == VERDICT_ADMITTED;
+    } else if (!down) {
+        model_count_request(a->model, arrival->t_us);
+    }
+    arrival->input = demand->input;
+    arrival->charged = ret->claimed ? ret->claim.charged[METRIC_TOKENS] : 0;
 }
 
-void sim_arrive(struct sim *s, struct slice model, struct slice path, const struct demand *demand, struct arrival *arrival,
-                struct plan *plan, struct call *ret)
+void sim_arrive(struct sim *s, struct slice model, struct slice key, struct slice path, const struct demand *demand,
+                struct arrival *arrival, struct plan *plan, struct call *ret)
 {
     struct account *a;
     int64_t n;
+    bool down;
 
     lock(s);
-    a = account_of(s, model);
+    a = accounts_find(&s->accounts, &s->settings, model, key);
     *ret = (struct call){.account = a,
                          .arrival = arrival,
+                         .organization = a->organization,
                          .retry_after = s->settings.retry_after,
                          .retry_after_ms = s->settings.retry_after_ms,
                          .obfuscation = s->settings.obfuscation};
-    plan_call(s, model, path, arrival, plan);
-    if (a->model) {
-        ret->config = a->model->config;
-        if (plan->status >= 0) {
-            model_count_request(a->model, arrival->t_us);
-        } else {
-            ret->verdict = model_arrive(a->model, demand, arrival->t_us, &ret->claim);
-            ret->claimed = ret->verdict.kind == VERDICT_ADMITTED;
-        }
-        arrival->input = demand->input;
-        arrival->charged = ret->claimed ? ret->claim.charged[METRIC_TOKENS] : 0;
+    down = down_mode(&s->down, clock_now_us()) == DOWN_503;
+    if (down) {
+        s->down.attempts++;
+        plan_add_checked(plan, "status:503");
+        snprintf(arrival->fault, sizeof arrival->fault, "down");
+    } else {
+        plan_call(s, model, path, arrival, plan);
     }
+    if (a->model)
+        ask_limits(s, a, demand, plan, down, ret);
     arrivals_add(&a->arrivals, arrival);
-    n = in_flight(s);
+    n = accounts_in_flight(&s->accounts);
     if (n > s->peak_in_flight)
         s->peak_in_flight = n;
     unlock_changed(s);
 }
 
-static void settle(struct call *call, int64_t input, int64_t output, int status)
+static void settle(struct sim *s, struct call *call, int64_t input, int64_t output, int status)
 {
     struct arrival *arrival = call->arrival;
 
@@ -219,6 +211,7 @@ static void settle(struct call *call, int64_t input, int64_t output, int status)
     arrival->end_us = clock_now_us();
     arrival->status = status;
     arrival->output = output;
+    accounts_look(&s->accounts, call->account, arrival->end_us);
     if (call->claimed)
         model_finish(call->account->model, &call->claim, input, output, arrival->end_us);
     arrivals_end(&call->account->arrivals, arrival);
@@ -226,39 +219,52 @@ static void settle(struct call *call, int64_t input, int64_t output, int status)
 
 void sim_produce(struct sim *s, struct call *call, int64_t output)
 {
+    int64_t now_us = clock_now_us();
+
     lock(s);
+    accounts_look(&s->accounts, call->account, now_us);
     if (call->claimed)
-        model_produce(call->account->model, &call->claim, output, clock_now_us());
+        model_produce(call->account->model, &call->claim, output, now_us);
     unlock(s);
 }
 
 void sim_settle(struct sim *s, struct call *call, int64_t input, int64_t output, int status)
 {
     lock(s);
-    settle(call, input, output, status);
+    settle(s, call, input, output, status);
     unlock_changed(s);
 }
 
 void sim_finish(struct sim *s, struct call *call, int64_t input, int64_t output, int status, bool aborted)
 {
     lock(s);
-    settle(call, input, output, status);
+    settle(s, call, input, output, status);
     arrivals_close(&call->account->arrivals, call->arrival, aborted);
     call->arrival = NULL;
     unlock_changed(s);
 }
 
+/* What the model is configured with, else what is usual where that language is spoken. */
+static enum family family_of(const struct model *m, enum speech speech)
+{
+    static const enum family usual[] = {[SPEECH_OPENAI] = FAMILY_OPENAI,
+                                        [SPEECH_AZURE] = FAMILY_AZURE,
+                                        [SPEECH_ANTHROPIC] = FAMILY_ANTHROPIC,
+                                        [SPEECH_GEMINI] = FAMILY_NONE};
+
+    return m->config.headers == FAMILY_AUTO ? usual[speech] : m->config.headers;
+}
+
 void sim_print_limits(struct sim *s, const struct call *call, enum speech speech, struct buf *out)
 {
     struct model *m = call->account->model;
+    int64_t now_us = clock_now_us();
 
+    if (!m)
+        return;
     lock(s);
-    if (m && s->settings.rate_limit_headers && speech == SPEECH_ANTHROPIC)
-        model_print_anthropic_headers(m, out, clock_now_us(), clock_wall_us());
-    else if (m && s->settings.rate_limit_headers && speech == SPEECH_AZURE)
-        model_print_azure_headers(m, out, clock_now_us());
-    else if (m && s->settings.rate_limit_headers && speech == SPEECH_OPENAI)
-        model_print_headers(m, out, clock_now_us());
+    accounts_look(&s->accounts, call->account, now_us);
+    headers_print(m, family_of(m, speech), &call->organization, s->settings.rate_limit_headers, now_us, clock_wall_us(), out);
     unlock(s);
 }
 
@@ -381,69 +387,6 @@ int64_t sim_let_go(struct sim *s, int64_t n)
     return gone;
 }
 
-struct counters {
-    int64_t arrivals, completed, aborted, n429, in_flight;
-};
-
-static struct counters count_all(const struct sim *s)
-{
-    struct counters c = {0};
-
-    for (const struct account *a = s->accounts; a; a = a->next) {
-        c.arrivals += a->arrivals.count;
-        c.completed += a->arrivals.completed;
-        c.aborted += a->arrivals.aborted;
-        c.n429 += a->arrivals.n429;
-        c.in_flight += a->arrivals.in_flight;
-    }
-    return c;
-}
-
-static bool holds(const struct sim *s, const struct sim_condition *c)
-{
-    struct counters n = count_all(s);
-
-    return n.arrivals >= c->arrivals && n.completed >= c->completed && n.aborted >= c->aborted &&
-           s->violations.count >= c->violations && (c->held < 0 || (int64_t)s->n_held == c->held) &&
-           (c->in_flight < 0 || n.in_flight == c->in_flight) &&
-           (c->connections < 0 || s->connections_now == c->connections);
-}
-
-static void print_counters(const struct sim *s, struct buf *out)
-{
-    struct counters n = count_all(s);
-
-    buf_addf(out,
-             "\"arrivals\":%" PRId64 ",\"completed\":%" PRId64 ",\"aborted\":%" PRId64 ",\"n429\":%" PRId64
-             ",\"in_flight\":%" PRId64 ",\"peak_in_flight\":%" PRId64,
-             n.arrivals, n.completed, n.aborted, n.n429, n.in_flight, s->peak_in_flight);
-    buf_addf(out, ",\"held\":%zu,\"connections_opened\":%" PRId64 ",\"connections\":%" PRId64 ",\"n_violations\":%" PRId64,
-             s->n_held, s->connections_opened, s->connections_now, s->violations.count);
-}
-
-bool sim_wait(struct sim *s, const struct sim_condition *c, int64_t timeout_us, struct buf *out)
-{
-    struct timespec until;
-    bool ok;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_us / CLOCK_S;
-    until.tv_nsec += timeout_us % CLOCK_S * 1000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    lock(s);
-    while (!holds(s, c) && !s->stopping && pthread_cond_timedwait(&s->changed, &s->lock, &until) != ETIMEDOUT)
-        ;
-    ok = holds(s, c);
-    buf_addf(out, "{\"ok\":%s,", ok ? "true" : "false");
-    print_counters(s, out);
-    buf_add_char(out, '}');
-    unlock(s);
-    return ok;
-}
-
 void sim_stop(struct sim *s)
 {
     lock(s);
@@ -451,41 +394,55 @@ void sim_stop(struct sim *s)
     unlock_changed(s);
 }
 
-static void print_account(const struct account *a, struct buf *out, int64_t limit, int64_t start_us)
-{
-    const struct model *m = a->model;
-    int64_t span_us;
+/* ---- being down ---- */
 
-    buf_add_char(out, '{');
-    if (m) {
-        span_us = m->config.window_ms * CLOCK_MS;
-        buf_addf(out,
-                 "\"window_ms\":%" PRId64 ",\"peak_requests\":%" PRId64 ",\"peak_tokens\":%" PRId64 ",\"tokens\":%" PRId64
-                 ",\"refused\":%" PRId64 ",",
-                 m->config.window_ms, charges_peak(&m->requests, span_us), charges_peak(&m->tokens, span_us),
-                 charges_total(&m->tokens), m->refused);
-    }
-    arrivals_print(&a->arrivals, out, limit, start_us);
-    buf_add_char(out, '}');
+static void wake_server(struct sim *s)
+{
+    eventfd_write(s->wake_fd, 1);
 }
 
-void sim_print_audit(struct sim *s, int64_t limit, struct buf *out)
+void sim_go_down(struct sim *s, enum down_mode mode, int64_t ms, bool cut)
+{
+    int64_t order;
+
+    lock(s);
+    down_begin(&s->down, mode, ms, cut, clock_now_us());
+    order = ++s->down_asked;
+    wake_server(s);
+    while (s->down_done < order && !s->stopping)
+        pthread_cond_wait(&s->changed, &s->lock);
+    unlock(s);
+}
+
+enum down_mode sim_down_mode(struct sim *s, int64_t *ret_until_us, bool *ret_cut, int64_t *ret_order)
+{
+    enum down_mode mode;
+    eventfd_t n;
+
+    lock(s);
+    (void)eventfd_read(s->wake_fd, &n);
+    mode = down_mode(&s->down, clock_now_us());
+    *ret_until_us = mode == DOWN_UP ? DOWN_FOR_EVER : s->down.until_us;
+    *ret_cut = s->down.cut;
+    *ret_order = s->down_asked;
+    unlock(s);
+    return mode;
+}
+
+void sim_down_obeyed(struct sim *s, int64_t order)
 {
     lock(s);
-    buf_add_char(out, '{');
-    print_counters(s, out);
-    buf_addf(out, ",\"start_us\":%" PRId64 ",\"violations\":", s->start_us);
-    violations_print(&s->violations, out);
-    buf_add_str(out, ",\"models\":{");
-    for (const struct account *a = s->accounts->next; a; a = a->next) {
-        audit_quote(out, slice_str(a->model->name));
-        buf_add_char(out, ':');
-        print_account(a, out, limit, s->start_us);
-        if (a->next)
-            buf_add_char(out, ',');
+    if (s->down_done == order) {
+        unlock(s);
+        return;
     }
-    buf_add_str(out, "},\"other\":");
-    print_account(s->accounts, out, limit, s->start_us);
-    buf_add_char(out, '}');
-    unlock(s);
+    s->down_done = order;
+    unlock_changed(s);
+}
+
+void sim_down_attempt(struct sim *s)
+{
+    lock(s);
+    s->down.attempts++;
+    unlock_changed(s);
 }

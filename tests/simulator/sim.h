@@ -1,6 +1,6 @@
 /*
- * sim: the whole provider: its settings, its accounts, what it has seen. One lock guards all of it; every function here
- * takes that lock itself. `changed` is signalled on every event that a test can wait for.
+ * sim: the whole provider: its settings, its accounts, what it has seen. One lock guards all of it; every
+ * function here takes that lock itself. `changed` is signalled on every event that a test can wait for.
  */
 #ifndef SIMULATOR_SIM_H
 #define SIMULATOR_SIM_H
@@ -10,7 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "accounts.h"
 #include "audit.h"
+#include "down.h"
 #include "fault.h"
 #include "metergate/base/err.h"
 #include "metergate/base/slice.h"
@@ -24,28 +26,22 @@ struct wire;
 /* Whose errors and headers an answer has. */
 enum speech { SPEECH_OPENAI, SPEECH_AZURE, SPEECH_ANTHROPIC, SPEECH_GEMINI };
 
-#define SIM_ACCOUNTS 1000
-#define SIM_HELD     4096
-
-/* A model with what arrived for it; the account without a model takes everything else. */
-struct account {
-    struct account *next;
-    struct model *model; /* owned; NULL: what is no model's */
-    struct arrivals arrivals;
-};
+#define SIM_HELD 4096
 
 struct sim {
     pthread_mutex_t lock; /* everything below is private and guarded by it */
     pthread_cond_t changed;
     struct settings settings;
-    struct account *accounts; /* the first is the one without a model */
-    size_t n_accounts;
+    struct accounts accounts;
     struct violations violations;
     int64_t connections_opened, connections_now;
     int64_t peak_in_flight;
     int64_t start_us;
     struct wire *held[SIM_HELD]; /* who waits for a release, oldest first */
     size_t n_held;
+    struct down down;
+    int64_t down_asked, down_done; /* how often the way of being down changed; how often the server has obeyed */
+    int wake_fd;                   /* an eventfd that the server waits for */
     bool stopping;
 };
 
@@ -58,8 +54,11 @@ int sim_configure(struct sim *s, const struct cJSON *json, struct errbuf *e) MG_
 /* Forgets what was seen and charged, and the faults; lets go what is held. Other settings stay. */
 void sim_reset(struct sim *s);
 
-/* Use by somebody else. */
-void sim_charge(struct sim *s, struct slice model, int64_t tokens);
+/* Use by somebody else, of that credential's account. */
+void sim_charge(struct sim *s, struct slice model, struct slice key, int64_t tokens);
+
+/* The foreign use that is configured for the model begins now. */
+void sim_start_foreign(struct sim *s, struct slice model, struct slice key);
 
 /* ---- a call's way through ---- */
 
@@ -70,6 +69,7 @@ struct call {
     bool claimed, settled;      /* private */
     struct verdict verdict;     /* readable */
     struct model_config config; /* readable: the model's */
+    struct organization organization; /* readable: who pays */
     bool retry_after, retry_after_ms, obfuscation; /* readable: settings at its arrival */
 };
 
@@ -77,18 +77,19 @@ struct call {
 void sim_plan_connection(struct sim *s, struct slice path, struct plan *plan);
 
 /*
- * A request has been read whole: `arrival` (taken over) says when. The settings' faults are added to the plan; then the
- * limits are asked, unless the plan is an error status: that costs one request and no tokens. An empty model: no limits.
+ * A request has been read whole: `arrival` (taken over) says when. The settings' faults are added to the
+ * plan; then the limits are asked, unless the plan is an error status: that costs one request and no
+ * tokens. An empty model: no limits. Of `key` only a hash is kept.
  */
-void sim_arrive(struct sim *s, struct slice model, struct slice path, const struct demand *demand, struct arrival *arrival,
-                struct plan *plan, struct call *ret);
+void sim_arrive(struct sim *s, struct slice model, struct slice key, struct slice path, const struct demand *demand,
+                struct arrival *arrival, struct plan *plan, struct call *ret);
 
 /* So much of the answer's output was produced so far: charged now. */
 void sim_produce(struct sim *s, struct call *call, int64_t output);
 
 /*
- * The answer is made: its output is charged now, and the audit shows its end. To be called before its last bytes are
- * written, so that no client can have the answer before the provider has counted it.
+ * The answer is made: its output is charged now, and the audit shows its end. To be called before its last
+ * bytes are written, so that no client can have the answer before the provider has counted it.
  */
 void sim_settle(struct sim *s, struct call *call, int64_t input, int64_t output, int status);
 
@@ -108,7 +109,10 @@ void sim_print_models(struct sim *s, enum speech speech, struct buf *out);
 
 void sim_connection_opened(struct sim *s);
 
-/* Its first request came, or it closed without one: it is the provider's, or the tests' own, which is not counted. */
+/*
+ * Its first request came, or it closed without one: it is the provider's, or the tests' own, which is not
+ * counted.
+ */
 void sim_connection_is(struct sim *s, bool provider);
 void sim_connection_closed(struct sim *s, bool provider);
 int64_t sim_keepalive_us(struct sim *s, int64_t *ret_max_calls); /* negative: for ever */
@@ -123,19 +127,24 @@ bool sim_hold(struct sim *s, struct wire *w);
 /* Lets the n oldest go, all when n < 0; tells how many. */
 int64_t sim_let_go(struct sim *s, int64_t n);
 
-/* What a test waits for; -1: not asked. The counters count since the last reset. */
-struct sim_condition {
-    int64_t arrivals, completed, aborted, violations; /* at least */
-    int64_t held, in_flight, connections;             /* exactly */
-};
-
-/* Whether the condition came true in time. Either way the counters are appended as a JSON object. */
-bool sim_wait(struct sim *s, const struct sim_condition *c, int64_t timeout_us, struct buf *out);
-
-/* Ends every sim_wait: the process is about to end. */
+/* Ends every inspect_wait: the process is about to end. */
 void sim_stop(struct sim *s);
 
-/* The audit as JSON, with the last `limit` arrivals of each account. */
-void sim_print_audit(struct sim *s, int64_t limit, struct buf *out);
+/* ---- being down ---- */
+
+/*
+ * Goes down, or up. Returns when the server has obeyed; the connections of the old days have been told to
+ * end then.
+ */
+void sim_go_down(struct sim *s, enum down_mode mode, int64_t ms, bool cut);
+
+/* For the server: how it should be now, until when, and the number of the order. */
+enum down_mode sim_down_mode(struct sim *s, int64_t *ret_until_us, bool *ret_cut, int64_t *ret_order);
+
+/* The server has done what the order of that number wants. */
+void sim_down_obeyed(struct sim *s, int64_t order);
+
+/* A connection was reset. */
+void sim_down_attempt(struct sim *s);
 
 #endif

@@ -13,11 +13,13 @@
  * DISPATCHED one has an attempt open: its charges are reserved in every limit of all its budgets, get their
  * time by gate_sent, and are corrected by gate_close or gate_requeue, once.
  *
- * Order: within a queue by arrival; a small call may pass the head only when the head's start is not delayed
- * by it (pick.h). Among queues the oldest arrival that can go goes first. A head that waits for a budget
- * which queues share (a client's, an upstream's) is not starved by younger calls of the others: they take of
- * that budget only what leaves the head's first moment as it is, and a queue whose next call would take more
- * waits with it. While a head waits for a limit of its own, nothing is kept free for it in what is shared.
+ * Order: within a queue by class, by what clients have had, by arrival (line.h); a small call may pass the
+ * head only when the head's start is not delayed by it (pick.h); while a higher class is in play, lower ones
+ * leave it some room (polite.h). Among queues the one whose call is of the highest class and oldest goes
+ * first. A head that waits for a budget which queues share (a client's, an upstream's) is not starved by
+ * later calls of the others: they take of that budget only what leaves the head's first moment as it is, and
+ * a queue whose next call would take more waits with it. While a head waits for a limit of its own, nothing
+ * is kept free for it in what is shared.
  *
  * What always holds: (1) gate_next lets nothing go that would lift a limit's used + reserved over its usable
  * part (a call bigger than that: over its max). (2) When all tickets are IDLE, every `reserved` is 0.
@@ -113,9 +115,9 @@ struct ticket *gate_next(struct gate *g, int64_t now_us);
 struct ticket *gate_expire(struct gate *g, int64_t now_us, int64_t *ret_wait_us);
 
 /*
- * When to take the next turn if nothing happens before: at that moment a call goes or expires, and at none
- * before (but a call that the head of another queue keeps back may have its turn for nothing). 0: at once,
- * because something has changed since gate_next gave NULL.
+ * When to take the next turn if nothing happens before: nobody can go or expires before that moment. (It may
+ * come for nothing: what leaves a window may not be enough.) 0: at once, because something has changed since
+ * gate_next gave NULL.
  */
 int64_t gate_wakeup(const struct gate *g);
 

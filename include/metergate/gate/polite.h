@@ -50,13 +50,20 @@ struct pace {
     double sum, squares; /* of amounts, decayed; 0: nothing has gone */
 };
 
+/* What a class took lately of the time of a budget's scarcest limit, in periods of ten minutes. */
+struct taken {
+    int64_t began_us;       /* the period that runs */
+    int64_t now_us, was_us; /* taken in it, and in the one before */
+};
+
 /* Of one budget. */
 struct polite {
     bool off; /* by the policy of the gate */
     enum gate_polite mode;
     unsigned expected;                 /* classes, as bits 1u << class */
     int64_t seen_us[TICKET_CLASSES];   /* when a call of that class last came; 0: never */
-    struct recent *recent[TICKET_LOW]; /* owned; of high and normal calls */
+    struct recent *recent[TICKET_LOW]; /* owned; of high and normal calls, */
+    struct taken taken[TICKET_LOW];    /* likewise */
 };
 
 /* How a class behaves, worked out at one moment. */
@@ -75,6 +82,10 @@ void polite_came(struct polite *p, enum ticket_class class, int64_t now_us);
 
 /* A call of that class goes: the pace of every limit, and what is known of the class's calls. */
 void polite_goes(struct budget *b, enum ticket_class class, const struct cost *c, int64_t now_us);
+
+/* How much of the limits the classes above that one took in the last 10 to 20 minutes, in thousandths:
+ * 0..1000. */
+int64_t polite_taken_permille(const struct polite *p, enum ticket_class class, int64_t now_us);
 
 /* How calls of that class behave in budget b now. */
 void polite_manners(const struct budget *b, enum ticket_class class, int64_t now_us, struct manners *ret);

@@ -5,13 +5,16 @@
  * T(x) = E(x - qU) + qW with q = floor((x - 1) / U), x the tokens ahead and its own, E the first moment with
  * that much room by known expiries. With nobody ahead it is exact.
  *
+ * Calls of higher classes that are yet to come are taken to come as in the last ten minutes: the wait is
+ * stretched by what they leave. (The soonest start, by which arrivals are refused, is not.)
+ *
  * The slack bounds what packing may add. Whenever a head is blocked by a limit, more than U - c of it is
  * charged (c: the largest call that waits), so A waiting tokens pass in less than (A / (U - c) + 1) W;
  * requests that are kept apart add their spacing; and a head starts within the longest span of becoming the
  * head, so n calls pass within n of those. With several limits the first bound adds up over them. It holds
  * while nothing arrives later, charges are as reserved, and the time between dispatch and arrival at the
  * provider is neglected. Where calls in flight decide (concurrency, charges at the end, budgets shared with
- * other queues) no bound is known.
+ * other queues), and where lower classes leave room to higher ones, no bound is known.
  */
 #ifndef METERGATE_GATE_PREDICT_H
 #define METERGATE_GATE_PREDICT_H
