@@ -54,6 +54,10 @@ static const struct row {
      "{\"model\":\"m\",\"max_tokens\":4000,\"messages\":[{\"role\":\"user\",\"content\":\"hello [[out=5]]\"}]}",
      "{\"tpm\":15000,\"window_ms\":1000,\"charging\":\"azure\",\"refund\":true,\"first_byte_ms\":20}",
      "tpm: {max: 15000, per: 1s}", 0},
+    {"cache reads free at Groq", "/groq/v1/chat/completions", "X-None: 1",
+     "{\"model\":\"m\",\"max_tokens\":40,\"messages\":[{\"role\":\"user\",\"content\":\"be brief, and be as good as you "
+     "can be [[out=5]] [[cached=20]]\"}]}",
+     "{\"tpm\":300,\"window_ms\":1000,\"charging\":\"groq\",\"headers\":\"groq\"}", "tpm: {max: 300, per: 1s}", 0},
     {"requests in slices", "/openai/deployments/m/chat/completions", "api-key: k",
      "{\"max_tokens\":2,\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}",
      "{\"rpm\":60,\"window_ms\":4000,\"rpm_slice_ms\":200}", "rpm: {max: 60, per: 4s}, smooth: true", 20},
