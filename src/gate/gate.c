@@ -293,6 +293,8 @@ static int64_t next_change(const struct budget *b, int64_t now_us)
     int64_t next_us = CLOCK_NEVER;
 
     earlier(b->paused_until_us, now_us, &next_us);
+    if (b->probing)
+        earlier(b->probe_us, now_us, &next_us);
     for (size_t i = 0; i < b->limit_count; i++) {
         const struct window *w = &b->limits[i].window;
 
@@ -578,6 +580,25 @@ void gate_pause(struct gate *g, struct budget *b, int64_t until_us)
     if (until_us <= b->paused_until_us)
         return;
     b->paused_until_us = until_us;
+    g->replayed = false;
+    mark_all_changed(g);
+}
+
+void gate_probe(struct gate *g, struct budget *b, int64_t at_us, int64_t patience_us)
+{
+    b->probing = true;
+    b->probe_is_out = false;
+    b->probe_us = at_us;
+    b->patience_us = patience_us;
+    g->replayed = false;
+    mark_all_changed(g);
+}
+
+void gate_probe_end(struct gate *g, struct budget *b)
+{
+    if (!b->probing)
+        return;
+    b->probing = false;
     g->replayed = false;
     mark_all_changed(g);
 }
