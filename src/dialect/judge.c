@@ -29,7 +29,8 @@
 struct error_facts {
     struct slice type, code;
     struct slice retry_delay; /* Google's RetryInfo: "26s" */
-    bool daily;               /* Google's quota that was passed is one of days */
+    bool daily;               /* Google's quota that was passed is one of days, */
+    bool of_project, of_model; /* one that all models share, or one of a model */
     struct buf message;       /* owned, bounded */
 };
 
@@ -40,10 +41,19 @@ static void take_message(struct error_facts *f, struct slice inside)
     MG_ASSERT(scan_decode(slice_head(inside, ERROR_TEXT_MAX), &f->message) == 0);
 }
 
-/* Google's quotaId names the period: GenerateRequestsPerDayPerProjectPerModel-FreeTier. */
-static bool is_daily(struct slice quota)
+static bool has(struct slice s, const char *part)
 {
-    return quota.n && memmem(quota.p, quota.n, "PerDay", 6) != NULL;
+    return s.n && memmem(s.p, s.n, part, strlen(part)) != NULL;
+}
+
+/* Google's quotaId names the period, and whose it is: GenerateRequestsPerDayPerProjectPerModel-FreeTier. */
+static void read_quota(struct slice quota, struct error_facts *f)
+{
+    bool model = has(quota, "Model");
+
+    f->daily |= has(quota, "PerDay");
+    f->of_model |= model;
+    f->of_project |= !model && has(quota, "PerProject");
 }
 
 /* What stands in `details`, an object or a list of them, wherever in it. */
@@ -74,7 +84,8 @@ static void read_details(struct scan *s, struct error_facts *f)
             f->code = scan_text(s, &v);
         if (delay)
             f->retry_delay = scan_text(s, &v);
-        f->daily |= quota && is_daily(scan_text(s, &v));
+        if (quota)
+            read_quota(scan_text(s, &v), f);
     }
 }
 
@@ -227,7 +238,7 @@ static bool may_help(const struct provider_answer *a, const struct error_facts *
         v->reason = "daily quota";
         return false;
     }
-    v->scope = VERDICT_MODEL;
+    v->scope = f->of_project && !f->of_model ? VERDICT_ACCOUNT : VERDICT_MODEL;
     v->reason = a->status == 429 ? "rate limit" : "overloaded";
     return true;
 }
