@@ -19,6 +19,7 @@
 #include "metergate/base/map.h"
 #include "metergate/config/config.h"
 #include "metergate/gate/gate.h"
+#include "metergate/proxy/health.h"
 #include "metergate/proxy/provider.h"
 
 struct client;
@@ -42,6 +43,7 @@ struct model_budget {
     bool named;       /* budgets_sweep: somebody names it */
     struct provider *provider;
     struct budget *budget;           /* of the gate */
+    struct health health;            /* of its models */
     struct map shares;     /* client name -> struct share, owned */
     char *models[BUDGET_MODELS_MAX]; /* names seen, the first few */
     size_t model_count;
