@@ -219,7 +219,8 @@ static const struct table_row rows[] = {
      .fallback = "3",
      .min = "1",
      .max = "100",
-     .help = "attempts in all, the first included; waits that the provider asked for are not counted"},
+     .help = "attempts in all, the first included; waits that the provider asked for are not counted; with 1 nobody is "
+             "held because a provider is down"},
     {.path = "upstreams.*.retry.for",
      .type = TABLE_CHOICES,
      UPSTREAM(retry_for),

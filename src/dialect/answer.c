@@ -25,6 +25,9 @@
  */
 #define CHOICES 8
 
+/* What says for how long to wait stands in the first sentences. */
+#define ERROR_OBJECT_MAX ((size_t)4096)
+
 enum mode { MODE_UNDECIDED, MODE_JSON, MODE_SSE, MODE_UNREAD };
 
 struct answer {
@@ -39,6 +42,7 @@ struct answer {
     bool has_usage, done;
     struct usage usage;
     char error[64];
+    struct buf error_object; /* as it stands in the answer, at most ERROR_OBJECT_MAX of it */
     char id[DIALECT_ID_MAX];
     struct buf text[CHOICES];
     size_t text_bytes, text_lost_bytes;
@@ -93,6 +97,12 @@ void answer_saw_error(struct answer *a, struct slice code)
     a->error[code.n] = '\0';
 }
 
+void answer_saw_error_body(struct answer *a, struct slice object)
+{
+    buf_reset(&a->error_object);
+    buf_add_slice(&a->error_object, slice_head(object, ERROR_OBJECT_MAX));
+}
+
 void answer_saw_done(struct answer *a)
 {
     a->done = true;
@@ -140,6 +150,7 @@ void answer_saw_error_object(struct answer *a, const struct tap_value *v, const 
 
     if (!slice_starts(v->raw, SLICE("{")))
         return;
+    answer_saw_error_body(a, v->raw);
     if (fields_read(v->raw, &f, 1, NULL) == 0 && field_text(v->raw, &f, name, sizeof name) == 0)
         answer_saw_error(a, slice_str(name));
     else
@@ -181,6 +192,7 @@ struct answer *answer_new(const struct answer_conf *conf)
                     (a->mode == MODE_SSE || a->mode == MODE_UNDECIDED);
     if (kind != DECODE_NONE)
         a->decode = decode_new(kind, on_decoded, a);
+    buf_init(&a->error_object, ERROR_OBJECT_MAX);
     sse_init(&a->sse, a->hide_usage ? SSE_HOLD : SSE_WATCH, ANSWER_EVENT_MAX, on_event, a);
     tap_init(&a->tap, conf->dialect->paths, conf->dialect->paths_n, on_value, a);
     for (size_t i = 0; i < CHOICES; i++)
@@ -195,6 +207,7 @@ void answer_free(struct answer *a)
     decode_free(a->decode);
     sse_release(&a->sse);
     tap_release(&a->tap);
+    buf_release(&a->error_object);
     for (size_t i = 0; i < CHOICES; i++)
         buf_release(&a->text[i]);
     free(a);
@@ -316,4 +329,33 @@ const char *answer_id(const struct answer *a)
 const char *answer_error(const struct answer *a)
 {
     return a->error[0] ? a->error : NULL;
+}
+
+int answer_error_status(const struct answer *a)
+{
+    static const struct {
+        const char *code;
+        int status;
+    } codes[] = {
+        {"429", 429},                /* OpenRouter */
+        {"rate_limit_exceeded", 429}, /* OpenAI */
+        {"slow_down", 429},
+        {"rate_limit_error", 429},   /* Anthropic */
+        {"RESOURCE_EXHAUSTED", 429}, /* Google */
+        {"503", 503},
+        {"UNAVAILABLE", 503},
+        {"529", 529},
+        {"overloaded_error", 529},
+    };
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(codes); i++) {
+        if (strcmp(a->error, codes[i].code) == 0)
+            return codes[i].status;
+    }
+    return 0;
+}
+
+struct slice answer_error_object(const struct answer *a)
+{
+    return buf_slice(&a->error_object);
 }

@@ -158,6 +158,12 @@ static bool is_response_end(struct slice type)
            slice_eq(type, SLICE("response.failed"));
 }
 
+static void saw_error_object(struct answer *a, struct slice object)
+{
+    answer_saw_error(a, openai_error_code(object));
+    answer_saw_error_body(a, object);
+}
+
 void openai_value(struct answer *a, const struct tap_value *v)
 {
     struct usage u;
@@ -171,7 +177,7 @@ void openai_value(struct answer *a, const struct tap_value *v)
         if (slice_starts(v->raw, SLICE("\"")))
             answer_saw_error(a, answer_inside(v));
         else if (slice_starts(v->raw, SLICE("{"))) /* a response that went well says null */
-            answer_saw_error(a, openai_error_code(v->raw));
+            saw_error_object(a, v->raw);
         break;
     case TAKE_ID:
         if (v->left_out == 0)
@@ -378,7 +384,7 @@ void openai_event(struct answer *a, const struct sse_event *e, bool hide_usage, 
     if (has_usage)
         answer_saw_usage(a, &u);
     if (c.error.type == SCAN_OBJECT || c.error.type == SCAN_STRING)
-        answer_saw_error(a, openai_error_code(text_of(e->data, &c.error)));
+        saw_error_object(a, text_of(e->data, &c.error));
     if (!hide_usage)
         return;
     ret->drop = has_usage && no_choices;

@@ -174,7 +174,7 @@ struct budget *budget_copy(const struct budget *b, int64_t now_us)
 {
     struct budget *copy = budget_new(b->name, b->headroom_permille, NULL, 0);
 
-    copy->paused_until_us = b->paused_until_us;
+    copy->paused_until_us = budget_paused_until_us(b);
     polite_copy(&copy->polite, &b->polite);
     copy->limit_count = b->limit_count;
     copy->next_id = b->next_id;
@@ -276,11 +276,20 @@ static int64_t limit_earliest(const struct budget *b, const struct budget_limit 
     return l->limit.smooth && l->next_us > t ? l->next_us : t;
 }
 
+int64_t budget_paused_until_us(const struct budget *b)
+{
+    bool awaits = b->probing && !b->probe_is_out && b->probe_us > b->paused_until_us;
+
+    return awaits ? b->probe_us : b->paused_until_us;
+}
+
 int64_t budget_earliest(const struct budget *b, const struct cost *c, int64_t now_us,
                         const struct budget_limit **ret_limit)
 {
     int64_t t = b->paused_until_us > now_us ? b->paused_until_us : now_us;
 
+    if (b->probing && b->probe_us > t)
+        t = b->probe_us;
     *ret_limit = NULL;
     for (size_t i = 0; i < b->limit_count; i++) {
         int64_t ti = limit_earliest(b, &b->limits[i], c, now_us);
@@ -351,6 +360,10 @@ void budget_open(struct budget *b, const struct cost *c, int64_t now_us, struct 
         window_reserve(&l->window, ch->on_arrival + ch->at_end);
         if (l->limit.smooth)
             l->next_us = now_us + budget_spacing_us(b, l);
+    }
+    if (b->probing) {
+        b->probe_is_out = true;
+        b->probe_us = now_us + b->patience_us;
     }
     b->in_flight++;
 }

@@ -609,6 +609,25 @@ void gate_pause(struct gate *g, struct budget *b, int64_t until_us)
     mark_all_changed(g);
 }
 
+void gate_probe(struct gate *g, struct budget *b, int64_t at_us, int64_t patience_us)
+{
+    b->probing = true;
+    b->probe_is_out = false;
+    b->probe_us = at_us;
+    b->patience_us = patience_us;
+    g->replayed = false;
+    mark_all_changed(g);
+}
+
+void gate_probe_end(struct gate *g, struct budget *b)
+{
+    if (!b->probing)
+        return;
+    b->probing = false;
+    g->replayed = false;
+    mark_all_changed(g);
+}
+
 void gate_set_policy(struct gate *g, const struct gate_policy *policy)
 {
     g->policy = *policy;

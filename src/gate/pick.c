@@ -24,6 +24,12 @@ struct gap {
 static const struct cost one_call = {.on_arrival = {[METRIC_REQUESTS] = 1, [METRIC_CONCURRENT] = 1}};
 static const struct manners no_manners;
 
+static struct budget *common_budget(const struct budget *b, size_t k)
+{
+    MG_ASSERT(b->common[k] != NULL);
+    return b->common[k];
+}
+
 /* ---- one call, its politeness included ---- */
 
 static struct gate_reason earliest(const struct ticket *t, const struct manners *m, int64_t now_us)
@@ -106,7 +112,7 @@ static bool most_of_all(const struct gap *g, struct queue_weight *ret_most)
 
     *ret_most = (struct queue_weight){{INT64_MAX, INT64_MAX, INT64_MAX}};
     for (size_t k = 0; k < g->b->common_count; k++) {
-        const struct budget *b = g->b->common[k];
+        const struct budget *b = common_budget(g->b, k);
 
         if (budget_earliest(b, &one_call, g->now_us, &limit) > g->now_us ||
             !budget_has_room_for_both(b, &g->head->cost, g->head_us, &one_call, g->now_us))
@@ -128,24 +134,34 @@ static bool most_of_all(const struct gap *g, struct queue_weight *ret_most)
     return true;
 }
 
-/* The first call behind the head that may go now. */
+/* The first call of that class, behind the head, that may go now. */
+static struct ticket *filler_of(struct gap *g, enum ticket_class class, const struct manners *m)
+{
+    struct queue_weight most;
+    struct ticket *t;
+
+    g->manners = m;
+    t = most_of_all(g, &most) ? line_find(&g->b->line, class, &most, may_go, g) : NULL;
+    g->manners = NULL;
+    return t;
+}
+
 static struct ticket *filler(struct gap *g)
 {
     const struct line *l = &g->b->line;
-    struct manners manners;
-    struct queue_weight most;
 
     for (int k = TICKET_HIGH; k < TICKET_CLASSES; k++) {
+        struct manners own;
         struct ticket *t;
 
         if (l->classes[k].n == 0)
             continue;
-        g->manners = &manners;
-        if (k == (int)g->head->flow->class)
-            manners = g->b->manners;
-        else
-            polite_manners(g->b, (enum ticket_class)k, g->now_us, &manners);
-        t = most_of_all(g, &most) ? line_find(l, (enum ticket_class)k, &most, may_go, g) : NULL;
+        if (k == (int)g->head->flow->class) {
+            t = filler_of(g, (enum ticket_class)k, &g->b->manners);
+        } else {
+            polite_manners(g->b, (enum ticket_class)k, g->now_us, &own);
+            t = filler_of(g, (enum ticket_class)k, &own);
+        }
         if (t)
             return t;
     }
@@ -165,6 +181,8 @@ int64_t pick_next_change(const struct budget *b, int64_t now_us)
     int64_t next_us = CLOCK_NEVER;
 
     earlier(b->paused_until_us, now_us, &next_us);
+    if (b->probing)
+        earlier(b->probe_us, now_us, &next_us);
     for (size_t i = 0; i < b->limit_count; i++) {
         earlier(b->limits[i].next_us, now_us, &next_us);
         if (b->limits[i].limit.metric != METRIC_CONCURRENT)
@@ -195,8 +213,10 @@ static int64_t next_change_apart(const struct budget *b, int64_t now_us)
 static int64_t after_pauses(const struct budget *b, int64_t at_us)
 {
     for (size_t k = 0; k < b->common_count; k++) {
-        if (b->common[k]->paused_until_us > at_us)
-            at_us = b->common[k]->paused_until_us;
+        int64_t until_us = budget_paused_until_us(common_budget(b, k));
+
+        if (until_us > at_us)
+            at_us = until_us;
     }
     return at_us;
 }
@@ -207,7 +227,7 @@ static int64_t next_change(const struct budget *b, int64_t now_us)
     int64_t next_us = polite_next_change(b, &b->manners, now_us);
 
     for (size_t k = 0; k < b->common_count; k++)
-        earlier(pick_next_change(b->common[k], now_us), now_us, &next_us);
+        earlier(pick_next_change(common_budget(b, k), now_us), now_us, &next_us);
     if (b->mixed)
         earlier(next_change_apart(b, now_us), now_us, &next_us);
     for (int k = TICKET_NORMAL; k < TICKET_CLASSES; k++) {
@@ -240,8 +260,8 @@ struct gate_reason pick_head(struct budget *b, int64_t now_us, struct ticket **r
 static struct budget *full_budget(const struct budget *b)
 {
     for (size_t k = 0; k < b->common_count; k++) {
-        if (budget_free_places(b->common[k]) <= 0)
-            return b->common[k];
+        if (budget_free_places(common_budget(b, k)) <= 0)
+            return common_budget(b, k);
     }
     return NULL;
 }

@@ -14,10 +14,11 @@
 #include "metergate/gate/ticket.h"
 
 /* docs/scheduling.md, "The rules" */
-#define IN_PLAY_US    (15 * 60 * CLOCK_S) /* N: so long after its last call a class is in play */
-#define FORGET_US     (30 * 60 * CLOCK_S) /* a class that stays away so long is learned anew */
-#define DOOR_US       (10 * CLOCK_S)      /* D */
-#define PACE          1.05                /* kappa */
+#define MINUTE_US     (60 * CLOCK_S)
+#define IN_PLAY_US    (15 * MINUTE_US) /* N: so long after its last call a class is in play */
+#define FORGET_US     (30 * MINUTE_US) /* a class that stays away so long is learned anew */
+#define DOOR_US       (10 * CLOCK_S)   /* D */
+#define PACE          1.05             /* kappa */
 #define BURST_CALLS   2.0
 #define BURST_LEAST   0.02 /* of the limit */
 #define BURST_MOST    0.25
@@ -122,7 +123,7 @@ static bool has_pace(const struct budget_limit *l)
     return l->limit.metric != METRIC_CONCURRENT;
 }
 
-#define TAKEN_PERIOD_US (10 * 60 * CLOCK_S)
+#define TAKEN_PERIOD_US (10 * MINUTE_US)
 
 static void taken_advance(struct taken *t, int64_t now_us)
 {

@@ -135,7 +135,7 @@ static struct prediction predict(const struct ticket *t, const struct line_load 
 
     for (size_t i = 0; i < t->budget_count; i++) {
         look(&o, t, i, ahead, others, now_us);
-        from_us = later(from_us, t->budgets[i]->paused_until_us);
+        from_us = later(from_us, budget_paused_until_us(t->budgets[i]));
     }
     by_calls = times(others->calls + 1, o.longest_us);
     latest = add(from_us, o.by_limits < by_calls ? o.by_limits : by_calls);

@@ -190,7 +190,7 @@ static void close_attempt(struct call *c, enum call_outcome outcome, const struc
     gate_close(p->gate, &c->ticket, loop_now_us(p->loop), &cost);
 }
 
-void call_back_to_queue(struct call *c, struct budget *whom, int64_t until_us)
+void call_back_to_queue(struct call *c, int64_t until_us, int64_t told_us)
 {
     struct proxy *p = c->proxy;
     int64_t now = loop_now_us(p->loop);
@@ -199,11 +199,10 @@ void call_back_to_queue(struct call *c, struct budget *whom, int64_t until_us)
     c->is_spliced = false;
     buf_release(&c->spliced);
     c->produced = 0;
-    gate_pause(p->gate, whom, until_us);
     gate_requeue(p->gate, &c->ticket, now, &cost);
     call_enter(c, CALL_HELD);
     if (until_us > c->ticket.deadline_us)
-        call_refuse_max_wait(c, until_us - now);
+        call_refuse_max_wait(c, told_us);
     hub_turn_soon(p);
 }
 

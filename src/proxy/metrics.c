@@ -171,18 +171,23 @@ static void write_estimates(const struct proxy *p, struct buf *out)
     }
 }
 
-static int64_t held(const struct budget *b)
+static int64_t held(const struct model_budget *b)
 {
-    return (int64_t)b->line.n;
+    return (int64_t)b->budget->line.n;
 }
 
-static int64_t in_flight(const struct budget *b)
+static int64_t in_flight(const struct model_budget *b)
 {
-    return b->in_flight;
+    return b->budget->in_flight;
+}
+
+static int64_t breaker_open(const struct model_budget *b)
+{
+    return b->health.breaker.open;
 }
 
 static void write_budgets(const struct proxy *p, struct buf *out, const char *name, const char *help,
-                          int64_t (*value)(const struct budget *b))
+                          int64_t (*value)(const struct model_budget *b))
 {
     head(out, name, "gauge", help);
     LIST_EACH (&p->budgets.all, node, next) {
@@ -192,7 +197,7 @@ static void write_budgets(const struct proxy *p, struct buf *out, const char *na
             continue;
         buf_addf(out, "metergate_%s{", name);
         budget_labels(out, b);
-        buf_addf(out, "} %" PRId64 "\n", value(b->budget));
+        buf_addf(out, "} %" PRId64 "\n", value(b));
     }
 }
 
@@ -240,7 +245,12 @@ static int64_t provider_in_flight(const struct provider *u)
 
 static int64_t provider_reachable(const struct provider *u)
 {
-    return u->reachable;
+    return u->reachable && !u->health.breaker.open;
+}
+
+static int64_t provider_breaker_open(const struct provider *u)
+{
+    return u->health.breaker.open;
 }
 
 static void write_upstreams(const struct proxy *p, struct buf *out, const char *name, const char *help,
@@ -299,6 +309,8 @@ void metrics_write(const struct proxy *p, struct buf *out)
     write_leases(p, out);
     write_budgets(p, out, "budget_held", "Calls that wait, by budget.", held);
     write_budgets(p, out, "budget_in_flight", "Calls sent and not answered yet, by budget.", in_flight);
+    write_budgets(p, out, "budget_breaker_open", "1 while only probes go, because its models answer 503 or 529.",
+                  breaker_open);
     write_limits(p, out, "limit_used", "What a limit's window holds from finished calls.", LIMIT_USED);
     write_limits(p, out, "limit_reserved", "What calls in flight hold of a limit.", LIMIT_RESERVED);
     write_limits(p, out, "limit_usable", "What calls may fill of a limit.", LIMIT_USABLE);
@@ -309,5 +321,7 @@ void metrics_write(const struct proxy *p, struct buf *out)
                     provider_in_flight);
     write_upstreams(p, out, "upstream_reachable", "0 after a connection that failed, until the next answer.",
                     provider_reachable);
+    write_upstreams(p, out, "upstream_breaker_open", "1 while nothing but probes is sent to it, because connections fail.",
+                    provider_breaker_open);
     write_connections(p, out);
 }

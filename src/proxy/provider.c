@@ -136,9 +136,11 @@ static void set_key(struct provider *p, const struct secret *key)
 }
 
 /* What was learned of the server at one address says nothing of another. */
-static void forget_server(struct provider *p)
+static void forget_server(struct provider *p, struct gate *g)
 {
     p->reachable = true;
+    p->health = (struct health){0};
+    gate_probe_end(g, p->budget);
     p->refuses_usage_option = false;
     p->says_done = false;
 }
@@ -151,7 +153,7 @@ static void set_config(struct provider *p, struct config *next, const struct con
     struct config *last = p->whole;
 
     if (p->config && strcmp(p->config->base_url, u->base_url) != 0)
-        forget_server(p);
+        forget_server(p, g);
     p->whole = config_keep(next);
     p->config = u;
     config_free(last);

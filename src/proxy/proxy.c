@@ -190,6 +190,7 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
     p->started_us = clock_now_us();
     if (getrandom(&p->boot, sizeof p->boot, GRND_NONBLOCK) != (ssize_t)sizeof p->boot)
         p->boot = (uint32_t)clock_wall_us();
+    p->random.state = p->boot ^ (uint64_t)clock_wall_us();
     for (int s = 0; s < CALL_STATES; s++)
         list_init(&p->calls[s]);
     list_init(&p->old_pools);

@@ -13,17 +13,10 @@
 #include "metergate/proxy/cors.h"
 #include "metergate/proxy/headers.h"
 #include "metergate/proxy/hub.h"
+#include "metergate/proxy/retry.h"
 
 /* How much of an error answer is read before it is judged; a longer one passes on. */
 #define RELAY_JUDGED_BYTES ((size_t)64 * 1024)
-
-/* Waits between attempts when the provider names none: doubling, and never all clients at one moment. */
-#define BACKOFF_FIRST_US (CLOCK_S / 2)
-#define BACKOFF_MAX_US   (8 * CLOCK_S)
-
-/* The least of the waits that a provider names: doubling as well, so that "1 ms" a thousand times is no tight loop. */
-#define NAMED_FIRST_US CLOCK_MS
-#define NAMED_DOUBLED  10
 
 /* ---- what the client gets ----------------------------------------------------------------------------------------- */
 
@@ -145,6 +138,7 @@ void relay_sent(void *ctx, struct transfer *t)
      * stamped with it would leave its window too early. */
     if (c->seated)
         gate_sent(c->proxy->gate, &c->ticket, loop_resample_us(c->proxy->loop));
+    retry_connected(c);
     hub_turn_soon(c->proxy);
 }
 
@@ -177,9 +171,9 @@ void relay_head(void *ctx, struct transfer *t, const struct transfer_head *h)
 
     (void)t;
     c->first_byte_us = loop_now_us(c->proxy->loop);
-    c->provider->reachable = true;
     if (c->budget)
         budgets_saw_answer(c->budget, h->status);
+    retry_answered(c, h->status);
     if (h->status == 429)
         c->proxy->totals.upstream_429++;
     if (worth_judging(c, h->status)) {
@@ -215,58 +209,15 @@ static struct slice error_header(void *arg, const char *name)
     return http_header_get(c->error_head.v, c->error_head.n, slice_str(name));
 }
 
-static unsigned retry_bit(int status)
+/* Back to the front of its queue. */
+static void again(struct call *c, const struct retry_wait *w, const char *why)
 {
-    return status == 429 ? CONFIG_RETRY_429 : status == 503 ? CONFIG_RETRY_503 : status == 529 ? CONFIG_RETRY_529 : 0;
-}
-
-static int64_t backoff_us(const struct call *c)
-{
-    int64_t wait = BACKOFF_FIRST_US;
-
-    for (int i = 1; i < c->attempts_spent && wait < BACKOFF_MAX_US; i++)
-        wait *= 2;
-    return wait + wait / 4 * (int64_t)(c->proxy->next_id % 8) / 8;
-}
-
-static int64_t named_us(const struct call *c, int64_t wait_us)
-{
-    int64_t least = NAMED_FIRST_US << (c->attempts < NAMED_DOUBLED ? c->attempts : NAMED_DOUBLED);
-
-    return wait_us > least ? wait_us : least;
-}
-
-/*
- * Whether one more attempt is allowed, and after which wait. A wait that the provider named costs no attempt; "at once"
- * is not a wait.
- */
-static bool may_retry(struct call *c, unsigned bit, bool wait_known, int64_t *wait_us)
-{
-    const struct config_upstream *u = c->provider->config;
-
-    if (!c->seated || !(u->retry_for & bit) || c->proxy->draining)
-        return false;
-    if (wait_known && *wait_us > 0) {
-        *wait_us = named_us(c, *wait_us);
-        return true;
-    }
-    c->attempts_spent++;
-    if (c->attempts_spent >= u->retry_attempts)
-        return false;
-    *wait_us = backoff_us(c);
-    return true;
-}
-
-/* Back to the front of its queue; `whom` pauses for the wait. */
-static void retry(struct call *c, struct budget *whom, int64_t wait_us, const char *why)
-{
-    int64_t now = loop_now_us(c->proxy->loop);
-
-    log_info("%s attempt %d: %s; again in %lld ms", c->id, c->attempts, why, (long long)(wait_us / 1000));
+    log_info("%s attempt %d: %s; again in %lld ms", c->id, c->attempts, why,
+             (long long)((w->until_us - loop_now_us(c->proxy->loop)) / 1000));
     c->judging = false;
     buf_release(&c->error_body);
     headers_release(&c->error_head);
-    call_back_to_queue(c, whom, now + wait_us);
+    call_back_to_queue(c, w->until_us, w->told_us);
 }
 
 /* The provider does not know stream_options: it is remembered, and the call goes again as the client wrote it. */
@@ -274,7 +225,7 @@ static void send_unspliced(struct call *c)
 {
     log_info("%s %s refuses stream_options: its streams go out as they came", c->id, c->provider->config->name);
     c->provider->refuses_usage_option = true;
-    retry(c, c->budget->budget, 0, "stream_options refused");
+    again(c, &(struct retry_wait){.until_us = loop_now_us(c->proxy->loop)}, "stream_options refused");
 }
 
 /* A few KiB, compressed or not; what cannot be read says nothing. */
@@ -299,6 +250,7 @@ static void read_verdict(struct call *c, struct verdict *ret)
 
 static void judge(struct call *c, bool whole)
 {
+    struct retry_wait wait;
     struct verdict v;
 
     read_verdict(c, &v);
@@ -306,8 +258,8 @@ static void judge(struct call *c, bool whole)
         send_unspliced(c);
         return;
     }
-    if (v.retry_may_help && may_retry(c, retry_bit(c->error_status), v.wait_known, &v.wait_us)) {
-        retry(c, v.scope == VERDICT_ACCOUNT ? budgets_of_account(c->budget) : c->budget->budget, v.wait_us, v.reason);
+    if (retry_after_answer(c, c->error_status, &v, &wait)) {
+        again(c, &wait, v.reason);
         return;
     }
     give_error(c, v.add_should_retry_false);
@@ -342,6 +294,7 @@ static void cut(struct call *c, const char *reason, const char *why)
     struct usage usage;
 
     log_warn("%s the answer of %s was cut: %s", c->id, c->provider->config->name, why);
+    retry_after_error_inside(c);
     exchange_abort(c->x);
     call_settle(c, OUTCOME_FAILED, reason, c->answer && answer_usage(c->answer, &usage) ? &usage : NULL);
 }
@@ -372,6 +325,7 @@ static void finish(struct call *c)
     }
     give_bytes(c, c->out.p, c->out.n);
     buf_reset(&c->out);
+    retry_after_error_inside(c);
     exchange_finish(c->x);
     if (c->endpoint == ENDPOINT_RETRIEVE && answer_id(c->answer) && answer_usage(c->answer, &usage))
         memory_saw_response(&c->proxy->memory, c->proxy, slice_str(answer_id(c->answer)), &usage);
@@ -393,13 +347,11 @@ static void refuse(struct call *c, enum refusal_reason reason, const char *why)
 static void failed_before_head(struct call *c, const struct transfer *t, enum transfer_result r, const char *why)
 {
     bool no_connection = r == TRANSFER_CONNECT || r == TRANSFER_TIMEOUT_CONNECT;
-    int64_t wait_us;
+    struct retry_wait wait;
 
-    if (no_connection)
-        c->provider->reachable = false;
     if (no_connection || (r == TRANSFER_RESET && !transfer_may_have_arrived(t))) {
-        if (may_retry(c, CONFIG_RETRY_CONNECT, false, &wait_us)) {
-            retry(c, c->provider->budget, wait_us, why);
+        if (retry_after_failure(c, !no_connection, &wait)) {
+            again(c, &wait, why);
             return;
         }
         c->never_sent = true;

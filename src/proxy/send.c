@@ -9,6 +9,7 @@
 #include "metergate/base/log.h"
 #include "metergate/proxy/headers.h"
 #include "metergate/proxy/hub.h"
+#include "metergate/proxy/retry.h"
 
 static const struct transfer_ops ops = {
     .on_sent = relay_sent,
@@ -66,6 +67,7 @@ static void start(struct call *c, bool streamed)
 /* The figures of one more attempt. */
 static void count_attempt(struct call *c)
 {
+    retry_sent(c);
     if (c->attempts++ == 0) {
         c->dispatched_us = loop_now_us(c->proxy->loop);
         c->proxy->totals.dispatched++;

@@ -99,7 +99,7 @@ static void write_budget(struct json_writer *w, const struct proxy *p, const str
     else
         json_null(w); /* nobody waits, or a call in flight decides */
     json_member_double(w, "headroom", (double)g->headroom_permille / 1000, 3);
-    json_member_int(w, "paused_until_ms", ms_until(g->paused_until_us, now));
+    json_member_int(w, "paused_until_ms", ms_until(budget_paused_until_us(g), now));
     write_limits(w, g);
     json_key(w, "clients");
     json_array_begin(w);
@@ -160,7 +160,7 @@ static void write_upstream(struct json_writer *w, const struct provider *u)
     json_object_begin(w);
     json_member_str(w, "name", slice_str(u->config->name));
     json_member_str(w, "dialect", slice_str(u->dialect->name));
-    json_member_bool(w, "reachable", u->reachable);
+    json_member_bool(w, "reachable", u->reachable && !u->health.breaker.open);
     json_member_int(w, "connections", u->in_flight); /* HTTP/1.1: one a call */
     json_object_end(w);
 }

@@ -125,6 +125,7 @@ static void measure(const struct row *row)
     struct seen seen;
     struct rig r;
     double bound_s, took_s;
+    int64_t windows;
 
     snprintf(settings, sizeof settings, "{\"models\":{\"*\":{\"%s\":%d,\"window_ms\":%d,%s}}}", row->limits,
              LIMIT, WINDOW_MS, row->limiter);
@@ -139,7 +140,8 @@ static void measure(const struct row *row)
     crowd_start(&crowd, r.port, (int)rs.n, CROWD_CALL, &rs);
     end = crowd_wait_end(&crowd);
     seen = ask_audit(&r, row);
-    bound_s = (double)((seen.tokens - 1) / LIMIT) * WINDOW_MS / 1000;
+    windows = (seen.tokens - 1) / LIMIT;
+    bound_s = (double)windows * WINDOW_MS / 1000;
     took_s = (double)(seen.last_us - seen.first_us) / 1e6;
     printf("%-48s %4zu calls  %7" PRId64 " tokens  %6.2f s  %.4f of the bound  %" PRId64
            " answers of 429, %d failed\n",

@@ -418,10 +418,13 @@ static void check_answer(const struct answer_row *row, size_t step)
         assert_string_equal(answer_id(a), row->id);
     else
         assert_null(answer_id(a));
-    if (row->error)
+    if (row->error) {
         assert_string_equal(answer_error(a), row->error);
-    else
+        assert_true(answer_error_status(a) == 429 || answer_error_status(a) == 529);
+        assert_true(slice_starts(answer_error_object(a), SLICE("{\"")));
+    } else {
         assert_null(answer_error(a));
+    }
     answer_free(a);
 }
 

@@ -196,6 +196,11 @@ static struct slice find_header(void *arg, const char *name)
 #define REACHED                                                                                              \
     "Rate limit reached for gpt-4o in organization org-X on tokens per min (TPM): Limit 30000, Used 29937, " \
     "Requested 385. "
+#define QUOTA(id) "{\"quotaMetric\":\"generativelanguage.googleapis.com/x\",\"quotaId\":\"" id "\"}"
+#define GOOGLE(quotas)                                                                                       \
+    "{\"error\":{\"code\":429,\"message\":\"You exceeded your current quota\",\"status\":\"RESOURCE_EXHAUSTED\",\"details\":[" \
+    "{\"@type\":\"type.googleapis.com/google.rpc.QuotaFailure\",\"violations\":[" quotas "]},"             \
+    "{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\",\"retryDelay\":\"26.5s\"}]}}"
 #define LARGE                                                                                                \
     "Request too large for gpt-4o in organization org-X on tokens per min (TPM): Limit 30000, Requested "    \
     "40666. The input or "                                                                                   \
@@ -551,6 +556,18 @@ static const struct {
      7000000,
      "rate limit",
      true},
+    {"Google: a model's minute", 429, VERDICT_MODEL, {{NULL}},
+     GOOGLE(QUOTA("GenerateRequestsPerMinutePerProjectPerModel-FreeTier")), 26500000, "rate limit", true},
+    {"Google: a model's minute, otherwise", 429, VERDICT_MODEL, {{NULL}},
+     GOOGLE(QUOTA("GenerateContentInputTokensPerModelPerMinute-FreeTier")), 26500000, "rate limit", true},
+    {"Google: a project's minute", 429, VERDICT_ACCOUNT, {{NULL}},
+     GOOGLE(QUOTA("GenerateRequestsPerMinutePerProject")), 26500000, "rate limit", true},
+    {"Google: both", 429, VERDICT_ACCOUNT, {{NULL}},
+     GOOGLE(QUOTA("GenerateRequestsPerMinutePerProject") "," QUOTA("GenerateRequestsPerMinutePerProjectPerModel")), 26500000,
+     "rate limit", true},
+    {"Google: a model's day", 429, VERDICT_MODEL, {{NULL}},
+     GOOGLE(QUOTA("GenerateRequestsPerDayPerProjectPerModel-FreeTier")), 26500000, "daily quota", false},
+    {"Google: of nothing", 429, VERDICT_MODEL, {{NULL}}, GOOGLE(QUOTA("")), 26500000, "rate limit", true},
     {"an empty list", 429, VERDICT_MODEL, {{NULL}}, "[]", -1, "rate limit", true},
     {"HTML", 503, VERDICT_MODEL, {{NULL}}, "<html>try again</html>", -1, "overloaded", true},
     {"errors in errors",

@@ -405,13 +405,21 @@ static void test_stream__an_error_inside_it__is_told(void **state)
 {
     static const struct {
         const char *in, *code;
+        int status; /* that it would have had */
+        const char *object;
     } rows[] = {
-        {"data: {\"error\":{\"message\":\"m\",\"type\":\"server_error\",\"code\":null}}\n\n", "server_error"},
-        {"data: {\"error\":{\"code\":429,\"message\":\"m\"},\"choices\":[]}\n\n", "429"},
-        {"data: {\"error\":{\"type\":\"tokens\",\"code\":\"rate_limit_exceeded\"}}\n\n",
-         "rate_limit_exceeded"},
-        {"data: {\"error\":\"out of memory\"}\n\n", "error"},
-        {"data: {\"error\":null,\"choices\":[]}\n\n", NULL},
+        {"data: {\"error\":{\"message\":\"m\",\"type\":\"server_error\",\"code\":null}}\n\n", "server_error", 0,
+         "{\"message\":\"m\",\"type\":\"server_error\",\"code\":null}"},
+        {"data: {\"error\":{\"code\":429,\"message\":\"m\"},\"choices\":[]}\n\n", "429", 429,
+         "{\"code\":429,\"message\":\"m\"}"},
+        {"data: {\"error\":{\"type\":\"tokens\",\"code\":\"rate_limit_exceeded\"}}\n\n", "rate_limit_exceeded", 429,
+         "{\"type\":\"tokens\",\"code\":\"rate_limit_exceeded\"}"},
+        {"event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"rate_limit_"
+         "exceeded\",\"message\":\"Please try again in 34.337s.\"}}}\n\n",
+         "rate_limit_exceeded", 429, "{\"code\":\"rate_limit_exceeded\",\"message\":\"Please try again in 34.337s.\"}"},
+        {"data: {\"error\":{\"code\":503}}\n\n", "503", 503, "{\"code\":503}"},
+        {"data: {\"error\":\"out of memory\"}\n\n", "error", 0, "\"out of memory\""},
+        {"data: {\"error\":null,\"choices\":[]}\n\n", NULL, 0, ""},
     };
 
     (void)state;
@@ -423,8 +431,29 @@ static void test_stream__an_error_inside_it__is_told(void **state)
             assert_string_equal(answer_error(a), rows[i].code);
         else
             assert_null(answer_error(a));
+        assert_int_equal(answer_error_status(a), rows[i].status);
+        assert_true(slice_eq(answer_error_object(a), slice_str(rows[i].object)));
         answer_free(a);
     }
+}
+
+/* Bounded, whatever the provider sends. */
+static void test_stream__an_endless_error_inside_it__is_kept_in_part(void **state)
+{
+    struct answer *a = stream_answer(false);
+    struct buf in;
+
+    (void)state;
+    buf_init(&in, BUF_UNLIMITED);
+    buf_add_str(&in, "data: {\"error\":{\"code\":429,\"message\":\"");
+    for (size_t i = 0; i < 20000; i++)
+        buf_add_str(&in, "01234567");
+    buf_add_str(&in, "\"}}\n\n");
+    assert_int_equal(answer_feed(a, buf_slice(&in), NULL), 0);
+    assert_int_equal(answer_error_status(a), 429);
+    assert_int_equal(answer_error_object(a).n, 4096);
+    buf_release(&in);
+    answer_free(a);
 }
 
 static void test_stream__an_event_over_a_mebibyte__passes_unread(void **state)
@@ -464,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_stream__each_kind_of_event__is_changed_only_by_what_we_added),
         cmocka_unit_test(test_stream__added_and_taken_out__is_the_stream_without),
         cmocka_unit_test(test_stream__an_error_inside_it__is_told),
+        cmocka_unit_test(test_stream__an_endless_error_inside_it__is_kept_in_part),
         cmocka_unit_test(test_stream__an_event_over_a_mebibyte__passes_unread),
     };
 

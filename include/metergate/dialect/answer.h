@@ -92,6 +92,13 @@ const char *answer_id(const struct answer *a);
  * none. */
 const char *answer_error(const struct answer *a);
 
+/*
+ * The status that this error would have had, had it come before the answer's head: 429, 503, 529 by its code; 0: another
+ * one, or none. And the object that it is, at most the first 4 KiB, as verdict_judge reads it; empty: it was none.
+ */
+int answer_error_status(const struct answer *a);
+struct slice answer_error_object(const struct answer *a);
+
 /* ---- for the dialects: what their `event` and `value` say of what they were shown
  * ----------------------------- */
 
@@ -100,6 +107,7 @@ const char *answer_error(const struct answer *a);
 void answer_saw_text(struct answer *a, int64_t index, struct slice inside, size_t left_out);
 void answer_saw_usage(struct answer *a, const struct usage *u);
 void answer_saw_error(struct answer *a, struct slice code);
+void answer_saw_error_body(struct answer *a, struct slice object);
 void answer_saw_done(struct answer *a);
 void answer_saw_id(struct answer *a, struct slice id);
 

@@ -68,6 +68,10 @@ struct budget {
     size_t limit_count;
     struct budget_limit limits[BUDGET_LIMITS_MAX];
     int64_t paused_until_us; /* nothing goes before this moment */
+    bool probing;            /* gate_probe: nothing goes but one attempt at probe_us, */
+    bool probe_is_out;       /* and, once it has gone, */
+    int64_t probe_us;        /* another one then, */
+    int64_t patience_us;     /* and so on, so long apart */
     int64_t in_flight;       /* attempts open on it */
     struct line line;        /* what waits for it, when it is a call's first budget */
 
@@ -162,6 +166,9 @@ int64_t budget_need_total(const struct budget_limit *l, const struct cost *c);
 
 /* What limit l may hold once a call that needs `need` of it is in: usable, or max for one that runs alone. */
 int64_t budget_ceiling(const struct budget *b, const struct budget_limit *l, int64_t need);
+
+/* Until when nothing goes at the least: a pause, or the first probe. One that is out may be answered at any moment. */
+int64_t budget_paused_until_us(const struct budget *b);
 
 /*
  * The first moment at which every limit of this budget has room for the cost, if nothing else is charged;

@@ -165,6 +165,13 @@ bool gate_is_stopped(const struct gate *g);
 void gate_pause(struct gate *g, struct budget *b, int64_t until_us);
 
 /*
+ * From now on only one attempt goes on this budget, at at_us; and while nobody tells how it ended, another one each
+ * patience_us. Called again, it counts anew from there. gate_probe_end: all go again. Pauses count as ever.
+ */
+void gate_probe(struct gate *g, struct budget *b, int64_t at_us, int64_t patience_us);
+void gate_probe_end(struct gate *g, struct budget *b);
+
+/*
  * When a held call will start. The first question in GATE_REPLAY_EVERY_US has all held calls replayed
  * (replay.h); for one that arrived since then it is the estimate of predict.h, from which the bound always
  * is.

@@ -18,6 +18,7 @@
 #include "metergate/base/secret.h"
 #include "metergate/gate/gate.h"
 #include "metergate/net/http.h"
+#include "metergate/proxy/health.h"
 
 struct dialect;
 struct provider;
@@ -26,6 +27,7 @@ struct provider;
 struct account {
     char label[16];         /* "k-3f9a02bc"; "none": no credential travels; "other": those beyond what is kept apart */
     struct budget *budget;  /* of the gate, without limits: pauses of the whole account */
+    struct health health;   /* of all its calls; without a breaker of its own */
     struct secret_fingerprint print; /* private */
     uint64_t id;                     /* of this account alone, never given again */
     size_t budgets;                  /* private: models' budgets that name it */

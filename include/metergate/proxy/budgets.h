@@ -23,6 +23,7 @@
 #include "metergate/config/config.h"
 #include "metergate/gate/gate.h"
 #include "metergate/proxy/account.h"
+#include "metergate/proxy/health.h"
 #include "metergate/proxy/provider.h"
 
 struct client;
@@ -48,6 +49,7 @@ struct model_budget {
     struct provider *provider;
     struct account *account;         /* whose it is; NULL: of all callers */
     struct budget *budget;           /* of the gate */
+    struct health health;            /* of its models */
     struct map shares;     /* client name -> struct share, owned */
     char *models[BUDGET_MODELS_MAX]; /* names seen, the first few */
     size_t model_count;

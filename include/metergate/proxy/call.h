@@ -131,7 +131,9 @@ struct call {
     /* send.c, relay.c: attempts and the answer */
     struct transfer *transfer;
     int attempts;       /* made */
-    int attempts_spent; /* of retry.attempts: those whose wait the provider did not name */
+    int attempts_spent; /* of retry.attempts (retry.h) */
+    int64_t attempt_us; /* when the last one went */
+    bool is_probe;      /* the upstream's breaker was open then */
     struct answer *answer;
     struct buf out;        /* what answer_feed made of one piece; empty between callbacks */
     int status;            /* of the answer given, or of our refusal; 0 when there was none */
@@ -188,9 +190,11 @@ void call_give_up(struct call *c, const char *reason);
  */
 void call_stop(struct call *c);
 
-/* The attempt was refused (429, no connection): it costs a request; the call waits at the front of its queue, and `whom`
- * pauses until then. */
-void call_back_to_queue(struct call *c, struct budget *whom, int64_t until_us);
+/*
+ * The attempt was refused (429, no connection): it costs a request; the call waits at the front of its queue. When it
+ * cannot go before until_us, and its deadline is earlier, it is refused, and told to wait for told_us.
+ */
+void call_back_to_queue(struct call *c, int64_t until_us, int64_t told_us);
 
 /* Whether its answer is made of tokens that are charged: of embeddings and of images it is not. */
 bool call_has_output(const struct call *c);

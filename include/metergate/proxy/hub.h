@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "metergate/base/prng.h"
 #include "metergate/config/config.h"
 #include "metergate/gate/gate.h"
 #include "metergate/net/front.h"
@@ -72,6 +73,7 @@ struct proxy {
     struct totals totals;
     uint64_t next_id;
     uint32_t boot; /* makes ids of two runs differ */
+    struct prng random; /* for what must not happen to all at one moment */
     int64_t started_us;
 
     int (*reload)(void *ctx, struct buf *said); /* proxy_on_reload */

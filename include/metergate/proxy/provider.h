@@ -24,6 +24,7 @@
 #include "metergate/gate/profile.h"
 #include "metergate/net/http.h"
 #include "metergate/net/trust.h"
+#include "metergate/proxy/health.h"
 
 /* Which file a trust was read from: another one has another stamp. All 0: none. */
 struct file_stamp {
@@ -44,6 +45,7 @@ struct provider {
     bool retired;              /* the configuration has it no more */
     bool named;                /* providers_sweep: somebody names it */
     bool reachable;            /* false after a failed connection until the next answer */
+    struct health health;      /* of its connections, and of refusals that mean the whole account */
     bool refuses_usage_option; /* it answered 400 to stream_options: streams go out as they came */
     bool says_done;            /* its streams end in [DONE] */
     int64_t in_flight;
