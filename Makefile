@@ -57,7 +57,7 @@ CHAOS   := $(BUILD)/tests/chaos/test_chaos
 FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
-.PHONY: all help deps lint-deps run demo test test-unit test-sim test-e2e test-fuzz test-sdk test-system lint lint-objects asan tsan valgrind chaos \
+.PHONY: all help deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-system lint lint-objects asan tsan valgrind chaos \
         fuzz oracle bench install uninstall clean everything
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -114,7 +114,7 @@ $(BUILD)/tests/unit/test_sim_%: $(BUILD)/obj/tests/unit/test_sim_%.o $(BUILD)/li
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
-$(BUILD)/tests/sim/%: $(BUILD)/obj/tests/sim/%.o $(call obj,$(filter-out $(wildcard tests/sim/test_*.c),$(wildcard tests/sim/*.c))) $(LIBS)
+$(BUILD)/tests/sim/%: $(BUILD)/obj/tests/sim/%.o $(call obj,$(filter-out $(wildcard tests/sim/test_*.c tests/sim/sim_*.c),$(wildcard tests/sim/*.c))) $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
 $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o $(call obj,$(filter-out $(wildcard tests/e2e/test_*.c),$(wildcard tests/e2e/*.c))) $(LIBS)
@@ -146,6 +146,8 @@ test-unit: $(UNIT) ## unit tests alone
 	@BUILD=$(BUILD) sh tests/run.sh $(UNIT)
 test-sim: $(SIM) ## scenarios and property tests alone
 	@BUILD=$(BUILD) sh tests/run.sh $(SIM)
+sim: $(BUILD)/tests/sim/sim_table ## the scheduler's bars and workloads in virtual time, as the tables of docs/scheduling.md
+	@$(BUILD)/tests/sim/sim_table
 test-e2e: everything $(E2E) ## the real binary against the simulator
 	@BUILD=$(BUILD) sh tests/run.sh $(E2E)
 test-fuzz: $(FUZZ) ## fuzz corpora, once through

@@ -1,0 +1,356 @@
+/*
+ * catalogue: L is 30,000 tokens in 60 s unless said, charged in full when a call is let go. An answer takes
+ * 10 to 20 s: with the rule that a run ends with the batch's last answer, that is what decides how many calls
+ * of the high class FIFO serves at all.
+ */
+#include "catalogue.h"
+
+#include <string.h>
+
+#include "metergate/base/clock.h"
+#include "metergate/base/err.h"
+
+#define L            30000
+#define MINUTE       (60 * CLOCK_S)
+#define TPH(n)       {.metric = METRIC_TOKENS, .max = (n), .span_us = 60 * MINUTE, .key = "tph"}
+#define TPM(n)       {.metric = METRIC_TOKENS, .max = (n), .span_us = MINUTE, .key = "tpm"}
+#define RPM(n)       {.metric = METRIC_REQUESTS, .max = (n), .span_us = MINUTE, .key = "rpm"}
+#define ITPM(n)      {.metric = METRIC_INPUT, .max = (n), .span_us = MINUTE, .key = "itpm"}
+#define OTPM(n)      {.metric = METRIC_OUTPUT, .max = (n), .span_us = MINUTE, .key = "otpm"}
+#define IN_FLIGHT(n) {.metric = METRIC_CONCURRENT, .max = (n), .key = "concurrent"}
+#define KNOWN(class) (1u << (class))
+
+#define ANSWER .answer = BETWEEN(10000, 20000)
+/* What a provider really does to us, for the workloads that nothing was tuned on. */
+#define REAL .way = BETWEEN(50, 500), .answer = BETWEEN(2000, 30000)
+
+/* One pool of L, with or without a client of the high class in the configuration. */
+#define SOLO .profile = PROFILE_OPENAI, .pools = {{.name = "model", .limits = {TPM(L)}}}
+#define POOL_WITH_HIGH .pools = {{.name = "model", .limits = {TPM(L)}, .expected = KNOWN(TICKET_HIGH)}}
+#define WITH_HIGH .profile = PROFILE_OPENAI, POOL_WITH_HIGH
+
+/* NOLINTBEGIN(bugprone-macro-parentheses): sizes are initialisers in braces, which take no parentheses */
+#define BATCH_OF(n, size) .pattern = BATCH, .calls = (n), .tokens = size, ANSWER
+#define EVERY_S(s, size) .pattern = EVERY, .every_s = (s), .tokens = size, ANSWER
+#define ALWAYS_HELD(n) .pattern = STEADY, .calls = (n), .tokens = SIZES, ANSWER
+#define ABOUT_EVERY_S(s, size) .pattern = POISSON, .every_s = (s), .tokens = size, ANSWER
+#define REALLY_BATCH_OF(n, size) .pattern = BATCH, .calls = (n), .tokens = size, REAL
+#define REALLY_ABOUT_EVERY_S(s, size) .pattern = POISSON, .every_s = (s), .tokens = size, REAL
+/* NOLINTEND(bugprone-macro-parentheses) */
+
+#define HIGH   .class = TICKET_HIGH
+#define NORMAL .class = TICKET_NORMAL
+#define LOW    .class = TICKET_LOW
+
+#define HUGE  BETWEEN(L / 2, L * 95 / 100)
+#define SIZES LOGNORMAL(1500, 0.8)
+
+const struct contender catalogue_contenders[CONTENDERS] = {
+    [FIFO] = {"fifo", {.fifo = true, .no_backfill = true}},
+    [FIFO_EASY] = {"fifo+easy", {.fifo = true}},
+    [FAIR_UNPACED] = {"fair, never polite", {.never_polite = true}},
+    [FAIR] = {"fair", {.fifo = false}},
+};
+
+const struct workload catalogue_tuned[] = {
+    {.name = "W1",
+     .what = "a batch alone",
+     SOLO,
+     .streams = {{.name = "batch", NORMAL, BATCH_OF(2000, SIZES)}}},
+    {.name = "W9",
+     .what = "18 calls that fit at once",
+     SOLO,
+     .streams = {{.name = "batch", NORMAL, BATCH_OF(18, ALWAYS(1500))}}},
+    {.name = "W2q",
+     .what = "the batch, and a high client that takes 10 %",
+     WITH_HIGH,
+     .streams = {{.name = "batch", NORMAL, BATCH_OF(2000, SIZES)},
+                 {.name = "high", HIGH, ABOUT_EVERY_S(30, ALWAYS(1500))}}},
+    {.name = "W2",
+     .what = "the batch, and a high client that takes 60 %",
+     WITH_HIGH,
+     .streams = {{.name = "batch", NORMAL, BATCH_OF(2000, SIZES)},
+                 {.name = "high", HIGH, ABOUT_EVERY_S(5, ALWAYS(1500))}}},
+    {.name = "W11",
+     .what = "half the batch; the high client comes after 5 minutes, for 10",
+     WITH_HIGH,
+     .streams = {{.name = "batch", NORMAL, BATCH_OF(1000, SIZES)},
+                 {.name = "high", HIGH, ABOUT_EVERY_S(30, ALWAYS(1500)), .first_s = 300, .until_s = 900}}},
+    {.name = "W10",
+     .what = "the batch, and 8 high calls at once every minute or so",
+     WITH_HIGH,
+     .streams = {{.name = "batch", NORMAL, BATCH_OF(2000, SIZES)},
+                 {.name = "high",
+                  HIGH,
+                  .pattern = BURSTS,
+                  .calls = 8,
+                  .first_s = 10,
+                  .every_s = 60,
+                  .tokens = ALWAYS(1000),
+                  ANSWER}}},
+    {.name = "W4",
+     .what = "a batch of 80 now and then, and high agents in loops of 10",
+     WITH_HIGH,
+     .streams = {{.name = "batch",
+                  NORMAL,
+                  .pattern = BURSTS,
+                  .calls = 80,
+                  .every_s = 900,
+                  .tokens = SIZES,
+                  ANSWER},
+                 {.name = "agents",
+                  HIGH,
+                  .clients = 3,
+                  .pattern = LOOPS,
+                  .calls = 10,
+                  .every_s = 180,
+                  .think_s = 2,
+                  .tokens = ALWAYS(1500),
+                  .answer = BETWEEN(2000, 8000)}},
+     .for_s = 14400},
+    {.name = "W3",
+     .what = "three clients with calls of 300, 1,500 and 8,000, and high 20 %",
+     WITH_HIGH,
+     .streams = {{.name = "8000", NORMAL, BATCH_OF(74, ALWAYS(8000))},
+                 {.name = "1500", NORMAL, BATCH_OF(392, ALWAYS(1500))},
+                 {.name = "300", NORMAL, BATCH_OF(1960, ALWAYS(300))},
+                 {.name = "high", HIGH, ABOUT_EVERY_S(15, ALWAYS(1500))}}},
+    {.name = "W3s",
+     .what = "W3 with the interactive client in the same class",
+     SOLO,
+     .streams = {{.name = "8000", NORMAL, BATCH_OF(74, ALWAYS(8000))},
+                 {.name = "1500", NORMAL, BATCH_OF(392, ALWAYS(1500))},
+                 {.name = "300", NORMAL, BATCH_OF(1960, ALWAYS(300))},
+                 {.name = "interactive", NORMAL, ABOUT_EVERY_S(15, ALWAYS(1500))}}},
+    {.name = "W5",
+     .what = "40 calls of 0.5 to 0.95 L, 2,000 of 600, and high 5 %",
+     WITH_HIGH,
+     .streams = {{.name = "huge", NORMAL, EVERY_S(60, HUGE), .calls = 40},
+                 {.name = "small", NORMAL, EVERY_S(1.2, ALWAYS(600)), .calls = 2000},
+                 {.name = "high", HIGH, ABOUT_EVERY_S(20, ALWAYS(500))}}},
+    {.name = "W5s",
+     .what = "W5 with the high client silent",
+     WITH_HIGH,
+     .streams = {{.name = "huge", NORMAL, EVERY_S(60, HUGE), .calls = 40},
+                 {.name = "small", NORMAL, EVERY_S(1.2, ALWAYS(600)), .calls = 2000}}},
+    {.name = "W5b",
+     .what = "a client's stream of small calls, with a huge one now and then",
+     SOLO,
+     .streams = {{.name = "small", NORMAL, EVERY_S(1.5, ALWAYS(600))},
+                 {.name = "huge", NORMAL, EVERY_S(300, HUGE), .shares = 1}},
+     .for_s = 7200},
+    {.name = "W6",
+     .what = "L = 2M: 20 clients with 5,000 calls of 6,000, three of them low, and high 18 %",
+     .profile = PROFILE_OPENAI,
+     .pools = {{.name = "model",
+                .limits = {TPM(2000000), RPM(10000)},
+                .expected = KNOWN(TICKET_HIGH) | KNOWN(TICKET_LOW)}},
+     .streams = {{.name = "batch", NORMAL, BATCH_OF(250, LOGNORMAL(6000, 0.8)), .clients = 17},
+                 {.name = "low", LOW, BATCH_OF(250, LOGNORMAL(6000, 0.8)), .clients = 3},
+                 {.name = "high", HIGH, ABOUT_EVERY_S(0.5, ALWAYS(3000))}}},
+    {.name = "W6r",
+     .what = "W6 with 500 requests a minute, which bind",
+     .profile = PROFILE_OPENAI,
+     .pools = {{.name = "model",
+                .limits = {RPM(500), TPM(3500000)},
+                .expected = KNOWN(TICKET_HIGH) | KNOWN(TICKET_LOW)}},
+     .streams = {{.name = "batch", NORMAL, BATCH_OF(180, LOGNORMAL(6000, 0.8)), .clients = 17},
+                 {.name = "low", LOW, BATCH_OF(180, LOGNORMAL(6000, 0.8)), .clients = 3},
+                 {.name = "high", HIGH, ABOUT_EVERY_S(0.5, ALWAYS(3000))}}},
+    {.name = "W8",
+     .what = "the high class alone asks for 1.2 L; two huge low calls",
+     WITH_HIGH,
+     .streams = {{.name = "flood", HIGH, .pattern = EVERY, .every_s = 2.5, .tokens = ALWAYS(1500), ANSWER},
+                 {.name = "huge low",
+                  LOW,
+                  .pattern = BATCH,
+                  .calls = 2,
+                  .first_s = 120,
+                  .tokens = ALWAYS(L * 9 / 10),
+                  ANSWER}},
+     .for_s = 3000},
+};
+const size_t catalogue_tuned_count = MG_ARRAY_LEN(catalogue_tuned);
+
+const struct workload catalogue_untuned[] = {
+    {.name = "W2e",
+     .what = "W2q, but real outputs are off by 40 %",
+     WITH_HIGH,
+     .streams = {{.name = "batch", NORMAL, BATCH_OF(2000, SIZES), .error = 0.4},
+                 {.name = "high", HIGH, ABOUT_EVERY_S(30, ALWAYS(1500)), .error = 0.4}}},
+    {.name = "W3e",
+     .what = "W3, likewise",
+     WITH_HIGH,
+     .streams = {{.name = "8000", NORMAL, BATCH_OF(74, ALWAYS(8000)), .error = 0.4},
+                 {.name = "1500", NORMAL, BATCH_OF(392, ALWAYS(1500)), .error = 0.4},
+                 {.name = "300", NORMAL, BATCH_OF(1960, ALWAYS(300)), .error = 0.4},
+                 {.name = "high", HIGH, ABOUT_EVERY_S(15, ALWAYS(1500)), .error = 0.4}}},
+    {.name = "W5e",
+     .what = "W5, likewise",
+     WITH_HIGH,
+     .streams = {{.name = "huge", NORMAL, EVERY_S(60, HUGE), .calls = 40, .error = 0.4},
+                 {.name = "small", NORMAL, EVERY_S(1.2, ALWAYS(600)), .calls = 2000, .error = 0.4},
+                 {.name = "high", HIGH, ABOUT_EVERY_S(20, ALWAYS(500)), .error = 0.4}}},
+    {.name = "clock",
+     .what = "W2, but the high client asks every 5 s by the clock",
+     WITH_HIGH,
+     .streams = {{.name = "batch", NORMAL, BATCH_OF(2000, SIZES)},
+                 {.name = "high", HIGH, EVERY_S(5, ALWAYS(1500))}}},
+    {.name = "clock5",
+     .what = "W5, but the high client asks every 20 s by the clock",
+     WITH_HIGH,
+     .streams = {{.name = "huge", NORMAL, EVERY_S(60, HUGE), .calls = 40},
+                 {.name = "small", NORMAL, EVERY_S(1.2, ALWAYS(600)), .calls = 2000},
+                 {.name = "high", HIGH, EVERY_S(20, ALWAYS(500))}}},
+    {.name = "actual",
+     .what = "W2q with output charged at the end, and real ways and answers",
+     .profile = PROFILE_ACTUAL,
+     POOL_WITH_HIGH,
+     .streams = {{.name = "batch", NORMAL, REALLY_BATCH_OF(2000, SIZES), .error = 0.4},
+                 {.name = "high", HIGH, REALLY_ABOUT_EVERY_S(30, ALWAYS(1500)), .error = 0.4}}},
+    {.name = "anthropic",
+     .what = "itpm, otpm and rpm, output as it is produced: agents beside two batches of unlike shape",
+     .profile = PROFILE_ANTHROPIC,
+     .pools = {{.name = "model",
+                .limits = {ITPM(200000), OTPM(40000), RPM(200)},
+                .expected = KNOWN(TICKET_HIGH)}},
+     .streams = {{.name = "readers",
+                  NORMAL,
+                  .pattern = BATCH,
+                  .calls = 600,
+                  .tokens = LOGNORMAL(8000, 0.8),
+                  .output_percent = 4,
+                  REAL,
+                  .error = 0.4},
+                 {.name = "writers",
+                  NORMAL,
+                  .pattern = BATCH,
+                  .calls = 600,
+                  .tokens = LOGNORMAL(1500, 0.6),
+                  .output_percent = 60,
+                  REAL,
+                  .error = 0.4},
+                 {.name = "agents",
+                  HIGH,
+                  .clients = 4,
+                  .pattern = LOOPS,
+                  .calls = 10,
+                  .every_s = 60,
+                  .think_s = 2,
+                  .tokens = LOGNORMAL(5000, 0.5),
+                  .output_percent = 10,
+                  REAL,
+                  .error = 0.4}}},
+    {.name = "refused",
+     .what = "W2q, but the provider refuses 5 % of the calls and asks for up to 20 s",
+     WITH_HIGH,
+     .refused_percent = 5,
+     .pause_s = 20,
+     .streams = {{.name = "batch", NORMAL, REALLY_BATCH_OF(1000, SIZES)},
+                 {.name = "high", HIGH, REALLY_ABOUT_EVERY_S(30, ALWAYS(1500))}}},
+    {.name = "leaving",
+     .what = "bursts of three clients, and half of the calls give up within 10 minutes, held or in flight",
+     WITH_HIGH,
+     .streams = {{.name = "batch",
+                  NORMAL,
+                  .clients = 3,
+                  .pattern = BURSTS,
+                  .calls = 150,
+                  .every_s = 600,
+                  .tokens = SIZES,
+                  .leave_percent = 50,
+                  .leave_s = 600,
+                  REAL},
+                 {.name = "high", HIGH, REALLY_ABOUT_EVERY_S(15, ALWAYS(1500))}},
+     .for_s = 7200},
+    {.name = "in flight",
+     .what = "8 calls at once, which bind; tokens do not",
+     .profile = PROFILE_OPENAI,
+     .pools = {{.name = "model", .limits = {TPM(200000), IN_FLIGHT(8)}, .expected = KNOWN(TICKET_HIGH)}},
+     .streams = {{.name = "batch", NORMAL, .clients = 2, REALLY_BATCH_OF(400, SIZES)},
+                 {.name = "high", HIGH, REALLY_ABOUT_EVERY_S(20, ALWAYS(1500))}}},
+    {.name = "weights",
+     .what = "weights 1, 2, 5, 10, 50 and 100, all with calls held all the time, and high 10 %",
+     WITH_HIGH,
+     .streams = {{.name = "1", NORMAL, ALWAYS_HELD(5), .weight = 1},
+                 {.name = "2", NORMAL, ALWAYS_HELD(5), .weight = 2},
+                 {.name = "5", NORMAL, ALWAYS_HELD(5), .weight = 5},
+                 {.name = "10", NORMAL, ALWAYS_HELD(5), .weight = 10},
+                 {.name = "50", NORMAL, ALWAYS_HELD(5), .weight = 50},
+                 {.name = "100", NORMAL, ALWAYS_HELD(5), .weight = 100},
+                 {.name = "high", HIGH, ABOUT_EVERY_S(30, ALWAYS(1500))}},
+     .for_s = 14400},
+    {.name = "200",
+     .what = "200 clients with 20 calls each, 20 of them low, and high 10 %; L = 200k",
+     .profile = PROFILE_OPENAI,
+     .pools = {{.name = "model",
+                .limits = {TPM(200000)},
+                .expected = KNOWN(TICKET_HIGH) | KNOWN(TICKET_LOW)}},
+     .streams = {{.name = "batch", NORMAL, BATCH_OF(20, SIZES), .clients = 180},
+                 {.name = "low", LOW, BATCH_OF(20, SIZES), .clients = 20},
+                 {.name = "high", HIGH, ABOUT_EVERY_S(4.5, ALWAYS(1500))}}},
+    {.name = "burst",
+     .what = "light traffic of ten, then one client drops 200 calls of 0.4 L",
+     WITH_HIGH,
+     .streams = {{.name = "light", NORMAL, .clients = 10, ABOUT_EVERY_S(60, LOGNORMAL(1000, 0.5))},
+                 {.name = "burst", NORMAL, BATCH_OF(200, ALWAYS(L * 4 / 10)), .first_s = 600},
+                 {.name = "high", HIGH, ABOUT_EVERY_S(60, ALWAYS(1000))}}},
+    {.name = "three",
+     .what = "high agents, normal traffic of 50 %, and low work without an end",
+     .profile = PROFILE_OPENAI,
+     .pools = {{.name = "model",
+                .limits = {TPM(L), RPM(60)},
+                .expected = KNOWN(TICKET_HIGH) | KNOWN(TICKET_LOW)}},
+     .streams = {{.name = "agents",
+                  HIGH,
+                  .clients = 2,
+                  .pattern = LOOPS,
+                  .calls = 10,
+                  .every_s = 300,
+                  .think_s = 2,
+                  .tokens = LOGNORMAL(1000, 0.5),
+                  REAL},
+                 {.name = "normal", NORMAL, .clients = 3, ABOUT_EVERY_S(12, LOGNORMAL(1000, 0.8))},
+                 {.name = "low", LOW, ALWAYS_HELD(20)}},
+     .for_s = 14400},
+    {.name = "spans",
+     .what = "W2q with a limit of an hour as well, which binds in the end",
+     .profile = PROFILE_OPENAI,
+     .pools = {{.name = "model",
+                .limits = {TPH(1200000), TPM(L)},
+                .expected = KNOWN(TICKET_HIGH)}},
+     .streams = {{.name = "batch", NORMAL, BATCH_OF(2000, SIZES)},
+                 {.name = "high", HIGH, ABOUT_EVERY_S(30, ALWAYS(1500))}}},
+    {.name = "shared",
+     .what = "two models of L under one upstream of 1.5 L: a batch on each, and high calls on the first",
+     .profile = PROFILE_OPENAI,
+     .pools = {{.name = "first", .limits = {TPM(L)}, .expected = KNOWN(TICKET_HIGH)},
+               {.name = "second", .limits = {TPM(L)}, .expected = KNOWN(TICKET_HIGH)},
+               {.name = "upstream", .limits = {TPM(L * 3 / 2)}}},
+     .streams = {{.name = "one", NORMAL, BATCH_OF(800, SIZES), .also = 3},
+                 {.name = "two", NORMAL, BATCH_OF(800, SIZES), .pool = 1, .also = 3},
+                 {.name = "high", HIGH, ABOUT_EVERY_S(30, ALWAYS(1500)), .also = 3}}},
+    {.name = "headroom",
+     .what = "W2q with a headroom of 10 %, and sizes from 100 to 12,000 evenly",
+     .profile = PROFILE_OPENAI,
+     .pools = {{.name = "model",
+                .headroom_permille = 100,
+                .limits = {TPM(L)},
+                .expected = KNOWN(TICKET_HIGH)}},
+     .streams = {{.name = "batch", NORMAL, BATCH_OF(400, BETWEEN(100, 12000))},
+                 {.name = "high", HIGH, ABOUT_EVERY_S(30, ALWAYS(1500))}}},
+};
+const size_t catalogue_untuned_count = MG_ARRAY_LEN(catalogue_untuned);
+
+const struct workload *catalogue_find(const char *name)
+{
+    for (size_t i = 0; i < catalogue_tuned_count; i++) {
+        if (strcmp(catalogue_tuned[i].name, name) == 0)
+            return &catalogue_tuned[i];
+    }
+    for (size_t i = 0; i < catalogue_untuned_count; i++) {
+        if (strcmp(catalogue_untuned[i].name, name) == 0)
+            return &catalogue_untuned[i];
+    }
+    err_bug(name, __FILE__, __LINE__);
+}
