@@ -172,6 +172,11 @@ static void replace_flow(struct line *l, struct flow *f)
                first->seq, &least, &sum);
 }
 
+bool line_is_ahead(const struct flow *f, const struct flow *other, int64_t tokens)
+{
+    return f->tag - other->tag > tag_step(f, tokens);
+}
+
 /* ---- coming and going ---- */
 
 void line_push(struct line *l, struct ticket *t)
@@ -272,6 +277,11 @@ struct ticket *line_head(struct line *l)
     return head_of(&l->classes[k]);
 }
 
+void line_grant(struct line *l, struct ticket *head)
+{
+    l->granted = head;
+}
+
 static void pay(struct line *l, const struct ticket *t, bool by_credit)
 {
     struct line_class *own = class_of(l, t->flow);
@@ -300,8 +310,6 @@ void line_serve(struct line *l, struct ticket *t)
 
     pay(l, t, l->granted == t);
     take_out(l, t);
-    if (f->tag > c->served_tag)
-        c->served_tag = f->tag;
     t->share_tokens = ticket_share_tokens(t);
     f->tag += tag_step(f, t->share_tokens);
     f->in_flight++;
@@ -332,6 +340,7 @@ bool line_is_before(const struct ticket *a, const struct ticket *b)
 
 struct search {
     const struct queue_weight *most;
+    line_may *may;
     queue_fits *fits;
     void *arg;
     struct queue_node *found;
@@ -342,14 +351,15 @@ static bool flow_fits(void *arg, struct queue_node *node)
 {
     struct search *s = arg;
 
-    s->found = queue_find(&flow_of(node)->calls, s->most, s->fits, s->arg);
+    s->found =
+        s->may(s->arg, flow_of(node)) ? queue_find(&flow_of(node)->calls, s->most, s->fits, s->arg) : NULL;
     return s->found != NULL;
 }
 
 struct ticket *line_find(const struct line *l, enum ticket_class class, const struct queue_weight *most,
-                         queue_fits *fits, void *arg)
+                         line_may *may, queue_fits *fits, void *arg)
 {
-    struct search s = {.most = most, .fits = fits, .arg = arg};
+    struct search s = {.most = most, .may = may, .fits = fits, .arg = arg};
 
     return queue_find(&l->classes[class].flows, most, flow_fits, &s) ? ticket_of(s.found) : NULL;
 }

@@ -62,6 +62,29 @@ static bool is_beside_manners(const struct gap *g, const struct ticket *t)
     return true;
 }
 
+/* How far a client may be ahead of the head's and still pass it while the class is paced, of what is usable.
+ * What passes then goes at the expense of the pace: without a bound small calls of clients of little weight
+ * would take it. */
+#define AHEAD_MOST_PERMILLE 200
+
+/* line_may: whether calls of that client may pass the head at all. */
+static bool may_pass(void *arg, const struct flow *f)
+{
+    const struct gap *g = arg;
+    const struct flow *head = g->head->flow;
+    int64_t most = INT64_MAX;
+
+    if (f == head || f->class != head->class || !g->head_manners->any)
+        return true;
+    for (size_t i = 0; i < g->b->limit_count; i++) {
+        int64_t part = budget_usable(g->b, &g->b->limits[i]) / 1000 * AHEAD_MOST_PERMILLE;
+
+        if (g->head_manners->paced[i] && ticket_currency(g->b->limits[i].limit.metric) >= 0 && part < most)
+            most = part;
+    }
+    return most == INT64_MAX || !line_is_ahead(f, head, most);
+}
+
 /* queue_fits: the whole truth. */
 static bool may_go(void *arg, struct queue_node *node)
 {
@@ -141,7 +164,7 @@ static struct ticket *filler_of(struct gap *g, enum ticket_class class, const st
     struct ticket *t;
 
     g->manners = m;
-    t = most_of_all(g, &most) ? line_find(&g->b->line, class, &most, may_go, g) : NULL;
+    t = most_of_all(g, &most) ? line_find(&g->b->line, class, &most, may_pass, may_go, g) : NULL;
     g->manners = NULL;
     return t;
 }
@@ -243,10 +266,27 @@ static int64_t next_change(const struct budget *b, int64_t now_us)
 
 /* ---- the head ---- */
 
+/*
+ * So many spans of the limit that it waits for after what it was told first, a head of a lower class goes
+ * before all classes: else calls of a higher one may take the room that it gathers again and again.
+ */
+#define OVERDUE_SPANS 2
+
+static bool is_overdue(struct ticket *head, const struct gate_reason *why, int64_t now_us)
+{
+    if (head->flow->class == TICKET_HIGH || head->budgets[0]->line.by_arrival || !why->limit ||
+        why->until_us == CLOCK_NEVER)
+        return false;
+    if (head->promised_us == 0)
+        head->promised_us = why->until_us;
+    return now_us > head->promised_us + OVERDUE_SPANS * why->limit->limit.span_us;
+}
+
 struct gate_reason pick_head(struct budget *b, int64_t now_us, struct ticket **ret_head)
 {
     struct ticket *head = line_head(&b->line);
     bool by_share = head == b->line.granted;
+    struct gate_reason why;
 
     if (b->promised != head) {
         b->promised = head;
@@ -254,7 +294,11 @@ struct gate_reason pick_head(struct budget *b, int64_t now_us, struct ticket **r
     }
     *ret_head = head;
     ticket_advance(head, now_us);
-    return earliest(head, by_share ? &no_manners : &b->manners, now_us);
+    why = earliest(head, by_share ? &no_manners : &b->manners, now_us);
+    if (by_share || !is_overdue(head, &why, now_us))
+        return why;
+    line_grant(&b->line, head);
+    return earliest(head, &no_manners, now_us);
 }
 
 static struct budget *full_budget(const struct budget *b)

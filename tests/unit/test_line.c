@@ -201,6 +201,19 @@ static void test_line__lower_class__has_its_turn_by_its_credit(void **state)
     tear_down(&s);
 }
 
+static bool anybody(void *arg, const struct flow *f)
+{
+    (void)arg;
+    (void)f;
+    return true;
+}
+
+static bool not_bo(void *arg, const struct flow *f)
+{
+    (void)arg;
+    return f->client != bo;
+}
+
 static void test_line__search__goes_by_class_then_client_then_arrival(void **state)
 {
     const struct queue_weight most = {{100, 100, 100}};
@@ -214,12 +227,13 @@ static void test_line__search__goes_by_class_then_client_then_arrival(void **sta
     a[2] = comes(&s, ana, 1, TICKET_NORMAL, 50);
     b[0] = comes(&s, bo, 1, TICKET_NORMAL, 600);
     b[1] = comes(&s, bo, 1, TICKET_NORMAL, 10);
-    found = line_find(&s.b->line, TICKET_NORMAL, &most, NULL, NULL);
+    found = line_find(&s.b->line, TICKET_NORMAL, &most, anybody, NULL, NULL);
     assert_ptr_equal(found, a[1]);
-    assert_null(line_find(&s.b->line, TICKET_LOW, &most, NULL, NULL));
+    assert_null(line_find(&s.b->line, TICKET_LOW, &most, anybody, NULL, NULL));
     line_remove(&s.b->line, a[1]);
     line_remove(&s.b->line, a[2]);
-    assert_ptr_equal(line_find(&s.b->line, TICKET_NORMAL, &most, NULL, NULL), b[1]);
+    assert_ptr_equal(line_find(&s.b->line, TICKET_NORMAL, &most, anybody, NULL, NULL), b[1]);
+    assert_null(line_find(&s.b->line, TICKET_NORMAL, &most, not_bo, NULL, NULL));
     line_remove(&s.b->line, a[0]);
     line_remove(&s.b->line, b[0]);
     line_remove(&s.b->line, b[1]);

@@ -55,7 +55,7 @@ struct line_class {
     size_t n;            /* readable: calls that wait */
     int64_t in_flight;   /* calls that were served and are not over */
     size_t idle;         /* flows of which nothing waits or is in flight, kept for their tags */
-    int64_t served_tag;  /* the largest tag that was served */
+    int64_t served_tag;  /* the largest tag of a head */
     int64_t credit_ppm;  /* of a limit */
     struct ticket *head; /* who was told when it goes */
 };
@@ -102,9 +102,18 @@ void line_settle(struct line *l, struct ticket *t, int64_t tokens);
 /* Whether `a` comes before `b`, in whatever lines they wait: by class, then by arrival. */
 bool line_is_before(const struct ticket *a, const struct ticket *b);
 
-/* The first call of that class, in order, that weighs at most `most` and that `fits` accepts. */
+/* Whether a client was served more than so many tokens more than another one of its class, weights counted.
+ */
+bool line_is_ahead(const struct flow *f, const struct flow *other, int64_t tokens);
+
+/* The first call of that class, in order, whose client `may`, that weighs at most `most` and that `fits`
+ * accepts. */
+typedef bool line_may(void *arg, const struct flow *f);
 struct ticket *line_find(const struct line *l, enum ticket_class class, const struct queue_weight *most,
-                         queue_fits *fits, void *arg);
+                         line_may *may, queue_fits *fits, void *arg);
+
+/* The head has its turn before all classes, as if by the credit of its own, until it goes. */
+void line_grant(struct line *l, struct ticket *head);
 
 /* For all that wait, in any order. `each` may not change the line. */
 void line_each(const struct line *l, void (*each)(void *arg, struct ticket *t), void *arg);

@@ -32,8 +32,10 @@ struct ticket {
     int64_t weight; /* of that client, 1..1000 */
     bool sent;      /* gate_sent was called for this attempt */
 
-    struct flow *flow;         /* readable while not IDLE: its client's part of the queue */
-    int64_t share_tokens;      /* private: what it was charged there */
+    struct flow *flow;    /* readable while not IDLE: its client's part of the queue */
+    int64_t share_tokens; /* private: what it was charged there */
+    int64_t
+        promised_us; /* private: what it was told when it first was the head of a lower class; 0: nothing */
     struct queue_node node;    /* private */
     struct heap_node deadline; /* private */
     struct charge *charges;    /* private: of the open attempt */
