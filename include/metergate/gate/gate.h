@@ -36,6 +36,7 @@
 #include "metergate/gate/profile.h"
 #include "metergate/gate/ticket.h"
 
+struct counter;
 struct gate;
 
 enum gate_verdict {
@@ -133,6 +134,12 @@ void gate_sent(struct gate *g, struct ticket *t, int64_t now_us);
  * less by it.
  */
 void gate_produced(struct gate *g, struct ticket *t, int64_t now_us, int64_t tokens);
+
+/*
+ * The answer to an attempt that is open shows counters of the provider (counter.h): the windows of the ticket's first
+ * budget are corrected by what others have used. `refused`: it is a 429.
+ */
+void gate_observe(struct gate *g, const struct ticket *t, int64_t now_us, const struct counter *v, size_t n, bool refused);
 
 /* The attempt is over and took `final`; NULL: what was reserved. */
 void gate_close(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final);
