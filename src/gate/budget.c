@@ -111,6 +111,7 @@ static void limit_go_on(struct budget *b, struct budget_limit *l, const struct b
 {
     *l = *was;
     l->limit = *now;
+    l->learned = l->unsure = false;
     if (has_window(l))
         window_set_span(&l->window, now->span_us);
     if (l->next_us > 0)
@@ -143,6 +144,19 @@ void budget_update(struct budget *b, int headroom_permille, const struct limit *
     }
     for (size_t j = 0; j < old_count; j++)
         limit_release(&old[j]);
+}
+
+void budget_limit_calls(struct budget *b, size_t i, int64_t max)
+{
+    MG_ASSERT(i < b->limit_count && b->limits[i].limit.metric == METRIC_CONCURRENT && max > 0);
+    b->limits[i].limit.max = max;
+}
+
+void budget_limit_source(struct budget *b, size_t i, bool learned, bool unsure)
+{
+    MG_ASSERT(i < b->limit_count);
+    b->limits[i].learned = learned;
+    b->limits[i].unsure = unsure;
 }
 
 bool budget_has_limits(const struct budget *b, int headroom_permille, const struct limit *limits, size_t n)

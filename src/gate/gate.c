@@ -401,7 +401,7 @@ static const struct budget_limit *never_fits(const struct ticket *t)
             const struct budget_limit *l = &t->budgets[i]->limits[j];
             enum metric m = l->limit.metric;
 
-            if (t->cost.in_full[m] && t->cost.floor[m] > l->limit.max)
+            if (t->cost.in_full[m] && t->cost.floor[m] > l->limit.max && !l->unsure)
                 return l;
         }
     }
@@ -680,6 +680,15 @@ void gate_budget_update(struct gate *g, struct budget *b, int headroom_permille,
     b->promised = NULL; /* its manners were towards the old limits */
     g->replayed = false;
     mark_all_changed(g);
+}
+
+void gate_limit_calls(struct gate *g, struct budget *b, size_t i, int64_t max)
+{
+    budget_limit_calls(b, i, max);
+    if (b->shared)
+        mark_all_changed(g);
+    else
+        mark_changed(g, b);
 }
 
 void gate_budget_free(struct gate *g, struct budget *b)

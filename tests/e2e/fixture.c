@@ -223,6 +223,8 @@ void fixture_write_config(struct fixture *f, const char *yaml)
         buf_add_str(&text, "listen: [127.0.0.1:0]\n");
     if (!has_key(yaml, "state_dir:"))
         buf_add_str(&text, "state_dir: none\n");
+    if (!has_key(yaml, "models:"))
+        buf_add_str(&text, "models: {\"*\": {learn: false}}\n");
     add_replaced(&text, yaml, f);
     file = fopen(f->config, "we");
     assert_non_null(file);

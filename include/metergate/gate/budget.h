@@ -50,6 +50,8 @@ struct budget_limit {
     int64_t next_us;      /* smooth: no request before this moment */
     uint32_t id;          /* private: what charges know it by; kept while the limit is */
     struct pace pace;     /* private */
+    bool learned;         /* the number is the provider's, and not the operator's */
+    bool unsure;          /* it was guessed, or may be out of date: no call is refused for it */
     struct foreign *foreign; /* private: of the window, what is somebody else's (counter.h); NULL: nothing was heard */
 };
 
@@ -128,6 +130,12 @@ void budget_free(struct budget *b);
  * a gate: gate_budget_update.
  */
 void budget_update(struct budget *b, int headroom_permille, const struct limit *limits, size_t n);
+
+/* Limit i, of calls in flight, has another max from now on. For a budget of a gate: gate_limit_calls. */
+void budget_limit_calls(struct budget *b, size_t i, int64_t max);
+
+/* Where the max of limit i comes from; of one that budget_update was given without a word, from the operator. */
+void budget_limit_source(struct budget *b, size_t i, bool learned, bool unsure);
 
 /* Whether budget_update with these would change anything. */
 bool budget_has_limits(const struct budget *b, int headroom_permille, const struct limit *limits, size_t n);

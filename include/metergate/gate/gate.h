@@ -81,6 +81,9 @@ struct list *gate_budgets(struct gate *g);
 void gate_budget_update(struct gate *g, struct budget *b, int headroom_permille, const struct limit *limits,
                         size_t n);
 
+/* budget_limit_calls for a budget of this gate: what budget_update with that max would do, but cheaper. */
+void gate_limit_calls(struct gate *g, struct budget *b, size_t i, int64_t max);
+
 /* Frees it before the gate. No ticket may name it any more. */
 void gate_budget_free(struct gate *g, struct budget *b);
 

@@ -1,0 +1,239 @@
+/*
+ * learning limits: numbers of the configuration that are not the provider's, somebody else who uses the same key, and
+ * what is remembered. Windows of a second or two; the provider's own limiter is the judge.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <cjson/cJSON.h>
+
+#include "fixture.h"
+#include "metergate/base/buf.h"
+#include "metergate/base/clock.h"
+
+#define CALLS 80
+
+/* 20 tokens or so in, 80 out. */
+#define CHAT_OF(model)                                                                                       \
+    "{\"model\":\"" model "\",\"max_tokens\":80,\"messages\":[{\"role\":\"user\",\"content\":"               \
+    "\"one two three four five six [[out=80]]\"}]}"
+
+/* All at once; each must be answered. The time that it took. */
+static int64_t ask_all(const struct fixture *f, const char *body, int n)
+{
+    struct client_async *calls[CALLS];
+    int64_t start_us = clock_now_us();
+
+    for (int i = 0; i < n; i++)
+        calls[i] = fixture_chat_start(f, body);
+    for (int i = 0; i < n; i++) {
+        struct client_reply r = client_finish(calls[i]);
+
+        if (r.status != 200)
+            fail_msg("call %d: status %d %s", i, r.status, r.body.n ? r.body.p : "");
+        client_reply_release(&r);
+    }
+    return clock_now_us() - start_us;
+}
+
+static int64_t refusals(const struct fixture *f)
+{
+    cJSON *audit = fixture_audit(f);
+    int64_t n = (int64_t)json_number(audit, "n429");
+
+    cJSON_Delete(audit);
+    return n;
+}
+
+/* The row of that limit in the status of the only budget; NULL when it has none. Borrowed of *ret. */
+static const cJSON *limit_row(const struct fixture *f, const char *metric, cJSON **ret)
+{
+    const cJSON *row;
+
+    *ret = fixture_status(f);
+    cJSON_ArrayForEach(row, json_at(*ret, "budgets.0.limits")) if (strcmp(json_text(row, "metric"), metric) == 0) return row;
+    return NULL;
+}
+
+static void assert_limit(const struct fixture *f, const char *metric, int64_t max, bool learned)
+{
+    cJSON *status;
+    const cJSON *row = limit_row(f, metric, &status);
+
+    assert_non_null(row);
+    assert_int_equal(json_number(row, "max"), max);
+    assert_int_equal(cJSON_IsTrue(cJSON_GetObjectItem(row, "learned")), learned);
+    cJSON_Delete(status);
+}
+
+static void assert_no_limit(const struct fixture *f, const char *metric)
+{
+    cJSON *status;
+
+    assert_null(limit_row(f, metric, &status));
+    cJSON_Delete(status);
+}
+
+static void test_wrong_numbers__with_learn__become_the_providers_and_no_client_sees_it(void **state)
+{
+    static const char *const limiters[] = {"rolling", "bucket"};
+    static const int configured[] = {4000, 1000};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        char settings[256], yaml[512];
+        struct fixture f;
+        int64_t took_us;
+
+        snprintf(settings, sizeof settings,
+                 "{\"models\":{\"gpt-4o\":{\"tpm\":2000,\"window_ms\":1000,\"limiter\":\"%s\",\"first_byte_ms\":10}}}",
+                 limiters[i / 2]);
+        snprintf(yaml, sizeof yaml, FIXTURE_UPSTREAM "models:\n  gpt-4o: {tpm: {max: %d, per: 1s}, learn: true}\n",
+                 configured[i % 2]);
+        fixture_start(&f, settings, yaml);
+        took_us = ask_all(&f, CHAT_OF("gpt-4o"), CALLS);
+        assert_limit(&f, "tpm", 2000, true);
+        assert_no_limit(&f, "learning");
+        if (refusals(&f) > 2)
+            fail_msg("%s, %d instead of 2000: %lld refused", limiters[i / 2], configured[i % 2], (long long)refusals(&f));
+        /* 8,000 tokens at 1,600 a second: 4 windows after the first one, and one to get there */
+        if (took_us > 6 * CLOCK_S)
+            fail_msg("%s, %d instead of 2000: took %lld ms", limiters[i / 2], configured[i % 2],
+                     (long long)(took_us / 1000));
+        fixture_assert_idle(&f);
+        fixture_stop(&f);
+    }
+}
+
+static void test_wrong_numbers__without_learn__are_lowered_and_never_raised(void **state)
+{
+    static const char settings[] = "{\"models\":{\"*\":{\"tpm\":2000,\"window_ms\":60000,\"limiter\":\"bucket\"}}}";
+    struct fixture f;
+    struct client_reply r;
+
+    (void)state;
+    fixture_start(&f, settings, FIXTURE_UPSTREAM "models:\n  gpt-4o: {tpm: 4000}\n");
+    for (int i = 0; i < 3; i++) { /* that it is of a minute follows from the figures, the third time */
+        r = fixture_chat(&f, CHAT_OF("gpt-4o"));
+        assert_int_equal(r.status, 200);
+        client_reply_release(&r);
+    }
+    assert_limit(&f, "tpm", 2000, true);
+    fixture_stop(&f);
+    fixture_start(&f, settings, FIXTURE_UPSTREAM "models:\n  gpt-4o: {tpm: 1000}\n");
+    for (int i = 0; i < 3; i++) {
+        r = fixture_chat(&f, CHAT_OF("gpt-4o"));
+        client_reply_release(&r);
+    }
+    assert_limit(&f, "tpm", 1000, false);
+    fixture_stop(&f);
+}
+
+/* No entry, no number: the first burst meets a provider of whom nothing is known. */
+static void test_no_numbers__a_first_burst__does_not_hit_the_wall(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, "{\"models\":{\"*\":{\"rpm\":1000,\"tpm\":2500,\"window_ms\":60000,\"limiter\":\"bucket\",\"first_byte_ms\":20}}}",
+                  FIXTURE_UPSTREAM "models:\n  \"*\": {learn: true}\n");
+    ask_all(&f, CHAT_OF("some-model"), 15);
+    assert_int_equal(refusals(&f), 0);
+    assert_limit(&f, "tpm", 2500, true);
+    assert_limit(&f, "rpm", 1000, true);
+    assert_no_limit(&f, "learning");
+    fixture_stop(&f);
+}
+
+static void test_no_headers__calls_in_flight__are_few_and_double(void **state)
+{
+    struct fixture f;
+    struct cJSON *audit;
+
+    (void)state;
+    fixture_start(&f, "{\"rate_limit_headers\":false,\"models\":{\"*\":{\"first_byte_ms\":10}}}",
+                  FIXTURE_UPSTREAM "models:\n  \"*\": {learn: true}\n");
+    ask_all(&f, CHAT_OF("some-model"), CALLS);
+    assert_limit(&f, "learning", 4 + CALLS, false);
+    assert_no_limit(&f, "tpm"); /* what remembers is nobody's limit */
+    audit = fixture_audit(&f);
+    assert_true(json_number(audit, "peak_in_flight") <= 4 + CALLS);
+    cJSON_Delete(audit);
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
+static void test_limits__a_restart__remembers_them(void **state)
+{
+#define KEPT "state_dir: $DIR/state\n" FIXTURE_UPSTREAM "models:\n  gpt-4o: {tpm: {max: 9000, per: 1s}, learn: true}\n"
+    struct client_reply r;
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, "{\"models\":{\"gpt-4o\":{\"tpm\":2000,\"window_ms\":1000}}}", KEPT);
+    r = fixture_chat(&f, CHAT_OF("gpt-4o"));
+    client_reply_release(&r);
+    assert_limit(&f, "tpm", 2000, true);
+    fixture_stop_daemon(&f);
+    fixture_sim_config(&f, "{\"rate_limit_headers\":false}");
+    fixture_start_daemon(&f, KEPT, NULL);
+    ask_all(&f, CHAT_OF("gpt-4o"), 40);
+    assert_limit(&f, "tpm", 2000, true);
+    assert_no_limit(&f, "learning");
+    assert_int_equal(refusals(&f), 0);
+    fixture_stop(&f);
+}
+
+/* ---- somebody else ---- */
+
+/* Answers of ours, one after the other; for each, somebody else takes as much. */
+static void share(struct fixture *f, const char *body, int n)
+{
+    struct client_async *calls[CALLS];
+
+    for (int i = 0; i < n; i++)
+        calls[i] = fixture_chat_start(f, body);
+    for (int i = 0; i < n; i++) {
+        struct client_reply r = client_finish(calls[i]);
+
+        assert_int_equal(r.status, 200);
+        client_reply_release(&r);
+        fixture_sim_post(f, "/_sim/charge", "{\"model\":\"gpt-4o\",\"tokens\":100}");
+    }
+}
+
+static void test_half_of_the_key__taken_by_somebody_else__is_not_ours_to_fill(void **state)
+{
+    struct fixture f;
+    int64_t first;
+
+    (void)state;
+    fixture_start(&f, "{\"models\":{\"gpt-4o\":{\"tpm\":4000,\"window_ms\":2000,\"first_byte_ms\":10}}}",
+                  FIXTURE_UPSTREAM "models:\n  gpt-4o: {tpm: {max: 4000, per: 2s}}\n");
+    share(&f, CHAT_OF("gpt-4o"), 30); /* more than a window */
+    first = refusals(&f);
+    share(&f, CHAT_OF("gpt-4o"), 50);
+    if (refusals(&f) > first)
+        fail_msg("%lld refused after the first window, %lld in it", (long long)(refusals(&f) - first), (long long)first);
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_wrong_numbers__with_learn__become_the_providers_and_no_client_sees_it),
+        cmocka_unit_test(test_wrong_numbers__without_learn__are_lowered_and_never_raised),
+        cmocka_unit_test(test_no_numbers__a_first_burst__does_not_hit_the_wall),
+        cmocka_unit_test(test_no_headers__calls_in_flight__are_few_and_double),
+        cmocka_unit_test(test_limits__a_restart__remembers_them),
+        cmocka_unit_test(test_half_of_the_key__taken_by_somebody_else__is_not_ours_to_fill),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
