@@ -195,7 +195,7 @@ struct budget *budget_copy(const struct budget *b, int64_t now_us)
         struct budget_limit *l = &copy->limits[i];
 
         *l = b->limits[i];
-        l->in_flight = 0;
+        l->in_flight = l->sending = 0;
         l->foreign = NULL; /* what is somebody else's counts in the copy like the rest */
         if (!has_window(l))
             continue;
@@ -282,6 +282,14 @@ int64_t budget_ceiling(const struct budget *b, const struct budget_limit *l, int
     return need > usable ? l->limit.max : usable;
 }
 
+/* What others are expected to take meanwhile: all but one call may have to wait for it. */
+static int64_t room_for_others(const struct budget *b, const struct budget_limit *l, int64_t need, int64_t now_us)
+{
+    int64_t expected = foreign_expected(l->foreign, &l->window, now_us), most = budget_usable(b, l) - need;
+
+    return most <= 0 ? 0 : expected < most ? expected : most;
+}
+
 static int64_t limit_earliest(const struct budget *b, const struct budget_limit *l, const struct cost *c,
                               int64_t now_us)
 {
@@ -291,7 +299,8 @@ static int64_t limit_earliest(const struct budget *b, const struct budget_limit 
         return now_us;
     if (!has_window(l))
         return l->in_flight + need <= l->limit.max ? now_us : CLOCK_NEVER;
-    t = window_earliest(&l->window, now_us, budget_ceiling(b, l, need) - need);
+    t = window_earliest(&l->window, now_us,
+                        budget_ceiling(b, l, need) - need - room_for_others(b, l, need, now_us));
     unheard_us = foreign_earliest(l->foreign, &l->window, budget_usable(b, l), need, now_us);
     if (unheard_us > t)
         t = unheard_us;
@@ -380,6 +389,7 @@ void budget_open(struct budget *b, const struct cost *c, int64_t now_us, struct 
             continue;
         }
         window_reserve(&l->window, ch->on_arrival + ch->at_end);
+        l->sending += ch->on_arrival;
         ch->mark = foreign_sent(l->foreign, ch->on_arrival + ch->at_end, now_us);
         if (l->limit.smooth)
             l->next_us = now_us + budget_spacing_us(b, l);
@@ -417,6 +427,7 @@ void charge_time(struct charge *ch, int64_t now_us)
     window_advance(w, now_us);
     if (ch->on_arrival > 0) {
         ch->timed = true;
+        limit_of(w)->sending -= ch->on_arrival;
         window_reserve(w, -ch->on_arrival);
         ch->handle = window_stamp_open(w, now_us, ch->on_arrival);
     }
@@ -480,6 +491,7 @@ void charge_close(struct charge *ch, const struct cost *final, int64_t now_us)
         window_settle(w, ch->handle, ch->on_arrival, arrival);
     } else { /* never sent, or nothing was expected on arrival: what it cost counts from now, late and not
                 early */
+        limit_of(w)->sending -= ch->on_arrival;
         window_reserve(w, -ch->on_arrival);
         end += arrival;
     }

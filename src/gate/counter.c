@@ -66,7 +66,7 @@ static void read_ours(const struct budget_limit *l, const struct charge *ch, boo
     int64_t now = budget_ours(l), then = ch && ch->timed_us ? ch->ours_then : now, own = 0;
 
     r->ours_least = now < then ? now : then;
-    r->ours_most = now > then ? now : then;
+    r->ours_most = (now > then ? now : then) + l->sending;
     if (refused && ch && ch->timed && window_holds(&l->window, ch->handle))
         own = ch->on_arrival;
     r->ours_least = r->ours_least > own ? r->ours_least - own : 0;

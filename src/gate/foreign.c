@@ -13,7 +13,8 @@ enum {
     PIECES = 64,
     SLOTS = 48,        /* of a span; fewer than PIECES, so that old pieces leave before the ring is full */
     REFRESH_SHARE = 50, /* of a span: no need to move anything more often */
-    NOTED_SHARE = 100,  /* of the limit: less may be a difference in counting */
+    NOTED_SHARE = 200,  /* of the limit: less may be a difference in counting */
+    SHORTEST_SHARE = 64, /* of a span: how fast they grow in less cannot be told */
     ABOUT_SPANS = 10,   /* so long after they were noted others are about */
     UNHEARD_SHARE = 16  /* of what is usable, on its way at a time while they are */
 };
@@ -30,6 +31,9 @@ struct foreign {
     int64_t sent_us, width; /* of the last reading that was taken */
     int64_t fresh_us;       /* when what was confirmed was made young */
     int64_t noted_us;       /* when others' use was last worth noting; 0: never */
+    int64_t none_us;        /* when they were last known to have had nothing, or when we began to look */
+    int64_t read_us;        /* when the last reading was taken, */
+    int64_t expected;       /* by which they will have so much a span later */
     int64_t sent, heard;    /* all that was ever sent, and of it up to the newest call that was heard of */
     int64_t since_us;       /* the provider had that one then; or, when all was heard of, the next one was sent then */
 };
@@ -67,11 +71,27 @@ int64_t foreign_amount(const struct foreign *f, const struct window *w)
 /* Sums of amounts times spans do not fit 64 bits for limits that exist. */
 __extension__ typedef __int128 wide;
 
+static bool are_about(const struct foreign *f, const struct window *w, int64_t now_us)
+{
+    return f && f->noted_us > 0 && now_us - f->noted_us < ABOUT_SPANS * w->span_us;
+}
+
+int64_t foreign_expected(const struct foreign *f, const struct window *w, int64_t now_us)
+{
+    int64_t amount, past_us;
+
+    if (!are_about(f, w, now_us))
+        return 0;
+    amount = foreign_amount(f, w);
+    past_us = now_us - f->read_us < w->span_us ? now_us - f->read_us : w->span_us;
+    return f->expected > amount ? (int64_t)((wide)(f->expected - amount) * past_us / w->span_us) : 0;
+}
+
 int64_t foreign_earliest(const struct foreign *f, const struct window *w, int64_t usable, int64_t need, int64_t now_us)
 {
     int64_t over, wait_us;
 
-    if (!f || f->sent == f->heard || f->noted_us == 0 || now_us - f->noted_us >= ABOUT_SPANS * w->span_us)
+    if (!are_about(f, w, now_us) || f->sent == f->heard)
         return now_us;
     over = f->sent - f->heard + need - usable / UNHEARD_SHARE;
     if (over <= 0)
@@ -176,26 +196,51 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* What a reading says of the time to come: others grow as they did since they had nothing, up to a span of it. */
+static void expect(struct foreign *f, const struct window *w, const struct foreign_reading *r, int64_t low, int64_t high,
+                   int64_t now_us)
+{
+    int64_t least = r->max / NOTED_SHARE, past_us = now_us - f->none_us, shortest_us = w->span_us / SHORTEST_SHARE;
+
+    f->read_us = now_us;
+    if (high <= least) {
+        f->none_us = r->sent_us;
+        f->expected = 0;
+        return;
+    }
+    if (low <= least)
+        return;
+    f->noted_us = now_us;
+    if (past_us < shortest_us)
+        past_us = shortest_us;
+    f->expected = past_us < w->span_us ? (int64_t)((wide)low * w->span_us / past_us) : low;
+    if (f->expected > r->max)
+        f->expected = r->max;
+}
+
+static struct foreign *foreign_new(int64_t none_us)
+{
+    struct foreign *f = xcalloc(1, sizeof *f);
+
+    f->sent_us = INT64_MIN;
+    f->none_us = none_us;
+    return f;
+}
+
 bool foreign_observe(struct foreign **pf, struct window *w, const struct foreign_reading *r, int64_t now_us)
 {
     int64_t gone = r->max - r->remaining, amount;
     int64_t low = gone - r->rounding - r->ours_most, high = gone + r->rounding - r->ours_least;
     struct foreign *f = *pf;
-    bool old, changed = false;
+    bool old, changed;
 
     MG_ASSERT(low <= high);
-    if (!f && low <= 0)
-        return false;
-    if (!f) {
-        f = *pf = xcalloc(1, sizeof *f);
-        f->sent_us = INT64_MIN;
-    }
+    if (!f)
+        f = *pf = foreign_new(r->sent_us);
     forget_left(f, w);
     old = r->sent_us < f->sent_us;
     if (old && high - low > f->width)
         return false;
-    if (low > r->max / NOTED_SHARE)
-        f->noted_us = now_us;
     changed = hear(f, r);
     amount = foreign_amount(f, w);
     if (low > amount) {
@@ -207,10 +252,12 @@ bool foreign_observe(struct foreign **pf, struct window *w, const struct foreign
         take_oldest(f, w, amount - (high > 0 ? high : 0));
         changed = true;
     }
-    if (!old) {
-        changed |= refresh(f, w, now_us, smaller(low, foreign_amount(f, w)));
-        f->sent_us = r->sent_us;
-        f->width = high - low;
-    }
+    if (old)
+        return changed;
+    changed |= f->expected > amount;
+    changed |= refresh(f, w, now_us, smaller(low, foreign_amount(f, w)));
+    expect(f, w, r, low, high, now_us);
+    f->sent_us = r->sent_us;
+    f->width = high - low;
     return changed;
 }

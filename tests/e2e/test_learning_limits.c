@@ -23,22 +23,30 @@
     "{\"model\":\"" model "\",\"max_tokens\":80,\"messages\":[{\"role\":\"user\",\"content\":"               \
     "\"one two three four five six [[out=80]]\"}]}"
 
-/* All at once; each must be answered. The time that it took. */
-static int64_t ask_all(const struct fixture *f, const char *body, int n)
+/* So many at a time; each must be answered. The time that it took. */
+static int64_t ask_in_lanes(const struct fixture *f, const char *body, int n, int lanes)
 {
     struct client_async *calls[CALLS];
     int64_t start_us = clock_now_us();
 
-    for (int i = 0; i < n; i++)
-        calls[i] = fixture_chat_start(f, body);
-    for (int i = 0; i < n; i++) {
-        struct client_reply r = client_finish(calls[i]);
+    for (int i = 0; i < n + lanes; i++) {
+        if (i >= lanes) {
+            struct client_reply r = client_finish(calls[i - lanes]);
 
-        if (r.status != 200)
-            fail_msg("call %d: status %d %s", i, r.status, r.body.n ? r.body.p : "");
-        client_reply_release(&r);
+            if (r.status != 200)
+                fail_msg("call %d: status %d %s", i - lanes, r.status, r.body.n ? r.body.p : "");
+            client_reply_release(&r);
+        }
+        if (i < n)
+            calls[i] = fixture_chat_start(f, body);
     }
     return clock_now_us() - start_us;
+}
+
+/* All at once. */
+static int64_t ask_all(const struct fixture *f, const char *body, int n)
+{
+    return ask_in_lanes(f, body, n, n);
 }
 
 static int64_t refusals(const struct fixture *f)
@@ -191,35 +199,85 @@ static void test_limits__a_restart__remembers_them(void **state)
 
 /* ---- somebody else ---- */
 
-/* Answers of ours, one after the other; for each, somebody else takes as much. */
-static void share(struct fixture *f, const char *body, int n)
+/* 429s that came later than `after_us` after the first arrival. */
+static int refused_after(const struct fixture *f, const char *model, int64_t after_us)
 {
-    struct client_async *calls[CALLS];
+    cJSON *audit = fixture_audit(f);
+    const cJSON *call, *list;
+    double first_us = -1;
+    char path[64];
+    int n = 0;
 
-    for (int i = 0; i < n; i++)
-        calls[i] = fixture_chat_start(f, body);
-    for (int i = 0; i < n; i++) {
-        struct client_reply r = client_finish(calls[i]);
+    snprintf(path, sizeof path, "models.%s.list", model);
+    list = json_at(audit, path);
+    cJSON_ArrayForEach(call, list) {
+        double t_us = json_number(call, "t_us");
 
-        assert_int_equal(r.status, 200);
-        client_reply_release(&r);
-        fixture_sim_post(f, "/_sim/charge", "{\"model\":\"gpt-4o\",\"tokens\":100}");
+        if (first_us < 0 || t_us < first_us)
+            first_us = t_us;
+    }
+    cJSON_ArrayForEach(call, list) {
+        n += (int)json_number(call, "status") == 429 && json_number(call, "t_us") - first_us > (double)after_us;
+    }
+    cJSON_Delete(audit);
+    return n;
+}
+
+static void test_half_of_the_key__taken_by_somebody_else__costs_no_refusal_after_the_first_window(void **state)
+{
+    static const char *const limiters[] = {"rolling", "bucket"};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        char settings[256];
+        struct fixture f;
+        int64_t took_us;
+
+        snprintf(settings, sizeof settings,
+                 "{\"models\":{\"gpt-4o\":{\"tpm\":4000,\"window_ms\":2000,\"first_byte_ms\":50,\"limiter\":\"%s\","
+                 "\"foreign\":{\"tokens\":40,\"every_ms\":40}}}}",
+                 limiters[i]);
+        fixture_start(&f, settings, FIXTURE_UPSTREAM "models:\n  gpt-4o: {tpm: {max: 4000, per: 2s}}\n");
+        took_us = ask_in_lanes(&f, CHAT_OF("gpt-4o"), CALLS, 6);
+        if (refused_after(&f, "gpt-4o", 2 * CLOCK_S) > 0)
+            fail_msg("%s: %d refused after the first window, %d in all", limiters[i],
+                     refused_after(&f, "gpt-4o", 2 * CLOCK_S), refused_after(&f, "gpt-4o", -1));
+        /* 3,200 tokens in the first window, then 1,200 in each: 8,400 are there after six */
+        if (took_us > 14 * CLOCK_S)
+            fail_msg("%s: took %lld ms", limiters[i], (long long)(took_us / 1000));
+        fixture_assert_idle(&f);
+        fixture_stop(&f);
     }
 }
 
-static void test_half_of_the_key__taken_by_somebody_else__is_not_ours_to_fill(void **state)
+static void ask_as(const struct fixture *f, const char *authorization)
+{
+    const char *const headers[] = {authorization, "Content-Type: application/json", NULL};
+    struct client_reply r;
+    char url[128];
+
+    snprintf(url, sizeof url, "%s/v1/chat/completions", f->url);
+    r = client_run(&(struct client_call){.url = url, .headers = headers, .body = CHAT_OF("gpt-4o")});
+    assert_int_equal(r.status, 200);
+    client_reply_release(&r);
+}
+
+static void test_two_organizations__behind_one_budget__are_told_of_and_correct_nothing(void **state)
 {
     struct fixture f;
-    int64_t first;
+    cJSON *status;
 
     (void)state;
-    fixture_start(&f, "{\"models\":{\"gpt-4o\":{\"tpm\":4000,\"window_ms\":2000,\"first_byte_ms\":10}}}",
-                  FIXTURE_UPSTREAM "models:\n  gpt-4o: {tpm: {max: 4000, per: 2s}}\n");
-    share(&f, CHAT_OF("gpt-4o"), 30); /* more than a window */
-    first = refusals(&f);
-    share(&f, CHAT_OF("gpt-4o"), 50);
-    if (refusals(&f) > first)
-        fail_msg("%lld refused after the first window, %lld in it", (long long)(refusals(&f) - first), (long long)first);
+    fixture_start(&f, "{\"scope\":\"key\",\"models\":{\"gpt-4o\":{\"tpm\":100000}}}",
+                  FIXTURE_UPSTREAM "models:\n  gpt-4o: {tpm: 100000}\n");
+    ask_as(&f, "Authorization: Bearer one");
+    fixture_sim_post(&f, "/_sim/charge", "{\"model\":\"gpt-4o\",\"tokens\":50000,\"key\":\"two\"}");
+    ask_as(&f, "Authorization: Bearer two");
+    fixture_wait_log(&f, 0, "set `scope: key` for this upstream");
+    status = fixture_status(&f);
+    assert_int_equal(json_number(status, "budgets.0.organizations"), 2);
+    assert_true(json_number(status, "budgets.0.limits.0.used") < 1000); /* what the second has used is not the first's */
+    cJSON_Delete(status);
     fixture_assert_idle(&f);
     fixture_stop(&f);
 }
@@ -232,7 +290,8 @@ int main(void)
         cmocka_unit_test(test_no_numbers__a_first_burst__does_not_hit_the_wall),
         cmocka_unit_test(test_no_headers__calls_in_flight__are_few_and_double),
         cmocka_unit_test(test_limits__a_restart__remembers_them),
-        cmocka_unit_test(test_half_of_the_key__taken_by_somebody_else__is_not_ours_to_fill),
+        cmocka_unit_test(test_half_of_the_key__taken_by_somebody_else__costs_no_refusal_after_the_first_window),
+        cmocka_unit_test(test_two_organizations__behind_one_budget__are_told_of_and_correct_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,6 +47,7 @@ struct budget_limit {
     struct limit limit;
     struct window window; /* not used for METRIC_CONCURRENT */
     int64_t in_flight;    /* METRIC_CONCURRENT: calls now */
+    int64_t sending;      /* of window.reserved: of calls that are on their way to the provider */
     int64_t next_us;      /* smooth: no request before this moment */
     uint32_t id;          /* private: what charges know it by; kept while the limit is */
     struct pace pace;     /* private */
