@@ -176,6 +176,32 @@ static void test_no_headers__calls_in_flight__are_few_and_double(void **state)
     fixture_stop(&f);
 }
 
+/* No header ever; the sixth request is told the limit in words. */
+static void test_no_headers__a_refusal_in_words__is_learned(void **state)
+{
+    const char *const hurried[] = {"Authorization: Bearer k", "Content-Type: application/json", "Metergate-Max-Wait: 1",
+                                   NULL};
+    struct client_reply r;
+    struct fixture f;
+    char url[128];
+
+    (void)state;
+    fixture_start(&f,
+                  "{\"rate_limit_headers\":false,\"models\":{\"*\":{\"rpm\":5,\"window_ms\":60000,\"refusal_style\":\"plain\"}}}",
+                  FIXTURE_UPSTREAM "models:\n  \"*\": {learn: true}\n");
+    ask_all(&f, CHAT_OF("some-model"), 4);
+    ask_all(&f, CHAT_OF("some-model"), 1);
+    assert_no_limit(&f, "rpm");
+    snprintf(url, sizeof url, "%s/v1/chat/completions", f.url);
+    r = client_run(&(struct client_call){.url = url, .headers = hurried, .body = CHAT_OF("some-model")});
+    assert_int_equal(r.status, 429);
+    assert_string_equal(client_header(&r, "Metergate-Refused"), "max-wait");
+    client_reply_release(&r);
+    assert_limit(&f, "rpm", 5, true);
+    assert_int_equal(refusals(&f), 1);
+    fixture_stop(&f);
+}
+
 static void test_limits__a_restart__remembers_them(void **state)
 {
 #define KEPT "state_dir: $DIR/state\n" FIXTURE_UPSTREAM "models:\n  gpt-4o: {tpm: {max: 9000, per: 1s}, learn: true}\n"
@@ -289,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_wrong_numbers__without_learn__are_lowered_and_never_raised),
         cmocka_unit_test(test_no_numbers__a_first_burst__does_not_hit_the_wall),
         cmocka_unit_test(test_no_headers__calls_in_flight__are_few_and_double),
+        cmocka_unit_test(test_no_headers__a_refusal_in_words__is_learned),
         cmocka_unit_test(test_limits__a_restart__remembers_them),
         cmocka_unit_test(test_half_of_the_key__taken_by_somebody_else__costs_no_refusal_after_the_first_window),
         cmocka_unit_test(test_two_organizations__behind_one_budget__are_told_of_and_correct_nothing),

@@ -12,6 +12,7 @@
 
 #define MINUTE (60 * CLOCK_S)
 #define TODAY  INT64_C(1795800000)
+#define DAY_S  INT64_C(86400)
 
 static const struct limit tpm = {.metric = METRIC_TOKENS, .max = 30000, .span_us = MINUTE, .key = "tpm"};
 
@@ -344,7 +345,7 @@ static void test_limits__kept_and_read__are_the_same(void **state)
     (void)state;
     set_up(&t, &tpm, 1, true);
     hear(&t, v, 3, false);
-    again(&t, TODAY + 29 * 86400);
+    again(&t, TODAY + 29 * DAY_S);
     assert_int_equal(max_of(&t, "tpm"), 60000);
     assert_int_equal(max_of(&t, "rpd"), 200);
     assert_int_equal(max_of(&t, "otpm"), 8000);
@@ -361,13 +362,13 @@ static void test_limits__kept_for_long__begin_again_with_care(void **state)
     (void)state;
     set_up(&t, &tpm, 1, true);
     hear_one(&t, &l);
-    again(&t, TODAY + 31 * 86400);
+    again(&t, TODAY + 31 * DAY_S);
     assert_int_equal(max_of(&t, "tpm"), 20000);
     assert_int_equal(max_of(&t, LIMITS_LEARNING), LIMITS_FIRST_CALLS);
     hear_one(&t, &l);
     assert_int_equal(max_of(&t, LIMITS_LEARNING), -1);
     t.given.learn = false; /* an old one lowers nothing that the operator wrote */
-    again(&t, TODAY + 31 * 86400);
+    again(&t, TODAY + 31 * DAY_S);
     assert_int_equal(max_of(&t, "tpm"), 30000);
     tear_down(&t);
 }
