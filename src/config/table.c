@@ -271,9 +271,8 @@ static const struct table_row rows[] = {
      .type = TABLE_BOOL,
      MODEL(learn),
      .fallback = "false",
-     .status = TABLE_LATER,
-     .idle = "false",
-     .help = "learn the limits from the provider's headers; until then such calls are counted but not held"},
+     .help = "take the limits from what the provider says: a number here is the one to start with; until the "
+             "provider's is known few calls are in flight"},
 
     {.path = "allow.hosts",
      .type = TABLE_HOSTS,

@@ -111,7 +111,7 @@ static void add_metric(const char *metric, struct buf *out)
         {"tpm", "tokens per min (TPM)"},          {"tpd", "tokens per day (TPD)"},
         {"itpm", "input tokens per min (ITPM)"},  {"itpd", "input tokens per day (ITPD)"},
         {"otpm", "output tokens per min (OTPM)"}, {"otpd", "output tokens per day (OTPD)"},
-        {"concurrent", "concurrent requests"},
+        {"concurrent", "concurrent requests"},    {"learning", "concurrent requests until its limits are known"},
     };
 
     for (size_t i = 0; i < MG_ARRAY_LEN(names); i++) {

@@ -11,6 +11,7 @@
 
 #include "metergate/base/clock.h"
 #include "metergate/base/err.h"
+#include "metergate/gate/foreign.h"
 
 /* How long a call may be on its way to the provider, and its charge without a time. */
 #define SENDING_US (60 * CLOCK_S)
@@ -49,19 +50,19 @@ struct budget *budget_new(const char *name, int headroom_permille, const struct 
     return b;
 }
 
-static void release_windows(struct budget *b)
+static void limit_release(struct budget_limit *l)
 {
-    for (size_t i = 0; i < b->limit_count; i++) {
-        if (has_window(&b->limits[i]))
-            window_release(&b->limits[i].window);
-    }
+    if (has_window(l))
+        window_release(&l->window);
+    foreign_free(l->foreign);
 }
 
 void budget_free(struct budget *b)
 {
     if (!b)
         return;
-    release_windows(b);
+    for (size_t i = 0; i < b->limit_count; i++)
+        limit_release(&b->limits[i]);
     line_release(&b->line);
     polite_release(&b->polite);
     heap_release(&b->blocked);
@@ -110,6 +111,7 @@ static void limit_go_on(struct budget *b, struct budget_limit *l, const struct b
 {
     *l = *was;
     l->limit = *now;
+    l->learned = l->unsure = false;
     if (has_window(l))
         window_set_span(&l->window, now->span_us);
     if (l->next_us > 0)
@@ -140,10 +142,21 @@ void budget_update(struct budget *b, int headroom_permille, const struct limit *
         old[j] = old[old_count];
         spacing_us[j] = spacing_us[old_count];
     }
-    for (size_t j = 0; j < old_count; j++) {
-        if (has_window(&old[j]))
-            window_release(&old[j].window);
-    }
+    for (size_t j = 0; j < old_count; j++)
+        limit_release(&old[j]);
+}
+
+void budget_limit_calls(struct budget *b, size_t i, int64_t max)
+{
+    MG_ASSERT(i < b->limit_count && b->limits[i].limit.metric == METRIC_CONCURRENT && max > 0);
+    b->limits[i].limit.max = max;
+}
+
+void budget_limit_source(struct budget *b, size_t i, bool learned, bool unsure)
+{
+    MG_ASSERT(i < b->limit_count);
+    b->limits[i].learned = learned;
+    b->limits[i].unsure = unsure;
 }
 
 bool budget_has_limits(const struct budget *b, int headroom_permille, const struct limit *limits, size_t n)
@@ -182,7 +195,8 @@ struct budget *budget_copy(const struct budget *b, int64_t now_us)
         struct budget_limit *l = &copy->limits[i];
 
         *l = b->limits[i];
-        l->in_flight = 0;
+        l->in_flight = l->sending = 0;
+        l->foreign = NULL; /* what is somebody else's counts in the copy like the rest */
         if (!has_window(l))
             continue;
         window_copy(&l->window, &b->limits[i].window);
@@ -191,6 +205,11 @@ struct budget *budget_copy(const struct budget *b, int64_t now_us)
         window_reserve(&l->window, -l->window.reserved);
     }
     return copy;
+}
+
+int64_t budget_ours(const struct budget_limit *l)
+{
+    return l->window.used - foreign_amount(l->foreign, &l->window);
 }
 
 int64_t budget_usable(const struct budget *b, const struct budget_limit *l)
@@ -263,16 +282,28 @@ int64_t budget_ceiling(const struct budget *b, const struct budget_limit *l, int
     return need > usable ? l->limit.max : usable;
 }
 
+/* What others are expected to take meanwhile: all but one call may have to wait for it. */
+static int64_t room_for_others(const struct budget *b, const struct budget_limit *l, int64_t need, int64_t now_us)
+{
+    int64_t expected = foreign_expected(l->foreign, &l->window, now_us), most = budget_usable(b, l) - need;
+
+    return most <= 0 ? 0 : expected < most ? expected : most;
+}
+
 static int64_t limit_earliest(const struct budget *b, const struct budget_limit *l, const struct cost *c,
                               int64_t now_us)
 {
-    int64_t need = budget_need_total(l, c), t;
+    int64_t need = budget_need_total(l, c), t, unheard_us;
 
     if (need == 0)
         return now_us;
     if (!has_window(l))
         return l->in_flight + need <= l->limit.max ? now_us : CLOCK_NEVER;
-    t = window_earliest(&l->window, now_us, budget_ceiling(b, l, need) - need);
+    t = window_earliest(&l->window, now_us,
+                        budget_ceiling(b, l, need) - need - room_for_others(b, l, need, now_us));
+    unheard_us = foreign_earliest(l->foreign, &l->window, budget_usable(b, l), need, now_us);
+    if (unheard_us > t)
+        t = unheard_us;
     return l->limit.smooth && l->next_us > t ? l->next_us : t;
 }
 
@@ -358,6 +389,8 @@ void budget_open(struct budget *b, const struct cost *c, int64_t now_us, struct 
             continue;
         }
         window_reserve(&l->window, ch->on_arrival + ch->at_end);
+        l->sending += ch->on_arrival;
+        ch->mark = foreign_sent(l->foreign, ch->on_arrival + ch->at_end, now_us);
         if (l->limit.smooth)
             l->next_us = now_us + budget_spacing_us(b, l);
     }
@@ -380,16 +413,26 @@ static struct window *window_of(const struct charge *ch)
     return NULL;
 }
 
+static struct budget_limit *limit_of(struct window *w)
+{
+    return MG_CONTAINER(w, struct budget_limit, window);
+}
+
 void charge_time(struct charge *ch, int64_t now_us)
 {
     struct window *w = window_of(ch);
 
-    if (!w || ch->on_arrival == 0)
+    if (!w)
         return;
-    ch->timed = true;
     window_advance(w, now_us);
-    window_reserve(w, -ch->on_arrival);
-    ch->handle = window_stamp_open(w, now_us, ch->on_arrival);
+    if (ch->on_arrival > 0) {
+        ch->timed = true;
+        limit_of(w)->sending -= ch->on_arrival;
+        window_reserve(w, -ch->on_arrival);
+        ch->handle = window_stamp_open(w, now_us, ch->on_arrival);
+    }
+    ch->timed_us = now_us;
+    ch->ours_then = budget_ours(limit_of(w));
 }
 
 void charge_produce(struct charge *ch, int64_t tokens, int64_t now_us)
@@ -400,7 +443,7 @@ void charge_produce(struct charge *ch, int64_t tokens, int64_t now_us)
 
     if (!w)
         return;
-    m = MG_CONTAINER(w, struct budget_limit, window)->limit.metric;
+    m = limit_of(w)->limit.metric;
     if (m != METRIC_TOKENS && m != METRIC_OUTPUT)
         return;
     window_advance(w, now_us);
@@ -434,7 +477,7 @@ void charge_close(struct charge *ch, const struct cost *final, int64_t now_us)
 
     if (!w)
         return;
-    m = MG_CONTAINER(w, struct budget_limit, window)->limit.metric;
+    m = limit_of(w)->limit.metric;
     arrival = final ? final->on_arrival[m] : ch->on_arrival;
     end = !final ? ch->at_end : final->at_end[m] > ch->produced ? final->at_end[m] - ch->produced : 0;
     window_advance(w, now_us);
@@ -448,6 +491,7 @@ void charge_close(struct charge *ch, const struct cost *final, int64_t now_us)
         window_settle(w, ch->handle, ch->on_arrival, arrival);
     } else { /* never sent, or nothing was expected on arrival: what it cost counts from now, late and not
                 early */
+        limit_of(w)->sending -= ch->on_arrival;
         window_reserve(w, -ch->on_arrival);
         end += arrival;
     }
@@ -460,6 +504,8 @@ void budget_leave(struct budget *b)
     MG_ASSERT(b->in_flight > 0);
     b->in_flight--;
     for (size_t i = 0; i < b->limit_count; i++) {
+        if (b->in_flight == 0)
+            foreign_quiet(b->limits[i].foreign);
         if (has_window(&b->limits[i]))
             continue;
         b->limits[i].in_flight--;

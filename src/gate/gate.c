@@ -20,6 +20,7 @@
 #include "metergate/base/clock.h"
 #include "metergate/base/err.h"
 #include "metergate/base/list.h"
+#include "metergate/gate/counter.h"
 #include "metergate/gate/pick.h"
 #include "metergate/gate/predict.h"
 #include "metergate/gate/replay.h"
@@ -400,7 +401,7 @@ static const struct budget_limit *never_fits(const struct ticket *t)
             const struct budget_limit *l = &t->budgets[i]->limits[j];
             enum metric m = l->limit.metric;
 
-            if (t->cost.in_full[m] && t->cost.floor[m] > l->limit.max)
+            if (t->cost.in_full[m] && t->cost.floor[m] > l->limit.max && !l->unsure)
                 return l;
         }
     }
@@ -531,6 +532,21 @@ void gate_produced(struct gate *g, struct ticket *t, int64_t now_us, int64_t tok
     for (size_t i = 0; i < t->charge_count; i++)
         charge_produce(&t->charges[i], tokens, now_us);
     room_changed(g, t, TIMED);
+}
+
+void gate_observe(struct gate *g, const struct ticket *t, int64_t now_us, const struct counter *v, size_t n, bool refused)
+{
+    const struct counter_source from = {.charges = t->charges, .charge_count = t->charge_count, .refused = refused};
+    struct budget *b = t->budgets[0];
+
+    MG_ASSERT(t->state == TICKET_DISPATCHED);
+    if (!counter_correct(b, &from, v, n, now_us))
+        return;
+    g->latest_us = now_us;
+    if (b->shared)
+        mark_all_changed(g);
+    else
+        mark_changed(g, b);
 }
 
 /* In flight no more, and took `final`; its charges belong to somebody else, or are freed. */
@@ -664,6 +680,15 @@ void gate_budget_update(struct gate *g, struct budget *b, int headroom_permille,
     b->promised = NULL; /* its manners were towards the old limits */
     g->replayed = false;
     mark_all_changed(g);
+}
+
+void gate_limit_calls(struct gate *g, struct budget *b, size_t i, int64_t max)
+{
+    budget_limit_calls(b, i, max);
+    if (b->shared)
+        mark_all_changed(g);
+    else
+        mark_changed(g, b);
 }
 
 void gate_budget_free(struct gate *g, struct budget *b)

@@ -8,7 +8,6 @@
  */
 #include "metergate/gate/window.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -188,6 +187,18 @@ void window_settle(struct window *w, uint64_t handle, int64_t was, int64_t is)
     MG_ASSERT(handle < w->tail);
     if (handle >= w->head)
         add(w, handle, is - was, -was);
+}
+
+bool window_holds(const struct window *w, uint64_t handle)
+{
+    MG_ASSERT(handle < w->tail);
+    return handle >= w->head;
+}
+
+void window_correct(struct window *w, uint64_t handle, int64_t delta)
+{
+    if (window_holds(w, handle))
+        add(w, handle, delta, 0);
 }
 
 /* ---- questions ---- */

@@ -11,10 +11,11 @@
 #include "metergate/base/clock.h"
 #include "metergate/config/models.h"
 #include "metergate/proxy/clients.h"
+#include "metergate/proxy/learned.h"
 
-void budgets_init(struct budgets *bs, const struct config *config, struct gate *g)
+void budgets_init(struct budgets *bs, const struct config *config, struct gate *g, struct learned *learned)
 {
-    *bs = (struct budgets){.config = config, .gate = g};
+    *bs = (struct budgets){.config = config, .gate = g, .learned = learned};
     accounts_init(&bs->accounts);
     map_init(&bs->by_key);
     list_init(&bs->all);
@@ -33,6 +34,7 @@ static void free_budget(struct model_budget *b)
     map_release(&b->shares);
     for (size_t i = 0; i < b->model_count; i++)
         free(b->models[i]);
+    organizations_release(&b->organizations);
     list_unlink(&b->link);
     free(b->key);
     free(b->name);
@@ -70,6 +72,67 @@ static unsigned expected_classes(const struct config *c)
     return expected;
 }
 
+/* ---- limits ---- */
+
+static struct given_limits given_of(const struct model_budget *b)
+{
+    return (struct given_limits){.v = b->given, .n = b->given_count, .learn = b->learn};
+}
+
+/* The gate's limits by what is given and known now. */
+static void work_out(struct budgets *bs, struct model_budget *b)
+{
+    const struct given_limits given = given_of(b);
+    struct worked_out w;
+
+    limits_work_out(b->limits, &given, &w);
+    gate_budget_update(bs->gate, b->budget, (int)bs->config->headroom_permille, w.v, w.n);
+    for (size_t i = 0; i < w.n; i++)
+        budget_limit_source(b->budget, i, w.learned[i], w.unsure[i]);
+}
+
+/* What the entry says (NULL: nothing). A budget that many share learns nothing: they have limits of their own. */
+static void give(struct budgets *bs, struct model_budget *b, const struct config_model *entry)
+{
+    b->given_count = entry ? entry->limit_count : 0;
+    if (entry && entry->limit_count > 0)
+        memcpy(b->given, entry->limits, entry->limit_count * sizeof *b->given);
+    b->learn = entry && entry->learn && !b->is_rest;
+    if ((b->given_count > 0 || b->learn) && !b->is_rest)
+        b->limits = b->account ? &b->own_limits
+                               : learned_limits(bs->learned, slice_str(b->provider->config->name), slice_str(b->name));
+    work_out(bs, b);
+}
+
+bool budgets_awaits_limits(const struct model_budget *b)
+{
+    return b->learn && b->limits && limits_are_awaited(b->limits);
+}
+
+static void set_calls(struct budgets *bs, struct model_budget *b)
+{
+    for (size_t i = 0; i < b->budget->limit_count; i++) {
+        if (strcmp(b->budget->limits[i].limit.key, LIMITS_LEARNING) == 0)
+            gate_limit_calls(bs->gate, b->budget, i, limits_calls(b->limits));
+    }
+}
+
+bool budgets_learn(struct budgets *bs, struct model_budget *b, const struct limits_answer *a)
+{
+    const struct given_limits given = given_of(b);
+    unsigned what;
+
+    if (!b->limits)
+        return false;
+    budget_advance(b->budget, a->now_us);
+    what = limits_learn(b->limits, &given, b->budget, a);
+    if (what & LIMITS_TO_WORK_OUT)
+        work_out(bs, b);
+    else if (what & LIMITS_CALLS)
+        set_calls(bs, b);
+    return (what & LIMITS_TO_KEEP) && !b->account;
+}
+
 /* ---- finding ---- */
 
 /* What is looked for: a name, and whether it is that of an entry with limits. */
@@ -79,6 +142,7 @@ struct wanted {
     struct slice name;
     const struct config_model *entry; /* NULL: nothing of the configuration speaks of the model */
     bool of_entry;
+    bool is_rest; /* of those who, or models that, are too many to be kept apart */
 };
 
 static bool has_limits(const struct config_model *entry)
@@ -131,8 +195,9 @@ static struct model_budget *add(struct budgets *bs, const struct wanted *w)
     b->name = xstrndup(w->name.n ? w->name.p : "", w->name.n);
     b->provider = w->via;
     b->of_entry = w->of_entry;
-    b->budget = gate_budget_new(bs->gate, b->name, (int)bs->config->headroom_permille,
-                                entry ? entry->limits : NULL, entry ? entry->limit_count : 0);
+    b->is_rest = w->is_rest;
+    b->budget = gate_budget_new(bs->gate, b->name, (int)bs->config->headroom_permille, NULL, 0);
+    give(bs, b, entry);
     gate_budget_polite(bs->gate, b->budget, polite_of(entry), expected_classes(bs->config));
     map_init(&b->shares);
     list_init(&b->link);
@@ -169,6 +234,7 @@ static struct model_budget *find(struct budgets *bs, struct provider *via, const
     w.name = w.of_entry ? slice_str(entry->name) : model.n ? model : SLICE("*");
     b = look(bs, &w);
     if (!b && may_be_invented(&w) && map_count(&bs->by_key) >= BUDGETS_MAX) {
+        w.is_rest = true;
         if (w.payer.kind == PAYER_KEY)
             w.payer = accounts_rest(&bs->accounts, via);
         if (!w.of_entry)
@@ -237,7 +303,6 @@ static bool has_its_scope(const struct model_budget *b)
 static void apply_to(struct budgets *bs, struct model_budget *b)
 {
     const struct config_model *entry;
-    int headroom = (int)bs->config->headroom_permille;
 
     if (b->provider->retired) {
         b->retired = true;
@@ -246,8 +311,8 @@ static void apply_to(struct budgets *bs, struct model_budget *b)
     entry = b->of_entry ? entry_named(bs->config, b->name)
                         : config_model_for(bs->config, slice_str(b->name), b->provider->config);
     b->retired = b->of_entry != has_limits(entry) || !has_its_scope(b);
-    if (b->of_entry && entry)
-        gate_budget_update(bs->gate, b->budget, headroom, entry->limits, entry->limit_count);
+    if (entry && b->of_entry == has_limits(entry))
+        give(bs, b, entry);
     gate_budget_polite(bs->gate, b->budget, polite_of(entry), expected_classes(bs->config));
 }
 
@@ -279,7 +344,7 @@ static bool remembers_nothing(const struct model_budget *b, int64_t now_us)
 
 static bool may_go(const struct model_budget *b, bool full, int64_t now_us)
 {
-    bool made_by_callers = b->account || b->budget->limit_count == 0;
+    bool made_by_callers = b->account || !b->of_entry;
 
     return !b->named && (b->retired || (full && made_by_callers)) && remembers_nothing(b, now_us);
 }

@@ -6,10 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "metergate/base/clock.h"
 #include "metergate/base/err.h"
 #include "metergate/base/file.h"
 #include "metergate/base/json.h"
 #include "metergate/base/log.h"
+
+struct learned_budget {
+    struct list link; /* on learned.budgets, in order of first use */
+    char *upstream, *name;
+    struct limits limits;
+};
 
 static void free_value(void *arg, struct slice key, void *value)
 {
@@ -28,11 +35,21 @@ static void free_model(struct learned_model *m)
     free(m);
 }
 
+static void free_budget(struct learned_budget *b)
+{
+    list_unlink(&b->link);
+    free(b->upstream);
+    free(b->name);
+    free(b);
+}
+
 void learned_init(struct learned *l, struct loop *loop)
 {
     *l = (struct learned){.loop = loop};
     map_init(&l->by_key);
     list_init(&l->all);
+    map_init(&l->budgets_by_key);
+    list_init(&l->budgets);
     buf_init(&l->text, BUF_UNLIMITED);
 }
 
@@ -90,6 +107,25 @@ struct expect *learned_output(struct learned_model *m, struct slice client)
     return e;
 }
 
+struct limits *learned_limits(struct learned *l, struct slice upstream, struct slice budget)
+{
+    struct learned_budget *b;
+    struct buf key;
+
+    write_key(upstream, budget, &key);
+    b = map_get(&l->budgets_by_key, buf_slice(&key));
+    if (!b && map_count(&l->budgets_by_key) < LEARNED_BUDGETS_MAX) {
+        b = xcalloc(1, sizeof *b);
+        b->upstream = xstrndup(upstream.p, upstream.n);
+        b->name = xstrndup(budget.p, budget.n);
+        list_init(&b->link);
+        list_push_back(&l->budgets, &b->link);
+        map_set(&l->budgets_by_key, buf_slice(&key), b);
+    }
+    buf_release(&key);
+    return b ? &b->limits : NULL;
+}
+
 /* ---- writing ---- */
 
 static void write_ratio(struct json_writer *w, const char *key, const struct ratio *r)
@@ -142,9 +178,27 @@ static void write_model(const struct learned_model *m, struct buf *out)
     buf_add_char(out, '\n');
 }
 
+static void write_budget(const struct learned_budget *b, struct buf *out)
+{
+    struct json_writer w;
+
+    if (limits_are_empty(&b->limits))
+        return;
+    json_init(&w, out);
+    json_object_begin(&w);
+    json_member_str(&w, "upstream", slice_str(b->upstream));
+    json_member_str(&w, "budget", slice_str(b->name));
+    json_key(&w, "limits");
+    limits_write(&b->limits, &w);
+    json_object_end(&w);
+    buf_add_char(out, '\n');
+}
+
 static void write_all(struct learned *l)
 {
     buf_reset(&l->text);
+    LIST_EACH (&l->budgets, node, next)
+        write_budget(LIST_ENTRY(node, struct learned_budget, link), &l->text);
     LIST_EACH (&l->all, node, next)
         write_model(LIST_ENTRY(node, struct learned_model, link), &l->text);
 }
@@ -206,7 +260,10 @@ void learned_release(struct learned *l)
     free(l->path);
     LIST_EACH (&l->all, node, next)
         free_model(LIST_ENTRY(node, struct learned_model, link));
+    LIST_EACH (&l->budgets, budget, after)
+        free_budget(LIST_ENTRY(budget, struct learned_budget, link));
     map_release(&l->by_key);
+    map_release(&l->budgets_by_key);
 }
 
 /* ---- reading ---- */
@@ -253,6 +310,18 @@ static void read_model(struct learned *l, const struct json *line)
             expect_learn(learned_output(m, json_name(client)), number(tokens));
 }
 
+static void read_budget(struct learned *l, const struct json *line)
+{
+    struct slice upstream, name;
+    struct limits *limits;
+
+    if (json_as_str(json_get(line, "upstream"), &upstream) < 0 || json_as_str(json_get(line, "budget"), &name) < 0)
+        return;
+    limits = learned_limits(l, upstream, name);
+    if (limits)
+        limits_read(limits, json_get(line, "limits"), clock_wall_us() / CLOCK_S);
+}
+
 static void read_lines(struct learned *l, struct slice text)
 {
     while (text.n) {
@@ -262,7 +331,9 @@ static void read_lines(struct learned *l, struct slice text)
         text = slice_skip(text, line.n + 1);
         if (line.n == 0 || json_parse(line, &doc) < 0)
             continue;
-        if (json_is_object(doc))
+        if (json_is_object(doc) && json_get(doc, "budget"))
+            read_budget(l, doc);
+        else if (json_is_object(doc))
             read_model(l, doc);
         json_free(doc);
     }

@@ -60,7 +60,7 @@ static void write_leases(const struct proxy *p, struct buf *out)
                  p->leases.ended[e]);
 }
 
-enum limit_figure { LIMIT_USED, LIMIT_RESERVED, LIMIT_USABLE, LIMIT_MAX };
+enum limit_figure { LIMIT_USED, LIMIT_RESERVED, LIMIT_USABLE, LIMIT_LEARNED, LIMIT_MAX };
 
 static int64_t figure(const struct budget *b, const struct budget_limit *l, enum limit_figure which)
 {
@@ -73,6 +73,8 @@ static int64_t figure(const struct budget *b, const struct budget_limit *l, enum
         return f.reserved;
     case LIMIT_USABLE:
         return f.usable;
+    case LIMIT_LEARNED:
+        return l->learned;
     case LIMIT_MAX:
     default:
         return f.max;
@@ -103,6 +105,8 @@ static void write_limits(const struct proxy *p, struct buf *out, const char *nam
         for (size_t i = 0; i < b->budget->limit_count && !budgets_is_past(b); i++) {
             const struct budget_limit *l = &b->budget->limits[i];
 
+            if (l->limit.max >= LIMITS_UNKNOWN)
+                continue;
             buf_addf(out, "metergate_%s{", name);
             budget_labels(out, b);
             buf_add_char(out, ',');
@@ -315,6 +319,7 @@ void metrics_write(const struct proxy *p, struct buf *out)
     write_limits(p, out, "limit_reserved", "What calls in flight hold of a limit.", LIMIT_RESERVED);
     write_limits(p, out, "limit_usable", "What calls may fill of a limit.", LIMIT_USABLE);
     write_limits(p, out, "limit_max", "The limit itself.", LIMIT_MAX);
+    write_limits(p, out, "limit_learned", "1 where that number is the provider's and not the configuration's.", LIMIT_LEARNED);
     write_clients(p, out);
     write_estimates(p, out);
     write_upstreams(p, out, "upstream_in_flight", "Calls sent and not answered yet, by upstream.",

@@ -203,7 +203,7 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
     leases_init(&p->leases);
     p->gate = gate_new();
     providers_init(&p->providers);
-    budgets_init(&p->budgets, config, p->gate);
+    budgets_init(&p->budgets, config, p->gate, &p->learned);
     rc = providers_plan(&p->providers, config, &plan, e);
     if (rc == 0)
         reload_apply(p, config, &plan); /* the first one, too */

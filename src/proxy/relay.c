@@ -11,6 +11,7 @@
 #include "metergate/base/log.h"
 #include "metergate/dialect/decode.h"
 #include "metergate/proxy/cors.h"
+#include "metergate/proxy/counters.h"
 #include "metergate/proxy/headers.h"
 #include "metergate/proxy/hub.h"
 #include "metergate/proxy/retry.h"
@@ -184,6 +185,7 @@ void relay_head(void *ctx, struct transfer *t, const struct transfer_head *h)
         buf_reset(&c->error_body);
         return;
     }
+    counters_in_head(c, h->status, h->headers, h->header_count);
     read_answer(c, h);
     c->ends_by_close = h->content_length < 0 && !http_header_get(h->headers, h->header_count, SLICE("transfer-encoding")).p;
     rewrites = c->answer && answer_rewrites(c->answer);
@@ -245,6 +247,7 @@ static void read_verdict(struct call *c, struct verdict *ret)
     if (decode_is_coded(coding))
         a.body = decode_body(coding, a.body, &decoded) == 0 ? buf_slice(&decoded) : SLICE("");
     verdict_judge(&a, ret);
+    counters_in_error(c, &a, ret);
     buf_release(&decoded);
 }
 

@@ -32,6 +32,8 @@ static void write_limit(struct json_writer *w, const struct budget *b, const str
 {
     struct limit_figures f = budget_figures(b, l);
 
+    if (f.max >= LIMITS_UNKNOWN)
+        return;
     json_object_begin(w);
     json_member_str(w, "metric", slice_str(l->limit.key));
     json_member_int(w, "max", f.max);
@@ -39,7 +41,7 @@ static void write_limit(struct json_writer *w, const struct budget *b, const str
     json_member_int(w, "used", f.used);
     json_member_int(w, "reserved", f.reserved);
     json_member_int(w, "usable", f.usable);
-    json_member_bool(w, "learned", false);
+    json_member_bool(w, "learned", l->learned);
     json_object_end(w);
 }
 
@@ -100,6 +102,7 @@ static void write_budget(struct json_writer *w, const struct proxy *p, const str
         json_null(w); /* nobody waits, or a call in flight decides */
     json_member_double(w, "headroom", (double)g->headroom_permille / 1000, 3);
     json_member_int(w, "paused_until_ms", ms_until(budget_paused_until_us(g), now));
+    json_member_int(w, "organizations", (int64_t)b->organizations.n);
     write_limits(w, g);
     json_key(w, "clients");
     json_array_begin(w);

@@ -224,6 +224,8 @@ void fixture_write_config(struct fixture *f, const char *yaml)
     if (!has_key(yaml, "state_dir:"))
         buf_add_str(&text, "state_dir: none\n");
     add_replaced(&text, yaml, f);
+    if (!has_key(yaml, "models:")) /* at the end: tests know the lines of theirs */
+        buf_add_str(&text, "\nmodels: {\"*\": {learn: false}}\n");
     file = fopen(f->config, "we");
     assert_non_null(file);
     assert_int_equal(fwrite(text.p, 1, text.n, file), text.n);

@@ -42,8 +42,8 @@ struct fixture {
 
 /*
  * Both programs. `settings` is the simulator's JSON (NULL: its defaults). `yaml` is the daemon's configuration; $SIMULATOR in
- * it becomes the simulator's URL and $DIR the directory; `listen: [127.0.0.1:0]` and `state_dir: none` are added unless
- * it has them.
+ * it becomes the simulator's URL and $DIR the directory; `listen: [127.0.0.1:0]`, `state_dir: none` and, so that calls of no
+ * entry are held by nothing, `models: {"*": {learn: false}}` are added unless it has them.
  */
 void fixture_start(struct fixture *f, const char *settings, const char *yaml);
 

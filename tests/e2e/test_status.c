@@ -141,7 +141,7 @@ static void test_status__held_and_in_flight__add_up_whoever_waits_for_what(void 
 
     (void)state;
     fixture_start(&f, "{\"faults\":[{\"fault\":\"hold\"}]}",
-                  FIXTURE_UPSTREAM "models:\n  gpt-4o: {concurrent: 2}\n  gpt-3.5-turbo: {concurrent: 3}\n");
+                  FIXTURE_UPSTREAM "models:\n  gpt-4o: {concurrent: 2}\n  gpt-3.5-turbo: {concurrent: 3}\n  \"*\": {learn: false}\n");
     r = fixture_call(&f, "POST", "/-/pause", "");
     client_reply_release(&r);
     for (int i = 0; i < CALLS; i++)
@@ -171,10 +171,12 @@ static void test_status__held_and_in_flight__add_up_whoever_waits_for_what(void 
 
 /* A call that is moved to another entry counts there; one of an entry that is gone is told apart from the new
  * ones. */
+#define REST "  \"*\": {learn: false}\n"
+
 static void test_status__after_a_reload__adds_up_as_well(void **state)
 {
-    static const char one[] = FIXTURE_UPSTREAM "models:\n  all: {match: [\"gpt-*\"], concurrent: 1}\n",
-                      two[] = FIXTURE_UPSTREAM "models:\n  gpt-4o: {concurrent: 1}\n",
+    static const char one[] = FIXTURE_UPSTREAM "models:\n  all: {match: [\"gpt-*\"], concurrent: 1}\n" REST,
+                      two[] = FIXTURE_UPSTREAM "models:\n  gpt-4o: {concurrent: 1}\n" REST,
                       none[] = FIXTURE_UPSTREAM;
     static const char *const yamls[] = {two, one, none};
     struct fixture f;

@@ -437,7 +437,7 @@ static const struct {
     {"upstreams:\n  openai: {scope: key}", ""},
     {"queue: {order: fifo}", ""},
     {"models:\n  m: {learn: false, polite: auto}", ""},
-    {"models:\n  m: {learn: true}", "file:2:7: models.m.learn: not implemented in this version, ignored\n"},
+    {"models:\n  m: {learn: true}", ""},
     {"models:\n  a.b: {polite: never}\n  c: {polite: always}", ""},
     {"clients: {require_token: false}", ""},
     {"clients: {nightly: {priority: low, weight: 2, max_wait: 2h, tpm: 10k, rpm: {max: 5, per: 10s}}}", ""},

@@ -30,6 +30,7 @@
 #define BUDGET_COMMON_MAX 4 /* a model's, an upstream's, an account's, a client's */
 #define BUDGET_DAY_US     (INT64_C(86400) * 1000000)
 
+struct foreign;
 struct ticket;
 
 /* As the operator wrote it. */
@@ -46,9 +47,13 @@ struct budget_limit {
     struct limit limit;
     struct window window; /* not used for METRIC_CONCURRENT */
     int64_t in_flight;    /* METRIC_CONCURRENT: calls now */
+    int64_t sending;      /* of window.reserved: of calls that are on their way to the provider */
     int64_t next_us;      /* smooth: no request before this moment */
     uint32_t id;          /* private: what charges know it by; kept while the limit is */
     struct pace pace;     /* private */
+    bool learned;         /* the number is the provider's, and not the operator's */
+    bool unsure;          /* it was guessed, or may be out of date: no call is refused for it */
+    struct foreign *foreign; /* private: of the window, what is somebody else's (counter.h); NULL: nothing was heard */
 };
 
 /* Where the gate has a budget whose line is not empty. */
@@ -111,6 +116,9 @@ struct charge {
     int64_t produced;           /* charged before the end, as it was produced */
     uint64_t handle;            /* of the arrival part, once it has its time */
     uint64_t end_handle;        /* of the other part, once it has ended */
+    int64_t timed_us;           /* when charge_time was called; 0: it was not */
+    int64_t mark;               /* of foreign_sent */
+    int64_t ours_then;          /* and what the window held of ours, this charge included */
 };
 
 struct budget *budget_new(const char *name, int headroom_permille, const struct limit *limits, size_t n);
@@ -124,6 +132,12 @@ void budget_free(struct budget *b);
  */
 void budget_update(struct budget *b, int headroom_permille, const struct limit *limits, size_t n);
 
+/* Limit i, of calls in flight, has another max from now on. For a budget of a gate: gate_limit_calls. */
+void budget_limit_calls(struct budget *b, size_t i, int64_t max);
+
+/* Where the max of limit i comes from; of one that budget_update was given without a word, from the operator. */
+void budget_limit_source(struct budget *b, size_t i, bool learned, bool unsure);
+
 /* Whether budget_update with these would change anything. */
 bool budget_has_limits(const struct budget *b, int headroom_permille, const struct limit *limits, size_t n);
 
@@ -136,6 +150,9 @@ bool budget_is_forgettable(struct budget *b, int64_t now_us);
  * reserved is counted now.
  */
 struct budget *budget_copy(const struct budget *b, int64_t now_us);
+
+/* What the window of limit l holds of our own charges whose time has come. Advance first. */
+int64_t budget_ours(const struct budget_limit *l);
 
 /* What calls may fill of limit l. */
 int64_t budget_usable(const struct budget *b, const struct budget_limit *l);

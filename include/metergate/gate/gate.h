@@ -36,6 +36,7 @@
 #include "metergate/gate/profile.h"
 #include "metergate/gate/ticket.h"
 
+struct counter;
 struct gate;
 
 enum gate_verdict {
@@ -79,6 +80,9 @@ struct list *gate_budgets(struct gate *g);
 /* budget_update for a budget of this gate. What waits keeps its place. */
 void gate_budget_update(struct gate *g, struct budget *b, int headroom_permille, const struct limit *limits,
                         size_t n);
+
+/* budget_limit_calls for a budget of this gate: what budget_update with that max would do, but cheaper. */
+void gate_limit_calls(struct gate *g, struct budget *b, size_t i, int64_t max);
 
 /* Frees it before the gate. No ticket may name it any more. */
 void gate_budget_free(struct gate *g, struct budget *b);
@@ -133,6 +137,12 @@ void gate_sent(struct gate *g, struct ticket *t, int64_t now_us);
  * less by it.
  */
 void gate_produced(struct gate *g, struct ticket *t, int64_t now_us, int64_t tokens);
+
+/*
+ * The answer to an attempt that is open shows counters of the provider (counter.h): the windows of the ticket's first
+ * budget are corrected by what others have used. `refused`: it is a 429.
+ */
+void gate_observe(struct gate *g, const struct ticket *t, int64_t now_us, const struct counter *v, size_t n, bool refused);
 
 /* The attempt is over and took `final`; NULL: what was reserved. */
 void gate_close(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final);

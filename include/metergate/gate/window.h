@@ -21,6 +21,7 @@
 #ifndef METERGATE_GATE_WINDOW_H
 #define METERGATE_GATE_WINDOW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -72,6 +73,12 @@ uint64_t window_stamp_open(struct window *w, int64_t now_us, int64_t amount);
 /* The call is over: of an open charge that was stamped as `was`, `is` remains. Nothing, when it has left
  * already. */
 void window_settle(struct window *w, uint64_t handle, int64_t was, int64_t is);
+
+/* Whether the charge is still inside. */
+bool window_holds(const struct window *w, uint64_t handle);
+
+/* A charge that is over (window_settle) was `delta` more, or less. Nothing, when it has left already. */
+void window_correct(struct window *w, uint64_t handle, int64_t delta);
 
 /*
  * The first moment, from now_us on, at which used + reserved <= ceiling if nothing else is charged;

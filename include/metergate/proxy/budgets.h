@@ -24,9 +24,12 @@
 #include "metergate/gate/gate.h"
 #include "metergate/proxy/account.h"
 #include "metergate/proxy/health.h"
+#include "metergate/proxy/limits.h"
+#include "metergate/proxy/organizations.h"
 #include "metergate/proxy/provider.h"
 
 struct client;
+struct learned;
 
 #define BUDGETS_MAX       1000
 #define BUDGET_MODELS_MAX 16
@@ -44,12 +47,19 @@ struct model_budget {
     char *key;        /* in by_key */
     char *name;       /* of the entry, or of the model */
     bool of_entry;    /* of one with limits; else of a model */
+    bool is_rest;     /* of those who, or models that, are too many to be kept apart */
     bool retired;     /* new calls go elsewhere */
     bool named;       /* budgets_sweep: somebody names it */
     struct provider *provider;
     struct account *account;         /* whose it is; NULL: of all callers */
     struct budget *budget;           /* of the gate */
     struct health health;            /* of its models */
+    struct limits *limits;           /* what the provider said of them; owned by `learned`, or its own; NULL: nothing is asked */
+    struct limits own_limits;        /* of one account, which the next run would not know again */
+    struct limit given[CONFIG_LIMITS_MAX]; /* what the operator said: copies */
+    size_t given_count;
+    bool learn;
+    struct organizations organizations;
     struct map shares;     /* client name -> struct share, owned */
     char *models[BUDGET_MODELS_MAX]; /* names seen, the first few */
     size_t model_count;
@@ -59,12 +69,13 @@ struct budgets {
     const struct config *config;
     struct gate *gate;
     struct accounts accounts;
+    struct learned *learned;
     struct map by_key;
     struct list all;
     int64_t swept_us; /* when budgets_sweep was last called */
 };
 
-void budgets_init(struct budgets *bs, const struct config *config, struct gate *g);
+void budgets_init(struct budgets *bs, const struct config *config, struct gate *g, struct learned *learned);
 void budgets_release(struct budgets *bs); /* the gate frees its own part */
 
 /* The budget of that model on its way to that provider, of that payer; made on first use. Never NULL. */
@@ -87,6 +98,13 @@ struct budget *budgets_of_account(const struct model_budget *b);
 
 /* Another configuration, whose providers are in place: its limits count from now on. */
 void budgets_apply(struct budgets *bs, const struct config *next);
+
+/* What an answer to a call of that budget says of its limits; they change when it says something new. True when that is
+ * worth keeping. */
+bool budgets_learn(struct budgets *bs, struct model_budget *b, const struct limits_answer *a);
+
+/* Whether its limits are to be learned and not known yet: every answer counts. */
+bool budgets_awaits_limits(const struct model_budget *b);
 
 /*
  * Whether a sweep is due before a budget is looked for: there are BUDGETS_MAX, and the last sweep was a second

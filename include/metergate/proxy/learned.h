@@ -1,14 +1,16 @@
 /*
  * learned: what answers have taught of each model at each upstream: what its tokenizer makes of a text
- * (tokens/calibration.h), and how much output each client has (tokens/expect.h). It is kept in a file of the
+ * (tokens/calibration.h), and how much output each client has (tokens/expect.h); and of each budget: the provider's
+ * limits (limits.h). It is kept in a file of the
  * state directory, read at start, written when something was learned (at most once in LEARNED_SAVE_US, by a
  * worker) and at the end.
  *
- * Models and clients are named by callers, so only so many of each are kept apart. A model lives as long as
- * the table: calls may point to it freely.
+ * Models and clients are named by callers, so only so many of each are kept apart. A model and a budget's limits live as
+ * long as the table: calls and budgets may point to them freely.
  *
- * The file: a line of JSON for each model,
+ * The file: a line of JSON for each model, and one for each budget of which limits are known,
  *     {"upstream":"openai","model":"m","text":[COUNTED,REPORTED,...],"tools":[...],"media":[...],"output":{"CLIENT":[TOKENS,...]}}
+ *     {"upstream":"openai","budget":"b","limits":[{"limit":"tpm","max":30000,"span_ms":60000,"from":"header","date":SECONDS}]}
  * A line that cannot be read is left out; a file that cannot be read or written costs a warning and nothing
  * else.
  */
@@ -23,11 +25,13 @@
 #include "metergate/base/map.h"
 #include "metergate/base/slice.h"
 #include "metergate/net/loop.h"
+#include "metergate/proxy/limits.h"
 #include "metergate/proxy/worker.h"
 #include "metergate/tokens/calibration.h"
 #include "metergate/tokens/expect.h"
 
 #define LEARNED_MODELS_MAX  1000
+#define LEARNED_BUDGETS_MAX 1000
 #define LEARNED_CLIENTS_MAX 64 /* of one model */
 #define LEARNED_SAVE_US     (INT64_C(60) * 1000000)
 #define LEARNED_FILE_MAX    ((size_t)64 << 20)
@@ -43,6 +47,8 @@ struct learned_model {
 struct learned {
     struct map by_key; /* private, like the rest */
     struct list all;   /* readable: struct learned_model */
+    struct map budgets_by_key;
+    struct list budgets; /* struct learned_budget */
     struct loop *loop;
     struct workers *workers;
     char *path; /* NULL: nothing is kept */
@@ -73,6 +79,9 @@ struct learned_model *learned_look(const struct learned *l, struct slice upstrea
 
 /* What answers to this client were like. Clients beyond LEARNED_CLIENTS_MAX share one. Never NULL. */
 struct expect *learned_output(struct learned_model *m, struct slice client);
+
+/* What is known of the limits of that budget; made at first use. NULL when too many are known. */
+struct limits *learned_limits(struct learned *l, struct slice upstream, struct slice budget);
 
 /* Something was learned, and is to be kept. */
 void learned_changed(struct learned *l);
