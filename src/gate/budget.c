@@ -384,12 +384,15 @@ void budget_open(struct budget *b, const struct cost *c, int64_t now_us, struct 
 
         *ch = (struct charge){.budget = b, .limit_id = l->id};
         budget_need(l, c, &ch->on_arrival, &ch->at_end);
+        ch->least = c->floor[l->limit.metric] < ch->on_arrival ? c->floor[l->limit.metric] : ch->on_arrival;
         if (!has_window(l)) {
             l->in_flight++;
             continue;
         }
         window_reserve(&l->window, ch->on_arrival + ch->at_end);
         l->sending += ch->on_arrival;
+        ch->opened_us = now_us;
+        ch->debt_then = foreign_debt(l->foreign, &l->window, l->limit.max, now_us);
         ch->mark = foreign_sent(l->foreign, ch->on_arrival + ch->at_end, now_us);
         if (l->limit.smooth)
             l->next_us = now_us + budget_spacing_us(b, l);
@@ -489,6 +492,9 @@ void charge_close(struct charge *ch, const struct cost *final, int64_t now_us)
     }
     if (ch->timed) {
         window_settle(w, ch->handle, ch->on_arrival, arrival);
+        if (final && m == METRIC_TOKENS && limit_of(w)->foreign && final->kept > arrival)
+            foreign_keep(limit_of(w)->foreign, w, ch->handle, ch->timed_us, now_us,
+                         (final->kept < ch->on_arrival ? final->kept : ch->on_arrival) - arrival);
     } else { /* never sent, or nothing was expected on arrival: what it cost counts from now, late and not
                 early */
         limit_of(w)->sending -= ch->on_arrival;

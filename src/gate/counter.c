@@ -84,6 +84,10 @@ static bool correct(struct budget *b, struct budget_limit *l, const struct count
         .rounding = c->rounding,
         .sent_us = ch && ch->timed_us ? ch->timed_us : now_us,
         .mark = ch ? ch->mark : 0,
+        .charged = ch && ch->timed && !from->refused ? ch->least : 0,
+        .opened_us = ch ? ch->opened_us : now_us,
+        .debt_then = ch ? ch->debt_then : 0,
+        .refused = from->refused,
     };
 
     window_advance(&l->window, now_us);

@@ -1,33 +1,34 @@
 /*
- * foreign: pieces, oldest first, each inside one entry of the window; those whose entry has left are forgotten at the
- * next change. A piece takes what is added within a slot of the span and moves to the newer moment with it, so it
- * leaves late by a slot at the most, and the ring is never too small for a span.
+ * foreign: `theirs` and `kept` lie in the window beside the charges of calls (pieces.h). A reading is of the
+ * moment at which the provider had the request: what was kept of a charge only later was in that charge then,
+ * so the reading says nothing of it.
+ *
+ * Whether what was kept is there, our own sum cannot tell: a counter that refills all the time is below it
+ * anyway. But `debt` is the least that a counter can stand at that keeps everything: all that arrivals were
+ * charged, refilled all the time. One that stands lower has given something back.
  */
 #include "metergate/gate/foreign.h"
 
 #include <stdlib.h>
 
 #include "metergate/base/err.h"
+#include "metergate/gate/pieces.h"
 
 enum {
-    PIECES = 64,
-    SLOTS = 48,        /* of a span; fewer than PIECES, so that old pieces leave before the ring is full */
-    REFRESH_SHARE = 50, /* of a span: no need to move anything more often */
-    NOTED_SHARE = 200,  /* of the limit: less may be a difference in counting */
+    REFRESH_SHARE = 50,  /* of a span: no need to move anything more often */
+    NOTED_SHARE = 200,   /* of the limit: less may be a difference in counting */
     SHORTEST_SHARE = 64, /* of a span: how fast they grow in less cannot be told */
-    ABOUT_SPANS = 10,   /* so long after they were noted others are about */
-    UNHEARD_SHARE = 16  /* of what is usable, on its way at a time while they are */
-};
-
-struct piece {
-    uint64_t handle; /* of the window */
-    int64_t amount;
-    int64_t since_us; /* the first of it */
+    ABOUT_SPANS = 10,    /* so long after they were noted others are about */
+    BACK_SHARE = 50,     /* of the limit: so much below what it must have is no difference in counting */
+    BACK_READINGS = 3,
+    UNHEARD_SHARE = 16 /* of what is usable, on its way at a time while they are */
 };
 
 struct foreign {
-    struct piece ring[PIECES];
-    unsigned first, n;
+    struct pieces theirs;
+    struct pieces kept;
+    int64_t debt, debt_us;  /* see above; at that moment */
+    int seen_back;          /* readings that showed that something was given back */
     int64_t sent_us, width; /* of the last reading that was taken */
     int64_t fresh_us;       /* when what was confirmed was made young */
     int64_t noted_us;       /* when others' use was last worth noting; 0: never */
@@ -35,37 +36,13 @@ struct foreign {
     int64_t read_us;        /* when the last reading was taken, */
     int64_t expected;       /* by which they will have so much a span later */
     int64_t sent, heard;    /* all that was ever sent, and of it up to the newest call that was heard of */
-    int64_t since_us;       /* the provider had that one then; or, when all was heard of, the next one was sent then */
+    int64_t
+        since_us; /* the provider had that one then; or, when all was heard of, the next one was sent then */
 };
-
-static struct piece *at(struct foreign *f, unsigned i)
-{
-    return &f->ring[(f->first + i) % PIECES];
-}
-
-static void pop(struct foreign *f)
-{
-    f->first = (f->first + 1) % PIECES;
-    f->n--;
-}
-
-static void forget_left(struct foreign *f, const struct window *w)
-{
-    while (f->n > 0 && (at(f, 0)->amount == 0 || !window_holds(w, at(f, 0)->handle)))
-        pop(f);
-}
 
 int64_t foreign_amount(const struct foreign *f, const struct window *w)
 {
-    int64_t sum = 0;
-
-    for (unsigned i = 0; f && i < f->n; i++) {
-        const struct piece *p = &f->ring[(f->first + i) % PIECES];
-
-        if (window_holds(w, p->handle))
-            sum += p->amount;
-    }
-    return sum;
+    return f ? pieces_sum(&f->theirs, w) + pieces_sum(&f->kept, w) : 0;
 }
 
 /* Sums of amounts times spans do not fit 64 bits for limits that exist. */
@@ -82,12 +59,13 @@ int64_t foreign_expected(const struct foreign *f, const struct window *w, int64_
 
     if (!are_about(f, w, now_us))
         return 0;
-    amount = foreign_amount(f, w);
+    amount = pieces_sum(&f->theirs, w);
     past_us = now_us - f->read_us < w->span_us ? now_us - f->read_us : w->span_us;
     return f->expected > amount ? (int64_t)((wide)(f->expected - amount) * past_us / w->span_us) : 0;
 }
 
-int64_t foreign_earliest(const struct foreign *f, const struct window *w, int64_t usable, int64_t need, int64_t now_us)
+int64_t foreign_earliest(const struct foreign *f, const struct window *w, int64_t usable, int64_t need,
+                         int64_t now_us)
 {
     int64_t over, wait_us;
 
@@ -129,49 +107,33 @@ void foreign_free(struct foreign *f)
     free(f);
 }
 
-/* Charges of no call: over at once. */
-static uint64_t stamp(struct window *w, int64_t now_us, int64_t amount)
+static int64_t refilled(const struct window *w, int64_t max, int64_t us)
 {
-    uint64_t handle = window_stamp_open(w, now_us, amount);
-
-    window_settle(w, handle, amount, amount);
-    return handle;
+    return us < w->span_us ? (int64_t)((wide)max * us / w->span_us) : max;
 }
 
-static void add_piece(struct foreign *f, struct window *w, int64_t now_us, int64_t amount)
+static int64_t less(int64_t amount, int64_t by)
 {
-    struct piece *last = f->n > 0 ? at(f, f->n - 1) : NULL;
-
-    if (last && now_us - last->since_us < w->span_us / SLOTS) {
-        window_correct(w, last->handle, -last->amount);
-        last->amount += amount;
-        last->handle = stamp(w, now_us, last->amount);
-        return;
-    }
-    if (f->n == PIECES) { /* the span has grown: the oldest goes with the next one, late */
-        int64_t moved = at(f, 0)->amount;
-
-        window_correct(w, at(f, 0)->handle, -moved);
-        pop(f);
-        window_correct(w, at(f, 0)->handle, moved);
-        at(f, 0)->amount += moved;
-    }
-    *at(f, f->n++) = (struct piece){stamp(w, now_us, amount), amount, now_us};
+    return amount > by ? amount - by : 0;
 }
 
-static void take_oldest(struct foreign *f, struct window *w, int64_t amount)
+int64_t foreign_debt(const struct foreign *f, const struct window *w, int64_t max, int64_t now_us)
 {
-    while (amount > 0) {
-        struct piece *p = at(f, 0);
-        int64_t part = p->amount < amount ? p->amount : amount;
+    return f ? less(f->debt, refilled(w, max, now_us - f->debt_us)) : 0;
+}
 
-        MG_ASSERT(f->n > 0);
-        window_correct(w, p->handle, -part);
-        p->amount -= part;
-        amount -= part;
-        if (p->amount == 0)
-            pop(f);
-    }
+/* The provider is known to have charged so much at sent_us or later. */
+static void owe(struct foreign *f, const struct window *w, const struct foreign_reading *r, int64_t now_us)
+{
+    f->debt = foreign_debt(f, w, r->max, now_us) + less(r->charged, refilled(w, r->max, now_us - r->sent_us));
+    f->debt_us = now_us;
+}
+
+void foreign_keep(struct foreign *f, struct window *w, uint64_t handle, int64_t at_us, int64_t now_us,
+                  int64_t amount)
+{
+    if (f->seen_back < BACK_READINGS && window_holds(w, handle))
+        pieces_add_to(&f->kept, w, handle, at_us, now_us, amount);
 }
 
 /* Of `confirmed`, which is inside, the part that half a span hands on. */
@@ -186,8 +148,7 @@ static bool refresh(struct foreign *f, struct window *w, int64_t now_us, int64_t
     part = confirmed / 1000 * permille + confirmed % 1000 * permille / 1000;
     if (part <= 0)
         return false;
-    take_oldest(f, w, part);
-    add_piece(f, w, now_us, part);
+    pieces_add(&f->theirs, w, now_us, pieces_take(&f->theirs, w, INT64_MAX, part));
     return true;
 }
 
@@ -196,11 +157,13 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* What a reading says of the time to come: others grow as they did since they had nothing, up to a span of it. */
-static void expect(struct foreign *f, const struct window *w, const struct foreign_reading *r, int64_t low, int64_t high,
-                   int64_t now_us)
+/* What a reading says of the time to come: others grow as they did since they had nothing, up to a span of
+ * it. */
+static void expect(struct foreign *f, const struct window *w, const struct foreign_reading *r, int64_t low,
+                   int64_t high, int64_t now_us)
 {
-    int64_t least = r->max / NOTED_SHARE, past_us = now_us - f->none_us, shortest_us = w->span_us / SHORTEST_SHARE;
+    int64_t least = r->max / NOTED_SHARE, past_us = now_us - f->none_us,
+            shortest_us = w->span_us / SHORTEST_SHARE;
 
     f->read_us = now_us;
     if (high <= least) {
@@ -227,9 +190,24 @@ static struct foreign *foreign_new(int64_t none_us)
     return f;
 }
 
+/* Whether the provider gives back what was charged too much: some readings in a row, until it refuses us. */
+static void look_for_back(struct foreign *f, struct window *w, const struct foreign_reading *r)
+{
+    /* when it had the request is not known to the millisecond: after it was let go, and not after it was sent
+     */
+    int64_t least = less(r->debt_then, refilled(w, r->max, r->sent_us - r->opened_us));
+
+    if (r->refused)
+        f->seen_back = 0;
+    else if (r->max - r->remaining + r->rounding < least - r->max / BACK_SHARE)
+        f->seen_back += f->seen_back < BACK_READINGS;
+    if (f->seen_back == BACK_READINGS)
+        pieces_take(&f->kept, w, INT64_MAX, INT64_MAX);
+}
+
 bool foreign_observe(struct foreign **pf, struct window *w, const struct foreign_reading *r, int64_t now_us)
 {
-    int64_t gone = r->max - r->remaining, amount;
+    int64_t gone = r->max - r->remaining, kept, theirs;
     int64_t low = gone - r->rounding - r->ours_most, high = gone + r->rounding - r->ours_least;
     struct foreign *f = *pf;
     bool old, changed;
@@ -237,26 +215,30 @@ bool foreign_observe(struct foreign **pf, struct window *w, const struct foreign
     MG_ASSERT(low <= high);
     if (!f)
         f = *pf = foreign_new(r->sent_us);
-    forget_left(f, w);
     old = r->sent_us < f->sent_us;
     if (old && high - low > f->width)
         return false;
     changed = hear(f, r);
-    amount = foreign_amount(f, w);
-    if (low > amount) {
-        if (amount == 0)
+    if (!old)
+        look_for_back(f, w, r);
+    owe(f, w, r, now_us);
+    kept = pieces_sum_before(&f->kept, w, r->sent_us);
+    theirs = pieces_sum(&f->theirs, w);
+    if (low > kept + theirs) {
+        if (theirs == 0)
             f->fresh_us = now_us;
-        add_piece(f, w, now_us, low - amount);
+        pieces_add(&f->theirs, w, now_us, low - kept - theirs);
         changed = true;
-    } else if (high < amount && !old) {
-        take_oldest(f, w, amount - (high > 0 ? high : 0));
-        changed = true;
+    } else if (high < kept + theirs && !old) {
+        changed |= pieces_take(&f->theirs, w, INT64_MAX, kept + theirs - (high > 0 ? high : 0)) > 0;
     }
     if (old)
         return changed;
-    changed |= f->expected > amount;
-    changed |= refresh(f, w, now_us, smaller(low, foreign_amount(f, w)));
-    expect(f, w, r, low, high, now_us);
+    changed |= f->expected > theirs;
+    kept = pieces_sum_before(&f->kept, w, r->sent_us);
+    theirs = pieces_sum(&f->theirs, w);
+    changed |= refresh(f, w, now_us, smaller(low - kept, theirs));
+    expect(f, w, r, low - kept, high - kept, now_us);
     f->sent_us = r->sent_us;
     f->width = high - low;
     return changed;

@@ -59,7 +59,7 @@ static int64_t floor_tokens(enum profile p, const struct estimate *e)
     int64_t bound = product(e->max_output, e->choices);
 
     if (p == PROFILE_OPENAI)
-        return larger(clamp(e->characters) / 4, bound);
+        return larger((clamp(e->characters) + 3) / 4, bound);
     return adds_the_bound(p) ? bound : clamp(e->input);
 }
 
@@ -101,17 +101,25 @@ struct cost profile_reserve(enum profile p, const struct estimate *e)
     return c;
 }
 
+/* What a provider that charges tokens on arrival charged for it, when it counted so much input. */
+static int64_t kept_tokens(enum profile p, const struct estimate *e, int64_t input)
+{
+    if (!is_on_arrival(p))
+        return 0;
+    return p == PROFILE_OPENAI ? floor_tokens(p, e) : clamp(input + product(e->max_output, e->choices));
+}
+
 struct cost profile_settle(enum profile p, const struct estimate *e, const struct usage *u)
 {
     struct cost c = one_request(p);
     int64_t input = clamp(u->input), from_cache = clamp(u->cached);
 
     c.exact = true;
+    c.kept = kept_tokens(p, e, input);
     c.input = input;
     if (cache_is_free(p))
         input = input > from_cache ? input - from_cache : 0;
     charge(p, input, clamp(u->output), &c);
-    (void)e; /* what a profile keeps of its estimate after the end; none of these keeps anything */
     return c;
 }
 

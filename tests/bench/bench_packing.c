@@ -24,21 +24,22 @@ struct row {
     const char *path;
     int least, most; /* tokens of a call */
     int out;         /* of them, in the answer */
+    bool by_charge;  /* the provider keeps what it charges on arrival, whatever was used */
 };
 
 static const struct row rows[] = {
     {"rolling window, calls of at most 1 %", "\"limiter\":\"rolling\"",
-     "openai: {base_url: $SIMULATOR/v1, counting: actual}", "tpm", NULL, 60, 300, 10},
+     "openai: {base_url: $SIMULATOR/v1, counting: actual}", "tpm", NULL, 60, 300, 10, false},
     {"rolling window, 0.2 % to 10 %", "\"limiter\":\"rolling\"",
-     "openai: {base_url: $SIMULATOR/v1, counting: actual}", "tpm", NULL, 60, 3000, 10},
+     "openai: {base_url: $SIMULATOR/v1, counting: actual}", "tpm", NULL, 60, 3000, 10, false},
     {"token bucket, charged on arrival, at most 1 %", "\"limiter\":\"bucket\",\"charging\":\"openai\"",
-     "openai: {base_url: $SIMULATOR/v1, counting: openai}", "tpm", NULL, 60, 300, 20},
+     "openai: {base_url: $SIMULATOR/v1, counting: openai}", "tpm", NULL, 60, 300, 20, true},
     {"token bucket, charged on arrival, 0.2 % to 10 %", "\"limiter\":\"bucket\",\"charging\":\"openai\"",
-     "openai: {base_url: $SIMULATOR/v1, counting: openai}", "tpm", NULL, 60, 3000, 20},
+     "openai: {base_url: $SIMULATOR/v1, counting: openai}", "tpm", NULL, 60, 3000, 20, true},
     {"Anthropic's input tokens, at most 1 %", "\"limiter\":\"bucket\"", "anthropic: {base_url: $SIMULATOR}",
-     "itpm", "/v1/messages", 60, 300, 10},
+     "itpm", "/v1/messages", 60, 300, 10, false},
     {"Anthropic's input tokens, 0.2 % to 10 %", "\"limiter\":\"bucket\"", "anthropic: {base_url: $SIMULATOR}",
-     "itpm", "/v1/messages", 60, 3000, 10},
+     "itpm", "/v1/messages", 60, 3000, 10, false},
 };
 
 /* As many requests as fill so many windows. Their sizes are about as wanted: the provider says what they
@@ -107,7 +108,9 @@ static struct seen ask_audit(const struct rig *r, const struct row *row)
         int64_t at_us = number(call, "t_us");
 
         s.arrivals++;
-        s.tokens += number(call, "input") + (row->path ? 0 : number(call, "output"));
+        s.tokens += row->by_charge ? number(call, "charged")
+                    : row->path    ? number(call, "input")
+                                   : number(call, "input") + number(call, "output");
         s.first_us = at_us < s.first_us ? at_us : s.first_us;
         s.last_us = at_us > s.last_us ? at_us : s.last_us;
     }

@@ -113,12 +113,15 @@ struct charge {
     bool timed;                 /* charge_time was called */
     bool ended;                 /* charge_leave was called */
     int64_t on_arrival, at_end; /* as reserved; of at_end, what was not produced yet */
+    int64_t least;              /* of on_arrival: what the provider charges at the least */
     int64_t produced;           /* charged before the end, as it was produced */
     uint64_t handle;            /* of the arrival part, once it has its time */
     uint64_t end_handle;        /* of the other part, once it has ended */
     int64_t timed_us;           /* when charge_time was called; 0: it was not */
     int64_t mark;               /* of foreign_sent */
-    int64_t ours_then;          /* and what the window held of ours, this charge included */
+    int64_t opened_us;          /* when it was opened, */
+    int64_t debt_then;          /* and foreign_debt then */
+    int64_t ours_then;          /* when it was timed: what the window held of ours, this charge included */
 };
 
 struct budget *budget_new(const char *name, int headroom_permille, const struct limit *limits, size_t n);

@@ -28,11 +28,11 @@
  * azure: "prompt text and count, the max_tokens setting, the best_of setting", added when the request arrives
  * (Microsoft, Azure OpenAI quota, 2026).
  *
- * groq: "cached tokens do not count" (Groq, rate limits, 2026). The rest is what its refusals show: a short prompt
- * with a large max_tokens is 413 "Request too large ... Limit 8000, Requested 32979", so the prompt and the bound are
- * taken on arrival (zeeyado/koassistant.koplugin issue 106, maplibre/maplibre-agent-skills pull request 63, 2026). What
- * will come from a cache is not known before, so all input is reserved. That the difference to what was used is given
- * back when the answer ends is not published.
+ * groq: "cached tokens do not count" (Groq, rate limits, 2026). The rest is what its refusals show: a short
+ * prompt with a large max_tokens is 413 "Request too large ... Limit 8000, Requested 32979", so the prompt
+ * and the bound are taken on arrival (zeeyado/koassistant.koplugin issue 106, maplibre/maplibre-agent-skills
+ * pull request 63, 2026). What will come from a cache is not known before, so all input is reserved. That the
+ * difference to what was used is given back when the answer ends is not published.
  *
  * gemini: TPM is of input tokens (Google, rate limits, 2026).
  */
@@ -52,7 +52,14 @@ enum metric {
     METRICS
 };
 
-enum profile { PROFILE_ACTUAL, PROFILE_OPENAI, PROFILE_ANTHROPIC, PROFILE_AZURE, PROFILE_GEMINI, PROFILE_GROQ };
+enum profile {
+    PROFILE_ACTUAL,
+    PROFILE_OPENAI,
+    PROFILE_ANTHROPIC,
+    PROFILE_AZURE,
+    PROFILE_GEMINI,
+    PROFILE_GROQ
+};
 
 /* Whether output is charged while it is produced (gate_produced). */
 bool profile_charges_as_produced(enum profile p);
@@ -85,8 +92,10 @@ struct cost {
     int64_t at_end[METRICS];
     int64_t floor[METRICS]; /* the least that the provider itself will charge on arrival */
     bool in_full[METRICS];  /* the profile charges all of it on arrival, whatever the amounts */
-    int64_t input;          /* the counted input, for the sentence of a refusal */
-    bool exact;             /* the count behind it is exact */
+    int64_t kept; /* of what it took: the tokens that the provider charged on arrival by its own rule, and may
+                     go on counting though less was used */
+    int64_t input; /* the counted input, for the sentence of a refusal */
+    bool exact;    /* the count behind it is exact */
 };
 
 /* No sum of a million charges of this size overflows. */
