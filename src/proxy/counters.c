@@ -151,6 +151,14 @@ void counters_in_head(struct call *c, int status, const struct http_header *head
         hear(c, &a, false);
 }
 
+void counters_in_settlement(struct call *c, bool refused)
+{
+    static const struct report nothing;
+
+    if (is_counted(c))
+        learn(c, &nothing, refused, !refused, loop_now_us(c->proxy->loop));
+}
+
 void counters_in_error(struct call *c, const struct provider_answer *a, const struct verdict *v)
 {
     if (is_counted(c))

@@ -10,6 +10,7 @@
 #include "metergate/base/json.h"
 #include "metergate/dialect/guess.h"
 #include "metergate/proxy/cors.h"
+#include "metergate/proxy/counters.h"
 #include "metergate/proxy/hub.h"
 #include "metergate/proxy/identity.h"
 #include "metergate/proxy/lease_text.h"
@@ -268,6 +269,7 @@ static void end_as_reported(struct call *c, const struct lease_report *r)
     struct proxy *p = c->proxy;
 
     p->leases.ended[r->refused ? LEASE_REFUSED : LEASE_SETTLED]++;
+    counters_in_settlement(c, r->refused);
     if (!r->refused) {
         call_settle(c, OUTCOME_COMPLETED, NULL, &r->usage);
         return;

@@ -11,6 +11,7 @@
 #include "config_text.h"
 #include "metergate/base/clock.h"
 #include "metergate/proxy/budgets.h"
+#include "metergate/proxy/learned.h"
 
 #define T0 (1000 * CLOCK_S)
 
@@ -19,6 +20,8 @@ struct world {
     struct config *config;
     struct gate *gate;
     struct providers providers;
+    struct loop *loop;
+    struct learned learned;
     struct budgets budgets;
 };
 
@@ -43,7 +46,10 @@ static void world_begin(struct world *w, const char *yaml)
     w->config = config_from_good(yaml);
     w->gate = gate_new();
     providers_init(&w->providers);
-    budgets_init(&w->budgets, w->config, w->gate);
+    w->loop = loop_new();
+    assert_non_null(w->loop);
+    learned_init(&w->learned, w->loop);
+    budgets_init(&w->budgets, w->config, w->gate, &w->learned);
     apply(w, w->config);
 }
 
@@ -61,6 +67,8 @@ static void world_end(struct world *w)
 {
     providers_release(&w->providers);
     budgets_release(&w->budgets);
+    learned_release(&w->learned);
+    loop_free(w->loop);
     gate_free(w->gate);
     config_free(w->config);
 }
@@ -136,6 +144,52 @@ static void test_budgets__of_two_keys__are_two_and_pause_by_their_account(void *
     budgets_sweep(&w.budgets, T0);
     assert_int_equal(map_count(&w.budgets.by_key), 1);
     assert_int_equal(map_count(&w.budgets.accounts.by_print), 0);
+    world_end(&w);
+}
+
+static void hear_limit(struct world *w, struct model_budget *b, int64_t max)
+{
+    static const struct cost cost;
+    const struct report r = {
+        .v = {{.metric = METRIC_REQUESTS, .limit = max, .remaining = -1, .reset_us = -1}}, .n = 1};
+    const struct limits_answer a = {.report = &r, .fine = true, .cost = &cost, .now_us = T0, .wall_s = 1};
+
+    (void)budgets_learn(&w->budgets, b, &a);
+}
+
+static void test_budgets__what_one_key_is_told__is_no_others_limit(void **state)
+{
+    struct model_budget *a, *b;
+    struct world w;
+
+    (void)state;
+    world_begin(&w, "upstreams:\n  openai: {scope: key}\nmodels:\n  m: {rpm: 5, learn: true}\n");
+    a = find(&w, "key-a", "m");
+    b = find(&w, "key-b", "m");
+    hear_limit(&w, a, 50);
+    assert_int_equal(a->budget->limits[0].limit.max, 50);
+    assert_true(a->budget->limits[0].learned);
+    assert_int_equal(b->budget->limits[0].limit.max, 5);
+    world_end(&w);
+}
+
+static void test_budgets__a_reload__keeps_what_was_learned_while_it_is_asked_for(void **state)
+{
+    static const char learns[] = "models:\n  m: {rpm: 5, learn: true}\n", not[] = "models:\n  m: {rpm: 5}\n";
+    struct model_budget *b;
+    struct world w;
+
+    (void)state;
+    world_begin(&w, learns);
+    b = find(&w, "", "m");
+    hear_limit(&w, b, 50);
+    world_reload(&w, learns);
+    assert_int_equal(b->budget->limits[0].limit.max, 50);
+    world_reload(&w, not);
+    assert_int_equal(b->budget->limits[0].limit.max, 5);
+    assert_int_equal(b->budget->limit_count, 1);
+    world_reload(&w, learns);
+    assert_int_equal(b->budget->limits[0].limit.max, 50);
     world_end(&w);
 }
 
@@ -246,6 +300,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_budgets__politeness__is_that_of_the_entry_and_of_clients_that_may_come),
+        cmocka_unit_test(test_budgets__what_one_key_is_told__is_no_others_limit),
+        cmocka_unit_test(test_budgets__a_reload__keeps_what_was_learned_while_it_is_asked_for),
         cmocka_unit_test(test_budgets__of_two_keys__are_two_and_pause_by_their_account),
         cmocka_unit_test(test_budgets__full__go_when_their_key_is_idle_or_was_never_taken),
         cmocka_unit_test(test_budgets__full__an_account_that_has_to_wait_is_not_forgotten),

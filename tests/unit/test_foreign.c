@@ -8,6 +8,7 @@
 #include "metergate/base/clock.h"
 #include "metergate/gate/counter.h"
 #include "metergate/gate/foreign.h"
+#include "metergate/gate/gate.h"
 
 #define MINUTE (60 * CLOCK_S)
 
@@ -400,6 +401,60 @@ static void test_counter__a_limit_that_changes__keeps_what_others_used(void **st
     budget_free(b);
 }
 
+/* ---- the gate ---- */
+
+static void test_gate__what_others_had_and_gave_back__lets_a_held_call_go_at_once(void **state)
+{
+    struct counter c = {.metric = METRIC_TOKENS, .remaining = 0, .reset_us = -1};
+    struct gate *g = gate_new();
+    struct budget *b = gate_budget_new(g, "b", 0, limits, 1);
+    struct ticket first = {0}, second = {0};
+    const struct cost c100 = cost(100);
+    struct gate_refusal why;
+
+    (void)state;
+    ticket_init(&first, &c100, &b, 1, 0, CLOCK_NEVER);
+    ticket_init(&second, &c100, &b, 1, 0, CLOCK_NEVER);
+    gate_offer(g, &first, 0, &why);
+    assert_ptr_equal(gate_next(g, 0), &first);
+    gate_sent(g, &first, 1);
+    gate_observe(g, &first, 2, &c, 1, false);
+    gate_offer(g, &second, 3, &why);
+    assert_null(gate_next(g, 3));
+    assert_int_equal(gate_wakeup(g), 1 + MINUTE); /* what is ours leaves then: as much as it needs */
+    c.remaining = 1000;
+    gate_observe(g, &first, 4, &c, 1, false);
+    assert_int_equal(gate_wakeup(g), 0);
+    assert_ptr_equal(gate_next(g, 4), &second);
+    gate_close(g, &first, 5, NULL);
+    gate_close(g, &second, 5, NULL);
+    gate_free(g);
+}
+
+static void test_gate__more_calls_may_be_in_flight__one_goes_at_once(void **state)
+{
+    static const struct limit one = {.metric = METRIC_CONCURRENT, .max = 1, .key = "learning"};
+    struct gate *g = gate_new();
+    struct budget *b = gate_budget_new(g, "b", 0, &one, 1);
+    struct ticket first = {0}, second = {0};
+    const struct cost c100 = cost(100);
+    struct gate_refusal why;
+
+    (void)state;
+    ticket_init(&first, &c100, &b, 1, 0, CLOCK_NEVER);
+    ticket_init(&second, &c100, &b, 1, 0, CLOCK_NEVER);
+    gate_offer(g, &first, 0, &why);
+    gate_offer(g, &second, 0, &why);
+    assert_ptr_equal(gate_next(g, 0), &first);
+    assert_null(gate_next(g, 0));
+    gate_limit_calls(g, b, 0, 2);
+    assert_int_equal(gate_wakeup(g), 0);
+    assert_ptr_equal(gate_next(g, 1), &second);
+    gate_close(g, &first, 5, NULL);
+    gate_close(g, &second, 5, NULL);
+    gate_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +474,8 @@ int main(void)
         cmocka_unit_test(test_counter__a_refused_call__is_not_in_it),
         cmocka_unit_test(test_counter__absurd_figures__change_nothing),
         cmocka_unit_test(test_counter__a_limit_that_changes__keeps_what_others_used),
+        cmocka_unit_test(test_gate__what_others_had_and_gave_back__lets_a_held_call_go_at_once),
+        cmocka_unit_test(test_gate__more_calls_may_be_in_flight__one_goes_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "metergate/base/clock.h"
 #include "metergate/base/file.h"
 #include "metergate/base/log.h"
 #include "metergate/proxy/learned.h"
@@ -59,6 +60,48 @@ static void end(struct world *w)
 static void write_file(const char *text)
 {
     assert_int_equal(file_replace(path, slice_str(text)), 0);
+}
+
+static void test_learned__a_restart__remembers_limits(void **state)
+{
+    struct limits *l;
+    struct world w;
+
+    (void)state;
+    begin(&w);
+    l = learned_limits(&w.learned, SLICE("openai"), SLICE("gpt-\"4o\""));
+    assert_ptr_equal(learned_limits(&w.learned, SLICE("openai"), SLICE("gpt-\"4o\"")), l);
+    assert_non_null(learned_limits(&w.learned, SLICE("openai"), SLICE("nothing known"))); /* is not kept */
+    l->known[METRIC_TOKENS][0] =
+        (struct known_limit){.max = 30000, .source = LIMIT_BY_HEADER, .said_s = clock_wall_us() / CLOCK_S};
+    learned_changed(&w.learned);
+    end(&w);
+    begin(&w);
+    l = learned_limits(&w.learned, SLICE("openai"), SLICE("gpt-\"4o\""));
+    assert_int_equal(l->known[METRIC_TOKENS][0].max, 30000);
+    assert_false(l->known[METRIC_TOKENS][0].is_old);
+    end(&w);
+    write_file("{\"upstream\":\"u\",\"budget\":7,\"limits\":[]}\n{\"budget\":\"b\"}\n"
+               "{\"upstream\":\"u\",\"budget\":\"b\",\"limits\":{}}\n");
+    begin(&w);
+    assert_true(limits_are_empty(learned_limits(&w.learned, SLICE("u"), SLICE("b"))));
+    end(&w);
+}
+
+static void test_learned__more_budgets_than_are_kept__learn_nothing(void **state)
+{
+    struct world w;
+    char name[16];
+
+    (void)state;
+    begin(&w);
+    for (int i = 0; i <= LEARNED_BUDGETS_MAX; i++) {
+        snprintf(name, sizeof name, "b%d", i);
+        (void)learned_limits(&w.learned, SLICE("another"), slice_str(name));
+    }
+    assert_int_equal(map_count(&w.learned.budgets_by_key), LEARNED_BUDGETS_MAX);
+    assert_null(learned_limits(&w.learned, SLICE("another"), slice_str(name))); /* the last of them */
+    end(&w);
 }
 
 static void test_learned__a_restart__remembers_ratios_and_outputs(void **state)
@@ -189,6 +232,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_learned__a_restart__remembers_ratios_and_outputs),
+        cmocka_unit_test(test_learned__a_restart__remembers_limits),
+        cmocka_unit_test(test_learned__more_budgets_than_are_kept__learn_nothing),
         cmocka_unit_test(test_learned__nothing_new__leaves_the_file_alone),
         cmocka_unit_test(test_learned__a_broken_file__gives_what_can_be_read),
         cmocka_unit_test(test_learned__too_many_names__are_not_kept_apart),

@@ -5,6 +5,7 @@
 #ifndef METERGATE_PROXY_COUNTERS_H
 #define METERGATE_PROXY_COUNTERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "metergate/dialect/verdict.h"
@@ -14,6 +15,9 @@ struct call;
 
 /* The head of an answer that goes to the client. Nothing happens for a call without a seat. */
 void counters_in_head(struct call *c, int status, const struct http_header *headers, size_t n);
+
+/* A lease is settled: its answer showed nothing, but that it was none of 429, or one. */
+void counters_in_settlement(struct call *c, bool refused);
 
 /* An error that was collected and judged, while its attempt is open. */
 void counters_in_error(struct call *c, const struct provider_answer *a, const struct verdict *v);
