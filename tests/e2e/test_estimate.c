@@ -50,7 +50,7 @@ static void test_estimate__a_body_of_each_dialect__is_counted(void **state)
         {"{\"model\":\"gpt-4\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}", "gpt-4",
          "cl100k_base", 1, 8, 512, 520},
         {"{\"model\":\"text-embedding-3-small\",\"input\":\"hello world\"}", "text-embedding-3-small",
-         "cl100k_base", 1, 2, 0, 2},
+         "cl100k_base", 1, 2, 0, 3}, /* a quarter of 11 characters, not below it */
         {"{\"model\":\"gpt-5\",\"input\":\"hello\",\"max_output_tokens\":7}", "gpt-5", "o200k_base", 0, 7, 7,
          14},
         {"{\"model\":\"claude-sonnet-4-5\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":"
