@@ -70,8 +70,11 @@ void pieces_add_to(struct pieces *p, struct window *w, uint64_t handle, int64_t 
     forget_left(p, w);
     if (p->n == PIECES_MAX) /* the span has grown */
         merge_with_next(p, w, 0);
-    for (i = p->n; i > 0 && p->v[i - 1].handle > handle; i--)
-        p->v[i] = p->v[i - 1];
+    i = p->n;
+    MG_ASSERT(i < PIECES_MAX);
+    while (i > 0 && p->v[i - 1].handle > handle)
+        i--;
+    memmove(&p->v[i + 1], &p->v[i], (p->n - i) * sizeof p->v[0]);
     p->v[i] = (struct piece){handle, amount, at_us, at_us, now_us};
     p->n++;
     window_correct(w, handle, amount);
