@@ -51,14 +51,19 @@ static void merge_with_next(struct pieces *p, struct window *w, unsigned i)
     drop(p, i);
 }
 
-/* One of the same handle, or one of the same slot, takes the new piece i up, or is taken up. */
+static bool is_one_slot(const struct window *w, const struct piece *older, const struct piece *newer)
+{
+    return newer->at_us - older->first_us < w->span_us / PIECES_SLOTS;
+}
+
+/* One of the same slot takes the new piece i up, or is taken up by it. */
 static void settle_in(struct pieces *p, struct window *w, unsigned i)
 {
-    int64_t slot_us = w->span_us / PIECES_SLOTS;
+    const struct piece *self = &p->v[i];
 
-    if (i + 1 < p->n && p->v[i + 1].at_us - p->v[i].first_us < slot_us)
+    if (i + 1 < p->n && is_one_slot(w, self, self + 1))
         merge_with_next(p, w, i);
-    else if (i > 0 && p->v[i].at_us - p->v[i - 1].first_us < slot_us)
+    else if (i != 0 && is_one_slot(w, self - 1, self))
         merge_with_next(p, w, i - 1);
 }
 
