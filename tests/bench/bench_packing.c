@@ -24,22 +24,29 @@ struct row {
     const char *path;
     int least, most; /* tokens of a call */
     int out;         /* of them, in the answer */
+    bool half;       /* is all there is: somebody else takes the other one */
     bool by_charge;  /* the provider keeps what it charges on arrival, whatever was used */
 };
 
 static const struct row rows[] = {
     {"rolling window, calls of at most 1 %", "\"limiter\":\"rolling\"",
-     "openai: {base_url: $SIMULATOR/v1, counting: actual}", "tpm", NULL, 60, 300, 10, false},
+     "openai: {base_url: $SIMULATOR/v1, counting: actual}", "tpm", NULL, 60, 300, 10, false, false},
     {"rolling window, 0.2 % to 10 %", "\"limiter\":\"rolling\"",
-     "openai: {base_url: $SIMULATOR/v1, counting: actual}", "tpm", NULL, 60, 3000, 10, false},
+     "openai: {base_url: $SIMULATOR/v1, counting: actual}", "tpm", NULL, 60, 3000, 10, false, false},
     {"token bucket, charged on arrival, at most 1 %", "\"limiter\":\"bucket\",\"charging\":\"openai\"",
-     "openai: {base_url: $SIMULATOR/v1, counting: openai}", "tpm", NULL, 60, 300, 20, true},
+     "openai: {base_url: $SIMULATOR/v1, counting: openai}", "tpm", NULL, 60, 300, 20, false, true},
     {"token bucket, charged on arrival, 0.2 % to 10 %", "\"limiter\":\"bucket\",\"charging\":\"openai\"",
-     "openai: {base_url: $SIMULATOR/v1, counting: openai}", "tpm", NULL, 60, 3000, 20, true},
+     "openai: {base_url: $SIMULATOR/v1, counting: openai}", "tpm", NULL, 60, 3000, 20, false, true},
     {"Anthropic's input tokens, at most 1 %", "\"limiter\":\"bucket\"", "anthropic: {base_url: $SIMULATOR}",
-     "itpm", "/v1/messages", 60, 300, 10, false},
+     "itpm", "/v1/messages", 60, 300, 10, false, false},
     {"Anthropic's input tokens, 0.2 % to 10 %", "\"limiter\":\"bucket\"", "anthropic: {base_url: $SIMULATOR}",
-     "itpm", "/v1/messages", 60, 3000, 10, false},
+     "itpm", "/v1/messages", 60, 3000, 10, false, false},
+    {"rolling window of which somebody else takes half",
+     "\"limiter\":\"rolling\",\"foreign\":{\"tokens\":750,\"every_ms\":100}",
+     "openai: {base_url: $SIMULATOR/v1, counting: actual}", "tpm", NULL, 60, 300, 10, true, false},
+    {"token bucket of which somebody else takes half",
+     "\"limiter\":\"bucket\",\"charging\":\"openai\",\"foreign\":{\"tokens\":750,\"every_ms\":100}",
+     "openai: {base_url: $SIMULATOR/v1, counting: openai}", "tpm", NULL, 60, 300, 20, true, true},
 };
 
 /* As many requests as fill so many windows. Their sizes are about as wanted: the provider says what they
@@ -82,6 +89,7 @@ static int64_t number(const struct json *of, const char *name)
 
 struct seen {
     int64_t arrivals, refused, tokens, first_us, last_us;
+    int64_t refused_later; /* after the first window */
 };
 
 /* What the provider says that it saw. */
@@ -108,6 +116,7 @@ static struct seen ask_audit(const struct rig *r, const struct row *row)
         int64_t at_us = number(call, "t_us");
 
         s.arrivals++;
+        s.refused_later += number(call, "status") == 429 && at_us - s.first_us > WINDOW_MS * INT64_C(1000);
         s.tokens += row->by_charge ? number(call, "charged")
                     : row->path    ? number(call, "input")
                                    : number(call, "input") + number(call, "output");
@@ -143,12 +152,13 @@ static void measure(const struct row *row)
     crowd_start(&crowd, r.port, (int)rs.n, CROWD_CALL, &rs);
     end = crowd_wait_end(&crowd);
     seen = ask_audit(&r, row);
-    windows = (seen.tokens - 1) / LIMIT;
+    windows = (seen.tokens - 1) / (row->half ? LIMIT / 2 : LIMIT);
     bound_s = (double)windows * WINDOW_MS / 1000;
     took_s = (double)(seen.last_us - seen.first_us) / 1e6;
-    printf("%-48s %4zu calls  %7" PRId64 " tokens  %6.2f s  %.4f of the bound  %" PRId64
-           " answers of 429, %d failed\n",
-           row->what, rs.n, seen.tokens, took_s, took_s / bound_s, seen.refused, end.failed);
+    printf("%-50s %4zu calls  %7" PRId64 " tokens  %6.2f s  %.4f of the bound  %" PRId64
+           " answers of 429 (%" PRId64 " after the first window), %d failed\n",
+           row->what, rs.n, seen.tokens, took_s, took_s / bound_s, seen.refused, seen.refused_later,
+           end.failed);
     requests_release(&rs);
     rig_stop(&r);
 }
