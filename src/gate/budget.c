@@ -392,6 +392,7 @@ void budget_open(struct budget *b, const struct cost *c, int64_t now_us, struct 
         window_reserve(&l->window, ch->on_arrival + ch->at_end);
         l->sending += ch->on_arrival;
         ch->opened_us = now_us;
+        ch->ours_before = budget_ours(l);
         ch->debt_then = foreign_debt(l->foreign, &l->window, l->limit.max, now_us);
         ch->mark = foreign_sent(l->foreign, ch->on_arrival + ch->at_end, now_us);
         if (l->limit.smooth)

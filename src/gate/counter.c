@@ -59,13 +59,19 @@ static const struct charge *charge_in(const struct counter_source *from, const s
     return NULL;
 }
 
-/* What the provider may have had of ours when it counted. A limit that is younger than the attempt knows only now. */
+/*
+ * What the provider may have had of ours when it counted: some time after the attempt was let go, when others that had
+ * been let go with it may have been on their way still. (That it was sent is known only later, sometimes with the
+ * answer.) A limit that is younger than the attempt knows only now.
+ */
 static void read_ours(const struct budget_limit *l, const struct charge *ch, bool refused,
                       struct foreign_reading *r)
 {
     int64_t now = budget_ours(l), then = ch && ch->timed_us ? ch->ours_then : now, own = 0;
 
     r->ours_least = now < then ? now : then;
+    if (ch && ch->timed_us && ch->ours_before + ch->on_arrival < r->ours_least)
+        r->ours_least = ch->ours_before + ch->on_arrival;
     r->ours_most = (now > then ? now : then) + l->sending;
     if (refused && ch && ch->timed && window_holds(&l->window, ch->handle))
         own = ch->on_arrival;

@@ -120,7 +120,8 @@ struct charge {
     int64_t timed_us;           /* when charge_time was called; 0: it was not */
     int64_t mark;               /* of foreign_sent */
     int64_t opened_us;          /* when it was opened, */
-    int64_t debt_then;          /* and foreign_debt then */
+    int64_t debt_then;          /* foreign_debt then, */
+    int64_t ours_before;        /* and what the window held of ours */
     int64_t ours_then;          /* when it was timed: what the window held of ours, this charge included */
 };
 
