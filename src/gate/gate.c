@@ -304,12 +304,13 @@ static bool shares_windows(const struct ticket *t)
 }
 
 /* The queue whose head is older and waits for a budget that `t` would take from at its cost; NULL: none. */
-static const struct budget *barred_by(const struct gate *g, const struct ticket *t, int64_t now_us)
+static struct budget *barred_by(const struct gate *g, const struct ticket *t, int64_t now_us)
 {
     if (!shares_windows(t))
         return NULL;
     LIST_EACH (&g->busy, node, next) {
-        const struct budget *b = LIST_ENTRY(node, struct budget, busy), *shared = b->head_waits_for;
+        struct budget *b = LIST_ENTRY(node, struct budget, busy);
+        const struct budget *shared = b->head_waits_for;
         const struct ticket *head = b->promised;
 
         if (b != t->budgets[0] && shared && shared != b && head && line_is_before(head, t) &&
@@ -345,8 +346,7 @@ static void wait_for_bar(struct gate *g, struct budget *b, const struct ticket *
 struct ticket *gate_next(struct gate *g, int64_t now_us)
 {
     while (!g->stopped) {
-        const struct budget *bar;
-        struct budget *b;
+        struct budget *b, *bar;
         struct ticket *t;
 
         look_again(g, now_us);
@@ -359,6 +359,10 @@ struct ticket *gate_next(struct gate *g, int64_t now_us)
         }
         t = b->next;
         bar = barred_by(g, t, now_us);
+        if (bar && bar->head_us <= now_us) { /* nobody has asked since its head may go */
+            look(g, bar, now_us);
+            continue;
+        }
         if (bar) {
             wait_for_bar(g, b, t, bar, now_us);
             continue;

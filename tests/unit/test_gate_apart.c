@@ -1,0 +1,71 @@
+/* gate: calls that also take from a budget of their client, beside calls that do not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "metergate/base/clock.h"
+#include "metergate/gate/gate.h"
+
+#define MINUTE (60 * CLOCK_S)
+#define T0     (100 * CLOCK_S)
+
+static const struct limit tpm = {.metric = METRIC_TOKENS, .max = 1000, .span_us = MINUTE, .key = "tpm"};
+
+/* Holds a call of that budget, and, unless it is NULL, of that client's. */
+static void hold(struct gate *g, struct budget *b, struct budget *client, struct ticket *t, int64_t tokens,
+                 int64_t now_us)
+{
+    const struct estimate e = {.input = tokens, .choices = 1, .exact = true};
+    struct cost c = profile_reserve(PROFILE_OPENAI, &e);
+    struct budget *of[] = {b, client};
+    struct gate_refusal why;
+
+    ticket_init(t, &c, of, client ? 2 : 1, now_us, CLOCK_NEVER);
+    ticket_belongs(t, client, 1, TICKET_NORMAL);
+    assert_int_equal(gate_offer(g, t, now_us, &why), GATE_HELD);
+}
+
+static void assert_goes(struct gate *g, struct ticket *t, int64_t now_us)
+{
+    assert_ptr_equal(gate_next(g, now_us), t);
+    gate_sent(g, t, now_us);
+}
+
+/* The head of m waits for the client's window; the call of n came after it and would take from that, too. It was
+ * found when the head had to wait, and nobody asked for a while. */
+static void test_gate__nobody_asks_until_a_barring_head_can_go__goes_on(void **state)
+{
+    struct gate *g = gate_new();
+    struct budget *m = gate_budget_new(g, "m", 0, NULL, 0), *n = gate_budget_new(g, "n", 0, NULL, 0),
+                  *o = gate_budget_new(g, "o", 0, NULL, 0), *client = gate_budget_new(g, "client", 0, &tpm, 1);
+    struct ticket used, head, free_one, later, small;
+
+    (void)state;
+    hold(g, o, client, &used, 600, T0);
+    assert_goes(g, &used, T0);
+    gate_close(g, &used, T0, NULL);
+    hold(g, o, NULL, &free_one, 1, T0);
+    hold(g, m, client, &head, 800, T0);
+    hold(g, n, client, &later, 300, T0);
+    hold(g, m, client, &small, 10, T0);
+    assert_goes(g, &free_one, T0);
+    assert_goes(g, &head, T0 + 2 * MINUTE);
+    assert_goes(g, &small, T0 + 2 * MINUTE);
+    assert_null(gate_next(g, T0 + 2 * MINUTE));
+    gate_close(g, &free_one, T0 + 2 * MINUTE, NULL);
+    gate_close(g, &head, T0 + 2 * MINUTE, NULL);
+    gate_close(g, &small, T0 + 2 * MINUTE, NULL);
+    gate_cancel(g, &later, T0 + 2 * MINUTE);
+    gate_free(g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gate__nobody_asks_until_a_barring_head_can_go__goes_on),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
