@@ -32,6 +32,7 @@ struct gate *gate_new(void)
     list_init(&g->busy);
     list_init(&g->changed);
     list_init(&g->freed);
+    list_init(&g->mixed);
     heap_init(&g->ready);
     heap_init(&g->later);
     heap_init(&g->deadlines);
@@ -119,6 +120,20 @@ static bool has_windows(const struct budget *b)
     return false;
 }
 
+/* Those that only some calls of a queue take from it keeps no account of (pick.h's `full`): it is asked. */
+static void mark_mixed_changed(struct gate *g, const struct budget *freed)
+{
+    LIST_EACH (&g->mixed, node, next) {
+        struct budget *b = LIST_ENTRY(node, struct budget, mixed);
+        size_t k = 0;
+
+        while (k < b->common_count && b->common[k] != freed)
+            k++;
+        if (k == b->common_count)
+            mark_changed(g, b);
+    }
+}
+
 /*
  * Of calls in flight, one more can only make waiting longer, and when the provider has them does not matter.
  * With windows every event can change any answer: a head that has to wait longer may be passed by others.
@@ -132,8 +147,11 @@ static void room_changed(struct gate *g, const struct ticket *t, enum event e)
             mark_all_changed(g); /* two places: one for a head that waits for something else, one beside it */
         else if (b->shared && e == TAKEN)
             g->epoch++;
-        else if (b->shared && e == FREED)
+        else if (b->shared && e == FREED) {
             list_push_back(&g->freed, &b->freed);
+            if (budget_free_places(b) < INT64_MAX)
+                mark_mixed_changed(g, b);
+        }
     }
     mark_changed(g, t->budgets[0]);
 }
@@ -175,7 +193,7 @@ static void look(struct gate *g, struct budget *b, int64_t now_us)
 
 /* ---- the line of a budget ---- */
 
-static void keep_common(struct budget *b, const struct ticket *t)
+static void keep_common(struct gate *g, struct budget *b, const struct ticket *t)
 {
     size_t kept = 0;
 
@@ -183,7 +201,6 @@ static void keep_common(struct budget *b, const struct ticket *t)
         for (size_t i = 0; i < t->budget_count; i++)
             b->common[i] = t->budgets[i];
         b->common_count = t->budget_count;
-        b->mixed = false;
         return;
     }
     for (size_t i = 0; i < b->common_count; i++) {
@@ -192,7 +209,8 @@ static void keep_common(struct budget *b, const struct ticket *t)
                 b->common[kept++] = t->budgets[j];
         }
     }
-    b->mixed |= kept < b->common_count || kept < t->budget_count;
+    if (kept < b->common_count || kept < t->budget_count)
+        list_push_back(&g->mixed, &b->mixed);
     b->common_count = kept;
 }
 
@@ -201,7 +219,7 @@ void gate_enqueue(struct gate *g, struct ticket *t)
     struct budget *b = t->budgets[0];
 
     MG_ASSERT(t->state == TICKET_IDLE && !t->charges);
-    keep_common(b, t);
+    keep_common(g, b, t);
     for (int m = 0; m < METRICS; m++) {
         int64_t total = cost_total(&t->cost, (enum metric)m);
 
@@ -226,8 +244,10 @@ static void left_line(struct gate *g, struct ticket *t)
     b->head_waits_for = NULL;
     if (b->promised == t)
         b->promised = NULL;
-    if (b->line.n == 0)
+    if (b->line.n == 0) {
         list_unlink(&b->busy);
+        list_unlink(&b->mixed);
+    }
     heap_remove(&g->deadlines, &t->deadline);
     t->state = TICKET_IDLE;
     place(g, b, b->line.n > 0 ? BUDGET_CHANGED : BUDGET_NOWHERE, 0);

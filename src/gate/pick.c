@@ -251,7 +251,7 @@ static int64_t next_change(const struct budget *b, int64_t now_us)
 
     for (size_t k = 0; k < b->common_count; k++)
         earlier(pick_next_change(common_budget(b, k), now_us), now_us, &next_us);
-    if (b->mixed)
+    if (list_linked(&b->mixed))
         earlier(next_change_apart(b, now_us), now_us, &next_us);
     for (int k = TICKET_NORMAL; k < TICKET_CLASSES; k++) {
         struct manners m;

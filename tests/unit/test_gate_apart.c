@@ -12,7 +12,7 @@
 #define T0     (100 * CLOCK_S)
 
 static const struct limit tpm = {.metric = METRIC_TOKENS, .max = 1000, .span_us = MINUTE, .key = "tpm"};
-
+static const struct limit one_call = {.metric = METRIC_CONCURRENT, .max = 1, .key = "concurrent"};
 /* Holds a call of that budget, and, unless it is NULL, of that client's. */
 static void hold(struct gate *g, struct budget *b, struct budget *client, struct ticket *t, int64_t tokens,
                  int64_t now_us)
@@ -31,6 +31,30 @@ static void assert_goes(struct gate *g, struct ticket *t, int64_t now_us)
 {
     assert_ptr_equal(gate_next(g, now_us), t);
     gate_sent(g, t, now_us);
+}
+
+/* The queue remembers that somebody else's call was there, which took from nothing of the client's. */
+static void test_gate__place_of_a_client_that_frees__wakes_its_call_in_another_queue(void **state)
+{
+    struct gate *g = gate_new();
+    struct budget *m = gate_budget_new(g, "m", 0, &tpm, 1), *n = gate_budget_new(g, "n", 0, &tpm, 1),
+                  *client = gate_budget_new(g, "client", 0, &one_call, 1);
+    struct ticket flying, waits, other;
+
+    (void)state;
+    hold(g, n, client, &flying, 10, T0);
+    assert_goes(g, &flying, T0);
+    gate_stop(g); /* so that the other one is still there */
+    hold(g, m, NULL, &other, 10, T0);
+    hold(g, m, client, &waits, 10, T0);
+    gate_resume(g);
+    assert_goes(g, &other, T0);
+    assert_null(gate_next(g, T0));
+    gate_close(g, &flying, T0 + CLOCK_S, NULL);
+    assert_goes(g, &waits, T0 + CLOCK_S);
+    gate_close(g, &other, T0 + CLOCK_S, NULL);
+    gate_close(g, &waits, T0 + CLOCK_S, NULL);
+    gate_free(g);
 }
 
 /* The head of m waits for the client's window; the call of n came after it and would take from that, too. It was
@@ -64,6 +88,7 @@ static void test_gate__nobody_asks_until_a_barring_head_can_go__goes_on(void **s
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gate__place_of_a_client_that_frees__wakes_its_call_in_another_queue),
         cmocka_unit_test(test_gate__nobody_asks_until_a_barring_head_can_go__goes_on),
     };
 
