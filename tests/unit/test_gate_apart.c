@@ -57,13 +57,14 @@ static void test_gate__place_of_a_client_that_frees__wakes_its_call_in_another_q
     gate_free(g);
 }
 
-/* The head of m waits for the client's window; the call of n came after it and would take from that, too. It was
- * found when the head had to wait, and nobody asked for a while. */
+/* The head of m waits for the client's window; the call of n came after it and would take from that, too. It
+ * was found when the head had to wait, and nobody asked for a while. */
 static void test_gate__nobody_asks_until_a_barring_head_can_go__goes_on(void **state)
 {
     struct gate *g = gate_new();
     struct budget *m = gate_budget_new(g, "m", 0, NULL, 0), *n = gate_budget_new(g, "n", 0, NULL, 0),
-                  *o = gate_budget_new(g, "o", 0, NULL, 0), *client = gate_budget_new(g, "client", 0, &tpm, 1);
+                  *o = gate_budget_new(g, "o", 0, NULL, 0),
+                  *client = gate_budget_new(g, "client", 0, &tpm, 1);
     struct ticket used, head, free_one, later, small;
 
     (void)state;
@@ -85,11 +86,63 @@ static void test_gate__nobody_asks_until_a_barring_head_can_go__goes_on(void **s
     gate_free(g);
 }
 
+/* Its own cap holds it back for as long as its other call takes. */
+static void test_gate__head_that_waits_for_its_client_alone__keeps_no_room(void **state)
+{
+    struct gate *g = gate_new();
+    struct budget *m = gate_budget_new(g, "m", 0, &tpm, 1),
+                  *client = gate_budget_new(g, "client", 0, &one_call, 1);
+    struct ticket flying, head, other;
+
+    (void)state;
+    hold(g, m, client, &flying, 10, T0);
+    assert_goes(g, &flying, T0);
+    hold(g, m, client, &head, 600, T0);
+    hold(g, m, NULL, &other, 700, T0);
+    assert_goes(g, &other, T0);
+    gate_close(g, &other, T0, NULL);
+    gate_close(g, &flying, T0, NULL);
+    gate_cancel(g, &head, T0);
+    gate_free(g);
+}
+
+/* Else they would take the room that it gathers, each time. */
+static void test_gate__head_that_waits_for_its_client_alone__is_not_passed_by_it(void **state)
+{
+    const struct estimate slow = {.input = 1, .expected_output = 499, .choices = 1};
+    struct gate *g = gate_new();
+    struct budget *m = gate_budget_new(g, "m", 0, NULL, 0), /* nothing but the client's own binds */
+                  *client = gate_budget_new(g, "client", 0, &tpm, 1), *of[] = {m, client};
+    struct cost c = profile_reserve(PROFILE_ACTUAL, &slow);
+    struct ticket flying, other, head, small;
+    struct gate_refusal why;
+
+    (void)state;
+    ticket_init(&flying, &c, of, 2, T0, CLOCK_NEVER);
+    ticket_belongs(&flying, client, 1, TICKET_NORMAL);
+    assert_int_equal(gate_offer(g, &flying, T0, &why), GATE_HELD);
+    assert_goes(g, &flying, T0);
+    gate_stop(g); /* so that the other one is still there */
+    hold(g, m, client, &head, 600, T0);
+    hold(g, m, client, &small, 10, T0);
+    hold(g, m, NULL, &other, 10, T0);
+    gate_resume(g);
+    assert_goes(g, &other, T0);
+    assert_null(gate_next(g, T0 + CLOCK_S));
+    gate_close(g, &other, T0, NULL);
+    gate_cancel(g, &small, T0);
+    gate_cancel(g, &head, T0);
+    gate_close(g, &flying, T0, NULL);
+    gate_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gate__place_of_a_client_that_frees__wakes_its_call_in_another_queue),
         cmocka_unit_test(test_gate__nobody_asks_until_a_barring_head_can_go__goes_on),
+        cmocka_unit_test(test_gate__head_that_waits_for_its_client_alone__keeps_no_room),
+        cmocka_unit_test(test_gate__head_that_waits_for_its_client_alone__is_not_passed_by_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
