@@ -46,6 +46,7 @@ struct budget *budget_new(const char *name, int headroom_permille, const struct 
     list_init(&b->freed);
     list_init(&b->changed);
     list_init(&b->busy);
+    list_init(&b->mixed);
     list_init(&b->link);
     return b;
 }
@@ -69,6 +70,7 @@ void budget_free(struct budget *b)
     list_unlink(&b->freed);
     list_unlink(&b->changed);
     list_unlink(&b->busy);
+    list_unlink(&b->mixed);
     list_unlink(&b->link);
     free(b->name);
     free(b);

@@ -33,6 +33,7 @@ struct gate *gate_new(void)
     list_init(&g->busy);
     list_init(&g->changed);
     list_init(&g->freed);
+    list_init(&g->mixed);
     heap_init(&g->ready);
     heap_init(&g->later);
     heap_init(&g->deadlines);
@@ -120,6 +121,20 @@ static bool has_windows(const struct budget *b)
     return false;
 }
 
+/* Those that only some calls of a queue take from it keeps no account of (pick.h's `full`): it is asked. */
+static void mark_mixed_changed(struct gate *g, const struct budget *freed)
+{
+    LIST_EACH (&g->mixed, node, next) {
+        struct budget *b = LIST_ENTRY(node, struct budget, mixed);
+        size_t k = 0;
+
+        while (k < b->common_count && b->common[k] != freed)
+            k++;
+        if (k == b->common_count)
+            mark_changed(g, b);
+    }
+}
+
 /*
  * Of calls in flight, one more can only make waiting longer, and when the provider has them does not matter.
  * With windows every event can change any answer: a head that has to wait longer may be passed by others.
@@ -133,8 +148,11 @@ static void room_changed(struct gate *g, const struct ticket *t, enum event e)
             mark_all_changed(g); /* two places: one for a head that waits for something else, one beside it */
         else if (b->shared && e == TAKEN)
             g->epoch++;
-        else if (b->shared && e == FREED)
+        else if (b->shared && e == FREED) {
             list_push_back(&g->freed, &b->freed);
+            if (budget_free_places(b) < INT64_MAX)
+                mark_mixed_changed(g, b);
+        }
     }
     mark_changed(g, t->budgets[0]);
 }
@@ -176,7 +194,7 @@ static void look(struct gate *g, struct budget *b, int64_t now_us)
 
 /* ---- the line of a budget ---- */
 
-static void keep_common(struct budget *b, const struct ticket *t)
+static void keep_common(struct gate *g, struct budget *b, const struct ticket *t)
 {
     size_t kept = 0;
 
@@ -184,7 +202,6 @@ static void keep_common(struct budget *b, const struct ticket *t)
         for (size_t i = 0; i < t->budget_count; i++)
             b->common[i] = t->budgets[i];
         b->common_count = t->budget_count;
-        b->mixed = false;
         return;
     }
     for (size_t i = 0; i < b->common_count; i++) {
@@ -193,7 +210,8 @@ static void keep_common(struct budget *b, const struct ticket *t)
                 b->common[kept++] = t->budgets[j];
         }
     }
-    b->mixed |= kept < b->common_count || kept < t->budget_count;
+    if (kept < b->common_count || kept < t->budget_count)
+        list_push_back(&g->mixed, &b->mixed);
     b->common_count = kept;
 }
 
@@ -202,7 +220,7 @@ void gate_enqueue(struct gate *g, struct ticket *t)
     struct budget *b = t->budgets[0];
 
     MG_ASSERT(t->state == TICKET_IDLE && !t->charges);
-    keep_common(b, t);
+    keep_common(g, b, t);
     for (int m = 0; m < METRICS; m++) {
         int64_t total = cost_total(&t->cost, (enum metric)m);
 
@@ -227,8 +245,10 @@ static void left_line(struct gate *g, struct ticket *t)
     b->head_waits_for = NULL;
     if (b->promised == t)
         b->promised = NULL;
-    if (b->line.n == 0)
+    if (b->line.n == 0) {
         list_unlink(&b->busy);
+        list_unlink(&b->mixed);
+    }
     heap_remove(&g->deadlines, &t->deadline);
     t->state = TICKET_IDLE;
     place(g, b, b->line.n > 0 ? BUDGET_CHANGED : BUDGET_NOWHERE, 0);
@@ -305,12 +325,13 @@ static bool shares_windows(const struct ticket *t)
 }
 
 /* The queue whose head is older and waits for a budget that `t` would take from at its cost; NULL: none. */
-static const struct budget *barred_by(const struct gate *g, const struct ticket *t, int64_t now_us)
+static struct budget *barred_by(const struct gate *g, const struct ticket *t, int64_t now_us)
 {
     if (!shares_windows(t))
         return NULL;
     LIST_EACH (&g->busy, node, next) {
-        const struct budget *b = LIST_ENTRY(node, struct budget, busy), *shared = b->head_waits_for;
+        struct budget *b = LIST_ENTRY(node, struct budget, busy);
+        const struct budget *shared = b->head_waits_for;
         const struct ticket *head = b->promised;
 
         if (b != t->budgets[0] && shared && shared != b && head && line_is_before(head, t) &&
@@ -346,8 +367,7 @@ static void wait_for_bar(struct gate *g, struct budget *b, const struct ticket *
 struct ticket *gate_next(struct gate *g, int64_t now_us)
 {
     while (!g->stopped) {
-        const struct budget *bar;
-        struct budget *b;
+        struct budget *b, *bar;
         struct ticket *t;
 
         look_again(g, now_us);
@@ -360,6 +380,10 @@ struct ticket *gate_next(struct gate *g, int64_t now_us)
         }
         t = b->next;
         bar = barred_by(g, t, now_us);
+        if (bar && bar->head_us <= now_us) { /* nobody has asked since its head may go */
+            look(g, bar, now_us);
+            continue;
+        }
         if (bar) {
             wait_for_bar(g, b, t, bar, now_us);
             continue;

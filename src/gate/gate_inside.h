@@ -15,6 +15,7 @@ struct gate {
     struct list busy;
     struct list changed;
     struct list freed;
+    struct list mixed; /* queues of which only some calls take from a client's budget */
     struct heap ready, later;
     struct heap deadlines;
     uint64_t next_seq;

@@ -16,6 +16,7 @@ struct gap {
     struct budget *b; /* whose line it is */
     struct ticket *head;
     int64_t head_us; /* when the head goes; CLOCK_NEVER: not known */
+    bool open;       /* a call of the head's client has to end first: what all take from is not kept */
     int64_t now_us;
     const struct manners *head_manners, *manners; /* the head's; those of the class that is looked at */
 };
@@ -28,6 +29,16 @@ static struct budget *common_budget(const struct budget *b, size_t k)
 {
     MG_ASSERT(b->common[k] != NULL);
     return b->common[k];
+}
+
+/* Whether every call of the line takes from it. */
+static bool is_common(const struct budget *b, const struct budget *what)
+{
+    size_t k = 0;
+
+    while (k < b->common_count && b->common[k] != what)
+        k++;
+    return k < b->common_count;
 }
 
 /* ---- one call, its politeness included ---- */
@@ -74,7 +85,7 @@ static bool may_pass(void *arg, const struct flow *f)
     const struct flow *head = g->head->flow;
     int64_t most = INT64_MAX;
 
-    if (f == head || f->class != head->class || !g->head_manners->any)
+    if (g->open || f == head || f->class != head->class || !g->head_manners->any)
         return true;
     for (size_t i = 0; i < g->b->limit_count; i++) {
         int64_t part = budget_usable(g->b, &g->b->limits[i]) / 1000 * AHEAD_MOST_PERMILLE;
@@ -83,6 +94,22 @@ static bool may_pass(void *arg, const struct flow *f)
             most = part;
     }
     return most == INT64_MAX || !line_is_ahead(f, head, most);
+}
+
+/* What the head has at its moment stays what it is. While a call of its client has to end first, only what it
+ * shares with that client's calls alone is kept for it. */
+static bool leaves_head_alone(const struct gap *g, const struct ticket *t)
+{
+    const struct ticket *head = g->head;
+
+    if (!g->open)
+        return ticket_leaves_room(head, g->head_us, t, g->now_us) && is_beside_manners(g, t);
+    for (size_t i = 0; i < head->budget_count; i++) {
+        if (!is_common(g->b, head->budgets[i]) && ticket_takes_from(t, head->budgets[i]) &&
+            !budget_has_room_for_both(head->budgets[i], &head->cost, g->head_us, &t->cost, g->now_us))
+            return false;
+    }
+    return true;
 }
 
 /* queue_fits: the whole truth. */
@@ -94,8 +121,7 @@ static bool may_go(void *arg, struct queue_node *node)
     if (t == g->head)
         return false;
     ticket_advance(t, g->now_us);
-    return ticket_leaves_room(g->head, g->head_us, t, g->now_us) && is_beside_manners(g, t) &&
-           earliest(t, g->manners, g->now_us).until_us <= g->now_us;
+    return leaves_head_alone(g, t) && earliest(t, g->manners, g->now_us).until_us <= g->now_us;
 }
 
 /* ---- what a call may weigh ---- */
@@ -110,7 +136,7 @@ static int64_t most_of_limit(const struct gap *g, const struct budget *b, const 
         most = INT64_MAX; /* what is bigger than max is cut to it */
     else if (l->limit.max - sum > usable)
         most = l->limit.max - sum; /* there is room for one that runs alone */
-    if (need == 0 || (g->head_us < CLOCK_NEVER && g->now_us + budget_stay_us(l) <= g->head_us))
+    if (g->open || need == 0 || (g->head_us < CLOCK_NEVER && g->now_us + budget_stay_us(l) <= g->head_us))
         return most;
     if (g->head_us < CLOCK_NEVER)
         sum = window_sum_at(&l->window, g->head_us);
@@ -121,10 +147,12 @@ static int64_t most_of_limit(const struct gap *g, const struct budget *b, const 
 static int64_t most_of_manners(const struct gap *g, size_t i)
 {
     const struct budget_limit *l = &g->b->limits[i];
-    int64_t own = polite_most(g->b, i, g->manners, g->now_us);
-    int64_t beside = polite_most_beside(g->b, i, g->head_manners, budget_need_total(l, &g->head->cost),
-                                        g->head_us, g->now_us);
+    int64_t own = polite_most(g->b, i, g->manners, g->now_us), beside;
 
+    if (g->open)
+        return own;
+    beside = polite_most_beside(g->b, i, g->head_manners, budget_need_total(l, &g->head->cost), g->head_us,
+                                g->now_us);
     return own < beside ? own : beside;
 }
 
@@ -138,7 +166,7 @@ static bool most_of_all(const struct gap *g, struct queue_weight *ret_most)
         const struct budget *b = common_budget(g->b, k);
 
         if (budget_earliest(b, &one_call, g->now_us, &limit) > g->now_us ||
-            !budget_has_room_for_both(b, &g->head->cost, g->head_us, &one_call, g->now_us))
+            (!g->open && !budget_has_room_for_both(b, &g->head->cost, g->head_us, &one_call, g->now_us)))
             return false;
         for (size_t i = 0; i < b->limit_count; i++) {
             enum metric m = b->limits[i].limit.metric;
@@ -251,7 +279,7 @@ static int64_t next_change(const struct budget *b, int64_t now_us)
 
     for (size_t k = 0; k < b->common_count; k++)
         earlier(pick_next_change(common_budget(b, k), now_us), now_us, &next_us);
-    if (b->mixed)
+    if (list_linked(&b->mixed))
         earlier(next_change_apart(b, now_us), now_us, &next_us);
     for (int k = TICKET_NORMAL; k < TICKET_CLASSES; k++) {
         struct manners m;
@@ -323,6 +351,7 @@ struct pick pick_from(struct budget *b, bool backfill, int64_t now_us)
         return (struct pick){NULL, at_us, why, full_budget(b)};
     if (!backfill || (b->line.n == 1 && !b->manners.any))
         return (struct pick){NULL, at_us, why, NULL};
+    g.open = at_us == CLOCK_NEVER && !is_common(b, why.budget);
     g.head_manners = head == b->line.granted ? &no_manners : &b->manners;
     small = b->line.n > 1 ? filler(&g) : NULL;
     if (small)

