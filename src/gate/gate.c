@@ -488,7 +488,9 @@ enum gate_verdict gate_offer(struct gate *g, struct ticket *t, int64_t now_us, s
     }
     if (now_us <= t->deadline_us && goes_at_once(g, t, now_us))
         return GATE_HELD;
-    *ret_why = (struct gate_refusal){.wait_us = p.start_us - now_us};
+    /* who comes back then should find his turn: rather late than early */
+    *ret_why = (struct gate_refusal){.wait_us = p.start_us < CLOCK_NEVER ? p.start_us + p.late_us - now_us
+                                                                         : p.start_us - now_us};
     return GATE_MAX_WAIT;
 }
 
@@ -558,9 +560,11 @@ void gate_produced(struct gate *g, struct ticket *t, int64_t now_us, int64_t tok
     room_changed(g, t, TIMED);
 }
 
-void gate_observe(struct gate *g, const struct ticket *t, int64_t now_us, const struct counter *v, size_t n, bool refused)
+void gate_observe(struct gate *g, const struct ticket *t, int64_t now_us, const struct counter *v, size_t n,
+                  bool refused)
 {
-    const struct counter_source from = {.charges = t->charges, .charge_count = t->charge_count, .refused = refused};
+    const struct counter_source from = {
+        .charges = t->charges, .charge_count = t->charge_count, .refused = refused};
     struct budget *b = t->budgets[0];
 
     MG_ASSERT(t->state == TICKET_DISPATCHED);

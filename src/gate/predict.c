@@ -8,6 +8,7 @@ struct outlook {
     int64_t start_us, soonest_us; /* the latest of all limits */
     int64_t by_limits;            /* the first bound, from now on */
     int64_t longest_us;
+    int64_t span_us; /* of the limit that decides start_us, when others stand before the call there */
     bool bounded;
 };
 
@@ -120,6 +121,8 @@ static void look(struct outlook *o, const struct ticket *t, size_t i, const stru
         if (need == 0)
             continue;
         start_us = fluid_start(b, l, ahead, need, now_us);
+        if (start_us > o->start_us)
+            o->span_us = ahead->calls > 0 && start_us > now_us ? l->window.span_us : 0;
         o->start_us = later(o->start_us, start_us);
         o->soonest_us = later(o->soonest_us, fluid_start(b, l, &nobody, need, now_us));
         o->soonest_us = later(o->soonest_us, ahead->calls > 0 ? start_us - l->window.span_us : start_us);
@@ -141,6 +144,7 @@ static struct prediction predict(const struct ticket *t, const struct line_load 
     latest = add(from_us, o.by_limits < by_calls ? o.by_limits : by_calls);
     p.start_us = later(from_us, o.start_us);
     p.soonest_us = later(from_us, o.soonest_us);
+    p.late_us = o.span_us;
     p.slack_us = !o.bounded ? CLOCK_NEVER : latest > p.start_us ? latest - p.start_us : 0;
     return p;
 }

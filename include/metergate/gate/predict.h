@@ -26,7 +26,8 @@
 /* When a held call will start: not later than start + slack if nothing comes before it and charges are as
  * reserved. */
 struct prediction {
-    int64_t start_us;   /* at most CLOCK_NEVER */
+    int64_t start_us; /* at most CLOCK_NEVER */
+    int64_t late_us; /* by so much the fluid estimate may be too early: a span, when others stand before it */
     int64_t soonest_us; /* the estimate may be a span too late: what could still be in time is not refused */
     int64_t slack_us;   /* CLOCK_NEVER: no bound is known */
 };
