@@ -37,7 +37,6 @@ struct gate *gate_new(void)
     heap_init(&g->ready);
     heap_init(&g->later);
     heap_init(&g->deadlines);
-    g->next_seq = 1;
     return g;
 }
 
@@ -478,7 +477,7 @@ enum gate_verdict gate_offer(struct gate *g, struct ticket *t, int64_t now_us, s
         return GATE_TOO_LARGE;
     }
     if (t->seq == 0)
-        t->seq = g->next_seq++;
+        t->seq = g->next_seq += LINE_PLACES;
     ticket_advance(t, now_us);
     polite_came(&t->budgets[0]->polite, t->class, now_us);
     p = predict_arrival(t, now_us);
@@ -624,6 +623,14 @@ void gate_correct(struct gate *g, struct gate_left *left, int64_t now_us, const 
 void gate_requeue(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final)
 {
     gate_close(g, t, now_us, final);
+    gate_enqueue(g, t);
+}
+
+void gate_requeue_behind(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final,
+                         unsigned n)
+{
+    gate_close(g, t, now_us, final);
+    t->seq = line_place_behind(&t->budgets[0]->line, t, n);
     gate_enqueue(g, t);
 }
 

@@ -149,9 +149,14 @@ static struct flow *add_flow(struct line *l, const struct ticket *t)
 /* No client is so far behind that more would matter; so that tags never overflow. */
 #define STEP_TOKENS_MAX (INT64_C(1) << 45)
 
+static int64_t step_of(int64_t tokens, int64_t weight)
+{
+    return (tokens < STEP_TOKENS_MAX ? tokens : STEP_TOKENS_MAX) * TAG_ONE / weight;
+}
+
 static int64_t tag_step(const struct flow *f, int64_t tokens)
 {
-    return (tokens < STEP_TOKENS_MAX ? tokens : STEP_TOKENS_MAX) * TAG_ONE / f->weight;
+    return step_of(tokens, f->weight);
 }
 
 /* Its place and weight in the class are those of its calls; its place is the middle of what its first call
@@ -223,6 +228,22 @@ void line_remove(struct line *l, struct ticket *t)
     replace_flow(l, f);
     t->flow = NULL;
     forget_idle(l, f);
+}
+
+uint64_t line_place_behind(const struct line *l, const struct ticket *t, unsigned n)
+{
+    const struct flow *f = find_flow((struct line *)l, t);
+    uint64_t place = t->seq;
+
+    for (struct queue_node *node = f ? queue_first(&f->calls) : NULL; node;
+         node = queue_after(&f->calls, node)) {
+        if (node->seq > place + 1 && n == 0)
+            break; /* there is a gap */
+        if (node->seq >= place)
+            place = node->seq;
+        n -= n > 0;
+    }
+    return place == t->seq ? place : place + 1;
 }
 
 static struct ticket *first_of(const struct line_class *c)
@@ -311,6 +332,7 @@ void line_serve(struct line *l, struct ticket *t)
     pay(l, t, l->granted == t);
     take_out(l, t);
     t->share_tokens = ticket_share_tokens(t);
+    t->share_weight = f->weight;
     f->tag += tag_step(f, t->share_tokens);
     f->in_flight++;
     c->in_flight++;
@@ -323,7 +345,7 @@ void line_settle(struct line *l, struct ticket *t, int64_t tokens)
 
     f->in_flight--;
     class_of(l, f)->in_flight--;
-    f->tag += tag_step(f, tokens) - tag_step(f, t->share_tokens);
+    f->tag += step_of(tokens, t->share_weight) - step_of(t->share_tokens, t->share_weight);
     replace_flow(l, f);
     t->flow = NULL;
     forget_idle(l, f);

@@ -190,6 +190,16 @@ static void close_attempt(struct call *c, enum call_outcome outcome, const struc
     gate_close(p->gate, &c->ticket, loop_now_us(p->loop), &cost);
 }
 
+/* A call that is refused more often in a row than this may itself be why: it lets 1, 2, 4, ... others go first. */
+#define PATIENT_REFUSALS 4
+#define REFUSALS_MAX     (PATIENT_REFUSALS + 11)
+
+void call_count_refusal(struct call *c)
+{
+    if (c->refusals < REFUSALS_MAX)
+        c->refusals++;
+}
+
 void call_back_to_queue(struct call *c, int64_t until_us, int64_t told_us)
 {
     struct proxy *p = c->proxy;
@@ -199,7 +209,10 @@ void call_back_to_queue(struct call *c, int64_t until_us, int64_t told_us)
     c->is_spliced = false;
     buf_release(&c->spliced);
     c->produced = 0;
-    gate_requeue(p->gate, &c->ticket, now, &cost);
+    if (c->refusals > PATIENT_REFUSALS)
+        gate_requeue_behind(p->gate, &c->ticket, now, &cost, 1u << (c->refusals - PATIENT_REFUSALS - 1));
+    else
+        gate_requeue(p->gate, &c->ticket, now, &cost);
     call_enter(c, CALL_HELD);
     if (until_us > c->ticket.deadline_us)
         call_refuse_max_wait(c, told_us);

@@ -262,6 +262,8 @@ static void judge(struct call *c, bool whole)
         return;
     }
     if (retry_after_answer(c, c->error_status, &v, &wait)) {
+        if (c->error_status == 429)
+            call_count_refusal(c);
         again(c, &wait, v.reason);
         return;
     }

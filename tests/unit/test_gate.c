@@ -322,6 +322,37 @@ static void test_gate__smooth__keeps_requests_apart_by_the_microsecond(void **st
 
 /* ---- order ---- */
 
+static void test_gate__call_that_is_refused_again_and_again__lets_others_go_first(void **state)
+{
+    const struct cost refused = profile_refused(PROFILE_OPENAI);
+    struct house h = house(&one_call, 1);
+    struct ticket poison, t[4];
+
+    (void)state;
+    hold(&h, &poison, 10, T0);
+    for (int i = 0; i < 4; i++)
+        hold(&h, &t[i], 10, T0);
+    assert_goes(&h, &poison, T0);
+    gate_requeue_behind(h.gate, &poison, T0, &refused, 1);
+    assert_goes(&h, &t[0], T0);
+    finish(&h, &t[0], 10, T0);
+    assert_goes(&h, &poison, T0);
+    gate_requeue_behind(h.gate, &poison, T0, &refused, 2);
+    assert_goes(&h, &t[1], T0);
+    finish(&h, &t[1], 10, T0);
+    assert_goes(&h, &t[2], T0);
+    finish(&h, &t[2], 10, T0);
+    assert_goes(&h, &poison, T0);
+    gate_requeue_behind(h.gate, &poison, T0, &refused, 1000); /* there are not so many: behind the last */
+    assert_goes(&h, &t[3], T0);
+    finish(&h, &t[3], 10, T0);
+    assert_goes(&h, &poison, T0);
+    gate_requeue_behind(h.gate, &poison, T0, &refused, 4); /* nobody is there */
+    assert_goes(&h, &poison, T0);
+    finish(&h, &poison, 10, T0);
+    gate_free(h.gate);
+}
+
 static void test_gate__call_that_comes_back__is_before_all_that_came_later(void **state)
 {
     struct house h = house(&tpm, 1);
@@ -650,7 +681,8 @@ static void test_gate__less_produced_than_was_told__is_not_charged_twice(void **
     gate_free(h.gate);
 }
 
-/* Of each profile: the estimate counts until the usage is known, in flight nothing is, and nothing remains. */
+/* Of each profile: the estimate counts until the usage is known, in flight nothing is, and nothing remains.
+ */
 static void leave_and_correct(enum profile p, const struct cost *final, int64_t expect)
 {
     const struct estimate e = {.input = 100, .expected_output = 50, .choices = 1};
@@ -703,6 +735,7 @@ int main(void)
         cmocka_unit_test(test_gate__limits_of_different_spans__the_last_one_decides),
         cmocka_unit_test(test_gate__head_that_waits_for_hours__is_passed_by_what_cannot_meet_it),
         cmocka_unit_test(test_gate__smooth__keeps_requests_apart_by_the_microsecond),
+        cmocka_unit_test(test_gate__call_that_is_refused_again_and_again__lets_others_go_first),
         cmocka_unit_test(test_gate__call_that_comes_back__is_before_all_that_came_later),
         cmocka_unit_test(test_gate__pause__is_never_shortened),
         cmocka_unit_test(test_gate__head_that_leaves__lets_those_behind_it_go),

@@ -139,10 +139,11 @@ void gate_sent(struct gate *g, struct ticket *t, int64_t now_us);
 void gate_produced(struct gate *g, struct ticket *t, int64_t now_us, int64_t tokens);
 
 /*
- * The answer to an attempt that is open shows counters of the provider (counter.h): the windows of the ticket's first
- * budget are corrected by what others have used. `refused`: it is a 429.
+ * The answer to an attempt that is open shows counters of the provider (counter.h): the windows of the
+ * ticket's first budget are corrected by what others have used. `refused`: it is a 429.
  */
-void gate_observe(struct gate *g, const struct ticket *t, int64_t now_us, const struct counter *v, size_t n, bool refused);
+void gate_observe(struct gate *g, const struct ticket *t, int64_t now_us, const struct counter *v, size_t n,
+                  bool refused);
 
 /* The attempt is over and took `final`; NULL: what was reserved. */
 void gate_close(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final);
@@ -166,6 +167,13 @@ void gate_correct(struct gate *g, struct gate_left *left, int64_t now_us, const 
 /* The attempt is over and took `final`; the call goes back to its place in the queue: the front. */
 void gate_requeue(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final);
 
+/*
+ * The same for one that is refused again and again, so that it does not keep its client's other calls from
+ * theirs: it lets up to n of them go first.
+ */
+void gate_requeue_behind(struct gate *g, struct ticket *t, int64_t now_us, const struct cost *final,
+                         unsigned n);
+
 /* Nothing goes at all until gate_resume. Deadlines pass, but nobody is refused early for it. */
 void gate_stop(struct gate *g);
 void gate_resume(struct gate *g);
@@ -175,8 +183,9 @@ bool gate_is_stopped(const struct gate *g);
 void gate_pause(struct gate *g, struct budget *b, int64_t until_us);
 
 /*
- * From now on only one attempt goes on this budget, at at_us; and while nobody tells how it ended, another one each
- * patience_us. Called again, it counts anew from there. gate_probe_end: all go again. Pauses count as ever.
+ * From now on only one attempt goes on this budget, at at_us; and while nobody tells how it ended, another
+ * one each patience_us. Called again, it counts anew from there. gate_probe_end: all go again. Pauses count
+ * as ever.
  */
 void gate_probe(struct gate *g, struct budget *b, int64_t at_us, int64_t patience_us);
 void gate_probe_end(struct gate *g, struct budget *b);

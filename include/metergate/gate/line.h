@@ -93,6 +93,13 @@ void line_remove(struct line *l, struct ticket *t);
 /* Who is served next; the line must not be empty. From now on it is who was told when it goes. */
 struct ticket *line_head(struct line *l);
 
+/* Places (ticket.seq) are given so far apart that some fit between two of them. */
+#define LINE_PLACES 16
+
+/* A free place behind the first n calls of that ticket's client, not before its own; as far behind as there
+ * is one. */
+uint64_t line_place_behind(const struct line *l, const struct ticket *t, unsigned n);
+
 /* A ticket that waits goes now: out of the line, and paid for. */
 void line_serve(struct line *l, struct ticket *t);
 

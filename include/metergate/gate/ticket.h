@@ -33,7 +33,8 @@ struct ticket {
     bool sent;      /* gate_sent was called for this attempt */
 
     struct flow *flow;    /* readable while not IDLE: its client's part of the queue */
-    int64_t share_tokens; /* private: what it was charged there */
+    int64_t share_tokens;      /* private: what it was charged there, */
+    int64_t share_weight;      /* private: by which weight */
     int64_t
         promised_us; /* private: what it was told when it first was the head of a lower class; 0: nothing */
     struct queue_node node;    /* private */

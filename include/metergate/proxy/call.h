@@ -131,6 +131,7 @@ struct call {
     /* send.c, relay.c: attempts and the answer */
     struct transfer *transfer;
     int attempts;       /* made */
+    int refusals;       /* 429s in a row, up to some */
     int attempts_spent; /* of retry.attempts (retry.h) */
     int64_t attempt_us; /* when the last one went */
     bool is_probe;      /* the upstream's breaker was open then */
@@ -195,6 +196,9 @@ void call_stop(struct call *c);
  * cannot go before until_us, and its deadline is earlier, it is refused, and told to wait for told_us.
  */
 void call_back_to_queue(struct call *c, int64_t until_us, int64_t told_us);
+
+/* Its attempt was answered 429: call it before call_back_to_queue. */
+void call_count_refusal(struct call *c);
 
 /* Whether its answer is made of tokens that are charged: of embeddings and of images it is not. */
 bool call_has_output(const struct call *c);
