@@ -464,6 +464,16 @@ void line_ahead(const struct line *l, const struct ticket *t, struct line_load *
     }
 }
 
+struct ticket *line_next_client(const struct line *l, const struct ticket *t)
+{
+    int k = t ? (int)t->flow->class : TICKET_HIGH;
+    struct queue_node *node = queue_after(&l->classes[k].flows, t ? &t->flow->node : NULL);
+
+    while (!node && ++k < TICKET_CLASSES)
+        node = queue_first(&l->classes[k].flows);
+    return node ? ticket_of(queue_first(&flow_of(node)->calls)) : NULL;
+}
+
 void line_each(const struct line *l, void (*each)(void *arg, struct ticket *t), void *arg)
 {
     LIST_EACH (&l->flows, node, next) {

@@ -15,8 +15,10 @@
 struct gap {
     struct budget *b; /* whose line it is */
     struct ticket *head;
-    int64_t head_us; /* when the head goes; CLOCK_NEVER: not known */
-    bool open;       /* a call of the head's client has to end first: what all take from is not kept */
+    int64_t head_us;           /* when the head goes; CLOCK_NEVER: not known */
+    const struct ticket *next; /* while the head waits for its own client: who comes then; NULL: nobody */
+    int64_t next_us;           /* likewise */
+    bool open; /* a call of the head's client has to end first: what all take from is not kept */
     int64_t now_us;
     const struct manners *head_manners, *manners; /* the head's; those of the class that is looked at */
 };
@@ -121,26 +123,37 @@ static bool may_go(void *arg, struct queue_node *node)
     if (t == g->head)
         return false;
     ticket_advance(t, g->now_us);
+    if (g->next && t != g->next && !ticket_leaves_room(g->next, g->next_us, t, g->now_us))
+        return false;
     return leaves_head_alone(g, t) && earliest(t, g->manners, g->now_us).until_us <= g->now_us;
 }
 
 /* ---- what a call may weigh ---- */
 
+/* The most that a call may need beside `first`, which waits until then. */
+static int64_t most_beside(const struct gap *g, const struct budget *b, const struct budget_limit *l,
+                           const struct ticket *first, int64_t until_us)
+{
+    int64_t need = budget_need_total(l, &first->cost), sum = l->window.used + l->window.reserved;
+
+    if (need == 0 || (until_us < CLOCK_NEVER && g->now_us + budget_stay_us(l) <= until_us))
+        return INT64_MAX;
+    if (until_us < CLOCK_NEVER)
+        sum = window_sum_at(&l->window, until_us);
+    return budget_ceiling(b, l, need) - need - sum;
+}
+
 /* The most that this limit lets a call need that goes now. */
 static int64_t most_of_limit(const struct gap *g, const struct budget *b, const struct budget_limit *l)
 {
-    int64_t sum = l->window.used + l->window.reserved, usable = budget_usable(b, l);
-    int64_t need = budget_need_total(l, &g->head->cost), most = usable - sum, beside;
+    int64_t sum = l->window.used + l->window.reserved, usable = budget_usable(b, l), most = usable - sum,
+            beside;
 
     if (sum == 0)
         most = INT64_MAX; /* what is bigger than max is cut to it */
     else if (l->limit.max - sum > usable)
         most = l->limit.max - sum; /* there is room for one that runs alone */
-    if (g->open || need == 0 || (g->head_us < CLOCK_NEVER && g->now_us + budget_stay_us(l) <= g->head_us))
-        return most;
-    if (g->head_us < CLOCK_NEVER)
-        sum = window_sum_at(&l->window, g->head_us);
-    beside = budget_ceiling(b, l, need) - need - sum;
+    beside = g->open ? INT64_MAX : most_beside(g, b, l, g->head, g->head_us);
     return beside < most ? beside : most;
 }
 
@@ -338,6 +351,36 @@ static struct budget *full_budget(const struct budget *b)
     return NULL;
 }
 
+/* Whether only what it shares with the whole line keeps a call back. */
+static bool is_free_apart(const struct budget *b, const struct ticket *t, int64_t now_us)
+{
+    const struct budget_limit *limit;
+
+    for (size_t k = 1; k < t->budget_count; k++) {
+        if (is_common(b, t->budgets[k]))
+            continue;
+        budget_advance(t->budgets[k], now_us);
+        if (budget_earliest(t->budgets[k], &t->cost, now_us, &limit) > now_us)
+            return false;
+    }
+    return true;
+}
+
+/*
+ * A head that waits for a limit of its own client may do so for hours. Who comes after it in order, and waits
+ * only for what all share, is not passed by others either if that would make him wait longer.
+ */
+static void find_next(struct gap *g)
+{
+    const struct ticket *t = line_next_client(&g->b->line, NULL);
+
+    while (t && (t == g->head || t->flow == g->head->flow || !is_free_apart(g->b, t, g->now_us)))
+        t = line_next_client(&g->b->line, t);
+    g->next = t;
+    if (t)
+        g->next_us = ticket_earliest(t, g->now_us).until_us;
+}
+
 struct pick pick_from(struct budget *b, bool backfill, int64_t now_us)
 {
     struct ticket *head, *small;
@@ -353,6 +396,8 @@ struct pick pick_from(struct budget *b, bool backfill, int64_t now_us)
         return (struct pick){NULL, at_us, why, NULL};
     g.open = at_us == CLOCK_NEVER && !is_common(b, why.budget);
     g.head_manners = head == b->line.granted ? &no_manners : &b->manners;
+    if (b->line.n > 1 && !is_common(b, why.budget))
+        find_next(&g);
     small = b->line.n > 1 ? filler(&g) : NULL;
     if (small)
         return (struct pick){small, now_us, why, NULL};

@@ -112,7 +112,7 @@ static void test_gate__head_that_waits_for_its_client_alone__is_not_passed_by_it
     const struct estimate slow = {.input = 1, .expected_output = 499, .choices = 1};
     struct gate *g = gate_new();
     struct budget *m = gate_budget_new(g, "m", 0, NULL, 0), /* nothing but the client's own binds */
-                  *client = gate_budget_new(g, "client", 0, &tpm, 1), *of[] = {m, client};
+        *client = gate_budget_new(g, "client", 0, &tpm, 1), *of[] = {m, client};
     struct cost c = profile_reserve(PROFILE_ACTUAL, &slow);
     struct ticket flying, other, head, small;
     struct gate_refusal why;
@@ -136,9 +136,43 @@ static void test_gate__head_that_waits_for_its_client_alone__is_not_passed_by_it
     gate_free(g);
 }
 
+static const struct limit one_a_day = {
+    .metric = METRIC_REQUESTS, .max = 1, .span_us = 24 * 60 * MINUTE, .key = "rpd"};
+
+/* A client that has used up its day is no reason for small calls to pass a big one for ever. */
+static void test_gate__head_that_waits_for_its_client_alone__another_gets_the_promise(void **state)
+{
+    struct gate *g = gate_new();
+    struct budget *m = gate_budget_new(g, "m", 0, &tpm, 1),
+                  *client = gate_budget_new(g, "client", 0, &one_a_day, 1);
+    struct ticket flying, head, big, small[40];
+    bool went = false;
+
+    (void)state;
+    hold(g, m, client, &flying, 10, T0);
+    assert_goes(g, &flying, T0);
+    gate_close(g, &flying, T0, NULL);
+    hold(g, m, client, &head, 10, T0);
+    for (int i = 0; i < 40 && !went; i++) {
+        struct ticket *t;
+        int64_t now = T0 + i * 6 * CLOCK_S;
+
+        hold(g, m, NULL, &small[i], 200, now);
+        if (i == 6)
+            hold(g, m, m, &big, 900, now), big.budget_count = 1;
+        while ((t = gate_next(g, now)) != NULL) {
+            went |= t == &big;
+            gate_sent(g, t, now);
+            gate_close(g, t, now, NULL);
+        }
+    }
+    assert_true(went);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gate__head_that_waits_for_its_client_alone__another_gets_the_promise),
         cmocka_unit_test(test_gate__place_of_a_client_that_frees__wakes_its_call_in_another_queue),
         cmocka_unit_test(test_gate__nobody_asks_until_a_barring_head_can_go__goes_on),
         cmocka_unit_test(test_gate__head_that_waits_for_its_client_alone__keeps_no_room),

@@ -122,6 +122,10 @@ struct ticket *line_find(const struct line *l, enum ticket_class class, const st
 /* The head has its turn before all classes, as if by the credit of its own, until it goes. */
 void line_grant(struct line *l, struct ticket *head);
 
+/* The first call of the client that comes after that of `t`, a first call, in order; NULL: of the first one.
+ * NULL: none. */
+struct ticket *line_next_client(const struct line *l, const struct ticket *t);
+
 /* For all that wait, in any order. `each` may not change the line. */
 void line_each(const struct line *l, void (*each)(void *arg, struct ticket *t), void *arg);
 
