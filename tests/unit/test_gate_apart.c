@@ -137,7 +137,7 @@ static void test_gate__head_that_waits_for_its_client_alone__is_not_passed_by_it
 }
 
 static const struct limit one_a_day = {
-    .metric = METRIC_REQUESTS, .max = 1, .span_us = 24 * 60 * MINUTE, .key = "rpd"};
+    .metric = METRIC_REQUESTS, .max = 1, .span_us = 1440 * MINUTE, .key = "rpd"};
 
 /* A client that has used up its day is no reason for small calls to pass a big one for ever. */
 static void test_gate__head_that_waits_for_its_client_alone__another_gets_the_promise(void **state)
@@ -145,21 +145,26 @@ static void test_gate__head_that_waits_for_its_client_alone__another_gets_the_pr
     struct gate *g = gate_new();
     struct budget *m = gate_budget_new(g, "m", 0, &tpm, 1),
                   *client = gate_budget_new(g, "client", 0, &one_a_day, 1);
-    struct ticket flying, head, big, small[40];
+    const struct estimate large = {.input = 900, .choices = 1};
+    const struct cost c = profile_reserve(PROFILE_OPENAI, &large);
+    struct ticket flying, head, big, small[40] = {0};
+    struct gate_refusal why;
     bool went = false;
 
     (void)state;
+    ticket_init(&big, &c, &m, 1, T0, CLOCK_NEVER);
+    ticket_belongs(&big, &big, 1, TICKET_NORMAL);
     hold(g, m, client, &flying, 10, T0);
     assert_goes(g, &flying, T0);
     gate_close(g, &flying, T0, NULL);
     hold(g, m, client, &head, 10, T0);
     for (int i = 0; i < 40 && !went; i++) {
         struct ticket *t;
-        int64_t now = T0 + i * 6 * CLOCK_S;
+        int64_t now = T0 + 6 * CLOCK_S * i;
 
         hold(g, m, NULL, &small[i], 200, now);
         if (i == 6)
-            hold(g, m, m, &big, 900, now), big.budget_count = 1;
+            assert_int_equal(gate_offer(g, &big, now, &why), GATE_HELD);
         while ((t = gate_next(g, now)) != NULL) {
             went |= t == &big;
             gate_sent(g, t, now);
@@ -167,6 +172,12 @@ static void test_gate__head_that_waits_for_its_client_alone__another_gets_the_pr
         }
     }
     assert_true(went);
+    gate_cancel(g, &head, T0);
+    for (int i = 0; i < 40; i++) {
+        if (small[i].state == TICKET_HELD)
+            gate_cancel(g, &small[i], T0);
+    }
+    gate_free(g);
 }
 
 int main(void)
