@@ -119,7 +119,7 @@ void config_print(const struct config *c, struct buf *out)
     for (size_t i = 0; i < c->model_count; i++) {
         if (c->models[i]->line == 0) {
             buf_add_str(out,
-                        "  # \"*\": built in: all other names are counted, each on its own, and not held\n");
+                        "  # \"*\": built in: all other names, each on its own, by limits learned from the provider\n");
             continue;
         }
         print_name(c->models[i]->name, out);

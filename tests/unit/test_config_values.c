@@ -424,7 +424,7 @@ static void test_print__of_the_built_in_configuration__is_this(void **state)
         "  gemini:\n    dialect: gemini\n    base_url: \"https://generativelanguage.googleapis.com\"\n"
         "    counting: gemini\n" REST_OF_UPSTREAM "models:\n"
         "  gpt-4o:\n    tpm: {max: 30000, per: 1m}\n    rpm: {max: 5, per: 1500ms}\n    concurrent: 2\n"
-        "  # \"*\": built in: all other names are counted, each on its own, and not held\n");
+        "  # \"*\": built in: all other names, each on its own, by limits learned from the provider\n");
     buf_release(&text);
     config_free(c);
 }
