@@ -15,10 +15,10 @@
 struct gap {
     struct budget *b; /* whose line it is */
     struct ticket *head;
-    int64_t head_us;           /* when the head goes; CLOCK_NEVER: not known */
-    const struct ticket *next; /* while the head waits for its own client: who comes then; NULL: nobody */
-    int64_t next_us;           /* likewise */
-    bool open; /* a call of the head's client has to end first: what all take from is not kept */
+    int64_t head_us;     /* when the head goes; CLOCK_NEVER: not known */
+    struct ticket *next; /* while the head waits for its own client: who comes then; NULL: nobody */
+    int64_t next_us;     /* likewise */
+    bool open;           /* a call of the head's client has to end first: what all take from is not kept */
     int64_t now_us;
     const struct manners *head_manners, *manners; /* the head's; those of the class that is looked at */
 };
@@ -75,10 +75,10 @@ static bool is_beside_manners(const struct gap *g, const struct ticket *t)
     return true;
 }
 
-/* How far a client may be ahead of the head's and still pass it while the class is paced, of what is usable.
- * What passes then goes at the expense of the pace: without a bound small calls of clients of little weight
- * would take it. */
-#define AHEAD_MOST_PERMILLE 200
+/* How far a client may be ahead of the head's and still pass it while the class is paced: a part of what is
+ * usable. What passes then goes at the expense of the pace: without a bound small calls of clients of little
+ * weight would take it. */
+#define AHEAD_MOST_SHARE 5
 
 /* line_may: whether calls of that client may pass the head at all. */
 static bool may_pass(void *arg, const struct flow *f)
@@ -90,7 +90,7 @@ static bool may_pass(void *arg, const struct flow *f)
     if (g->open || f == head || f->class != head->class || !g->head_manners->any)
         return true;
     for (size_t i = 0; i < g->b->limit_count; i++) {
-        int64_t part = budget_usable(g->b, &g->b->limits[i]) / 1000 * AHEAD_MOST_PERMILLE;
+        int64_t part = budget_usable(g->b, &g->b->limits[i]) / AHEAD_MOST_SHARE;
 
         if (g->head_manners->paced[i] && ticket_currency(g->b->limits[i].limit.metric) >= 0 && part < most)
             most = part;
@@ -154,6 +154,9 @@ static int64_t most_of_limit(const struct gap *g, const struct budget *b, const 
     else if (l->limit.max - sum > usable)
         most = l->limit.max - sum; /* there is room for one that runs alone */
     beside = g->open ? INT64_MAX : most_beside(g, b, l, g->head, g->head_us);
+    if (beside < most)
+        most = beside;
+    beside = g->next ? most_beside(g, b, l, g->next, g->next_us) : INT64_MAX;
     return beside < most ? beside : most;
 }
 
@@ -205,7 +208,10 @@ static struct ticket *filler_of(struct gap *g, enum ticket_class class, const st
     struct ticket *t;
 
     g->manners = m;
-    t = most_of_all(g, &most) ? line_find(&g->b->line, class, &most, may_pass, may_go, g) : NULL;
+    if (g->next && g->next->flow->class == class && may_go(g, &g->next->node))
+        t = g->next;
+    else
+        t = most_of_all(g, &most) ? line_find(&g->b->line, class, &most, may_pass, may_go, g) : NULL;
     g->manners = NULL;
     return t;
 }
@@ -372,7 +378,7 @@ static bool is_free_apart(const struct budget *b, const struct ticket *t, int64_
  */
 static void find_next(struct gap *g)
 {
-    const struct ticket *t = line_next_client(&g->b->line, NULL);
+    struct ticket *t = line_next_client(&g->b->line, NULL);
 
     while (t && (t == g->head || t->flow == g->head->flow || !is_free_apart(g->b, t, g->now_us)))
         t = line_next_client(&g->b->line, t);

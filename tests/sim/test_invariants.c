@@ -49,7 +49,7 @@ static struct traffic_plan random_plan(uint64_t seed, int calls)
 static void test_gate__any_traffic__never_over_never_idle_and_zero_at_the_end(void **state)
 {
     uint64_t first = number("SIM_SEED", number("SIM_FIRST", 1)),
-             runs = number("SIM_SEED", 0) ? 1 : number("SIM_RUNS", 3000);
+             runs = number("SIM_SEED", 0) ? 1 : number("SIM_RUNS", 10000);
     long dispatches = 0, idles = 0;
 
     (void)state;
