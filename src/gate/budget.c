@@ -234,6 +234,15 @@ struct limit_figures budget_figures(const struct budget *b, const struct budget_
     return f;
 }
 
+bool budget_is_common(const struct budget *b, const struct budget *what)
+{
+    size_t k = 0;
+
+    while (k < b->common_count && b->common[k] != what)
+        k++;
+    return k < b->common_count;
+}
+
 int64_t budget_free_places(const struct budget *b)
 {
     int64_t least = INT64_MAX;
@@ -285,7 +294,8 @@ int64_t budget_ceiling(const struct budget *b, const struct budget_limit *l, int
 }
 
 /* What others are expected to take meanwhile: all but one call may have to wait for it. */
-static int64_t room_for_others(const struct budget *b, const struct budget_limit *l, int64_t need, int64_t now_us)
+static int64_t room_for_others(const struct budget *b, const struct budget_limit *l, int64_t need,
+                               int64_t now_us)
 {
     int64_t expected = foreign_expected(l->foreign, &l->window, now_us), most = budget_usable(b, l) - need;
 

@@ -4,8 +4,8 @@
  * so the reading says nothing of it.
  *
  * Whether what was kept is there, our own sum cannot tell: a counter that refills all the time is below it
- * anyway. But `debt` is the least that a counter can stand at that keeps everything: all that arrivals were
- * charged, refilled all the time. One that stands lower has given something back.
+ * anyway. But `debt` is the least that a counter can stand at that keeps everything: what the calls that were
+ * heard of were charged, refilled all the time. One that stands lower has given something back.
  */
 #include "metergate/gate/foreign.h"
 
@@ -36,8 +36,7 @@ struct foreign {
     int64_t read_us;        /* when the last reading was taken, */
     int64_t expected;       /* by which they will have so much a span later */
     int64_t sent, heard;    /* all that was ever sent, and of it up to the newest call that was heard of */
-    int64_t
-        since_us; /* the provider had that one then; or, when all was heard of, the next one was sent then */
+    int64_t since_us;       /* the provider had that one then; all was heard of: the next was sent then */
 };
 
 int64_t foreign_amount(const struct foreign *f, const struct window *w)
@@ -235,7 +234,6 @@ bool foreign_observe(struct foreign **pf, struct window *w, const struct foreign
     if (old)
         return changed;
     changed |= f->expected > theirs;
-    kept = pieces_sum_before(&f->kept, w, r->sent_us);
     theirs = pieces_sum(&f->theirs, w);
     changed |= refresh(f, w, now_us, smaller(low - kept, theirs));
     expect(f, w, r, low - kept, high - kept, now_us);

@@ -125,11 +125,8 @@ static void mark_mixed_changed(struct gate *g, const struct budget *freed)
 {
     LIST_EACH (&g->mixed, node, next) {
         struct budget *b = LIST_ENTRY(node, struct budget, mixed);
-        size_t k = 0;
 
-        while (k < b->common_count && b->common[k] != freed)
-            k++;
-        if (k == b->common_count)
+        if (!budget_is_common(b, freed))
             mark_changed(g, b);
     }
 }
@@ -147,10 +144,9 @@ static void room_changed(struct gate *g, const struct ticket *t, enum event e)
             mark_all_changed(g); /* two places: one for a head that waits for something else, one beside it */
         else if (b->shared && e == TAKEN)
             g->epoch++;
-        else if (b->shared && e == FREED) {
+        else if (b->shared && e == FREED && budget_free_places(b) < INT64_MAX) {
             list_push_back(&g->freed, &b->freed);
-            if (budget_free_places(b) < INT64_MAX)
-                mark_mixed_changed(g, b);
+            mark_mixed_changed(g, b);
         }
     }
     mark_changed(g, t->budgets[0]);
@@ -165,11 +161,9 @@ static int64_t turn_key(const struct ticket *t)
 /* An event decides: a call of `by` ends, or (NULL) one of its own. */
 static void block(struct gate *g, struct budget *b, struct budget *by)
 {
-    if (!by || by == b) {
-        place(g, b, BUDGET_NOWHERE, 0);
-        return;
-    }
     place(g, b, BUDGET_NOWHERE, 0);
+    if (!by || by == b)
+        return;
     b->blocked_by = by;
     place(g, b, BUDGET_BLOCKED, turn_key(b->promised));
 }

@@ -33,16 +33,6 @@ static struct budget *common_budget(const struct budget *b, size_t k)
     return b->common[k];
 }
 
-/* Whether every call of the line takes from it. */
-static bool is_common(const struct budget *b, const struct budget *what)
-{
-    size_t k = 0;
-
-    while (k < b->common_count && b->common[k] != what)
-        k++;
-    return k < b->common_count;
-}
-
 /* ---- one call, its politeness included ---- */
 
 static struct gate_reason earliest(const struct ticket *t, const struct manners *m, int64_t now_us)
@@ -107,7 +97,7 @@ static bool leaves_head_alone(const struct gap *g, const struct ticket *t)
     if (!g->open)
         return ticket_leaves_room(head, g->head_us, t, g->now_us) && is_beside_manners(g, t);
     for (size_t i = 0; i < head->budget_count; i++) {
-        if (!is_common(g->b, head->budgets[i]) && ticket_takes_from(t, head->budgets[i]) &&
+        if (!budget_is_common(g->b, head->budgets[i]) && ticket_takes_from(t, head->budgets[i]) &&
             !budget_has_room_for_both(head->budgets[i], &head->cost, g->head_us, &t->cost, g->now_us))
             return false;
     }
@@ -363,7 +353,7 @@ static bool is_free_apart(const struct budget *b, const struct ticket *t, int64_
     const struct budget_limit *limit;
 
     for (size_t k = 1; k < t->budget_count; k++) {
-        if (is_common(b, t->budgets[k]))
+        if (budget_is_common(b, t->budgets[k]))
             continue;
         budget_advance(t->budgets[k], now_us);
         if (budget_earliest(t->budgets[k], &t->cost, now_us, &limit) > now_us)
@@ -400,9 +390,9 @@ struct pick pick_from(struct budget *b, bool backfill, int64_t now_us)
         return (struct pick){NULL, at_us, why, full_budget(b)};
     if (!backfill || (b->line.n == 1 && !b->manners.any))
         return (struct pick){NULL, at_us, why, NULL};
-    g.open = at_us == CLOCK_NEVER && !is_common(b, why.budget);
+    g.open = at_us == CLOCK_NEVER && !budget_is_common(b, why.budget);
     g.head_manners = head == b->line.granted ? &no_manners : &b->manners;
-    if (b->line.n > 1 && !is_common(b, why.budget))
+    if (b->line.n > 1 && !budget_is_common(b, why.budget))
         find_next(&g);
     small = b->line.n > 1 ? filler(&g) : NULL;
     if (small)

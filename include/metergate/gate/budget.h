@@ -1,6 +1,6 @@
 /*
- * budget: a named set of limits that calls take from: a model's, an upstream's, an account's, or a client's. A
- * call takes from all the limits of all its budgets or from none.
+ * budget: a named set of limits that calls take from: a model's, an upstream's, an account's, or a client's.
+ * A call takes from all the limits of all its budgets or from none.
  *
  * Usable is what calls may fill: max x (1 - headroom) for tokens and for requests within less than a day;
  * requests per day and calls in flight in full. At least one request is always usable. A call that is bigger
@@ -53,7 +53,8 @@ struct budget_limit {
     struct pace pace;     /* private */
     bool learned;         /* the number is the provider's, and not the operator's */
     bool unsure;          /* it was guessed, or may be out of date: no call is refused for it */
-    struct foreign *foreign; /* private: of the window, what is somebody else's (counter.h); NULL: nothing was heard */
+    struct foreign
+        *foreign; /* private: of the window, what is somebody else's (counter.h); NULL: nothing was heard */
 };
 
 /* Where the gate has a budget whose line is not empty. */
@@ -86,7 +87,7 @@ struct budget {
     bool shared;                              /* somebody's second or third budget */
     struct budget *common[BUDGET_COMMON_MAX]; /* that every call of the queue takes from; itself first */
     size_t common_count;
-    struct list mixed; /* on gate.mixed while some call of the queue takes from others besides */
+    struct list mixed;             /* on gate.mixed while some call of the queue takes from others besides */
     struct polite polite;          /* how lower classes make room for higher ones */
     const struct ticket *promised; /* the head that `manners` are of; NULL: they are of nobody */
     struct manners manners;        /* as they were when it was told when it goes */
@@ -139,7 +140,8 @@ void budget_update(struct budget *b, int headroom_permille, const struct limit *
 /* Limit i, of calls in flight, has another max from now on. For a budget of a gate: gate_limit_calls. */
 void budget_limit_calls(struct budget *b, size_t i, int64_t max);
 
-/* Where the max of limit i comes from; of one that budget_update was given without a word, from the operator. */
+/* Where the max of limit i comes from; of one that budget_update was given without a word, from the operator.
+ */
 void budget_limit_source(struct budget *b, size_t i, bool learned, bool unsure);
 
 /* Whether budget_update with these would change anything. */
@@ -172,6 +174,9 @@ struct limit_figures budget_figures(const struct budget *b, const struct budget_
 /* How long limit l keeps requests apart; 0 when it is not smooth. */
 int64_t budget_spacing_us(const struct budget *b, const struct budget_limit *l);
 
+/* Whether all calls of b's queue take from `what`. */
+bool budget_is_common(const struct budget *b, const struct budget *what);
+
 /* How many more calls its caps on calls in flight allow; INT64_MAX without one. */
 int64_t budget_free_places(const struct budget *b);
 
@@ -188,7 +193,8 @@ int64_t budget_need_total(const struct budget_limit *l, const struct cost *c);
 /* What limit l may hold once a call that needs `need` of it is in: usable, or max for one that runs alone. */
 int64_t budget_ceiling(const struct budget *b, const struct budget_limit *l, int64_t need);
 
-/* Until when nothing goes at the least: a pause, or the first probe. One that is out may be answered at any moment. */
+/* Until when nothing goes at the least: a pause, or the first probe. One that is out may be answered at any
+ * moment. */
 int64_t budget_paused_until_us(const struct budget *b);
 
 /*
