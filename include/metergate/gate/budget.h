@@ -53,8 +53,7 @@ struct budget_limit {
     struct pace pace;     /* private */
     bool learned;         /* the number is the provider's, and not the operator's */
     bool unsure;          /* it was guessed, or may be out of date: no call is refused for it */
-    struct foreign
-        *foreign; /* private: of the window, what is somebody else's (counter.h); NULL: nothing was heard */
+    struct foreign *foreign; /* private: of the window, what is not ours (counter.h); NULL: nothing was heard */
 };
 
 /* Where the gate has a budget whose line is not empty. */
