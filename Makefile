@@ -17,10 +17,10 @@ AR      := ar
 Q       := $(if $(V),,@)
 JOBS    := $(shell nproc 2>/dev/null || echo 2)
 
-PKGS    := libmicrohttpd libcurl libcjson yaml-0.1 libcrypto libssl zlib libzstd
+PKGS    := libmicrohttpd libcurl libcjson yaml-0.1 libcrypto libssl zlib libzstd sqlite3
 TESTPKG := cmocka
 DEBS    := gcc make pkg-config libc6-dev libmicrohttpd-dev libcurl4-openssl-dev libcjson-dev libyaml-dev libssl-dev \
-           zlib1g-dev libzstd-dev libcmocka-dev uthash-dev
+           zlib1g-dev libzstd-dev libsqlite3-dev libcmocka-dev uthash-dev
 LINTDEBS:= clang clang-tidy cppcheck
 
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla \

@@ -45,7 +45,7 @@ struct call *call_new(struct proxy *p, struct exchange *x)
     list_init(&c->link);
     list_init(&c->told);
     lease_init(&c->lease);
-    snprintf(c->id, sizeof c->id, "mg-%06" PRIx32 "-%" PRIu64, p->boot & 0xffffff, ++p->next_id);
+    snprintf(c->id, sizeof c->id, "mg-%07" PRIx32 "-%" PRIu64, p->boot & 0xfffffff, ++p->next_id);
     buf_init(&c->spliced, BUF_UNLIMITED);
     buf_init(&c->left_body, BUF_UNLIMITED);
     buf_init(&c->left_about, BUF_UNLIMITED);

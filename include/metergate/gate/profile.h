@@ -74,13 +74,18 @@ struct estimate {
     bool exact;              /* input is exact */
 };
 
+/* As which kind of call the provider says that it served it: it bills them differently. */
+enum usage_tier { TIER_STANDARD, TIER_FLEX, TIER_BATCH, TIER_PRIORITY, USAGE_TIERS };
+
 /* What the provider reported (or what we make of an answer that did not report). */
 struct usage {
-    int64_t input;       /* all of it, cached included */
-    int64_t cached;      /* of input: read from a cache */
-    int64_t cache_write; /* of input: written to a cache */
-    int64_t output;      /* all of it, reasoning included */
-    int64_t reasoning;   /* of output */
+    int64_t input;          /* all of it, cached included */
+    int64_t cached;         /* of input: read from a cache */
+    int64_t cache_write;    /* of input: written to a cache, for however long */
+    int64_t cache_write_1h; /* of cache_write: to be kept for an hour or more */
+    int64_t output;         /* all of it, reasoning included */
+    int64_t reasoning;      /* of output */
+    enum usage_tier tier;
 };
 
 /*

@@ -1,0 +1,92 @@
+/*
+ * journal: slots for rows, in a file that is mapped into memory. What stands in one is still there after the process was
+ * killed, because the page cache keeps it (a power cut may lose what the last seconds wrote). It is also the queue to the
+ * writer: an ended row is not copied, its slot waits until the row is in the database.
+ *
+ *   FREE --journal_take--> TAKEN --journal_open--> OPEN --journal_drop--> FREE
+ *                            |--journal_drop--> FREE
+ *                            '--journal_end--> ENDED --journal_written--> FREE
+ *
+ *   TAKEN   the loop writes the row; nobody would miss it
+ *   OPEN    an attempt is about to be sent: if the process dies now, the row counts as it stands
+ *   ENDED   the row is final, and the writer's
+ *
+ * What is OPEN or ENDED is never written on, so there is no moment at which a row is neither. When an attempt ends, its
+ * final row is written into a slot of its own; once that is ENDED the OPEN one is dropped. A process that dies in between
+ * leaves both: they have the same id and number of attempts, and the ENDED one is right. Each has a checksum; what is not
+ * what was written is skipped and counted.
+ *
+ * Bounded: JOURNAL_SLOTS_MAX slots, the file grows by JOURNAL_STEP of them as they are needed, and its blocks are
+ * allocated before they are used, so that a full disk is an error of journal_attach or of growing and never a signal.
+ * Where the file cannot be had the slots are in memory alone; journal_attach moves them into a file later on. Ended rows
+ * that wait take at most 3/4 of the slots, then they are dropped and counted, so that attempts still get one.
+ *
+ * The loop's thread takes, opens, ends and drops; the writer's thread fetches and says what was written. Both at once is
+ * fine.
+ */
+#ifndef METERGATE_LEDGER_JOURNAL_H
+#define METERGATE_LEDGER_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "metergate/base/err.h"
+#include "metergate/ledger/row.h"
+
+#define JOURNAL_SLOTS_MAX 16384
+#define JOURNAL_STEP      512
+
+struct journal;
+
+/* Slots in memory alone, for now. Never NULL. */
+struct journal *journal_new(void);
+
+/* Waits for nothing: the writer has ended. What is ENDED or OPEN stays in the file. NULL is fine. */
+void journal_free(struct journal *j);
+
+/*
+ * Keeps the slots in DIR/journal from now on, 0600. What an earlier process left there is given to `found` first, row by
+ * row, in the order in which they ended (then those that were OPEN, `open` true, unless the ENDED one is there, too),
+ * unless it is damaged; then the file is emptied. Call it again after an error: -EBUSY when another process has the file (it is locked as long as it is
+ * attached), else -errno with a sentence. `found` may return false for a row that it could not keep: then the file stays
+ * as it is, nothing is attached, and -EAGAIN is returned.
+ */
+typedef bool journal_found(void *arg, const struct ledger_row *row, bool open);
+int journal_attach(struct journal *j, const char *dir, journal_found *found, void *arg, struct errbuf *e) MG_MUSTCHECK;
+bool journal_is_attached(const struct journal *j);
+
+/* ---- the loop's thread ---- */
+
+/* A slot to write a row into, zeroed; NULL: none is free. */
+struct ledger_row *journal_take(struct journal *j);
+
+/* From now on it counts if the process dies: call it before the first byte of an attempt is sent. */
+void journal_open(struct journal *j, struct ledger_row *row);
+
+/* It is final. True: the writer wants to be woken (nothing waited before it). */
+bool journal_end(struct journal *j, struct ledger_row *row);
+
+void journal_drop(struct journal *j, struct ledger_row *row);
+
+/* ---- the writer's thread ---- */
+
+/* Up to `max` ended rows, oldest first, from the `skip`-th on; their number. They stay the writer's until written. */
+size_t journal_fetch(struct journal *j, size_t skip, const struct ledger_row **ret, size_t max);
+
+/* The first n of them are kept: their slots are free. */
+void journal_written(struct journal *j, size_t n);
+
+/* ---- either ---- */
+
+struct journal_figures {
+    int64_t slots;   /* that there are now */
+    int64_t waiting; /* ENDED */
+    int64_t open;    /* OPEN */
+    int64_t lost;    /* since the start: ended rows that found no room, and attempts that got no slot */
+    int64_t damaged; /* rows of an earlier process that were not what was written */
+    bool attached;
+};
+struct journal_figures journal_figures(struct journal *j);
+
+#endif
