@@ -1,17 +1,22 @@
 /*
- * bench_ledger [ROWS]: what a row costs the loop and the writer, how large the database gets, and how long a start takes
- * beside it: 10,000,000 calls of 300 days, of 20 clients and 8 models, unless another number is given.
+ * bench_store [ROWS [keep]]: what a row costs the loop and the writer, how large the database gets, and how long a start
+ * takes beside it: 10,000,000 calls of 300 days, of 20 clients and 8 models, unless another number is given. "keep" leaves
+ * the directory where it is.
  */
+#include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "metergate/base/clock.h"
 #include "metergate/base/prng.h"
+#include "metergate/ledger/db.h"
+#include "metergate/ledger/journal.h"
 #include "metergate/ledger/ledger.h"
 #include "metergate/ledger/store.h"
 
@@ -132,7 +137,7 @@ static void fill(int64_t rows)
         int64_t before;
 
         for (int k = 0; k < BATCH; k++) {
-            a_row(&made[k], row_id(77, (uint64_t)(i + k + 1)), from_us + (int64_t)((double)SPAN_US * (double)(i + k) / (double)rows));
+            a_row(&made[k], row_id(77, (uint64_t)(i + k + 1)), from_us + SPAN_US / rows * (i + k));
             all[k] = &made[k];
         }
         before = clock_now_us();
@@ -171,6 +176,51 @@ static void measure_start(void)
     }
 }
 
+/* It may not write, ends as many rows as may wait, and dies. */
+static void die_with(int rows)
+{
+    struct ledger *l = ledger_open(dir, KEPT_US);
+    struct db *other;
+
+    if (db_open(path, 1000, &other) != DB_OK || db_exec(other, "BEGIN EXCLUSIVE") != DB_OK)
+        _exit(1);
+    for (int i = 0; i < rows; i++) {
+        struct ledger_row *r = ledger_take(l);
+
+        a_row(r, row_id(78, (uint64_t)i + 1), clock_wall_us());
+        ledger_end(l, r);
+    }
+    raise(SIGKILL);
+}
+
+static void measure_recovery(int rows)
+{
+    int64_t before;
+    struct ledger_health h;
+    struct ledger *l;
+    pid_t child;
+
+    fflush(stdout);
+    child = fork();
+    if (child == 0)
+        die_with(rows);
+    waitpid(child, NULL, 0);
+    before = clock_now_us();
+    l = ledger_open(dir, KEPT_US);
+    ledger_health(l, &h);
+    printf("start after a death: %lld waiting rows written in %.1f ms\n", (long long)h.recovered,
+           (double)(clock_now_us() - before) / 1e3);
+    ledger_close(l);
+}
+
+static int remove_one(const char *name, const struct stat *st, int flag, struct FTW *at)
+{
+    (void)st;
+    (void)flag;
+    (void)at;
+    return remove(name);
+}
+
 int main(int argc, char **argv)
 {
     int64_t rows = argc > 1 ? strtoll(argv[1], NULL, 10) : 10000000;
@@ -187,6 +237,10 @@ int main(int argc, char **argv)
         printf("%lld rows: %.0f MB, %.0f bytes a row\n", (long long)rows, (double)st.st_size / 1e6,
                (double)st.st_size / (double)rows);
     measure_start();
-    printf("left in %s\n", dir);
+    measure_recovery(100);
+    measure_recovery(JOURNAL_SLOTS_MAX / 4 * 3);
+    if (argc < 3)
+        return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS) != 0;
+    printf("kept in %s\n", dir);
     return 0;
 }
