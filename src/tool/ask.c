@@ -17,9 +17,8 @@ static void add_escaped(struct buf *path, const char *text)
 {
     for (const char *p = text; *p; p++) {
         unsigned char c = (unsigned char)*p;
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-_~", c);
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._~", c);
 
-        /* a dot, too: "." and ".." alone would be steps of the path */
         if (plain)
             buf_add_char(path, *p);
         else

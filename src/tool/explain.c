@@ -287,7 +287,7 @@ int command_explain(const struct arguments *a)
     struct buf path;
     int status;
 
-    if (a->operand_count != 1)
+    if (a->operand_count != 1 || !a->operands[0][0])
         return report(EX_USAGE, "explain wants the id of one call; try 'metergate explain --help'");
     buf_init(&path, BUF_UNLIMITED);
     buf_add_str(&path, "/-/calls/");

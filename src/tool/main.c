@@ -38,7 +38,7 @@ static const struct command commands[] = {
      "show budgets, what they hold and who waits", ""},
     {"usage", command_usage, "[OPTION]...",
      ARGUMENT_BY | ARGUMENT_SINCE | ARGUMENT_UNTIL | ARGUMENT_JSON | ARGUMENT_CSV | ARGUMENT_DAEMON, false,
-     "show tokens and money, by model, client, day, ...",
+     "show tokens and money, by model, client or day",
      "Of the last 24 hours and by model, if nothing else is said. INPUT is all input, what was read from a cache or\n"
      "written to one included, and OUTPUT has REASONING in it. Days and hours are of UTC.\n"},
     {"calls", command_calls, "[OPTION]...",

@@ -120,6 +120,17 @@ static int show_text(const struct arguments *a, struct slice doc)
     return EX_OK;
 }
 
+static void add_record(struct csv *c, struct slice row)
+{
+    const int64_t figure[FIGURES] = {[CALLS] = doc_int(row, names[CALLS]), [UNPRICED] = doc_int(row, names[UNPRICED])};
+    struct slice cost = all_unpriced(figure) ? SLICE("") : row;
+
+    for (int i = 0; i < FIGURES; i++)
+        csv_value(c, i == COST ? cost : row, names[i]);
+    csv_usd(c, cost, names[COST]);
+    csv_end(c);
+}
+
 static int show_csv(const struct arguments *a, struct slice doc)
 {
     struct doc_list rows;
@@ -135,10 +146,7 @@ static int show_csv(const struct arguments *a, struct slice doc)
     doc_list_begin(&rows, doc, "rows");
     while (doc_list_next(&rows, &row)) {
         csv_value(&c, row, "key");
-        for (int i = 0; i < FIGURES; i++)
-            csv_value(&c, row, names[i]);
-        csv_usd(&c, row, names[COST]);
-        csv_end(&c);
+        add_record(&c, row);
     }
     return EX_OK;
 }
