@@ -121,15 +121,14 @@ static void print_table(const struct models *m)
 /* a / b in tenths, rounded; both > 0. */
 static int64_t tenths(int64_t a, int64_t b)
 {
-    int64_t whole, rest;
+    int64_t whole = a / b, rest = a % b, tenth;
 
-    while (a > INT64_MAX / 100 || b > INT64_MAX / 100) {
-        a /= 2;
-        b = b / 2 ? b / 2 : 1;
-    }
-    whole = a * 10 / b;
-    rest = a * 10 % b;
-    return whole + (rest >= b - rest);
+    if (whole >= INT64_MAX / 10)
+        return INT64_MAX;
+    for (; b > INT64_MAX / 20; b /= 2) /* what is lost is far behind the point */
+        rest /= 2;
+    tenth = (20 * rest / b + 1) / 2;
+    return whole * 10 + tenth;
 }
 
 static void print_ratio(const struct models *m, size_t i)
