@@ -43,7 +43,7 @@ static const char *open_maps(const char *path, const char *last, size_t depth, s
 static bool shown(const struct table_row *row, const void *field)
 {
     if (!row->fallback &&
-        (row->type == TABLE_USD || row->type == TABLE_DURATION)) /* -1 where the file gives none */
+        (row->type == TABLE_USD || row->type == TABLE_DURATION || row->type == TABLE_COUNT)) /* -1 where the file gives none */
         return *(const int64_t *)field >= 0;
     bool optional = row->type == TABLE_NAME || row->type == TABLE_ENV || row->type == TABLE_FILE ||
                     row->type == TABLE_CREDENTIAL;

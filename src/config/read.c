@@ -280,7 +280,8 @@ static void read_entry(struct reader *r, const struct yaml_node *key, const stru
         read_section(r, node, entries_new_model(r->config, key->text, key->line));
         entries_check_model(r->config, key, node, r->problems);
     } else if (slice_eq(pattern, SLICE("prices.*"))) {
-        read_section(r, node, entries_new_price(r->config, key->text));
+        read_section(r, node, entries_new_price(r->config, key->text, key->line));
+        entries_check_price(r->config, key, node, r->problems);
     } else {
         MG_ASSERT(slice_eq(pattern, SLICE("clients.*")));
         read_section(r, node, entries_new_client(r->config, key->text, key->line));

@@ -37,6 +37,9 @@
 
 #define MONEY .type = TABLE_USD, NOWHERE, .status = TABLE_REFUSED
 
+/* Bounded as PRICE_RATE_MAX is. */
+#define RATE(member, which) .type = TABLE_USD, PRICE(member.pico[which]), .min = "0", .max = "1000000"
+
 static const struct table_row rows[] = {
     {.path = "listen",
      .type = TABLE_LISTEN,
@@ -129,8 +132,7 @@ static const struct table_row rows[] = {
      .fallback = "400d",
      .min = "1h",
      .max = "36500d",
-     .status = TABLE_LATER,
-     .help = "how long the ledger keeps rows"},
+     .help = "how long the ledger keeps a row of each call; the sums of each hour stay"},
     {.path = "drain",
      .type = TABLE_DURATION,
      CONFIG(drain_us),
@@ -335,21 +337,23 @@ static const struct table_row rows[] = {
      CLIENT(token_credential),
      .help = "systemd credential with that token"},
 
-    {.path = "prices.*.input",
-     .type = TABLE_USD,
-     PRICE(input_pico),
-     .status = TABLE_LATER,
-     .help = "USD per million input tokens"},
-    {.path = "prices.*.cached",
-     .type = TABLE_USD,
-     PRICE(cached_pico),
-     .status = TABLE_LATER,
-     .help = "USD per million input tokens read from the provider's cache"},
-    {.path = "prices.*.output",
-     .type = TABLE_USD,
-     PRICE(output_pico),
-     .status = TABLE_LATER,
-     .help = "USD per million output tokens"},
+    {.path = "prices.*.input", RATE(rates, RATE_INPUT), .help = "USD per million input tokens; a key matches as "
+             "one of `models` does, and replaces what the built-in table says, figure by figure"},
+    {.path = "prices.*.cached", RATE(rates, RATE_CACHED),
+     .help = "USD per million input tokens that were read from the provider's cache; default the built-in one, else "
+             "that of input"},
+    {.path = "prices.*.cache_write", RATE(rates, RATE_CACHE_WRITE),
+     .help = "USD per million input tokens that were written to its cache; default as `cached`"},
+    {.path = "prices.*.cache_write_1h", RATE(rates, RATE_CACHE_WRITE_1H),
+     .help = "the same where they are kept for an hour or longer; default the built-in one, else that of cache_write"},
+    {.path = "prices.*.output", RATE(rates, RATE_OUTPUT), .help = "USD per million output tokens, reasoning included"},
+    {.path = "prices.*.long.above", .type = TABLE_COUNT, PRICE(long_above), .min = "1", .max = "1000M",
+     .help = "a call with more input tokens than this is billed by the prices of `long` altogether"},
+    {.path = "prices.*.long.input", RATE(long_rates, RATE_INPUT), .help = "of such a call; default as of a shorter one"},
+    {.path = "prices.*.long.cached", RATE(long_rates, RATE_CACHED), .help = "likewise"},
+    {.path = "prices.*.long.cache_write", RATE(long_rates, RATE_CACHE_WRITE), .help = "likewise"},
+    {.path = "prices.*.long.cache_write_1h", RATE(long_rates, RATE_CACHE_WRITE_1H), .help = "likewise"},
+    {.path = "prices.*.long.output", RATE(long_rates, RATE_OUTPUT), .help = "likewise"},
 };
 
 const struct table_row *table_rows(size_t *ret_n)

@@ -25,6 +25,7 @@
 #include "metergate/base/slice.h"
 #include "metergate/config/problems.h"
 #include "metergate/gate/budget.h"
+#include "metergate/gate/price.h"
 
 enum config_dialect { CONFIG_OPENAI, CONFIG_ANTHROPIC, CONFIG_GEMINI, CONFIG_AZURE, CONFIG_OLLAMA };
 
@@ -135,12 +136,13 @@ struct config_client {
 /* A token has at least this many bytes: a local program can try some ten thousand a second. */
 #define CONFIG_TOKEN_MIN 16
 
-/* Prices in picodollars per token (USD per million tokens times 10^6); -1 where the file gives none. */
+/* Prices of the models that the key matches; -1 where the file gives none. */
 struct config_price {
-    char *name;
-    int64_t input_pico;
-    int64_t cached_pico;
-    int64_t output_pico;
+    char *name; /* a name with its dated snapshots, or a glob */
+    struct rates rates;
+    int64_t long_above; /* as in struct price; with any of long_rates it is given */
+    struct rates long_rates;
+    int line;
 };
 
 struct config {
