@@ -226,7 +226,7 @@ static void check_model_upstream(struct config *c, struct config_model *m, const
     if (!m->upstream_name)
         return;
     m->upstream = config_upstream_named(c, slice_str(m->upstream_name));
-    if (m->upstream && m->upstream->dialect == CONFIG_OLLAMA && m->limit_count > 0)
+    if (m->upstream && m->upstream->dialect == CONFIG_OLLAMA && m->limit_count + m->money_count > 0)
         ERROR_AT(problems, node,
                  "models.%s.upstream: calls of dialect ollama are limited by the max_concurrent of \"%s\" "
                  "alone, and this limit would not be enforced; for limits on its models give it dialect: "

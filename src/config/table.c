@@ -14,7 +14,6 @@
 #define MODEL(member)    .home = TABLE_IN_MODEL, .offset = offsetof(struct config_model, member)
 #define CLIENT(member)   .home = TABLE_IN_CLIENT, .offset = offsetof(struct config_client, member)
 #define PRICE(member)    .home = TABLE_IN_PRICE, .offset = offsetof(struct config_price, member)
-#define NOWHERE          .home = TABLE_NOWHERE
 
 #define LIMIT(AT, metric_, span_)                                                                            \
     .type = TABLE_LIMIT, AT(limits), .min = "1", .max = "1000G", .metric = (metric_), .span = (span_)
@@ -35,7 +34,15 @@
      LIMIT(AT, METRIC_CONCURRENT, NULL),                                                                     \
      .help = "calls in flight; used in full, whatever headroom"}
 
-#define MONEY .type = TABLE_USD, NOWHERE, .status = TABLE_REFUSED
+#define MONEY(section, AT, key, span_, words)                                                                \
+    {.path = section "." key, .type = TABLE_MONEY, AT(money), .min = "0.000001", .max = "1000000000",        \
+     .span = (span_),                                                                                        \
+     .help = "money per rolling " words "; used in full, whatever headroom; what goes beyond is refused, never held"}
+
+/* The money limits of a section. */
+#define MONEYS(section, AT)                                                                                  \
+    MONEY(section, AT, "usd_per_hour", "1h", "hour"), MONEY(section, AT, "usd_per_day", "1d", "day"),        \
+        MONEY(section, AT, "usd_per_month", "30d", "30 days")
 
 /* Bounded as PRICE_RATE_MAX is. */
 #define RATE(member, which) .type = TABLE_USD, PRICE(member.pico[which]), .min = "0", .max = "1000000"
@@ -254,9 +261,7 @@ static const struct table_row rows[] = {
              "path chose "
              "another need an api_key of this one"},
     LIMITS("models.*", MODEL),
-    {.path = "models.*.usd_per_hour", MONEY, .help = "money per rolling hour"},
-    {.path = "models.*.usd_per_day", MONEY, .help = "money per rolling day"},
-    {.path = "models.*.usd_per_month", MONEY, .help = "money per rolling 30 days"},
+    MONEYS("models.*", MODEL),
     {.path = "models.*.smooth",
      .type = TABLE_BOOL,
      MODEL(smooth),
@@ -319,9 +324,7 @@ static const struct table_row rows[] = {
      .max = "365d",
      .help = "as queue.max_wait, for this client, and in its place; default that one"},
     LIMITS("clients.*", CLIENT),
-    {.path = "clients.*.usd_per_hour", MONEY, .help = "money per rolling hour"},
-    {.path = "clients.*.usd_per_day", MONEY, .help = "money per rolling day"},
-    {.path = "clients.*.usd_per_month", MONEY, .help = "money per rolling 30 days"},
+    MONEYS("clients.*", CLIENT),
     {.path = "clients.*.token.env",
      .type = TABLE_ENV,
      CLIENT(token_env),
