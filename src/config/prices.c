@@ -94,6 +94,8 @@ static void fill_up(struct rates *r)
 /* The entry over the table's row; NULL: over nothing, and then `whole` says whether all it has is to be known. */
 static void lay_over(struct price *room, const struct config_price *entry, const struct price *row, bool whole)
 {
+    if (row && row->rates.pico[RATE_INPUT] < 0) /* it only says that nobody knows */
+        row = NULL;
     *room = row ? *row : nothing();
     room->name = entry->name;
     room->source = "configuration";
