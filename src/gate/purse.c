@@ -1,7 +1,7 @@
 /*
- * purse: windows 0..n-1 are initialised and each holds `reserved` as its own; of the others nothing is. What a
- * window holds and what is reserved are bounded apart, so that no sum of the two overflows whatever providers
- * report: an amount that one cannot hold any more is cut, far beyond any limit.
+ * purse: windows 0..n-1 are initialised and each holds `reserved` as its own; of the others nothing is. What
+ * a window holds and what is reserved are bounded apart, so that no sum of the two overflows whatever
+ * providers report: an amount that one cannot hold any more is cut, far beyond any limit.
  */
 #include "metergate/gate/purse.h"
 
