@@ -45,6 +45,8 @@ struct rates price_rates(const struct price *p, const struct usage *u)
         return scaled(r, 1, 2);
     case TIER_PRIORITY:
         return p->priority.over > 0 ? scaled(r, p->priority.times, p->priority.over) : unknown_rates();
+    case TIER_OTHER:
+        return unknown_rates();
     case TIER_STANDARD:
     case USAGE_TIERS:
         break;

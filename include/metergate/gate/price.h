@@ -44,8 +44,8 @@ struct price {
 
 /*
  * The rates of a call that used this: the long ones where they hold, times its tier. Flex and batch are half (OpenAI,
- * Anthropic and Google, pricing, 2026), priority what the price says; half a picodollar is rounded up. Unknown stays
- * unknown.
+ * Anthropic and Google, pricing, 2026), priority is what the price says, another tier is unknown; half a picodollar is
+ * rounded up. Unknown stays unknown.
  */
 struct rates price_rates(const struct price *p, const struct usage *u);
 
