@@ -1,4 +1,5 @@
-/* ask: what answers may be anything: only a JSON object with status 200 is shown, and of other answers one line. */
+/* ask: what answers may be anything: only a JSON object with status 200 is shown, and of other answers one
+ * line. */
 #include "metergate/tool/ask.h"
 
 #include <errno.h>
@@ -17,7 +18,8 @@ static void add_escaped(struct buf *path, const char *text)
 {
     for (const char *p = text; *p; p++) {
         unsigned char c = (unsigned char)*p;
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._~", c);
+        bool plain =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._~", c);
 
         if (plain)
             buf_add_char(path, *p);
@@ -88,9 +90,11 @@ static int show(const struct arguments *a, struct slice doc, ask_show *text, ask
     return EX_OK;
 }
 
-static int ask_client(const struct client *c, const struct arguments *a, const char *path, ask_show *text, ask_show *csv)
+static int ask_client(const struct client *c, const struct arguments *a, const char *path, ask_show *text,
+                      ask_show *csv)
 {
-    const struct client_request r = {.path = path, .timeout_ms = ASK_TIMEOUT_MS, .answer_max = ASK_ANSWER_MAX};
+    const struct client_request r = {
+        .path = path, .timeout_ms = ASK_TIMEOUT_MS, .answer_max = ASK_ANSWER_MAX};
     struct client_answer answer;
     struct errbuf e;
     int status;

@@ -1,4 +1,5 @@
-/* calls: the latest first, as the daemon gives them. What a call does not have is "-" here, and an empty cell in CSV. */
+/* calls: the latest first, as the daemon gives them. What a call does not have is "-" here, and an empty cell
+ * in CSV. */
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -124,14 +125,29 @@ static int show_text(const struct arguments *a, struct slice doc)
 static int show_csv(const struct arguments *a, struct slice doc)
 {
     static const char *const names[] = {
-        "id",           "time",          "client",
-        "budget",       "model",         "upstream",
-        "endpoint",     "outcome",       "status",
-        "reason",       "attempts",      "estimated_input_tokens",
-        "estimated_output_tokens",       "input_tokens",
-        "cached_tokens", "cache_write_tokens", "cache_write_1h_tokens",
-        "output_tokens", "reasoning_tokens",   "usage_source",
-        "queued_ms",    "first_byte_ms", "total_ms",
+        "id",
+        "time",
+        "client",
+        "budget",
+        "model",
+        "upstream",
+        "endpoint",
+        "outcome",
+        "status",
+        "reason",
+        "attempts",
+        "estimated_input_tokens",
+        "estimated_output_tokens",
+        "input_tokens",
+        "cached_tokens",
+        "cache_write_tokens",
+        "cache_write_1h_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "usage_source",
+        "queued_ms",
+        "first_byte_ms",
+        "total_ms",
         "cost_nano_usd",
     };
     struct doc_list calls;

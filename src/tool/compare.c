@@ -1,6 +1,7 @@
 /*
- * compare: a column a model, so that figures of one kind stand beside each other. The first model is what the others are
- * compared with; ratios are computed from costs a call in thousandths of a nano-dollar, in integers.
+ * compare: a column a model, so that figures of one kind stand beside each other. The first model is what the
+ * others are compared with; ratios are computed from costs a call in thousandths of a nano-dollar, in
+ * integers.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -74,7 +75,8 @@ static void add_spread(struct table *t, const struct models *m, size_t i, const 
         int64_t v;
         bool known = doc_scaled(spread, parts[k], 0, &v) == 0;
 
-        at += (size_t)snprintf(cell + at, sizeof cell - at, "%s%s", k ? " / " : "", known ? figure_ms(v, ms) : "-");
+        at += (size_t)snprintf(cell + at, sizeof cell - at, "%s%s", k ? " / " : "",
+                               known ? figure_ms(v, ms) : "-");
     }
     table_add(t, "%s", cell);
 }
@@ -157,7 +159,8 @@ static void print_few(const struct models *m, size_t i)
     if (completed == 0)
         printf("no completed calls of %s\n", m->name[i]);
     else if (completed < FEW_CALLS)
-        printf("few calls: %s of %s were completed, its figures may be chance\n", figure_int(completed, n), m->name[i]);
+        printf("few calls: %s of %s were completed, its figures may be chance\n", figure_int(completed, n),
+               m->name[i]);
 }
 
 static void print_notes(const struct models *m)

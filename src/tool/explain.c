@@ -1,6 +1,6 @@
 /*
- * explain: the story of one call, in the order in which it happened. Times are of its arrival on; what the document does
- * not have is left out, and a call that has not ended has no usage and no cost yet.
+ * explain: the story of one call, in the order in which it happened. Times are of its arrival on; what the
+ * document does not have is left out, and a call that has not ended has no usage and no cost yet.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,7 +104,8 @@ static void add_hold(struct table *t, struct slice hold, int64_t *last_ms)
     buf_release(&what);
 }
 
-/* How long its last attempt waited is known where there was one alone; else the end of the last wait is the nearest. */
+/* How long its last attempt waited is known where there was one alone; else the end of the last wait is the
+ * nearest. */
 static void add_sent(struct table *t, struct slice call, int64_t held_ms)
 {
     int64_t attempts = doc_int(call, "attempts");

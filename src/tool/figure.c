@@ -1,4 +1,5 @@
-/* figure: the sign is written apart and the rest is unsigned, so that the smallest number is one like others. */
+/* figure: the sign is written apart and the rest is unsigned, so that the smallest number is one like others.
+ */
 #include "metergate/tool/figure.h"
 
 #include <inttypes.h>

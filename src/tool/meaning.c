@@ -48,15 +48,19 @@ static const struct word sources[] = {
 
 /* Where the sentence that the client got depends on figures that are not kept. */
 static const struct word reasons[] = {
-    {"max-wait", "It would have had to wait longer than it may: raise `max_wait` (of `queue` or of the client, or send "
-                 "Metergate-Max-Wait), or send less at once."},
-    {"queue-full", "As many calls or bytes were held as may be: send less at once, or raise `queue.max_requests` and "
-                   "`queue.max_bytes`; one client may have 80 % of them."},
+    {"max-wait",
+     "It would have had to wait longer than it may: raise `max_wait` (of `queue` or of the client, or send "
+     "Metergate-Max-Wait), or send less at once."},
+    {"queue-full",
+     "As many calls or bytes were held as may be: send less at once, or raise `queue.max_requests` and "
+     "`queue.max_bytes`; one client may have 80 % of them."},
     {"draining", "Metergate was being stopped: send the call again."},
-    {"too-large", "It can never fit: its tokens are more than a limit's maximum, or its body is over `queue.max_body`; "
-                  "send less, or raise that limit."},
-    {"budget-usd", "A money limit was spent, or a model under one has no price: wait, raise the `usd_per_...` limit, or "
-                   "give the model a price under `prices:` (`metergate usage` and `metergate prices` show both)."},
+    {"too-large",
+     "It can never fit: its tokens are more than a limit's maximum, or its body is over `queue.max_body`; "
+     "send less, or raise that limit."},
+    {"budget-usd",
+     "A money limit was spent, or a model under one has no price: wait, raise the `usd_per_...` limit, or "
+     "give the model a price under `prices:` (`metergate usage` and `metergate prices` show both)."},
 };
 
 static const char *find(const struct word *words, size_t n, struct slice word)
@@ -68,7 +72,8 @@ static const char *find(const struct word *words, size_t n, struct slice word)
     return NULL;
 }
 
-static void add_or_itself(struct slice doc, const char *name, const struct word *words, size_t n, struct buf *out)
+static void add_or_itself(struct slice doc, const char *name, const struct word *words, size_t n,
+                          struct buf *out)
 {
     const char *meaning;
     struct buf word;

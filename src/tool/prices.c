@@ -1,4 +1,5 @@
-/* prices: rates are shown with the digits that the daemon wrote, and a rate that is not known is "-", never 0. */
+/* prices: rates are shown with the digits that the daemon wrote, and a rate that is not known is "-", never
+ * 0. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -22,7 +23,8 @@ struct seen {
 };
 
 /* At least two digits after the point, as prices are written. */
-static void add_rate(struct table *t, struct slice row, const char *group, const char *name, struct seen *seen)
+static void add_rate(struct table *t, struct slice row, const char *group, const char *name,
+                     struct seen *seen)
 {
     struct slice raw = doc_get(doc_get(row, group), name);
     size_t point = slice_find(raw, '.');
@@ -109,14 +111,14 @@ static int report_none(const char *model)
         return EX_OK;
     }
     return report(EXIT_FAILURE,
-                  "no price of %s is known: its calls are unpriced; `prices:` in the configuration adds one", model);
+                  "no price of %s is known: its calls are unpriced; `prices:` in the configuration adds one",
+                  model);
 }
 
 static int show_text(const struct arguments *a, struct slice doc)
 {
-    static const char *const heads[] = {"",           "MODEL",     "SINCE",  "INPUT",
-                                        "CACHED",     "CACHE WRITE", "1 HOUR", "OUTPUT",
-                                        "FROM"};
+    static const char *const heads[] = {"",       "MODEL",  "SINCE", "INPUT", "CACHED", "CACHE WRITE",
+                                        "1 HOUR", "OUTPUT", "FROM"};
     struct seen seen = {0};
     struct doc_list rows;
     struct slice row;
@@ -148,7 +150,8 @@ int command_prices(const struct arguments *a)
     int status;
 
     if (a->operand_count > 1)
-        return report(EX_USAGE, "prices takes one model, or none ('%s'); try 'metergate prices --help'", a->operands[1]);
+        return report(EX_USAGE, "prices takes one model, or none ('%s'); try 'metergate prices --help'",
+                      a->operands[1]);
     buf_init(&path, BUF_UNLIMITED);
     buf_add_str(&path, "/-/prices");
     ask_add_parameter(&path, "model", a->operands[0]);

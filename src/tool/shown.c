@@ -48,7 +48,8 @@ void shown_unpriced(int64_t calls, const char *whose)
     char n[FIGURE_SIZE];
 
     if (calls > 0)
-        printf("\nunpriced: %s call%s%s: what %s cost is not known and in no sum. `metergate prices` shows the\nprices in "
+        printf("\nunpriced: %s call%s%s: what %s cost is not known and in no sum. `metergate prices` shows "
+               "the\nprices in "
                "force, `prices:` in the configuration adds one.\n",
                figure_int(calls, n), calls == 1 ? "" : "s", whose, calls == 1 ? "it" : "they");
 }

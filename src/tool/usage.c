@@ -1,4 +1,5 @@
-/* usage: sums, one row a key. Money that is not known is never a 0: it is told apart, in the table and under it. */
+/* usage: sums, one row a key. Money that is not known is never a 0: it is told apart, in the table and under
+ * it. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,7 +123,8 @@ static int show_text(const struct arguments *a, struct slice doc)
 
 static void add_record(struct csv *c, struct slice row)
 {
-    const int64_t figure[FIGURES] = {[CALLS] = doc_int(row, names[CALLS]), [UNPRICED] = doc_int(row, names[UNPRICED])};
+    const int64_t figure[FIGURES] = {
+        [CALLS] = doc_int(row, names[CALLS]), [UNPRICED] = doc_int(row, names[UNPRICED])};
     struct slice cost = all_unpriced(figure) ? SLICE("") : row;
 
     for (int i = 0; i < FIGURES; i++)

@@ -1,6 +1,7 @@
 /*
- * The commands of `metergate` that show the ledger, against a server that gives recorded documents: what is shown of each,
- * in every form; what is made of documents that are old, odd or hostile; and what is said when there is none.
+ * The commands of `metergate` that show the ledger, against a server that gives recorded documents: what is
+ * shown of each, in every form; what is made of documents that are old, odd or hostile; and what is said when
+ * there is none.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,130 +14,22 @@
 #include <cmocka.h>
 
 #include "metergate/base/buf.h"
+#include "recorded.h"
 #include "tool_fixture.h"
 
-static const char usage_json[] =
-    "{\"by\":\"model\",\"since\":\"2026-11-27T14:03:12.000Z\","
-    "\"until\":\"2026-11-28T14:03:12.000Z\",\"rows\":[{\"key\":\"gpt-4o\",\"calls\":1200,"
-    "\"input_tokens\":1234567,\"cached_tokens\":1024,\"cache_write_tokens\":5,"
-    "\"output_tokens\":98765,\"reasoning_tokens\":77,\"cost_nano_usd\":4210000,"
-    "\"unpriced_calls\":0},{\"key\":\"=SUM(A1),\\\"x\\\"\",\"calls\":3,\"input_tokens\":900,"
-    "\"cached_tokens\":0,\"cache_write_tokens\":0,\"output_tokens\":300,"
-    "\"reasoning_tokens\":0,\"cost_nano_usd\":1234000000000,\"unpriced_calls\":1},"
-    "{\"key\":\"\",\"calls\":7,\"input_tokens\":70,\"cached_tokens\":0,\"cache_write_tokens\":0,"
-    "\"output_tokens\":8,\"reasoning_tokens\":0,\"cost_nano_usd\":0,\"unpriced_calls\":7}]}";
-
-static const char calls_json[] =
-    "{\"calls\":[{\"id\":\"mg-00c0ffe-7\",\"time\":\"2026-11-28T14:03:12.345Z\","
-    "\"client\":\"nightly\",\"budget\":\"gpt-4o\",\"model\":\"gpt-4o-2024-08-06\","
-    "\"upstream\":\"openai\",\"endpoint\":\"chat\",\"outcome\":\"completed\",\"status\":200,"
-    "\"reason\":null,\"estimated_input_tokens\":1200,\"estimated_output_tokens\":300,"
-    "\"input_tokens\":1187,\"cached_tokens\":1024,\"cache_write_tokens\":0,"
-    "\"cache_write_1h_tokens\":0,\"output_tokens\":211,\"reasoning_tokens\":0,"
-    "\"usage_source\":\"provider\",\"cost_nano_usd\":3797500,\"price\":{\"name\":\"gpt-4o\","
-    "\"since\":\"2024-10-01\",\"usd_per_million\":{\"input\":2.5,\"cached\":1.25,"
-    "\"cache_write\":null,\"cache_write_1h\":null,\"output\":10}},\"queued_ms\":5230,"
-    "\"first_byte_ms\":6100,\"total_ms\":8200,\"attempts\":1},{\"id\":\"mg-00c0ffe-6\","
-    "\"time\":\"2026-11-28T14:03:10.000Z\",\"client\":\"editor\",\"budget\":\"gpt-4o\","
-    "\"model\":\"gpt-4o\",\"upstream\":\"openai\",\"endpoint\":\"chat\",\"outcome\":\"refused\","
-    "\"status\":429,\"reason\":\"max-wait\",\"estimated_input_tokens\":1200,"
-    "\"estimated_output_tokens\":300,\"input_tokens\":0,\"cached_tokens\":0,"
-    "\"cache_write_tokens\":0,\"cache_write_1h_tokens\":0,\"output_tokens\":0,"
-    "\"reasoning_tokens\":0,\"usage_source\":\"none\",\"cost_nano_usd\":0,\"price\":null,"
-    "\"queued_ms\":8200,\"first_byte_ms\":null,\"total_ms\":8200,\"attempts\":0},"
-    "{\"id\":\"mg-00c0ffe-5\",\"time\":\"2026-11-28T14:03:09.000Z\",\"client\":\"@cmd\","
-    "\"budget\":\"llama\",\"model\":\"llama\",\"upstream\":\"local\",\"endpoint\":\"chat\","
-    "\"outcome\":\"completed\",\"status\":200,\"reason\":null,\"input_tokens\":12,"
-    "\"output_tokens\":0,\"cost_nano_usd\":null,\"price\":null,\"queued_ms\":0,"
-    "\"first_byte_ms\":12,\"total_ms\":340,\"attempts\":1}]}";
-
-static const char story_json[] =
-    "{\"id\":\"mg-00c0ffe-7\",\"time\":\"2026-11-28T14:03:12.345Z\",\"client\":\"nightly\","
-    "\"budget\":\"gpt-4o\",\"model\":\"gpt-4o-2024-08-06\",\"upstream\":\"openai\","
-    "\"endpoint\":\"chat\",\"outcome\":\"completed\",\"status\":200,\"reason\":null,"
-    "\"estimated_input_tokens\":1200,\"estimated_output_tokens\":300,"
-    "\"input_tokens\":1187,\"cached_tokens\":1024,\"cache_write_tokens\":0,"
-    "\"cache_write_1h_tokens\":0,\"output_tokens\":211,\"reasoning_tokens\":20,"
-    "\"usage_source\":\"provider\",\"cost_nano_usd\":3797500,\"price\":{\"name\":\"gpt-4o\","
-    "\"since\":\"2024-10-01\",\"usd_per_million\":{\"input\":2.5,\"cached\":1.25,"
-    "\"cache_write\":null,\"cache_write_1h\":null,\"output\":10}},\"queued_ms\":5230,"
-    "\"first_byte_ms\":6100,\"total_ms\":8200,\"attempts\":2,\"state\":\"ended\","
-    "\"holds\":[{\"limit\":\"queue\",\"of\":\"budget\",\"name\":\"gpt-4o\",\"from_ms\":0,"
-    "\"to_ms\":1200},{\"limit\":\"tpm\",\"of\":\"budget\",\"name\":\"gpt-4o\",\"from_ms\":1200,"
-    "\"to_ms\":5230},{\"limit\":\"pause\",\"of\":\"account\",\"name\":\"\",\"from_ms\":5300,"
-    "\"to_ms\":5900}]}";
-
-static const char refused_json[] =
-    "{\"id\":\"mg-00c0ffe-6\",\"time\":\"2026-11-28T14:03:10.000Z\",\"client\":\"editor\","
-    "\"budget\":\"gpt-4o\",\"model\":\"gpt-4o\",\"upstream\":\"openai\",\"endpoint\":\"chat\","
-    "\"outcome\":\"refused\",\"status\":429,\"reason\":\"max-wait\","
-    "\"estimated_input_tokens\":1200,\"estimated_output_tokens\":300,\"input_tokens\":0,"
-    "\"cached_tokens\":0,\"cache_write_tokens\":0,\"cache_write_1h_tokens\":0,"
-    "\"output_tokens\":0,\"reasoning_tokens\":0,\"usage_source\":\"none\",\"cost_nano_usd\":0,"
-    "\"price\":null,\"queued_ms\":8200,\"first_byte_ms\":null,\"total_ms\":8200,"
-    "\"attempts\":0,\"state\":\"ended\",\"holds\":[{\"limit\":\"tpm\",\"of\":\"client\","
-    "\"name\":\"editor\",\"from_ms\":0,\"to_ms\":8200}]}";
-
-static const char held_json[] =
-    "{\"id\":\"mg-00c0ffe-9\",\"client\":\"nightly\",\"budget\":\"gpt-4o\",\"model\":\"gpt-4o\","
-    "\"upstream\":\"openai\",\"endpoint\":\"chat\",\"state\":\"held\","
-    "\"estimated_input_tokens\":1200,\"estimated_output_tokens\":300,"
-    "\"holds\":[{\"limit\":\"rpm\",\"of\":\"upstream\",\"name\":\"openai\",\"from_ms\":0,"
-    "\"to_ms\":40},{\"limit\":\"weekly\",\"of\":\"\",\"name\":\"\",\"from_ms\":40,\"to_ms\":null}],"
-    "\"predicted_start_ms\":3200}";
-
-static const char compare_json[] =
-    "{\"since\":\"2026-10-29T14:03:12.000Z\",\"until\":\"2026-11-28T14:03:12.000Z\","
-    "\"models\":[{\"model\":\"gpt-4o\",\"calls\":21,\"completed\":20,\"failed\":1,\"refused\":0,"
-    "\"cancelled\":0,\"input_tokens\":24000,\"output_tokens\":6000,"
-    "\"cost_nano_usd\":120000000,\"unpriced_calls\":0,\"input_tokens_per_call\":1200.05,"
-    "\"output_tokens_per_call\":300,\"cost_nano_usd_per_call\":6000000,\"cost_ratio\":1.0,"
-    "\"queued_ms\":{\"mean\":1200,\"p50\":800,\"p95\":5230},\"first_byte_ms\":{\"mean\":1000,"
-    "\"p50\":340,\"p95\":61000},\"total_ms\":{\"mean\":1200,\"p50\":800,\"p95\":190000}},"
-    "{\"model\":\"gpt-3.5-turbo\",\"calls\":5,\"completed\":5,\"failed\":0,\"refused\":0,"
-    "\"cancelled\":0,\"input_tokens\":24000,\"output_tokens\":6000,"
-    "\"cost_nano_usd\":2238000,\"unpriced_calls\":0,\"input_tokens_per_call\":1200.05,"
-    "\"output_tokens_per_call\":300,\"cost_nano_usd_per_call\":447600,"
-    "\"cost_ratio\":0.0746,\"queued_ms\":{\"mean\":1200,\"p50\":800,\"p95\":5230},"
-    "\"first_byte_ms\":{\"mean\":1000,\"p50\":340,\"p95\":61000},\"total_ms\":{\"mean\":1200,"
-    "\"p50\":800,\"p95\":190000}},{\"model\":\"llama\",\"calls\":21,\"completed\":20,\"failed\":1,"
-    "\"refused\":0,\"cancelled\":0,\"input_tokens\":24000,\"output_tokens\":6000,"
-    "\"cost_nano_usd\":0,\"unpriced_calls\":21,\"input_tokens_per_call\":1200.05,"
-    "\"output_tokens_per_call\":300,\"cost_nano_usd_per_call\":null,\"cost_ratio\":null,"
-    "\"queued_ms\":{\"mean\":1200,\"p50\":800,\"p95\":5230},\"first_byte_ms\":{\"mean\":null,"
-    "\"p50\":null,\"p95\":null},\"total_ms\":{\"mean\":1200,\"p50\":800,\"p95\":190000}},"
-    "{\"model\":\"gpt-6\",\"calls\":21,\"completed\":20,\"failed\":1,\"refused\":0,"
-    "\"cancelled\":0,\"input_tokens\":24000,\"output_tokens\":6000,"
-    "\"cost_nano_usd\":1200000000,\"unpriced_calls\":1,\"input_tokens_per_call\":1200.05,"
-    "\"output_tokens_per_call\":300,\"cost_nano_usd_per_call\":60000000,"
-    "\"cost_ratio\":10.0,\"queued_ms\":{\"mean\":1200,\"p50\":800,\"p95\":5230},"
-    "\"first_byte_ms\":{\"mean\":1000,\"p50\":340,\"p95\":61000},\"total_ms\":{\"mean\":1200,"
-    "\"p50\":800,\"p95\":190000}}]}";
-
-static const char prices_json[] =
-    "{\"day\":\"2026-11-28\",\"prices\":[{\"match\":\"gpt-4o\",\"since\":\"2024-10-01\","
-    "\"source\":\"OpenAI, pricing\",\"configured\":false,\"usd_per_million\":{\"input\":2.5,"
-    "\"cached\":1.25,\"cache_write\":null,\"cache_write_1h\":null,\"output\":10},"
-    "\"long_above\":null,\"long_usd_per_million\":null},{\"match\":\"gemini-2.5-pro\","
-    "\"since\":null,\"source\":\"configuration\",\"configured\":true,"
-    "\"usd_per_million\":{\"input\":1.25,\"cached\":0.125,\"cache_write\":1.25,"
-    "\"cache_write_1h\":1.25,\"output\":10.0},\"long_above\":200000,"
-    "\"long_usd_per_million\":{\"input\":2.5,\"cached\":0.25,\"cache_write\":2.5,"
-    "\"cache_write_1h\":2.5,\"output\":15}}]}";
-
 static const struct fake_answer answers[] = {
-    {"/-/usage", 200, usage_json},
+    {"/-/usage", 200, recorded_usage},
     {"/-/usage?by=client&since=7d&until=2026-11-01T00%3A00%3A00Z", 200, "{\"by\":\"client\",\"rows\":[]}"},
-    {"/-/calls", 200, calls_json},
+    {"/-/calls", 200, recorded_calls},
     {"/-/calls?limit=5&client=a%26limit%3D9%20%C3%A4&model=gpt-4o", 200, "{\"calls\":[]}"},
-    {"/-/calls/mg-00c0ffe-7", 200, story_json},
-    {"/-/calls/mg-00c0ffe-6", 200, refused_json},
-    {"/-/calls/mg-00c0ffe-9", 200, held_json},
+    {"/-/calls/mg-00c0ffe-7", 200, recorded_story},
+    {"/-/calls/mg-00c0ffe-6", 200, recorded_refused},
+    {"/-/calls/mg-00c0ffe-9", 200, recorded_held},
     {"/-/calls/..%2F..%2Fstatus%3Fa", 400, "That is no id of a call.\n"},
     {"/-/calls/..", 400, "That is no id of a call.\n"},
-    {"/-/compare?model=gpt-4o&model=gpt-3.5-turbo&since=30d", 200, compare_json},
+    {"/-/compare?model=gpt-4o&model=gpt-3.5-turbo&since=30d", 200, recorded_compare},
     {"/-/compare?model=a&model=b%2Fc&since=90d", 200, "{\"models\":[]}"},
-    {"/-/prices", 200, prices_json},
+    {"/-/prices", 200, recorded_prices},
     {"/-/prices?model=ft%3Agpt-4o", 200, "{\"day\":\"2026-11-28\",\"prices\":[]}"},
     {0},
 };
@@ -201,17 +94,19 @@ static void test_usage__csv__has_every_figure_in_full_and_no_formula(void **stat
 
     (void)state;
     assert_done(&o);
-    assert_string_equal(o.out, "key,calls,input_tokens,cached_tokens,cache_write_tokens,output_tokens,reasoning_tokens,"
-                               "cost_nano_usd,unpriced_calls,cost_usd\r\n"
-                               "gpt-4o,1200,1234567,1024,5,98765,77,4210000,0,0.004210000\r\n"
-                               "\"'=SUM(A1),\"\"x\"\"\",3,900,0,0,300,0,1234000000000,1,1234.000000000\r\n"
-                               ",7,70,0,0,8,0,,7,\r\n");
+    assert_string_equal(
+        o.out, "key,calls,input_tokens,cached_tokens,cache_write_tokens,output_tokens,reasoning_tokens,"
+               "cost_nano_usd,unpriced_calls,cost_usd\r\n"
+               "gpt-4o,1200,1234567,1024,5,98765,77,4210000,0,0.004210000\r\n"
+               "\"'=SUM(A1),\"\"x\"\"\",3,900,0,0,300,0,1234000000000,1,1234.000000000\r\n"
+               ",7,70,0,0,8,0,,7,\r\n");
     outcome_release(&o);
 }
 
 static void test_usage__options__become_parameters_of_the_question(void **state)
 {
-    struct outcome o = ASK(answers, "usage", "--by", "client", "--since=7d", "--until", "2026-11-01T00:00:00Z");
+    struct outcome o =
+        ASK(answers, "usage", "--by", "client", "--since=7d", "--until", "2026-11-01T00:00:00Z");
 
     (void)state;
     assert_done(&o);
@@ -222,7 +117,9 @@ static void test_usage__options__become_parameters_of_the_question(void **state)
 static void test_usage__all_priced__needs_no_column_for_others(void **state)
 {
     static const struct fake_answer priced[] = {
-        {"/-/usage", 200, "{\"by\":\"day\",\"rows\":[{\"key\":\"2026-11-28\",\"calls\":1,\"cost_nano_usd\":1}]}"}, {0}};
+        {"/-/usage", 200,
+         "{\"by\":\"day\",\"rows\":[{\"key\":\"2026-11-28\",\"calls\":1,\"cost_nano_usd\":1}]}"},
+        {0}};
     struct outcome o = ASK(priced, "usage");
 
     (void)state;
@@ -236,16 +133,21 @@ static void test_usage__all_priced__needs_no_column_for_others(void **state)
 /* Beyond what a double keeps, beyond 64 bits, below 0, and no number at all. */
 static void test_usage__huge_and_odd_numbers__are_exact_or_the_nearest(void **state)
 {
-    static const struct fake_answer huge[] = {
-        {"/-/usage", 200,
-         "{\"by\":\"model\",\"rows\":[{\"key\":\"a\",\"calls\":9007199254740993,\"input_tokens\":9223372036854775807,"
-         "\"cached_tokens\":-5,\"output_tokens\":1e30,\"reasoning_tokens\":\"12\",\"cost_nano_usd\":9007199254740993,"
-         "\"unpriced_calls\":0},{\"key\":\"b\",\"calls\":1.5,\"input_tokens\":1,\"cached_tokens\":-9223372036854775808,"
-         "\"output_tokens\":-1e30,\"cost_nano_usd\":-1}]}"},
-        {0}};
-    static const char *const parts[] = {
-        "9,007,199,254,740,993  9,223,372,036,854,775,807 ", " 9,223,372,036,854,775,807 ",
-        "$9,007,199.254740993\n", "-9,223,372,036,854,775,808", "-$0.000000001\n", "$9,007,199.254740992\n"};
+    static const struct fake_answer huge[] = {{"/-/usage", 200,
+                                               "{\"by\":\"model\",\"rows\":[{\"key\":\"a\",\"calls\":"
+                                               "9007199254740993,\"input_tokens\":9223372036854775807,"
+                                               "\"cached_tokens\":-5,\"output_tokens\":1e30,\"reasoning_"
+                                               "tokens\":\"12\",\"cost_nano_usd\":9007199254740993,"
+                                               "\"unpriced_calls\":0},{\"key\":\"b\",\"calls\":1.5,\"input_"
+                                               "tokens\":1,\"cached_tokens\":-9223372036854775808,"
+                                               "\"output_tokens\":-1e30,\"cost_nano_usd\":-1}]}"},
+                                              {0}};
+    static const char *const parts[] = {"9,007,199,254,740,993  9,223,372,036,854,775,807 ",
+                                        " 9,223,372,036,854,775,807 ",
+                                        "$9,007,199.254740993\n",
+                                        "-9,223,372,036,854,775,808",
+                                        "-$0.000000001\n",
+                                        "$9,007,199.254740992\n"};
     struct outcome text = ASK(huge, "usage"), csv = ASK(huge, "usage", "--csv");
 
     (void)state;
@@ -266,13 +168,15 @@ static void test_calls__text__is_one_line_each(void **state)
 
     (void)state;
     assert_done(&o);
-    assert_string_equal(
-        o.out,
-        "ENDED (UTC)          ID            CLIENT   MODEL              INPUT  OUTPUT          COST  WAITED    TOOK  OUTCOME\n"
-        "2026-11-28 14:03:12  mg-00c0ffe-7  nightly  gpt-4o-2024-08-06  1,187     211  $0.003797500   5.2 s   8.2 s  completed\n"
-        "2026-11-28 14:03:10  mg-00c0ffe-6  editor   gpt-4o                 0       0  $0.000000000   8.2 s   8.2 s  "
-        "refused 429 max-wait\n"
-        "2026-11-28 14:03:09  mg-00c0ffe-5  @cmd     llama                 12       0      unpriced    0 ms  340 ms  completed\n");
+    assert_string_equal(o.out, "ENDED (UTC)          ID            CLIENT   MODEL              INPUT  OUTPUT "
+                               "         COST  WAITED    TOOK  OUTCOME\n"
+                               "2026-11-28 14:03:12  mg-00c0ffe-7  nightly  gpt-4o-2024-08-06  1,187     211 "
+                               " $0.003797500   5.2 s   8.2 s  completed\n"
+                               "2026-11-28 14:03:10  mg-00c0ffe-6  editor   gpt-4o                 0       0 "
+                               " $0.000000000   8.2 s   8.2 s  "
+                               "refused 429 max-wait\n"
+                               "2026-11-28 14:03:09  mg-00c0ffe-5  @cmd     llama                 12       0 "
+                               "     unpriced    0 ms  340 ms  completed\n");
     outcome_release(&o);
 }
 
@@ -283,11 +187,15 @@ static void test_calls__csv__leaves_empty_what_is_not_known(void **state)
     (void)state;
     assert_done(&o);
     assert_int_equal(text_lines(o.out), 4);
-    text_has(o.out, "id,time,client,budget,model,upstream,endpoint,outcome,status,reason,attempts,estimated_input_tokens,");
+    text_has(o.out, "id,time,client,budget,model,upstream,endpoint,outcome,status,reason,attempts,estimated_"
+                    "input_tokens,");
     text_has(o.out, ",cost_nano_usd,cost_usd,price,price_since\r\n");
-    text_has(o.out, "\r\nmg-00c0ffe-7,2026-11-28T14:03:12.345Z,nightly,gpt-4o,gpt-4o-2024-08-06,openai,chat,completed,200,,1,1200,"
-                    "300,1187,1024,0,0,211,0,provider,5230,6100,8200,3797500,0.003797500,gpt-4o,2024-10-01\r\n");
-    text_has(o.out, "\r\nmg-00c0ffe-5,2026-11-28T14:03:09.000Z,'@cmd,llama,llama,local,chat,completed,200,,1,,,12,,,,0,,,0,12,"
+    text_has(o.out,
+             "\r\nmg-00c0ffe-7,2026-11-28T14:03:12.345Z,nightly,gpt-4o,gpt-4o-2024-08-06,openai,chat,"
+             "completed,200,,1,1200,"
+             "300,1187,1024,0,0,211,0,provider,5230,6100,8200,3797500,0.003797500,gpt-4o,2024-10-01\r\n");
+    text_has(o.out, "\r\nmg-00c0ffe-5,2026-11-28T14:03:09.000Z,'@cmd,llama,llama,local,chat,completed,200,,1,"
+                    ",,12,,,,0,,,0,12,"
                     "340,,,,\r\n");
     outcome_release(&o);
 }
@@ -313,7 +221,8 @@ static void test_calls__ten_thousand_with_long_names__are_shown(void **state)
     buf_init(&doc, BUF_UNLIMITED);
     buf_add_str(&doc, "{\"calls\":[");
     for (int i = 0; i < 10000; i++)
-        buf_addf(&doc, "%s{\"id\":\"mg-00c0ffe-%d\",\"model\":\"%0900d\",\"input_tokens\":%d}", i ? "," : "", i + 1, 7, i);
+        buf_addf(&doc, "%s{\"id\":\"mg-00c0ffe-%d\",\"model\":\"%0900d\",\"input_tokens\":%d}", i ? "," : "",
+                 i + 1, 7, i);
     buf_add_str(&doc, "]}");
     many[0].body = doc.p;
     o = ASK(many, "calls", "--limit", "10000");
@@ -378,9 +287,15 @@ static void test_explain__refused_call__says_why_and_what_to_change(void **state
 static void test_explain__every_reason_of_a_refusal__has_its_advice(void **state)
 {
     static const char *const rows[][2] = {
-        {"too-large", "more than a limit's maximum"}, {"budget-usd", "`prices:`"},     {"queue-full", "`queue.max_requests`"},
-        {"draining", "send the call again.\n"},       {"token", "Metergate-Token"},    {"upstream-connect", "`base_url`"},
-        {"upstream-timeout", "`timeout.first_byte`"}, {"user", "`clients.users`"},     {"no-route", "base URL"},
+        {"too-large", "more than a limit's maximum"},
+        {"budget-usd", "`prices:`"},
+        {"queue-full", "`queue.max_requests`"},
+        {"draining", "send the call again.\n"},
+        {"token", "Metergate-Token"},
+        {"upstream-connect", "`base_url`"},
+        {"upstream-timeout", "`timeout.first_byte`"},
+        {"user", "`clients.users`"},
+        {"no-route", "base URL"},
     };
 
     (void)state;
@@ -389,7 +304,8 @@ static void test_explain__every_reason_of_a_refusal__has_its_advice(void **state
         const struct fake_answer one[] = {{"/-/calls/mg-0000001-1", 200, doc}, {0}};
         struct outcome o;
 
-        snprintf(doc, sizeof doc, "{\"id\":\"mg-0000001-1\",\"state\":\"ended\",\"reason\":\"%s\"}", rows[i][0]);
+        snprintf(doc, sizeof doc, "{\"id\":\"mg-0000001-1\",\"state\":\"ended\",\"reason\":\"%s\"}",
+                 rows[i][0]);
         o = ASK(one, "explain", "mg-0000001-1");
         assert_done(&o);
         text_has(o.out, "\nwhy      ");
@@ -419,16 +335,17 @@ static void test_explain__held_call__tells_what_it_waits_for_and_when_it_goes(vo
 
 static void test_explain__call_without_a_price__is_unpriced_and_not_free(void **state)
 {
-    static const struct fake_answer one[] = {
-        {"/-/calls/mg-0000001-1", 200,
-         "{\"id\":\"mg-0000001-1\",\"state\":\"ended\",\"model\":\"llama\",\"attempts\":1,\"usage_source\":\"counted\","
-         "\"input_tokens\":3,\"cost_nano_usd\":null,\"price\":null}"},
-        {0}};
+    static const struct fake_answer one[] = {{"/-/calls/mg-0000001-1", 200,
+                                              "{\"id\":\"mg-0000001-1\",\"state\":\"ended\",\"model\":"
+                                              "\"llama\",\"attempts\":1,\"usage_source\":\"counted\","
+                                              "\"input_tokens\":3,\"cost_nano_usd\":null,\"price\":null}"},
+                                             {0}};
     struct outcome o = ASK(one, "explain", "mg-0000001-1");
 
     (void)state;
     assert_done(&o);
-    text_has(o.out, "cost     unpriced: no price of llama was known; `prices:` in the configuration adds one\n");
+    text_has(o.out,
+             "cost     unpriced: no price of llama was known; `prices:` in the configuration adds one\n");
     text_has(o.out, "counted from the answer's text");
     assert_null(strchr(o.out, '$'));
     outcome_release(&o);
@@ -458,9 +375,12 @@ static void test_compare__text__has_a_column_a_model_and_ratios_in_words(void **
         "\ninput tokens a call                                        1,200.1 ",
         "\noutput tokens a call                                         300.0 ",
         "\ncost a call                                           $0.006000000             $0.000447600 ",
-        "\ncost                                                  $0.120000000             $0.002238000                 unpriced",
+        "\ncost                                                  $0.120000000             $0.002238000       "
+        "          unpriced",
         "\nwaited (mean / half within / 95 % within)   1.2 s / 800 ms / 5.2 s ",
-        "\nuntil the first byte                       ", " 1 s / 340 ms / 61 s ", "  - / - / -  ",
+        "\nuntil the first byte                       ",
+        " 1 s / 340 ms / 61 s ",
+        "  - / - / -  ",
         "1.2 s / 800 ms / 3m 10s\n",
         "\n\ngpt-3.5-turbo costs 1/13.4 of gpt-4o a call\n",
         "\nllama and gpt-4o: no ratio, the cost of llama a call is not known\n",
@@ -505,7 +425,8 @@ static void test_compare__ratios__are_right_at_the_edges(void **state)
         struct outcome o;
 
         snprintf(doc, sizeof doc,
-                 "{\"models\":[{\"model\":\"a\",\"cost_nano_usd_per_call\":%s},{\"model\":\"b\",\"cost_nano_usd_per_call\":%s}]}",
+                 "{\"models\":[{\"model\":\"a\",\"cost_nano_usd_per_call\":%s},{\"model\":\"b\",\"cost_nano_"
+                 "usd_per_call\":%s}]}",
                  rows[i].first, rows[i].other);
         o = ASK(one, "compare", "a", "b");
         assert_done(&o);
@@ -532,28 +453,32 @@ static void test_prices__text__says_where_each_price_is_from(void **state)
 
     (void)state;
     assert_done(&o);
-    assert_string_equal(o.out,
-                        "USD per million tokens, 2026-11-28\n"
-                        "\n"
-                        "   MODEL                 SINCE       INPUT  CACHED  CACHE WRITE  1 HOUR  OUTPUT  FROM\n"
-                        "   gpt-4o                2024-10-01   2.50    1.25            -       -   10.00  OpenAI, pricing\n"
-                        "*  gemini-2.5-pro        -            1.25   0.125         1.25    1.25   10.00  configuration\n"
-                        "     input over 200,000               2.50    0.25         2.50    2.50   15.00  \n"
-                        "\n"
-                        "* from `prices:` of the configuration, in the place of what is built in\n"
-                        "- not known: a call that needs it is unpriced\n");
+    assert_string_equal(
+        o.out,
+        "USD per million tokens, 2026-11-28\n"
+        "\n"
+        "   MODEL                 SINCE       INPUT  CACHED  CACHE WRITE  1 HOUR  OUTPUT  FROM\n"
+        "   gpt-4o                2024-10-01   2.50    1.25            -       -   10.00  OpenAI, pricing\n"
+        "*  gemini-2.5-pro        -            1.25   0.125         1.25    1.25   10.00  configuration\n"
+        "     input over 200,000               2.50    0.25         2.50    2.50   15.00  \n"
+        "\n"
+        "* from `prices:` of the configuration, in the place of what is built in\n"
+        "- not known: a call that needs it is unpriced\n");
     outcome_release(&o);
 }
 
 static void test_prices__model_without_one__is_1_and_says_what_to_do(void **state)
 {
-    struct outcome o = ASK(answers, "prices", "ft:gpt-4o"), json = ASK(answers, "prices", "ft:gpt-4o", "--json");
+    struct outcome o = ASK(answers, "prices", "ft:gpt-4o"),
+                   json = ASK(answers, "prices", "ft:gpt-4o", "--json");
 
     (void)state;
     assert_int_equal(o.status, 1);
     assert_string_equal(o.out, "");
-    assert_string_equal(o.err, "metergate: no price of ft:gpt-4o is known: its calls are unpriced; `prices:` in the configuration "
-                               "adds one\n");
+    assert_string_equal(
+        o.err,
+        "metergate: no price of ft:gpt-4o is known: its calls are unpriced; `prices:` in the configuration "
+        "adds one\n");
     assert_done(&json);
     assert_string_equal(json.out, "{\"day\":\"2026-11-28\",\"prices\":[]}\n");
     outcome_release(&o);
@@ -567,12 +492,15 @@ static const struct {
     const char *words[4];
     const char *csv; /* "--csv", where there is such a form */
 } commands[] = {
-    {"/-/usage", usage_json, {"usage"}, "--csv"},
-    {"/-/calls", calls_json, {"calls"}, "--csv"},
-    {"/-/calls/mg-00c0ffe-7", story_json, {"explain", "mg-00c0ffe-7"}, NULL},
-    {"/-/calls/mg-00c0ffe-9", held_json, {"explain", "mg-00c0ffe-9"}, NULL},
-    {"/-/compare?model=gpt-4o&model=gpt-3.5-turbo&since=30d", compare_json, {"compare", "gpt-4o", "gpt-3.5-turbo"}, NULL},
-    {"/-/prices", prices_json, {"prices"}, NULL},
+    {"/-/usage", recorded_usage, {"usage"}, "--csv"},
+    {"/-/calls", recorded_calls, {"calls"}, "--csv"},
+    {"/-/calls/mg-00c0ffe-7", recorded_story, {"explain", "mg-00c0ffe-7"}, NULL},
+    {"/-/calls/mg-00c0ffe-9", recorded_held, {"explain", "mg-00c0ffe-9"}, NULL},
+    {"/-/compare?model=gpt-4o&model=gpt-3.5-turbo&since=30d",
+     recorded_compare,
+     {"compare", "gpt-4o", "gpt-3.5-turbo"},
+     NULL},
+    {"/-/prices", recorded_prices, {"prices"}, NULL},
 };
 
 /* One command against one answer; `form` is an option or NULL. */
@@ -610,9 +538,11 @@ static void test_reports__documents_with_little_in_them__are_shown_as_far_as_the
         "{}",
         "{\"rows\":[],\"calls\":[],\"models\":[],\"prices\":[],\"holds\":[]}",
         "{\"rows\":[{}],\"calls\":[{}],\"models\":[{}],\"prices\":[{}],\"holds\":[{}]}",
-        "{\"rows\":[1,null,\"x\",[]],\"calls\":[1,null,\"x\",[]],\"models\":[1,null,\"x\",[]],\"prices\":[1,null,\"x\",[]],"
+        "{\"rows\":[1,null,\"x\",[]],\"calls\":[1,null,\"x\",[]],\"models\":[1,null,\"x\",[]],\"prices\":[1,"
+        "null,\"x\",[]],"
         "\"holds\":[1,null,\"x\",[]]}",
-        "{\"rows\":{\"a\":1},\"calls\":7,\"models\":\"x\",\"prices\":null,\"holds\":true,\"by\":[],\"since\":{},\"until\":1,"
+        "{\"rows\":{\"a\":1},\"calls\":7,\"models\":\"x\",\"prices\":null,\"holds\":true,\"by\":[],\"since\":"
+        "{},\"until\":1,"
         "\"state\":7,\"price\":[],\"day\":{}}",
     };
 
@@ -636,7 +566,8 @@ static void test_reports__documents_with_little_in_them__are_shown_as_far_as_the
 }
 
 /* What would do things to a terminal, to a spreadsheet, and to printf. */
-static const char evil[] = "=\\u001b[31m\\n\\r\\u009b2J\\u202e\\u0007\\u0000\xc2\x9b\x9b\\uff21\xe6\xb0\xb4%s%n";
+static const char evil[] =
+    "=\\u001b[31m\\n\\r\\u009b2J\\u202e\\u0007\\u0000\xc2\x9b\x9b\\uff21\xe6\xb0\xb4%s%n";
 
 /* The length of what stands before the next quote, those that are escaped left aside. */
 static size_t inside(struct slice s)
@@ -720,12 +651,15 @@ static void test_reports__no_document__is_one_line_and_the_status_that_fits(void
     } rows[] = {
         {400, "`by` takes model, client, budget, upstream, endpoint, day or hour.\nMore.\n", 64,
          "metergate: `by` takes model, client, budget, upstream, endpoint, day or hour.\n"},
-        {404, "Nothing is kept: `state_dir` is \"none\".\n", 1, "metergate: Nothing is kept: `state_dir` is \"none\".\n"},
-        {404, "Metergate has no such address of its own; see /, /healthz.\n", 69, "is older than this command\n"},
+        {404, "Nothing is kept: `state_dir` is \"none\".\n", 1,
+         "metergate: Nothing is kept: `state_dir` is \"none\".\n"},
+        {404, "Metergate has no such address of its own; see /, /healthz.\n", 69,
+         "is older than this command\n"},
         {404, "{\"error\":{\"message\":\"No such call.\"}}", 1, "metergate: No such call.\n"},
         {404, "<html>not here</html>", 69, "is answered 404: is that Metergate?\n"},
         {404, "", 69, "is that Metergate?\n"},
-        {503, "32 reports are being made already; ask again.\n", 1, "metergate: 32 reports are being made already; ask again.\n"},
+        {503, "32 reports are being made already; ask again.\n", 1,
+         "metergate: 32 reports are being made already; ask again.\n"},
         {500, "\x1b[31mred\r\x9b", 1, "metergate: ?[31mred??\n"},
         {401, "", 77, "wants a client token"},
         {403, "", 77, "does not serve this user"},
@@ -753,8 +687,10 @@ static void test_reports__no_document__is_one_line_and_the_status_that_fits(void
 
 static void test_status__hostile_texts__do_not_reach_the_terminal(void **state)
 {
-    char *hostile = make_hostile("{\"version\":\"x\",\"uptime_s\":1e300,\"budgets\":[{\"name\":\"x\",\"key\":\"x\",\"limits\":[{\"metric\":"
-                                 "\"x\"}]}],\"clients\":[{\"name\":\"x\"}],\"upstreams\":[{\"name\":\"x\"}]}");
+    char *hostile =
+        make_hostile("{\"version\":\"x\",\"uptime_s\":1e300,\"budgets\":[{\"name\":\"x\",\"key\":\"x\","
+                     "\"limits\":[{\"metric\":"
+                     "\"x\"}]}],\"clients\":[{\"name\":\"x\"}],\"upstreams\":[{\"name\":\"x\"}]}");
     const struct fake_answer one[] = {{"/-/status", 200, hostile}, {0}};
     struct outcome o = ASK(one, "status");
 
@@ -770,7 +706,8 @@ static void test_status__hostile_texts__do_not_reach_the_terminal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_usage__text__is_a_table_with_a_total_and_says_what_is_unpriced, tool_environment),
+        cmocka_unit_test_setup(test_usage__text__is_a_table_with_a_total_and_says_what_is_unpriced,
+                               tool_environment),
         cmocka_unit_test_setup(test_usage__csv__has_every_figure_in_full_and_no_formula, tool_environment),
         cmocka_unit_test_setup(test_usage__options__become_parameters_of_the_question, tool_environment),
         cmocka_unit_test_setup(test_usage__all_priced__needs_no_column_for_others, tool_environment),
@@ -782,18 +719,24 @@ int main(void)
         cmocka_unit_test_setup(test_explain__ended_call__is_a_story, tool_environment),
         cmocka_unit_test_setup(test_explain__refused_call__says_why_and_what_to_change, tool_environment),
         cmocka_unit_test_setup(test_explain__every_reason_of_a_refusal__has_its_advice, tool_environment),
-        cmocka_unit_test_setup(test_explain__held_call__tells_what_it_waits_for_and_when_it_goes, tool_environment),
-        cmocka_unit_test_setup(test_explain__call_without_a_price__is_unpriced_and_not_free, tool_environment),
-        cmocka_unit_test_setup(test_explain__id_with_a_path_in_it__stays_one_part_of_the_path, tool_environment),
-        cmocka_unit_test_setup(test_compare__text__has_a_column_a_model_and_ratios_in_words, tool_environment),
+        cmocka_unit_test_setup(test_explain__held_call__tells_what_it_waits_for_and_when_it_goes,
+                               tool_environment),
+        cmocka_unit_test_setup(test_explain__call_without_a_price__is_unpriced_and_not_free,
+                               tool_environment),
+        cmocka_unit_test_setup(test_explain__id_with_a_path_in_it__stays_one_part_of_the_path,
+                               tool_environment),
+        cmocka_unit_test_setup(test_compare__text__has_a_column_a_model_and_ratios_in_words,
+                               tool_environment),
         cmocka_unit_test_setup(test_compare__ratios__are_right_at_the_edges, tool_environment),
         cmocka_unit_test_setup(test_compare__nothing_to_compare__is_said, tool_environment),
         cmocka_unit_test_setup(test_prices__text__says_where_each_price_is_from, tool_environment),
         cmocka_unit_test_setup(test_prices__model_without_one__is_1_and_says_what_to_do, tool_environment),
         cmocka_unit_test_setup(test_reports__json__is_the_daemons_own, tool_environment),
-        cmocka_unit_test_setup(test_reports__documents_with_little_in_them__are_shown_as_far_as_they_go, tool_environment),
+        cmocka_unit_test_setup(test_reports__documents_with_little_in_them__are_shown_as_far_as_they_go,
+                               tool_environment),
         cmocka_unit_test_setup(test_reports__hostile_texts__do_not_reach_the_terminal, tool_environment),
-        cmocka_unit_test_setup(test_reports__no_document__is_one_line_and_the_status_that_fits, tool_environment),
+        cmocka_unit_test_setup(test_reports__no_document__is_one_line_and_the_status_that_fits,
+                               tool_environment),
         cmocka_unit_test_setup(test_status__hostile_texts__do_not_reach_the_terminal, tool_environment),
     };
 

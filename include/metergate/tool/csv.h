@@ -1,6 +1,7 @@
 /*
- * csv: records of RFC 4180 on standard output: lines end in CR LF, what needs quotes has them. Texts of somebody else
- * are made safe to show (base/plain.h), and one that a spreadsheet would take for a formula begins with a '.
+ * csv: records of RFC 4180 on standard output: lines end in CR LF, what needs quotes has them. Texts of
+ * somebody else are made safe to show (base/plain.h), and one that a spreadsheet would take for a formula
+ * begins with a '.
  */
 #ifndef METERGATE_TOOL_CSV_H
 #define METERGATE_TOOL_CSV_H
@@ -18,7 +19,8 @@ struct csv {
 
 void csv_text(struct csv *c, struct slice s);
 
-/* The member `name` of a document's object: a string as a text, a whole number as it is; unknown: an empty cell. */
+/* The member `name` of a document's object: a string as a text, a whole number as it is; unknown: an empty
+ * cell. */
 void csv_value(struct csv *c, struct slice object, const char *name);
 
 /* Nano-dollars of the member `name` as an exact decimal of nine digits; unknown: an empty cell. */

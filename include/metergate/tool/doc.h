@@ -1,9 +1,11 @@
 /*
- * doc: values of the JSON documents that the daemon answers with, by their path ("price.usd_per_million.input").
+ * doc: values of the JSON documents that the daemon answers with, by their path
+ * ("price.usd_per_million.input").
  *
- * Documents are read where they stand, so that a report of ten thousand calls costs no tree, integers keep all 64 bits
- * and decimals of money stay the digits that they were. A document is whatever doc_check accepted, or a value of one;
- * it is borrowed by all that is found in it. What is missing and what is null are the same: unknown.
+ * Documents are read where they stand, so that a report of ten thousand calls costs no tree, integers keep
+ * all 64 bits and decimals of money stay the digits that they were. A document is whatever doc_check
+ * accepted, or a value of one; it is borrowed by all that is found in it. What is missing and what is null
+ * are the same: unknown.
  */
 #ifndef METERGATE_TOOL_DOC_H
 #define METERGATE_TOOL_DOC_H
@@ -24,7 +26,8 @@ struct slice doc_get(struct slice doc, const char *path);
 /* Whole numbers; unknown and everything else is 0, what does not fit is the nearest that does. */
 int64_t doc_int(struct slice doc, const char *path);
 
-/* A decimal times 10^digits (at most 9), rounded half away from 0. -EINVAL: unknown or no plain decimal, -ERANGE. */
+/* A decimal times 10^digits (at most 9), rounded half away from 0. -EINVAL: unknown or no plain decimal,
+ * -ERANGE. */
 int doc_scaled(struct slice doc, const char *path, int digits, int64_t *ret) MG_MUSTCHECK;
 
 bool doc_truth(struct slice doc, const char *path);

@@ -1,5 +1,6 @@
 /*
- * shown: lines that several commands print alike, on standard output. `doc` is a document of the daemon (doc.h).
+ * shown: lines that several commands print alike, on standard output. `doc` is a document of the daemon
+ * (doc.h).
  */
 #ifndef METERGATE_TOOL_SHOWN_H
 #define METERGATE_TOOL_SHOWN_H
@@ -8,7 +9,8 @@
 
 #include "metergate/base/slice.h"
 
-/* "2026-11-27 14:03:12 to 2026-11-28 14:03:12 UTC" and an empty line, of "since" and "until"; nothing without them. */
+/* "2026-11-27 14:03:12 to 2026-11-28 14:03:12 UTC" and an empty line, of "since" and "until"; nothing without
+ * them. */
 void shown_span(struct slice doc);
 
 /* The member's time, as figure_time has it. */
