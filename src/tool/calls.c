@@ -10,7 +10,8 @@
 #include "metergate/tool/figure.h"
 #include "metergate/tool/table.h"
 
-#define NAME_PLACES 32
+#define NAME_PLACES    32
+#define OUTCOME_PLACES 64
 
 static void add_text(struct table *t, struct slice call, const char *name)
 {
@@ -49,7 +50,7 @@ static void add_end(struct table *t, struct slice call)
         buf_add_char(&end, ' ');
         doc_text(call, "reason", &end);
     }
-    table_add_short(t, buf_slice(&end), 2 * NAME_PLACES);
+    table_add_short(t, buf_slice(&end), OUTCOME_PLACES);
     buf_release(&end);
 }
 

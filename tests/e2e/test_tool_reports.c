@@ -374,9 +374,10 @@ static void test_compare__text__has_a_column_a_model_and_ratios_in_words(void **
         " gpt-4o            gpt-3.5-turbo ",
         "\ninput tokens a call                                        1,200.1 ",
         "\noutput tokens a call                                         300.0 ",
-        "\ncost a call                                           $0.006000000             $0.000447600 ",
-        "\ncost                                                  $0.120000000             $0.002238000       "
-        "          unpriced",
+        "\ncost a call                                           $0.006000000   ",
+        "   $0.000447600 ",
+        "\ncost                                                  $0.120000000   ",
+        "   $0.002238000                 unpriced ",
         "\nwaited (mean / half within / 95 % within)   1.2 s / 800 ms / 5.2 s ",
         "\nuntil the first byte                       ",
         " 1 s / 340 ms / 61 s ",
