@@ -138,7 +138,7 @@ static int show_text(const struct arguments *a, struct slice doc)
     if (seen.configured || seen.unknown)
         putchar('\n');
     if (seen.configured)
-        puts("* from `prices:` of the configuration, in the place of what is built in");
+        puts("* from `prices:` of the configuration, which go before what is built in");
     if (seen.unknown)
         puts("- not known: a call that needs it is unpriced");
     return status;

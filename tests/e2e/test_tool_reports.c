@@ -463,7 +463,7 @@ static void test_prices__text__says_where_each_price_is_from(void **state)
         "*  gemini-2.5-pro        -            1.25   0.125         1.25    1.25   10.00  configuration\n"
         "     input over 200,000               2.50    0.25         2.50    2.50   15.00  \n"
         "\n"
-        "* from `prices:` of the configuration, in the place of what is built in\n"
+        "* from `prices:` of the configuration, which go before what is built in\n"
         "- not known: a call that needs it is unpriced\n");
     outcome_release(&o);
 }
