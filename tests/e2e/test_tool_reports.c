@@ -351,6 +351,25 @@ static void test_explain__call_without_a_price__is_unpriced_and_not_free(void **
     outcome_release(&o);
 }
 
+/* A call of something that is only passed through has neither model nor budget. */
+static void test_explain__call_without_a_model__is_told_without_gaps(void **state)
+{
+    static const struct fake_answer one[] = {{"/-/calls/mg-0000001-1", 200,
+                                              "{\"id\":\"mg-0000001-1\",\"state\":\"ended\",\"client\":\"\","
+                                              "\"model\":\"\",\"budget\":\"\",\"upstream\":\"openai\","
+                                              "\"endpoint\":\"passed\",\"outcome\":\"completed\",\"status\":"
+                                              "404,\"attempts\":1,\"usage_source\":\"counted\"}"},
+                                             {0}};
+    struct outcome o = ASK(one, "explain", "mg-0000001-1");
+
+    (void)state;
+    assert_done(&o);
+    text_has(o.out, "call     mg-0000001-1\nfor      an unknown model, passed, at openai\noutcome  "
+                    "completed, status 404\n");
+    text_has(o.out, "cost     unpriced: no price was known;");
+    outcome_release(&o);
+}
+
 static void test_explain__id_with_a_path_in_it__stays_one_part_of_the_path(void **state)
 {
     static const char *const ids[] = {"../../status?a", ".."};
@@ -724,6 +743,7 @@ int main(void)
                                tool_environment),
         cmocka_unit_test_setup(test_explain__call_without_a_price__is_unpriced_and_not_free,
                                tool_environment),
+        cmocka_unit_test_setup(test_explain__call_without_a_model__is_told_without_gaps, tool_environment),
         cmocka_unit_test_setup(test_explain__id_with_a_path_in_it__stays_one_part_of_the_path,
                                tool_environment),
         cmocka_unit_test_setup(test_compare__text__has_a_column_a_model_and_ratios_in_words,
