@@ -349,7 +349,7 @@ static const struct table_row rows[] = {
     {.path = "prices.*.output", RATE(rates, RATE_OUTPUT), .help = "USD per million output tokens, reasoning included"},
     {.path = "prices.*.long.above", .type = TABLE_COUNT, PRICE(long_above), .min = "1", .max = "1000M",
      .help = "a call with more input tokens than this is billed by the prices of `long` altogether"},
-    {.path = "prices.*.long.input", RATE(long_rates, RATE_INPUT), .help = "of such a call; default as of a shorter one"},
+    {.path = "prices.*.long.input", RATE(long_rates, RATE_INPUT), .help = "of such a call; default as a shorter one's"},
     {.path = "prices.*.long.cached", RATE(long_rates, RATE_CACHED), .help = "likewise"},
     {.path = "prices.*.long.cache_write", RATE(long_rates, RATE_CACHE_WRITE), .help = "likewise"},
     {.path = "prices.*.long.cache_write_1h", RATE(long_rates, RATE_CACHE_WRITE_1H), .help = "likewise"},
