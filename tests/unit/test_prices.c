@@ -221,12 +221,8 @@ static void test_price_table__each_row__is_whole(void **state)
 static const char *name_for(const char *match)
 {
     static char name[80];
-    char *star;
 
-    strcpy(name, match);
-    star = strchr(name, '*');
-    if (star)
-        strcpy(star, "-x");
+    snprintf(name, sizeof name, "%.*s%s", (int)strcspn(match, "*"), match, strchr(match, '*') ? "-x" : "");
     return name;
 }
 
