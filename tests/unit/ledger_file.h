@@ -41,7 +41,7 @@ static inline void ledger_file_begin(struct ledger_file *f)
     char path[128];
     struct errbuf e;
 
-    snprintf(f->dir, sizeof f->dir, "/tmp/metergate-ledger-XXXXXX");
+    *f = (struct ledger_file){.dir = "/tmp/metergate-ledger-XXXXXX"};
     assert_non_null(mkdtemp(f->dir));
     ledger_file_path(f, "ledger.db", path);
     assert_int_equal(db_open(path, 1000, &f->db), DB_OK);
