@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "metergate/ledger/schema.h"
@@ -122,9 +123,14 @@ static int check_version(struct report *r, struct errbuf *e)
  */
 static int check_file(const struct report *r, struct errbuf *e)
 {
-    if (access(r->path.p, R_OK) == 0)
+    struct stat st;
+
+    errno = 0;
+    if (access(r->path.p, R_OK) == 0 && stat(r->path.p, &st) == 0 && S_ISREG(st.st_mode))
         return DB_OK;
-    if (errno == ENOENT)
+    if (errno == 0)
+        err_set(e, "%s is no regular file", r->path.p);
+    else if (errno == ENOENT)
         err_set(e, "%s is not there", r->path.p);
     else
         err_set(e, "%s: %s", r->path.p, strerror(errno));

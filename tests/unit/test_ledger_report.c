@@ -2,6 +2,7 @@
 #include "ledger_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "metergate/base/prng.h"
 #include "metergate/base/when.h"
@@ -593,6 +594,9 @@ static void test_report__a_file_that_cannot_be_used__is_named_with_the_reason(vo
     ledger_file_path(&f, "ledger.db", path);
     unlink(path);
     assert_refused(&f, DB_IO, "ledger.db is not there");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_refused(&f, DB_IO, "ledger.db is no regular file"); /* and nobody waits for one who writes into it */
+    unlink(path);
     memset(junk, 'x', sizeof junk);
     fd = open(path, O_WRONLY | O_CREAT, 0600);
     assert_int_equal(write(fd, junk, sizeof junk), sizeof junk);
