@@ -108,7 +108,7 @@ static void write_usage(struct json_writer *w, const struct ledger_row *r)
     json_member_str(w, "usage_source", slice_str(row_source_name(r->source)));
 }
 
-void report_text_call(struct json_writer *w, const struct ledger_row *r)
+void report_text_call(struct json_writer *w, const struct ledger_row *r, bool ended)
 {
     char id[ROW_ID_SIZE];
 
@@ -122,7 +122,10 @@ void report_text_call(struct json_writer *w, const struct ledger_row *r)
     json_member_str(w, "model", slice_str(r->model));
     json_member_str(w, "upstream", slice_str(r->upstream));
     json_member_str(w, "endpoint", slice_str(r->endpoint));
-    json_member_str(w, "outcome", slice_str(row_outcome_name(r->outcome)));
+    if (ended)
+        json_member_str(w, "outcome", slice_str(row_outcome_name(r->outcome)));
+    else
+        member_null(w, "outcome");
     json_member_int(w, "status", r->status);
     if (r->reason[0])
         json_member_str(w, "reason", slice_str(r->reason));

@@ -16,6 +16,7 @@
 #include "metergate/ledger/report.h"
 #include "metergate/proxy/hub.h"
 #include "metergate/proxy/inquiry.h"
+#include "metergate/proxy/live.h"
 #include "metergate/proxy/report_text.h"
 
 #define BODY_MAX ((size_t)4096) /* there should be none; what a client sends with its GET is not looked at */
@@ -107,7 +108,7 @@ static void write_call(void *arg, const struct ledger_row *row)
     struct json_writer *w = arg;
 
     json_object_begin(w);
-    report_text_call(w, row);
+    report_text_call(w, row, true);
     json_object_end(w);
 }
 
@@ -155,7 +156,7 @@ static int ask_call(struct question *q, struct report *r, struct errbuf *e)
         return rc;
     }
     begin(&w, q);
-    report_text_call(&w, &row);
+    report_text_call(&w, &row, true);
     json_member_str(&w, "state", SLICE("ended"));
     report_text_holds(&w, &row);
     json_object_end(&w);
@@ -308,6 +309,8 @@ bool reports_body(struct proxy *p, struct exchange *x, int rc)
         return false;
     if (rc < 0)
         refuse(p, x, 413, "This address takes no body.");
+    else if (inquiry_read(r.path, r.query, 0, &what, NULL) == 0 && what.kind == INQUIRY_CALL && live_reply(p, x, what.id))
+        return true;
     else if (admit(p, x, &r, &what))
         submit(p, x, &what);
     return true;

@@ -59,7 +59,7 @@ static void test_call__a_row__has_every_member(void **state)
     (void)state;
     begin(&w, &out);
     json_object_begin(&w);
-    report_text_call(&w, &row);
+    report_text_call(&w, &row, true);
     report_text_holds(&w, &row);
     json_object_end(&w);
     assert_written(
@@ -87,7 +87,7 @@ static void test_call__what_is_not_known__is_null(void **state)
     (void)state;
     begin(&w, &out);
     json_object_begin(&w);
-    report_text_call(&w, &little);
+    report_text_call(&w, &little, true);
     json_object_end(&w);
     assert_non_null(strstr(out.p, "\"reason\":null,"));
     assert_non_null(strstr(out.p, "\"cost_nano_usd\":null,\"price\":null,"));
@@ -109,7 +109,7 @@ static void test_call__a_price_without_a_date__is_shown(void **state)
     r.cost_nano = 0;
     begin(&w, &out);
     json_object_begin(&w);
-    report_text_call(&w, &r);
+    report_text_call(&w, &r, true);
     json_object_end(&w);
     assert_non_null(strstr(out.p, "\"cost_nano_usd\":0,\"price\":{\"name\":\"gpt-4o\",\"since\":null,"));
     buf_release(&out);

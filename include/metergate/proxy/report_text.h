@@ -9,8 +9,8 @@
 #include "metergate/ledger/report.h"
 #include "metergate/ledger/row.h"
 
-/* The members of a call; into an object that is open. */
-void report_text_call(struct json_writer *w, const struct ledger_row *r);
+/* The members of a call; into an object that is open. One that has not `ended` has no outcome. */
+void report_text_call(struct json_writer *w, const struct ledger_row *r, bool ended);
 
 /* "holds": what kept it, in order; likewise. */
 void report_text_holds(struct json_writer *w, const struct ledger_row *r);
