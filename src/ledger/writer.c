@@ -37,8 +37,8 @@ struct writer {
     int64_t stop_by_us;
     int64_t retention_us;
     struct trouble base, file; /* the database, the journal's file */
-    int64_t done;              /* rows that wait no more: written + dropped, but for those recovered */
-    int64_t written, dropped, recovered;
+    int64_t done;              /* rows that were in the journal and wait no more */
+    int64_t written, dropped, recovered; /* written: of those, without what was dropped */
 
     pthread_t thread;
     char *dir, *path; /* owned */
@@ -223,9 +223,10 @@ static int write_or_drop(struct writer *w, const struct ledger_row *r, struct er
     return DB_OK;
 }
 
-/* The first n that wait do so no more, because so many were written. */
+/* The first n that wait do so no more, because so many were written. Who was waiting for that finds no trouble any more. */
 static void count_done(struct writer *w, size_t n, int64_t written)
 {
+    works(w, &w->base, "ledger.db");
     lock(w);
     journal_written(w->j, n);
     w->done += (int64_t)n;
@@ -265,7 +266,6 @@ static bool write_some(struct writer *w)
         rc = write_one_by_one(w, rows, n, &e);
     if (rc != DB_OK)
         return recover_base(w, rc, &e);
-    works(w, &w->base, "ledger.db");
     if (w->tidy_us > w->tidied_us + WRITER_TIDY_MS * CLOCK_MS)
         w->tidy_us = w->tidied_us + WRITER_TIDY_MS * CLOCK_MS;
     return true;
@@ -448,8 +448,8 @@ struct writer *writer_new(const char *dir, struct journal *j, int64_t retention_
     w->dir = xstrdup(dir);
     w->j = j;
     w->retention_us = retention_us;
-    w->tidied_us = clock_now_us();
-    w->tidy_us = w->tidied_us + TIDY_IDLE_US;
+    w->tidied_us = -WRITER_TIDY_MS * CLOCK_MS; /* the first row brings the first round */
+    w->tidy_us = clock_now_us() + TIDY_IDLE_US;
     (void)have_base(w);
     attach(w);
     return w;
@@ -533,7 +533,7 @@ void writer_health(struct writer *w, struct ledger_health *ret)
     t = w->base.on ? &w->base : &w->file;
     *ret = (struct ledger_health){.ok = !t->on && f.attached,
                                   .waiting = f.waiting,
-                                  .written = w->written - w->dropped,
+                                  .written = w->written,
                                   .lost = f.lost + w->dropped,
                                   .recovered = w->recovered};
     if (t->on)

@@ -205,7 +205,7 @@ static struct ledger_row a_correction(int64_t cost_nano)
     struct ledger_row r = a_call();
 
     r.kind = ROW_CORRECTION;
-    r.t_us += 2 * 3600 * CLOCK_S;
+    r.t_us += 7200 * CLOCK_S;
     r.usage = (struct usage){.input = 900, .cached = 100, .output = 500, .reasoning = 50};
     r.source = ROW_BY_PROVIDER;
     r.cost_nano = cost_nano;
@@ -331,7 +331,7 @@ static void test_store__random_rows_in_random_batches__sums_are_those_of_the_row
         struct prng p = {seed};
 
         for (int i = 0; i < ROWS; i++) {
-            random_row(&p, i + 1, T0 + prng_below(&p, 4 * 3600 * CLOCK_S), &rows[i]);
+            random_row(&p, i + 1, T0 + prng_below(&p, 14400 * CLOCK_S), &rows[i]);
             rows[i].kind = prng_below(&p, 10) ? ROW_CALL : ROW_ATTEMPT;
         }
         write_in_batches(&p, rows, ROWS);
@@ -350,7 +350,7 @@ static void test_store__random_corrections__hours_are_still_those_of_the_rows(vo
 
     (void)state;
     for (int i = 0; i < ROWS; i++) {
-        random_row(&p, 1 + prng_below(&p, ROWS / 2), T0 + prng_below(&p, 4 * 3600 * CLOCK_S), &rows[i]);
+        random_row(&p, 1 + prng_below(&p, ROWS / 2), T0 + prng_below(&p, 14400 * CLOCK_S), &rows[i]);
         rows[i].kind = prng_below(&p, 3) ? ROW_CALL : ROW_CORRECTION;
     }
     write_in_batches(&p, rows, ROWS);
@@ -377,7 +377,7 @@ static void test_store__figures_that_no_sum_can_hold__stay_the_largest(void **st
     write_one(s, &r);
     assert_int_equal(ask(at.db, "SELECT cost_nano FROM hours"), INT64_MAX);
     while (more)
-        assert_int_equal(store_tidy(s, T0 + 7200 * CLOCK_S, 1000 * 86400 * CLOCK_S, &more, &e), DB_OK);
+        assert_int_equal(store_tidy(s, T0 + 7200 * CLOCK_S, 86400000 * CLOCK_S, &more, &e), DB_OK);
     assert_int_equal(ask(at.db, "SELECT max(tokens) FROM charges"), INT64_MAX);
     store_close(s);
 }
@@ -409,7 +409,7 @@ static void test_store__a_row_that_fails__takes_the_batch_back_and_the_names_wit
 
 static void test_store__a_file_that_may_not_grow__says_so_and_goes_on_when_it_may(void **state)
 {
-    struct rlimit old, small = {.rlim_cur = 64 * 1024};
+    struct rlimit old, small = {.rlim_cur = 65536};
     struct ledger_row r = a_call();
     struct store *s = opened();
     struct errbuf e;
