@@ -1,6 +1,6 @@
 /*
- * reports: /-/usage, /-/calls, /-/calls/ID and /-/compare tell what the calls of this test used, at once after their
- * answers, in every way in which they can be asked; and what cannot be asked is refused in words.
+ * reports: /-/usage, /-/calls, /-/calls/ID and /-/compare tell what the calls of this test used, at once
+ * after their answers, in every way in which they can be asked; and what cannot be asked is refused in words.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,9 +18,9 @@
 #include "metergate/base/err.h"
 
 #define KEPT "state_dir: $DIR/state\n" FIXTURE_UPSTREAM
-#define PRICED                                                                                                           \
-    KEPT "prices:\n"                                                                                                     \
-         "  gpt-4o: {input: 2.50, cached: 1.25, output: 10}\n"                                                           \
+#define PRICED                                                                                               \
+    KEPT "prices:\n"                                                                                         \
+         "  gpt-4o: {input: 2.50, cached: 1.25, output: 10}\n"                                               \
          "  gpt-3.5-turbo: {input: 0.50, output: 1.50}\n"
 
 /* ---- calls, and what they used ---- */
@@ -37,8 +37,9 @@ static struct used chat(const struct fixture *f, const char *path, const char *m
     char body[512];
     cJSON *json;
 
-    snprintf(body, sizeof body, "{\"model\":\"%s\",\"max_tokens\":30,\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}]}", model,
-             prompt);
+    snprintf(body, sizeof body,
+             "{\"model\":\"%s\",\"max_tokens\":30,\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}]}",
+             model, prompt);
     r = fixture_call(f, "POST", path, body);
     if (r.status != 200)
         fail_msg("%d: %s", r.status, r.body.n ? r.body.p : r.error_text);
@@ -85,11 +86,13 @@ static cJSON *ask(const struct fixture *f, const char *path)
     return json;
 }
 
-static void assert_refused(const struct fixture *f, const char *method, const char *path, int status, const char *words)
+static void assert_refused(const struct fixture *f, const char *method, const char *path, int status,
+                           const char *words)
 {
     struct client_reply r = fixture_call(f, method, path, NULL);
 
-    if (r.status != status || !r.body.n || !strstr(r.body.p, words) || strchr(r.body.p, '\n') != r.body.p + r.body.n - 1)
+    if (r.status != status || !r.body.n || !strstr(r.body.p, words) ||
+        strchr(r.body.p, '\n') != r.body.p + r.body.n - 1)
         fail_msg("%s %s: %d %s", method, path, r.status, r.body.n ? r.body.p : r.error_text);
     client_reply_release(&r);
 }
@@ -168,8 +171,7 @@ static void test_usage__by_every_key__counts_all_calls(void **state)
         snprintf(path, sizeof path, "/-/usage?by=%s&since=2d&until=", keys[i]);
         json = ask(&f, path);
         assert_string_equal(json_text(json, "by"), keys[i]);
-        cJSON_ArrayForEach(row, json_at(json, "rows"))
-            calls += json_number(row, "calls");
+        cJSON_ArrayForEach(row, json_at(json, "rows")) calls += json_number(row, "calls");
         assert_int_equal(calls, CALLS);
         cJSON_Delete(json);
     }
@@ -212,7 +214,8 @@ static void test_usage__of_a_daemon_before__is_still_there(void **state)
 
 /* ---- calls ---- */
 
-static void assert_ids(const struct fixture *f, const char *path, const struct used *u, const int *want, int n)
+static void assert_ids(const struct fixture *f, const char *path, const struct used *u, const int *want,
+                       int n)
 {
     cJSON *json = ask(f, path);
 
@@ -323,9 +326,12 @@ static void test_reports__bad_questions__are_refused_in_a_sentence(void **state)
     (void)state;
     fixture_start(&f, NULL, KEPT);
     assert_refused(&f, "GET", "/-/usage?by=month", 400, "by: \"month\" is not model, client, budget");
-    assert_refused(&f, "GET", "/-/usage?since=yesterday", 400, "since: \"yesterday\" is not a duration back from now");
-    assert_refused(&f, "GET", "/-/usage?since=1h&colour=red", 400, "\"colour\" is no parameter of this address");
-    assert_refused(&f, "GET", "/-/calls?limit=10001", 400, "limit: \"10001\" is not a number from 1 to 10000");
+    assert_refused(&f, "GET", "/-/usage?since=yesterday", 400,
+                   "since: \"yesterday\" is not a duration back from now");
+    assert_refused(&f, "GET", "/-/usage?since=1h&colour=red", 400,
+                   "\"colour\" is no parameter of this address");
+    assert_refused(&f, "GET", "/-/calls?limit=10001", 400,
+                   "limit: \"10001\" is not a number from 1 to 10000");
     assert_refused(&f, "GET", "/-/compare?model=a", 400, "model: a comparison takes 2 to 10 of them");
     assert_refused(&f, "GET", "/-/calls/17", 400, "\"17\" is not the id of a call");
     assert_refused(&f, "GET", "/-/calls/mg-0000000-1", 404, "The ledger has no call mg-0000000-1.");
@@ -337,7 +343,8 @@ static void test_reports__bad_questions__are_refused_in_a_sentence(void **state)
 
 static void test_reports__without_a_ledger__say_why(void **state)
 {
-    static const char *const paths[] = {"/-/usage", "/-/calls", "/-/calls/mg-0000000-1", "/-/compare?model=a&model=b"};
+    static const char *const paths[] = {"/-/usage", "/-/calls", "/-/calls/mg-0000000-1",
+                                        "/-/compare?model=a&model=b"};
     struct fixture f;
 
     (void)state;
@@ -378,7 +385,8 @@ static void test_reports__clients_that_leave__take_their_questions_along(void **
 /* 32 wait, the others are told to come again: whoever asks is answered by one or the other. */
 static void test_reports__more_questions_than_may_wait__are_all_answered(void **state)
 {
-    static const char question[] = "GET /-/calls?limit=10 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    static const char question[] =
+        "GET /-/calls?limit=10 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     struct fixture f;
     int fd[MANY], answered = 0;
 
@@ -407,7 +415,8 @@ static void test_reports__more_questions_than_may_wait__are_all_answered(void **
 /* A stop while questions wait: the daemon answers or closes, and ends. */
 static void test_reports__a_stop_among_questions__ends_well(void **state)
 {
-    static const char question[] = "GET /-/usage?by=hour&since=30d HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    static const char question[] =
+        "GET /-/usage?by=hour&since=30d HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     struct fixture f;
     int fd[20];
 

@@ -81,7 +81,8 @@ static int64_t expect(const struct world *w, const struct report_filter *f, int6
             const struct ledger_row *r = &w->rows[i], *b = best < 0 ? NULL : &w->rows[best];
 
             if (used[i] || (f->model.n && !slice_eq(f->model, slice_str(r->model))) ||
-                (f->client.n && !slice_eq(f->client, slice_str(r->client))) || (f->before_us && r->t_us >= f->before_us))
+                (f->client.n && !slice_eq(f->client, slice_str(r->client))) ||
+                (f->before_us && r->t_us >= f->before_us))
                 continue;
             if (!b || r->t_us > b->t_us || (r->t_us == b->t_us && r->id > b->id))
                 best = i;
@@ -171,7 +172,13 @@ static const struct ledger_row whole = {
     .attempts = 3,
     .estimated_input = 1,
     .estimated_output = 2,
-    .usage = {.input = 30, .cached = 4, .cache_write = 5, .cache_write_1h = 6, .output = 7, .reasoning = 8, .tier = TIER_BATCH},
+    .usage = {.input = 30,
+              .cached = 4,
+              .cache_write = 5,
+              .cache_write_1h = 6,
+              .output = 7,
+              .reasoning = 8,
+              .tier = TIER_BATCH},
     .source = ROW_COUNTED,
     .cost_nano = 1234567,
     .price = {.name = "gpt-4o", .since = 20240806, .rates = {{2500000, 1250000, PRICE_UNKNOWN, 9, 10000000}}},
@@ -236,7 +243,8 @@ static void test_call__one_with_little_known__says_so(void **state)
     ledger_file_end(&f);
 }
 
-/* Somebody else may have written into the file: nothing that is asked of the row may then break the daemon. */
+/* Somebody else may have written into the file: nothing that is asked of the row may then break the daemon.
+ */
 static void test_call__nonsense_in_the_file__is_read_as_nothing_known(void **state)
 {
     struct ledger_row got;
@@ -246,7 +254,8 @@ static void test_call__nonsense_in_the_file__is_read_as_nothing_known(void **sta
     (void)state;
     ledger_file_begin(&f);
     ledger_file_add(&f, &whole, 1);
-    ledger_file_run(&f, "UPDATE calls SET outcome = 77, source = -3, tier = 99, status = 5000000000, attempts = -1, model = 999,"
+    ledger_file_run(&f, "UPDATE calls SET outcome = 77, source = -3, tier = 99, status = 5000000000, "
+                        "attempts = -1, model = 999,"
                         " total_ms = 9223372036854775807, queued_ms = -9, price = 999;"
                         "UPDATE holds SET whose = 12, to_ms = 9223372036854775807;"
                         "UPDATE names SET text = printf('%.*c', 5000, 'n') WHERE text = 'nightly';"
