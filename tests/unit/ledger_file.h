@@ -30,6 +30,13 @@ static inline void ledger_file_path(const struct ledger_file *f, const char *nam
     snprintf(ret, 128, "%s/%s", f->dir, name);
 }
 
+/* An empty directory, for whoever writes there. */
+static inline void ledger_file_begin_empty(struct ledger_file *f)
+{
+    *f = (struct ledger_file){.dir = "/tmp/metergate-ledger-XXXXXX"};
+    assert_non_null(mkdtemp(f->dir));
+}
+
 static inline void ledger_file_run(struct ledger_file *f, const char *sql)
 {
     if (db_exec(f->db, sql) != DB_OK)
@@ -41,8 +48,7 @@ static inline void ledger_file_begin(struct ledger_file *f)
     char path[128];
     struct errbuf e;
 
-    *f = (struct ledger_file){.dir = "/tmp/metergate-ledger-XXXXXX"};
-    assert_non_null(mkdtemp(f->dir));
+    ledger_file_begin_empty(f);
     ledger_file_path(f, "ledger.db", path);
     assert_int_equal(db_open(path, 1000, &f->db), DB_OK);
     assert_int_equal(schema_prepare(f->db, &e), DB_OK);
@@ -51,11 +57,11 @@ static inline void ledger_file_begin(struct ledger_file *f)
 
 static inline void ledger_file_end(struct ledger_file *f)
 {
-    static const char *const names[] = {"ledger.db", "ledger.db-wal", "ledger.db-shm"};
+    static const char *const names[] = {"ledger.db", "ledger.db-wal", "ledger.db-shm", "journal"};
     char path[128];
 
     db_close(f->db);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < MG_ARRAY_LEN(names); i++) {
         ledger_file_path(f, names[i], path);
         unlink(path);
     }

@@ -2,6 +2,7 @@
 #include "ledger_file.h"
 
 #include "metergate/base/prng.h"
+#include "metergate/ledger/ledger.h"
 #include "metergate/ledger/report.h"
 
 #define HOUR INT64_C(3600000000)
@@ -221,6 +222,29 @@ static void test_call__one_that_was_written__is_the_same_row(void **state)
     ledger_file_end(&f);
 }
 
+static void test_call__one_that_the_ledger_wrote__is_the_same_row(void **state)
+{
+    struct ledger_row got, *row;
+    struct ledger_file f;
+    struct ledger *l;
+    bool found = false;
+
+    (void)state;
+    ledger_file_begin_empty(&f);
+    l = ledger_open(f.dir, INT64_MAX / 4);
+    row = ledger_take(l);
+    assert_non_null(row);
+    *row = whole;
+    ledger_end(l, row);
+    assert_true(ledger_flush(l, 20000));
+    got = read_one(&f, whole.id, &found);
+    assert_true(found);
+    assert_memory_equal(&got, &whole, offsetof(struct ledger_row, hold));
+    assert_memory_equal(got.hold, whole.hold, sizeof got.hold);
+    ledger_close(l);
+    ledger_file_end(&f);
+}
+
 static void test_call__one_with_little_known__says_so(void **state)
 {
     const struct ledger_row little = {.id = 7, .t_us = T0, .cost_nano = PRICE_UNKNOWN, .first_byte_us = -1};
@@ -282,6 +306,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_call__one_that_was_written__is_the_same_row),
+        cmocka_unit_test(test_call__one_that_the_ledger_wrote__is_the_same_row),
         cmocka_unit_test(test_call__one_with_little_known__says_so),
         cmocka_unit_test(test_call__nonsense_in_the_file__is_read_as_nothing_known),
         cmocka_unit_test(test_calls__any_filter__gives_the_latest_that_it_means),

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "metergate/ledger/ledger.h"
+
 #define MINUTE (WHEN_HOUR_US / 60)
 
 /* ---- usage ---- */
@@ -119,6 +121,40 @@ static void test_usage__any_span_by_any_key__is_the_sum_of_its_calls(void **stat
         expect(w, by, span.since_us, span.until_us, &want);
         assert_table(&got, &want, by, &span);
     }
+    world_free(w);
+}
+
+/* Written by the ledger's own writer: what it sums by hour and what it keeps of calls agree, and with what
+ * was given. */
+static void test_usage__of_what_the_ledger_wrote__is_the_sum_of_its_calls(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    struct report_span span;
+    struct table got, want;
+    struct ledger *l;
+
+    (void)state;
+    w->random.state = 6;
+    ledger_file_begin_empty(&w->file);
+    l = ledger_open(w->file.dir, INT64_C(4000) * WHEN_DAY_US);
+    for (int i = 0; i < ROWS; i++) {
+        struct ledger_row *row = ledger_take(l);
+
+        assert_non_null(row);
+        random_row(&w->random, row_id(1, (uint64_t)i + 1), &w->rows[i]);
+        *row = w->rows[i];
+        ledger_end(l, row);
+    }
+    assert_true(ledger_flush(l, 20000));
+    for (int i = 0; i < 70; i++) {
+        enum report_by by = (enum report_by)(i % REPORT_BYS);
+
+        random_span(w, &span);
+        ask(&w->file, by, &span, &got);
+        expect(w, by, span.since_us, span.until_us, &want);
+        assert_table(&got, &want, by, &span);
+    }
+    ledger_close(l);
     world_free(w);
 }
 
@@ -389,6 +425,7 @@ int main(void)
         cmocka_unit_test(test_by__names__are_read_back),
         cmocka_unit_test(test_usage__an_empty_span_or_ledger__has_no_rows),
         cmocka_unit_test(test_usage__any_span_by_any_key__is_the_sum_of_its_calls),
+        cmocka_unit_test(test_usage__of_what_the_ledger_wrote__is_the_sum_of_its_calls),
         cmocka_unit_test(test_usage__until_whenever__has_all_that_came),
         cmocka_unit_test(test_usage__rows_are_gone__whole_hours_stand_for_parts_of_them),
         cmocka_unit_test(test_usage__the_first_hour_of_a_ledger__is_exact),
