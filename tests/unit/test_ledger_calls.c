@@ -16,7 +16,7 @@ struct world {
     struct ledger_row rows[ROWS];
 };
 
-/* Several of one moment, some in an hour of their own, some models seldom. */
+/* Several of one moment, some at the very end of an hour, some models seldom. */
 static struct world *world_new(void)
 {
     static const char *const models[] = {"gpt-4o", "gpt-4o", "gpt-4o", "gpt-4o-mini", "seldom"};
@@ -30,6 +30,8 @@ static struct world *world_new(void)
 
         r->id = row_id(3, (uint64_t)i + 1);
         r->t_us = T0 + hour * HOUR + prng_below(&random, 40) * (HOUR / 40);
+        if (i % 10 == 0)
+            r->t_us = T0 + hour * HOUR + HOUR - 1;
         snprintf(r->model, sizeof r->model, "%s", models[prng_below(&random, hour % 7 == 3 ? 5 : 4)]);
         snprintf(r->client, sizeof r->client, "c%d", (int)prng_below(&random, 3));
     }
