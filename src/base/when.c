@@ -163,10 +163,9 @@ static struct tm calendar_of(int64_t *us)
 void when_text(int64_t us, char ret[WHEN_SIZE])
 {
     struct tm tm = calendar_of(&us);
-    char whole[WHEN_SIZE];
+    size_t n = strftime(ret, WHEN_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
 
-    (void)strftime(whole, sizeof whole, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(ret, WHEN_SIZE, "%.19s.%03dZ", whole, (int)(us / 1000 % 1000));
+    snprintf(ret + n, WHEN_SIZE - n, ".%03uZ", (unsigned)((uint64_t)us / 1000 % 1000));
 }
 
 void when_hour_text(int64_t us, char ret[WHEN_SIZE])
