@@ -166,7 +166,15 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* How long single calls took by the clock on the wall, at some thousands a second for a minute's share of writeback. */
+/* Of sorted nanoseconds, in microseconds. */
+static double per_mille(const int64_t *took, int64_t n)
+{
+    int64_t place = LATENCIES * n / 1000;
+
+    return (double)took[place < LATENCIES ? place : LATENCIES - 1] / 1e3;
+}
+
+/* How long single calls took by the clock on the wall, over ten seconds, in which the file's pages are written back. */
 static void measure_tail(void)
 {
     int64_t *took = xcalloc(LATENCIES, sizeof *took);
@@ -183,8 +191,7 @@ static void measure_tail(void)
     }
     qsort(took, LATENCIES, sizeof *took, by_size);
     printf("%-46s p50 %.2f  p99 %.2f  p99.9 %.2f  most %.0f us\n", "one call, 40 a millisecond, by the wall clock",
-           (double)took[LATENCIES / 2] / 1e3, (double)took[LATENCIES / 100 * 99] / 1e3,
-           (double)took[LATENCIES / 1000 * 999] / 1e3, (double)took[LATENCIES - 1] / 1e3);
+           per_mille(took, 500), per_mille(took, 990), per_mille(took, 999), per_mille(took, 1000));
     free(took);
 }
 
