@@ -26,9 +26,9 @@ static const struct {
     {"claude-sonnet-4-6", {.input = 1000, .cached = 100, .written = 150, .written_1h = 50, .output = 10}, 3142500},
     {"gemini-2.5-flash", {.input = 100, .output = 40, .reasoning = 30}, 130000},
     {"text-embedding-3-small", {.input = 3}, 60},
-    /* half and double */
+    /* half, and 1.7 times */
     {"gpt-4o", {.input = 1000, .output = 100, .tier = "flex"}, 1750000},
-    {"gpt-4o", {.input = 1000, .output = 100, .tier = "priority"}, 7000000},
+    {"gpt-4o", {.input = 1000, .output = 100, .tier = "priority"}, 5950000},
     {"text-embedding-3-small", {0}, 0},
 };
 
@@ -67,6 +67,7 @@ static void test_tariff__without_a_rate__is_not_known(void **state)
     assert_false(tariff_cost(&none, "somebody-elses-model", &plain, &nano));
     assert_false(tariff_cost(&none, "gpt-4o", &written, &nano));
     assert_false(tariff_cost(&none, "text-embedding-3-small", &output, &nano));
+    assert_false(tariff_cost(&none, "gpt-3.5-turbo", &(struct used){.input = 1, .tier = "priority"}, &nano));
 }
 
 static void test_bill__calls_of_every_end__are_each_in_one_sum(void **state)
