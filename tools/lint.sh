@@ -24,7 +24,7 @@ allowed() { # layer -> layers that it may include, itself among them
     tokens) echo "tokens base" ;;
     gate) echo "gate base" ;;
     net) echo "net base" ;;
-    ledger) echo "ledger base" ;;
+    ledger) echo "ledger gate base" ;;
     config) echo "config gate tokens base" ;;
     dialect) echo "dialect gate tokens base" ;;
     proxy) echo "proxy net ledger config dialect gate tokens base" ;;

@@ -169,6 +169,9 @@ static void print_number(enum table_type type, int64_t v, struct buf *out)
     case TABLE_USD:
         print_decimal(v, 6, out);
         break;
+    case TABLE_MONEY:
+        print_decimal(v, 9, out);
+        break;
     default:
         buf_addf(out, "%" PRId64, v);
         break;
@@ -186,6 +189,7 @@ void format_value(const struct table_row *row, const void *field, struct buf *ou
     case TABLE_SHARE:
     case TABLE_USD:
     case TABLE_LIMIT:
+    case TABLE_MONEY:
         print_number(row->type, *(const int64_t *)field, out);
         break;
     case TABLE_BOOL:

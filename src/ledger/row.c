@@ -1,4 +1,4 @@
-/* row: names of its enums, and request ids. */
+/* row: names of its enums, request ids, and what a row may be. */
 #include "metergate/ledger/row.h"
 
 #include <errno.h>
@@ -84,4 +84,102 @@ const char *row_whose_name(enum row_whose w)
 
     MG_ASSERT(w < ROW_WHOSES);
     return names[w];
+}
+
+/* ---- what a row may be ---- */
+
+#define TEXT(member)              {offsetof(struct ledger_row, member), sizeof(((struct ledger_row *)0)->member)}
+#define NUMBER(member, low, high) {offsetof(struct ledger_row, member), low, high}
+#define TOKENS(member)            NUMBER(member, 0, PROFILE_AMOUNT_MAX)
+#define RATE(which)               NUMBER(price.rates.pico[which], PRICE_UNKNOWN, PRICE_RATE_MAX * TIER_TIMES_MAX)
+
+/* The rates of a tier are a multiple of the table's: twice, and room for dearer ones. */
+#define TIER_TIMES_MAX 8
+
+static const struct {
+    size_t at, size;
+} texts[] = {TEXT(client),       TEXT(upstream), TEXT(budget), TEXT(account), TEXT(model), TEXT(endpoint),
+             TEXT(budget_scope), TEXT(reason),   TEXT(price.name)};
+
+/* All that are int64_t, but for those of arrays. */
+static const struct {
+    size_t at;
+    int64_t low, high;
+} numbers[] = {
+    NUMBER(id, 1, INT64_MAX),
+    NUMBER(t_us, 0, ROW_TIME_MAX),
+    TOKENS(estimated_input),
+    TOKENS(estimated_output),
+    TOKENS(usage.input),
+    TOKENS(usage.cached),
+    TOKENS(usage.cache_write),
+    TOKENS(usage.cache_write_1h),
+    TOKENS(usage.output),
+    TOKENS(usage.reasoning),
+    NUMBER(cost_nano, PRICE_UNKNOWN, ROW_COST_MAX),
+    RATE(RATE_INPUT),
+    RATE(RATE_CACHED),
+    RATE(RATE_CACHE_WRITE),
+    RATE(RATE_CACHE_WRITE_1H),
+    RATE(RATE_OUTPUT),
+    NUMBER(queued_us, 0, ROW_TIME_MAX),
+    NUMBER(total_us, 0, ROW_TIME_MAX),
+    NUMBER(first_byte_us, -1, ROW_TIME_MAX),
+    NUMBER(charge.sent_us, 0, ROW_TIME_MAX),
+};
+
+_Static_assert(RATES == 5, "every rate has a line above");
+
+static bool are_amounts(const int64_t *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (v[i] < 0 || v[i] > PROFILE_AMOUNT_MAX)
+            return false;
+    }
+    return true;
+}
+
+static bool are_holds(const struct row_hold *v, int n)
+{
+    if (n < 0 || n > ROW_HOLDS_MAX)
+        return false;
+    for (int i = 0; i < n; i++) {
+        if (!memchr(v[i].what, '\0', sizeof v[i].what) || (unsigned)v[i].whose >= ROW_WHOSES || v[i].from_us < 0 ||
+            v[i].to_us < v[i].from_us || v[i].to_us > ROW_TIME_MAX)
+            return false;
+    }
+    return true;
+}
+
+bool row_is_sound(const struct ledger_row *r)
+{
+    const char *at = (const char *)r;
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(texts); i++) {
+        if (!memchr(at + texts[i].at, '\0', texts[i].size))
+            return false;
+    }
+    for (size_t i = 0; i < MG_ARRAY_LEN(numbers); i++) {
+        int64_t v;
+
+        memcpy(&v, at + numbers[i].at, sizeof v);
+        if (v < numbers[i].low || v > numbers[i].high)
+            return false;
+    }
+    return (unsigned)r->kind <= ROW_CORRECTION && (unsigned)r->outcome < ROW_OUTCOMES &&
+           (unsigned)r->source < ROW_SOURCES && (unsigned)r->usage.tier < USAGE_TIERS && r->status >= 0 &&
+           r->status <= 999 && r->attempts >= 0 && r->attempts <= ROW_ATTEMPTS_MAX && r->price.since >= 0 &&
+           r->price.since <= 99991231 && are_amounts(r->charge.on_arrival, METRICS) &&
+           are_amounts(r->charge.at_end, METRICS) && are_holds(r->hold, r->hold_count);
+}
+
+uint64_t row_layout(void)
+{
+    uint64_t v = sizeof(struct ledger_row) * 31 + sizeof(struct row_hold);
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(texts); i++)
+        v = (v * 31 + texts[i].at) * 31 + texts[i].size;
+    for (size_t i = 0; i < MG_ARRAY_LEN(numbers); i++)
+        v = v * 31 + numbers[i].at;
+    return v * 31 + offsetof(struct ledger_row, hold_count);
 }

@@ -147,7 +147,7 @@ struct wanted {
 
 static bool has_limits(const struct config_model *entry)
 {
-    return entry && entry->limit_count > 0;
+    return entry && entry->limit_count + entry->money_count > 0;
 }
 
 static void write_key(const struct wanted *w, const struct account *a, struct buf *out)

@@ -100,6 +100,9 @@ static const char every_option[] =
     "    otpm: 7\n"
     "    otpd: 8\n"
     "    concurrent: {max: 3}\n"
+    "    usd_per_month: 1000000000\n"
+    "    usd_per_hour: {max: 0.123456789, per: 90m}\n"
+    "    usd_per_day: 2.50\n"
     "    smooth: true\n"
     "    polite: never\n"
     "    learn: true\n"
@@ -108,7 +111,7 @@ static const char every_option[] =
     "  \"*\": {match: [\"z*\"], tpm: 5}\n"
     "allow: {hosts: [proxy.lan], origins: [\"http://a.lan:80\", \"chrome-extension://abcdef\"]}\n"
     "clients: {require_token: false, users: [root, 4242], nightly: {priority: low, weight: 2, max_wait: 1h, "
-    "tpm: 10k, rpm: {max: 3, per: 10s}, concurrent: 2}, bare: }\n"
+    "tpm: 10k, rpm: {max: 3, per: 10s}, concurrent: 2, usd_per_day: 0.000001}, bare: }\n"
     "prices: {gpt-4o: {input: 2.50, cached: 1.25, output: 10}, \"a.b\": {output: 0.000001}}\n";
 
 static char ca_file[64];
@@ -167,6 +170,28 @@ static void check_limits(const struct config_model *m)
     }
 }
 
+static void check_money(const struct config *c)
+{
+    static const struct money_limit want[] = {
+        {"usd_per_month", INT64_C(1000000000000000000), 30 * DAY},
+        {"usd_per_hour", 123456789, 90 * MINUTE},
+        {"usd_per_day", 2500000000, DAY},
+    };
+    const struct config_model *m = c->models[0];
+    const struct config_client *client = config_client_named(c, SLICE("nightly"));
+
+    assert_int_equal(m->money_count, MG_ARRAY_LEN(want));
+    for (size_t i = 0; i < m->money_count; i++) {
+        assert_string_equal(m->money[i].key, want[i].key);
+        assert_int_equal(m->money[i].max, want[i].max);
+        assert_int_equal(m->money[i].span_us, want[i].span_us);
+    }
+    assert_int_equal(client->money_count, 1);
+    assert_int_equal(client->money[0].max, 1000);
+    assert_int_equal(client->money[0].span_us, DAY);
+    assert_int_equal(c->models[1]->money_count, 0);
+}
+
 static void check_upstreams(const struct config *c)
 {
     const struct config_upstream *u = config_upstream_named(c, SLICE("groq"));
@@ -215,6 +240,7 @@ static void test_config__every_option__means_what_it_says(void **state)
     check_upstreams(c);
     m = config_model_for(c, SLICE("gpt-4.1-2025-04-14"), NULL);
     check_limits(m);
+    check_money(c);
     assert_true(m->smooth && m->learn);
     assert_int_equal(m->polite, CONFIG_POLITE_NEVER);
     assert_int_equal(c->models[1]->limits[0].span_us, DAY + DAY / 2);
@@ -400,7 +426,7 @@ static void test_print__loads_again_as_the_same_and_shows_no_key(void **state)
 static void test_print__of_the_built_in_configuration__is_this(void **state)
 {
     struct config *c =
-        config_from_good("models:\n  gpt-4o: {tpm: 30k, rpm: {max: 5, per: 1500ms}, concurrent: 2}\n");
+        config_from_good("models:\n  gpt-4o: {tpm: 30k, usd_per_day: 5.50, rpm: {max: 5, per: 1500ms}, concurrent: 2}\n");
     struct buf text;
 
     (void)state;
@@ -424,6 +450,7 @@ static void test_print__of_the_built_in_configuration__is_this(void **state)
         "  gemini:\n    dialect: gemini\n    base_url: \"https://generativelanguage.googleapis.com\"\n"
         "    counting: gemini\n" REST_OF_UPSTREAM "models:\n"
         "  gpt-4o:\n    tpm: {max: 30000, per: 1m}\n    rpm: {max: 5, per: 1500ms}\n    concurrent: 2\n"
+        "    usd_per_day: {max: 5.5, per: 1d}\n"
         "  # \"*\": built in: all other names, each on its own, by limits learned from the provider\n");
     buf_release(&text);
     config_free(c);

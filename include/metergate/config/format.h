@@ -11,7 +11,7 @@
 #include "metergate/base/slice.h"
 #include "metergate/config/table.h"
 
-/* The value of a field on one line; TABLE_LIMIT is its count alone (int64_t). A text that is unset is "". */
+/* The value of a field on one line; a limit is its max alone (int64_t). A text that is unset is "". */
 void format_value(const struct table_row *row, const void *field, struct buf *out);
 
 /* In the largest unit that leaves a whole number: 90s, 24h, 250ms. */

@@ -17,9 +17,11 @@
  * what was written is skipped and counted.
  *
  * Bounded: JOURNAL_SLOTS_MAX slots, the file grows by JOURNAL_STEP of them as they are needed, and its blocks are
- * allocated before they are used, so that a full disk is an error of journal_attach or of growing and never a signal.
- * Where the file cannot be had the slots are in memory alone; journal_attach moves them into a file later on. Ended rows
- * that wait take at most 3/4 of the slots, then they are dropped and counted, so that attempts still get one.
+ * allocated before they are used, so that a full disk is an error of journal_attach or of growing and never a signal (on
+ * file systems that keep what was allocated: not on ZFS, nor, before Linux 6.16, on btrfs; nor when somebody truncates the
+ * file meanwhile). Where the file cannot be had, or cannot grow, slots are in memory alone; journal_attach moves them into
+ * the file later on. Ended rows that wait take at most 3/4 of the slots, then they are dropped and counted, so that
+ * attempts still get one.
  *
  * The loop's thread takes, opens, ends and drops; the writer's thread fetches and says what was written. Both at once is
  * fine.
@@ -48,17 +50,28 @@ void journal_free(struct journal *j);
 /*
  * Keeps the slots in DIR/journal from now on, 0600. What an earlier process left there is given to `found` first, row by
  * row, in the order in which they ended (then those that were OPEN, `open` true, unless the ENDED one is there, too),
- * unless it is damaged; then the file is emptied. Call it again after an error: -EBUSY when another process has the file (it is locked as long as it is
- * attached), else -errno with a sentence. `found` may return false for a row that it could not keep: then the file stays
- * as it is, nothing is attached, and -EAGAIN is returned.
+ * unless it is damaged; then the file is emptied. `row` is `found`'s until it returns. If the process dies before the file is
+ * empty, the next one is given the same rows again.
+ *
+ * Call it again after an error, and whenever journal_is_attached says no (the file could not grow; nothing is recovered
+ * then): -EBUSY when another process has the file (it is locked as long as it is attached), else -errno with a sentence.
+ * `found` may return false for a row that it could not keep: then the file stays as it is, nothing is attached, and
+ * -EAGAIN is returned. So it is when the loop's thread kept a row TAKEN for a second.
+ *
+ * A file that is no journal of this layout is set aside as journal.damaged-20261128T101500Z; then, with 0, *e has a
+ * sentence that says so, else it is empty.
+ *
+ * The writer's thread calls it, or the loop's before there is one: it waits for the disk.
  */
 typedef bool journal_found(void *arg, const struct ledger_row *row, bool open);
 int journal_attach(struct journal *j, const char *dir, journal_found *found, void *arg, struct errbuf *e) MG_MUSTCHECK;
-bool journal_is_attached(const struct journal *j);
+
+/* Whether all slots are the file's. */
+bool journal_is_attached(struct journal *j);
 
 /* ---- the loop's thread ---- */
 
-/* A slot to write a row into, zeroed; NULL: none is free. */
+/* A slot to write a row into, zeroed; NULL: none is free. Open, end or drop it before anything is waited for. */
 struct ledger_row *journal_take(struct journal *j);
 
 /* From now on it counts if the process dies: call it before the first byte of an attempt is sent. */

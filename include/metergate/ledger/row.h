@@ -11,6 +11,7 @@
 #ifndef METERGATE_LEDGER_ROW_H
 #define METERGATE_LEDGER_ROW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -87,6 +88,21 @@ struct ledger_row {
     int hold_count;
     struct row_hold hold[ROW_HOLDS_MAX];
 };
+
+/* No time of a row is later than the end of the year 9999, and no span longer. */
+#define ROW_TIME_MAX INT64_C(253402300799999999)
+#define ROW_COST_MAX (INT64_MAX / 8) /* nano-dollars: over a billion dollars */
+#define ROW_ATTEMPTS_MAX 1000000
+
+/*
+ * Whether all who read rows can bear this one, wherever it comes from: enums are one of theirs, texts end within their
+ * arrays, amounts lie between 0 and a bound (tokens: PROFILE_AMOUNT_MAX), there are at most ROW_HOLDS_MAX holds. What a
+ * call of ours can be is sound.
+ */
+bool row_is_sound(const struct ledger_row *r);
+
+/* A number that is another one when the struct's parts lie elsewhere. */
+uint64_t row_layout(void);
 
 /* Request ids are mg-RRRRRRR-N: the run in 28 bits (hexadecimal) and the call's number in it. */
 #define ROW_RUN_BITS    28
