@@ -2,7 +2,7 @@
  * kill -9 at any moment of a busy daemon, again and again on one state directory: the database opens, no answered call is
  * missing, what was in flight is there as that, and no restart grants a budget twice.
  *
- * LEDGER_KILLS=200 for so many (12 otherwise), LEDGER_SEED=1 for other moments.
+ * 12 times; `make kills KILLS=200 SEED=1` (LEDGER_KILLS, LEDGER_SEED) for more, at other moments.
  */
 #include <dirent.h>
 #include <inttypes.h>
