@@ -1,4 +1,5 @@
-/* ledger_fixture: a connection to the database lives for one question, so that it never keeps the daemon from anything. */
+/* ledger_fixture: a connection to the database lives for one question, so that it never keeps the daemon from
+ * anything. */
 #include "ledger_fixture.h"
 
 #include <inttypes.h>
@@ -16,7 +17,8 @@
 #include "metergate/base/clock.h"
 #include "metergate/ledger/db.h"
 
-struct client_async *ledger_post_start(const struct fixture *f, const char *path, const char *header, const char *body)
+struct client_async *ledger_post_start(const struct fixture *f, const char *path, const char *header,
+                                       const char *body)
 {
     const char *const headers[] = {"Authorization: Bearer sk-test", header, NULL};
     char url[512];
@@ -25,7 +27,8 @@ struct client_async *ledger_post_start(const struct fixture *f, const char *path
     return client_start(&(struct client_call){.url = url, .headers = headers, .body = body});
 }
 
-struct client_reply ledger_post(const struct fixture *f, const char *path, const char *header, const char *body)
+struct client_reply ledger_post(const struct fixture *f, const char *path, const char *header,
+                                const char *body)
 {
     return client_finish(ledger_post_start(f, path, header, body));
 }
@@ -36,7 +39,9 @@ void ledger_chat(const struct fixture *f, const char *model, int64_t out, int st
     char body[256];
 
     snprintf(body, sizeof body,
-             "{\"model\":\"%s\",\"max_tokens\":%" PRId64 ",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}", model, out);
+             "{\"model\":\"%s\",\"max_tokens\":%" PRId64
+             ",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}",
+             model, out);
     r = fixture_chat(f, body);
     if (r.status != status)
         fail_msg("a chat with %s was answered %d: %s", model, r.status, r.body.n ? r.body.p : r.error_text);
@@ -68,9 +73,7 @@ const struct cJSON *ledger_row(const struct cJSON *usage, const char *key)
 {
     const cJSON *row;
 
-    cJSON_ArrayForEach(row, json_at(usage, "rows"))
-        if (strcmp(json_text(row, "key"), key) == 0)
-            return row;
+    cJSON_ArrayForEach(row, json_at(usage, "rows")) if (strcmp(json_text(row, "key"), key) == 0) return row;
     return NULL;
 }
 
@@ -143,7 +146,8 @@ void ledger_wait_ok(const struct fixture *f, bool ok)
         if (is == ok)
             return;
         if (clock_now_us() > end_us)
-            fail_msg("the ledger did not become %s; the daemon's log:\n%s", ok ? "well" : "unwell", process_log(f->daemon));
+            fail_msg("the ledger did not become %s; the daemon's log:\n%s", ok ? "well" : "unwell",
+                     process_log(f->daemon));
         poll(NULL, 0, 10);
     }
 }

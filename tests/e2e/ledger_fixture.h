@@ -1,7 +1,7 @@
 /*
- * ledger_fixture: the daemon's ledger as a test sees it: a daemon that keeps one in DIR/state, its reports, its health, and
- * the database itself, which is opened for reading beside it. Everything here fails the test when it does not get what it
- * wants.
+ * ledger_fixture: the daemon's ledger as a test sees it: a daemon that keeps one in DIR/state, its reports,
+ * its health, and the database itself, which is opened for reading beside it. Everything here fails the test
+ * when it does not get what it wants.
  */
 #ifndef E2E_LEDGER_FIXTURE_H
 #define E2E_LEDGER_FIXTURE_H
@@ -20,8 +20,10 @@
     "  gemini: {dialect: gemini, base_url: $SIMULATOR}\n"
 
 /* A POST with an Authorization header and one more ("Name: value"; NULL: none). */
-struct client_reply ledger_post(const struct fixture *f, const char *path, const char *header, const char *body);
-struct client_async *ledger_post_start(const struct fixture *f, const char *path, const char *header, const char *body);
+struct client_reply ledger_post(const struct fixture *f, const char *path, const char *header,
+                                const char *body);
+struct client_async *ledger_post_start(const struct fixture *f, const char *path, const char *header,
+                                       const char *body);
 
 /* One chat, answered with that status; its reply is thrown away. */
 void ledger_chat(const struct fixture *f, const char *model, int64_t out, int status);

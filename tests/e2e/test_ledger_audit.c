@@ -1,6 +1,6 @@
 /*
- * The ledger against the provider's own books: whatever calls did and however they ended, tokens and money of each model are
- * those of the simulator's bill, to the nano-dollar, and every call is one row.
+ * The ledger against the provider's own books: whatever calls did and however they ended, tokens and money of
+ * each model are those of the simulator's bill, to the nano-dollar, and every call is one row.
  */
 #include <inttypes.h>
 #include <setjmp.h>
@@ -35,44 +35,63 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
-    {"/v1/chat/completions", NULL, CHAT("gpt-4o", "one two three [[cached=5]] [[out=7]]", ""), 200, ROW_BY_PROVIDER},
-    {"/v1/chat/completions", NULL, CHAT("gpt-4o", "[[out=30]] [[reasoning=11]]", STREAM), 200, ROW_BY_PROVIDER},
-    {"/v1/chat/completions", NULL, CHAT("gpt-4o-mini", "[[out=21]] [[cached=3]]", STREAM), 200, ROW_BY_PROVIDER},
-    {"/v1/chat/completions", NULL, CHAT("gpt-4o-mini-2024-07-18", "[[unicode]] [[out=33]]", ""), 200, ROW_BY_PROVIDER},
+    {"/v1/chat/completions", NULL, CHAT("gpt-4o", "one two three [[cached=5]] [[out=7]]", ""), 200,
+     ROW_BY_PROVIDER},
+    {"/v1/chat/completions", NULL, CHAT("gpt-4o", "[[out=30]] [[reasoning=11]]", STREAM), 200,
+     ROW_BY_PROVIDER},
+    {"/v1/chat/completions", NULL, CHAT("gpt-4o-mini", "[[out=21]] [[cached=3]]", STREAM), 200,
+     ROW_BY_PROVIDER},
+    {"/v1/chat/completions", NULL, CHAT("gpt-4o-mini-2024-07-18", "[[unicode]] [[out=33]]", ""), 200,
+     ROW_BY_PROVIDER},
     {"/v1/chat/completions", NULL, CHAT("gpt-4o", "[[tier=flex]] [[out=9]]", ""), 200, ROW_BY_PROVIDER},
-    {"/v1/chat/completions", NULL, CHAT("gpt-4o", "[[tier=priority]] [[out=9]]", STREAM), 200, ROW_BY_PROVIDER},
+    {"/v1/chat/completions", NULL, CHAT("gpt-4o", "[[tier=priority]] [[out=9]]", STREAM), 200,
+     ROW_BY_PROVIDER},
     {"/v1/chat/completions", NULL, CHAT("gpt-3.5-turbo", "[[out=12]]", ""), 200, ROW_BY_PROVIDER},
-    {"/v1/completions", NULL, "{\"model\":\"gpt-3.5-turbo\",\"max_tokens\":8,\"prompt\":\"call %d\"}", 200, ROW_BY_PROVIDER},
-    {"/v1/completions", NULL, "{\"model\":\"gpt-3.5-turbo\",\"max_tokens\":8,\"n\":2,\"stream\":true,\"prompt\":\"call %d\"}",
-     200, ROW_BY_PROVIDER},
-    {"/v1/embeddings", NULL, "{\"model\":\"text-embedding-3-small\",\"input\":\"call %d of the canal\"}", 200, ROW_BY_PROVIDER},
-    {"/v1/embeddings", NULL, "{\"model\":\"text-embedding-3-small\",\"input\":[\"call %d\",\"field\"]}", 200, ROW_BY_PROVIDER},
+    {"/v1/completions", NULL, "{\"model\":\"gpt-3.5-turbo\",\"max_tokens\":8,\"prompt\":\"call %d\"}", 200,
+     ROW_BY_PROVIDER},
+    {"/v1/completions", NULL,
+     "{\"model\":\"gpt-3.5-turbo\",\"max_tokens\":8,\"n\":2,\"stream\":true,\"prompt\":\"call %d\"}", 200,
+     ROW_BY_PROVIDER},
+    {"/v1/embeddings", NULL, "{\"model\":\"text-embedding-3-small\",\"input\":\"call %d of the canal\"}", 200,
+     ROW_BY_PROVIDER},
+    {"/v1/embeddings", NULL, "{\"model\":\"text-embedding-3-small\",\"input\":[\"call %d\",\"field\"]}", 200,
+     ROW_BY_PROVIDER},
     {"/v1/responses", NULL, RESPONSE("[[cached=4]] [[reasoning=9]] [[out=14]]", ""), 200, ROW_BY_PROVIDER},
     {"/v1/responses", NULL, RESPONSE("[[tier=flex]] [[out=17]]", STREAM), 200, ROW_BY_PROVIDER},
     {"/v1/messages", ANTHROPIC,
-     CHAT("claude-sonnet-4-6", "one two three [[cached=5]] [[written=4]] [[written_1h=3]] [[out=13]]", "\"max_tokens\":50,"), 200,
-     ROW_BY_PROVIDER},
+     CHAT("claude-sonnet-4-6", "one two three [[cached=5]] [[written=4]] [[written_1h=3]] [[out=13]]",
+          "\"max_tokens\":50,"),
+     200, ROW_BY_PROVIDER},
     {"/v1/messages", ANTHROPIC,
-     CHAT("claude-sonnet-4-6", "four five [[written=2]] [[written_1h=6]] [[out=19]]", STREAM "\"max_tokens\":50,"), 200,
-     ROW_BY_PROVIDER},
+     CHAT("claude-sonnet-4-6", "four five [[written=2]] [[written_1h=6]] [[out=19]]",
+          STREAM "\"max_tokens\":50,"),
+     200, ROW_BY_PROVIDER},
     {GEMINI ":generateContent", "x-goog-api-key: k", ASK("[[cached=4]] [[out=8]]", ""), 200, ROW_BY_PROVIDER},
-    {GEMINI ":streamGenerateContent?alt=sse", "x-goog-api-key: k", ASK("[[reasoning=7]] [[out=15]]", ""), 200, ROW_BY_PROVIDER},
+    {GEMINI ":streamGenerateContent?alt=sse", "x-goog-api-key: k", ASK("[[reasoning=7]] [[out=15]]", ""), 200,
+     ROW_BY_PROVIDER},
     {GEMINI ":streamGenerateContent", "x-goog-api-key: k", ASK("[[out=6]]", ""), 200, ROW_BY_PROVIDER},
     /* usage that nobody reports is counted from the text */
-    {"/v1/chat/completions", NULL, CHAT("gpt-4o", "[[unicode]] [[out=25]] [[fault=no_usage]]", ""), 200, ROW_COUNTED},
-    {"/v1/chat/completions", NULL, CHAT("gpt-4o-mini", "[[out=25]] [[fault=no_usage]]", STREAM), 200, ROW_COUNTED},
+    {"/v1/chat/completions", NULL, CHAT("gpt-4o", "[[unicode]] [[out=25]] [[fault=no_usage]]", ""), 200,
+     ROW_COUNTED},
+    {"/v1/chat/completions", NULL, CHAT("gpt-4o-mini", "[[out=25]] [[fault=no_usage]]", STREAM), 200,
+     ROW_COUNTED},
     /* cut between two events: what arrived is what was produced */
-    {"/v1/chat/completions", NULL, CHAT("gpt-4o", "[[out=40]] [[fault=close_event:12]]", STREAM), 200, ROW_COUNTED},
-    {"/v1/chat/completions", NULL, CHAT("gpt-3.5-turbo", "[[unicode]] [[out=40]] [[fault=close_event:9]]", STREAM), 200,
+    {"/v1/chat/completions", NULL, CHAT("gpt-4o", "[[out=40]] [[fault=close_event:12]]", STREAM), 200,
      ROW_COUNTED},
+    {"/v1/chat/completions", NULL,
+     CHAT("gpt-3.5-turbo", "[[unicode]] [[out=40]] [[fault=close_event:9]]", STREAM), 200, ROW_COUNTED},
     {"/v1/completions", NULL,
-     "{\"model\":\"gpt-3.5-turbo\",\"max_tokens\":30,\"stream\":true,\"prompt\":\"call %d [[fault=close_event:8]]\"}", 200,
-     ROW_COUNTED},
+     "{\"model\":\"gpt-3.5-turbo\",\"max_tokens\":30,\"stream\":true,\"prompt\":\"call %d "
+     "[[fault=close_event:8]]\"}",
+     200, ROW_COUNTED},
     {"/v1/responses", NULL, RESPONSE("[[out=40]] [[fault=close_event:15]]", STREAM), 200, ROW_COUNTED},
-    {"/v1/chat/completions", NULL, CHAT("gpt-4o-mini", "[[out=9]] [[fault=status:500]]", ""), 500, ROW_NO_USAGE},
-    {"/v1/messages", ANTHROPIC, CHAT("claude-sonnet-4-6", "[[fault=status:500]]", STREAM "\"max_tokens\":5,"), 500, ROW_NO_USAGE},
+    {"/v1/chat/completions", NULL, CHAT("gpt-4o-mini", "[[out=9]] [[fault=status:500]]", ""), 500,
+     ROW_NO_USAGE},
+    {"/v1/messages", ANTHROPIC, CHAT("claude-sonnet-4-6", "[[fault=status:500]]", STREAM "\"max_tokens\":5,"),
+     500, ROW_NO_USAGE},
     {"/v1/chat/completions", NULL, CHAT("somebody-elses-model", "[[out=5]]", ""), 200, ROW_BY_PROVIDER},
-    {"/v1/chat/completions", NULL, CHAT("somebody-elses-model", "[[fault=status:500]]", ""), 500, ROW_NO_USAGE},
+    {"/v1/chat/completions", NULL, CHAT("somebody-elses-model", "[[fault=status:500]]", ""), 500,
+     ROW_NO_USAGE},
 };
 
 #define KINDS ((int)(sizeof kinds / sizeof kinds[0]))
@@ -107,7 +126,8 @@ static int64_t id_of(const struct client_reply *r)
 static void check_reply(const struct kind *k, const struct client_reply *r, int64_t *ret_id)
 {
     if (r->status != k->status)
-        fail_msg("%s: %d instead of %d: %s", k->body, r->status, k->status, r->body.n ? r->body.p : r->error_text);
+        fail_msg("%s: %d instead of %d: %s", k->body, r->status, k->status,
+                 r->body.n ? r->body.p : r->error_text);
     *ret_id = id_of(r);
 }
 
@@ -134,7 +154,8 @@ static void too_large(const struct fixture *f)
 {
     char body[6000];
     struct client_reply r;
-    int n = snprintf(body, sizeof body, "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"");
+    int n =
+        snprintf(body, sizeof body, "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"");
 
     memset(body + n, 'x', 5000);
     snprintf(body + n + 5000, sizeof body - (size_t)n - 5000, "\"}]}");
@@ -143,7 +164,8 @@ static void too_large(const struct fixture *f)
     client_reply_release(&r);
 }
 
-/* Leaves a stream that has fallen silent, once all that came of it is there. `events` is how the last piece is known. */
+/* Leaves a stream that has fallen silent, once all that came of it is there. `events` is how the last piece
+ * is known. */
 static void leave(const struct fixture *f, const char *path, const char *body, const char *last, int n)
 {
     char condition[64];
@@ -165,12 +187,14 @@ static void cancelled_while_held(const struct fixture *f)
     struct client_async *first, *second;
     struct client_reply r;
 
-    first = ledger_post_start(f, "/v1/chat/completions", NULL,
-                              "{\"model\":\"one-at-a-time\",\"messages\":[{\"role\":\"user\",\"content\":\"[[out=4]] "
-                              "[[fault=hold]]\"}]}");
+    first = ledger_post_start(
+        f, "/v1/chat/completions", NULL,
+        "{\"model\":\"one-at-a-time\",\"messages\":[{\"role\":\"user\",\"content\":\"[[out=4]] "
+        "[[fault=hold]]\"}]}");
     fixture_sim_wait(f, "held=1");
-    second = ledger_post_start(f, "/v1/chat/completions", NULL,
-                               "{\"model\":\"one-at-a-time\",\"messages\":[{\"role\":\"user\",\"content\":\"[[out=4]]\"}]}");
+    second = ledger_post_start(
+        f, "/v1/chat/completions", NULL,
+        "{\"model\":\"one-at-a-time\",\"messages\":[{\"role\":\"user\",\"content\":\"[[out=4]]\"}]}");
     fixture_wait_status(f, "held", 1);
     client_leave(second);
     r = client_finish(second);
@@ -185,8 +209,9 @@ static void cancelled_while_held(const struct fixture *f)
 /* Its usage is known when it is asked for. */
 static void background(const struct fixture *f)
 {
-    struct client_reply r = ledger_post(f, "/v1/responses", NULL,
-                                        "{\"model\":\"gpt-4o\",\"background\":true,\"input\":\"later [[reasoning=3]] [[out=22]]\"}");
+    struct client_reply r = ledger_post(
+        f, "/v1/responses", NULL,
+        "{\"model\":\"gpt-4o\",\"background\":true,\"input\":\"later [[reasoning=3]] [[out=22]]\"}");
     cJSON *json = client_json(&r);
     char path[128];
 
@@ -206,7 +231,8 @@ static int odd_calls(const struct fixture *f)
 {
     too_large(f);
     /* events are numbered, so that the last one is known: 4 before the words, then 0 to 8 of those */
-    leave(f, "/v1/responses", "{\"model\":\"gpt-4o\",\"stream\":true,\"input\":\"gone " SILENT "9]] [[out=50]]\"}",
+    leave(f, "/v1/responses",
+          "{\"model\":\"gpt-4o\",\"stream\":true,\"input\":\"gone " SILENT "9]] [[out=50]]\"}",
           "\"sequence_number\":8", 1);
     cancelled_while_held(f);
     background(f);
@@ -218,8 +244,8 @@ static int odd_calls(const struct fixture *f)
 static const struct {
     const char *usage, *bill;
 } columns[] = {
-    {"input_tokens", "input"},       {"cached_tokens", "cached"},       {"cache_write_tokens", "cache_write"},
-    {"output_tokens", "output"},     {"reasoning_tokens", "reasoning"}, {"cost_nano_usd", "cost_nano"},
+    {"input_tokens", "input"},      {"cached_tokens", "cached"},       {"cache_write_tokens", "cache_write"},
+    {"output_tokens", "output"},    {"reasoning_tokens", "reasoning"}, {"cost_nano_usd", "cost_nano"},
     {"unpriced_calls", "unpriced"},
 };
 
@@ -251,12 +277,14 @@ static void compare(const cJSON *usage, const cJSON *audit)
 
         models++;
         for (size_t i = 0; i < MG_ARRAY_LEN(columns); i++) {
-            int64_t ours = sum_of(usage, model->string, columns[i].usage), theirs = ledger_int(bill, columns[i].bill);
+            int64_t ours = sum_of(usage, model->string, columns[i].usage),
+                    theirs = ledger_int(bill, columns[i].bill);
 
             if (ours == theirs)
                 continue;
             wrong++;
-            print_error("%s: %s is %" PRId64 ", the provider's is %" PRId64 "\n", model->string, columns[i].usage, ours, theirs);
+            print_error("%s: %s is %" PRId64 ", the provider's is %" PRId64 "\n", model->string,
+                        columns[i].usage, ours, theirs);
         }
     }
     assert_int_equal(wrong, 0);
@@ -273,7 +301,8 @@ static void check_sources(const struct fixture *f, const int64_t *ids)
         snprintf(sql, sizeof sql, "SELECT source FROM calls WHERE id = %" PRId64, ids[i]);
         source = ledger_ask(f, sql);
         if (source != (int64_t)kinds[i % KINDS].source)
-            fail_msg("usage of %s is from %s", kinds[i % KINDS].body, row_source_name((enum row_source)source));
+            fail_msg("usage of %s is from %s", kinds[i % KINDS].body,
+                     row_source_name((enum row_source)source));
     }
 }
 
@@ -282,7 +311,8 @@ static void test_ledger__300_mixed_calls__are_the_providers_figures_exactly(void
     static const char settings[] =
         "{\"models\":{\"gpt-4o-mini\":{}},\"faults\":["
         "{\"fault\":\"status:429,retry_after_ms:5\",\"model\":\"gpt-*\",\"skip\":5,\"every\":9,\"next\":15},"
-        "{\"fault\":\"status:429,retry_after_ms:5\",\"model\":\"claude-*\",\"skip\":3,\"every\":5,\"next\":3}]}";
+        "{\"fault\":\"status:429,retry_after_ms:5\",\"model\":\"claude-*\",\"skip\":3,\"every\":5,\"next\":3}"
+        "]}";
     static int64_t ids[CALLS];
     cJSON *usage, *audit;
     struct fixture f;
@@ -301,8 +331,7 @@ static void test_ledger__300_mixed_calls__are_the_providers_figures_exactly(void
     compare(usage, audit);
     assert_int_equal(ledger_int(audit, "n429"), 18);
     check_sources(&f, ids);
-    cJSON_ArrayForEach(row, json_at(usage, "rows"))
-        nano += ledger_int(row, "cost_nano_usd");
+    cJSON_ArrayForEach(row, json_at(usage, "rows")) nano += ledger_int(row, "cost_nano_usd");
     assert_true(nano > 0);
     assert_int_equal(ledger_ask(&f, "SELECT sum(cost_nano) FROM calls"), nano);
     cJSON_Delete(usage);
@@ -314,8 +343,9 @@ static void test_ledger__300_mixed_calls__are_the_providers_figures_exactly(void
 }
 
 /*
- * What was told by then is the provider's word: Gemini tells with every event, Anthropic all of the input with the first.
- * Anthropic's output is counted from its text by a vocabulary that is not its own; the simulator's is that one.
+ * What was told by then is the provider's word: Gemini tells with every event, Anthropic all of the input
+ * with the first. Anthropic's output is counted from its text by a vocabulary that is not its own; the
+ * simulator's is that one.
  */
 static void test_ledger__answers_that_report_as_they_go__are_cut_at_what_they_reported(void **state)
 {
@@ -323,7 +353,8 @@ static void test_ledger__answers_that_report_as_they_go__are_cut_at_what_they_re
         {GEMINI ":streamGenerateContent?alt=sse", "x-goog-api-key: k",
          ASK("[[cached=4]] [[reasoning=7]] [[out=40]] [[fault=close_event:9]]", ""), 200, ROW_BY_PROVIDER},
         {"/v1/messages", ANTHROPIC,
-         CHAT("claude-sonnet-4-6", "one two [[cached=5]] [[written_1h=4]] [[out=40]] [[fault=close_event:14]]",
+         CHAT("claude-sonnet-4-6",
+              "one two [[cached=5]] [[written_1h=4]] [[out=40]] [[fault=close_event:14]]",
               STREAM "\"max_tokens\":50,"),
          200, ROW_COUNTED},
     };
@@ -350,8 +381,9 @@ static void test_ledger__answers_that_report_as_they_go__are_cut_at_what_they_re
 
             snprintf(path, sizeof path, "models.%s.bill.%s", names[i], columns[k].bill);
             if (ledger_int(audit, path) != sum_of(usage, names[i], columns[k].usage))
-                fail_msg("%s: %" PRId64 " of %s instead of %" PRId64, names[i], sum_of(usage, names[i], columns[k].usage),
-                         columns[k].usage, ledger_int(audit, path));
+                fail_msg("%s: %" PRId64 " of %s instead of %" PRId64, names[i],
+                         sum_of(usage, names[i], columns[k].usage), columns[k].usage,
+                         ledger_int(audit, path));
         }
     }
     cJSON_Delete(usage);
@@ -369,15 +401,18 @@ static void test_ledger__answer_cut_before_anything_could_be_read__is_estimated(
 
     (void)state;
     fixture_start(&f, NULL, config);
-    r = fixture_chat(&f, "{\"model\":\"gpt-4o\",\"max_tokens\":30,\"messages\":[{\"role\":\"user\",\"content\":\"hello "
-                         "[[out=30]] [[fault=close_after:5]]\"}]}");
+    r = fixture_chat(
+        &f, "{\"model\":\"gpt-4o\",\"max_tokens\":30,\"messages\":[{\"role\":\"user\",\"content\":\"hello "
+            "[[out=30]] [[fault=close_after:5]]\"}]}");
     ledger_wait_calls(&f, 1);
     snprintf(path, sizeof path, "/-/calls/%s", client_header(&r, "Metergate-Request-Id"));
     call = ledger_get(&f, path);
     assert_string_equal(json_text(call, "outcome"), "failed");
     assert_string_equal(json_text(call, "usage_source"), "estimated");
-    assert_int_equal(ledger_ask(&f, "SELECT output FROM calls"), ledger_ask(&f, "SELECT estimated_output FROM calls"));
-    assert_int_equal(ledger_ask(&f, "SELECT input FROM calls"), ledger_ask(&f, "SELECT estimated_input FROM calls"));
+    assert_int_equal(ledger_ask(&f, "SELECT output FROM calls"),
+                     ledger_ask(&f, "SELECT estimated_output FROM calls"));
+    assert_int_equal(ledger_ask(&f, "SELECT input FROM calls"),
+                     ledger_ask(&f, "SELECT estimated_input FROM calls"));
     assert_true(ledger_ask(&f, "SELECT output FROM calls") > 0);
     assert_int_equal(ledger_ask(&f, "SELECT cost_nano FROM calls"),
                      ledger_ask(&f, "SELECT input * 2500 + output * 10000 FROM calls"));
@@ -399,7 +434,9 @@ static void ask_both(const struct fixture *f)
             struct buf body;
 
             buf_init(&body, BUF_UNLIMITED);
-            buf_addf(&body, "{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Is this of fields?", models[m]);
+            buf_addf(&body,
+                     "{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Is this of fields?",
+                     models[m]);
             for (int k = 0; k < i; k++)
                 buf_add_str(&body, " water");
             buf_addf(&body, " [[out=%d]]\"}]}", 5 + i);

@@ -1,6 +1,7 @@
 /*
- * The ledger when its files cannot be had: calls go on as if nothing were, people are told, and when it is over what was
- * missed is there. Disks of their own come from a mount namespace; where none may be made, those tests are skipped.
+ * The ledger when its files cannot be had: calls go on as if nothing were, people are told, and when it is
+ * over what was missed is there. Disks of their own come from a mount namespace; where none may be made,
+ * those tests are skipped.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -102,7 +103,8 @@ static void fill_disk(const struct fixture *f)
 static void check_told(const struct fixture *f, bool ok)
 {
     static const char *const wells[] = {"metergate_ledger_ok 0\n", "metergate_ledger_ok 1\n"};
-    struct client_reply ready = fixture_call(f, "GET", "/readyz", NULL), metrics = fixture_call(f, "GET", "/metrics", NULL);
+    struct client_reply ready = fixture_call(f, "GET", "/readyz", NULL),
+                        metrics = fixture_call(f, "GET", "/metrics", NULL);
     cJSON *status = fixture_status(f);
 
     assert_int_equal(ready.status, 200);

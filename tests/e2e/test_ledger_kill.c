@@ -1,6 +1,6 @@
 /*
- * kill -9 at any moment of a busy daemon, again and again on one state directory: the database opens, no answered call is
- * missing, what was in flight is there as that, and no restart grants a budget twice.
+ * kill -9 at any moment of a busy daemon, again and again on one state directory: the database opens, no
+ * answered call is missing, what was in flight is there as that, and no restart grants a budget twice.
  *
  * 12 times; `make kills KILLS=200 SEED=1` (LEDGER_KILLS, LEDGER_SEED) for more, at other moments.
  */
@@ -77,7 +77,8 @@ static void *call_on(void *arg)
         bool go;
 
         snprintf(body, sizeof body,
-                 "{\"model\":\"gpt-4o\",\"stream\":%s,\"max_tokens\":%" PRId64 ",\"messages\":[{\"role\":\"user\",\"content\":"
+                 "{\"model\":\"gpt-4o\",\"stream\":%s,\"max_tokens\":%" PRId64
+                 ",\"messages\":[{\"role\":\"user\",\"content\":"
                  "\"call %" PRId64 " [[out=%" PRId64 "]]\"}]}",
                  i % 2 ? "true" : "false", out, i, out);
         r = fixture_chat(l->f, body);
@@ -111,7 +112,8 @@ static void check_database(const struct fixture *f)
     DIR *dir;
 
     /* one row, "ok", when it is sound; the text reads as the number 0 either way */
-    assert_int_equal(ledger_ask(f, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
+    assert_int_equal(
+        ledger_ask(f, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
     snprintf(path, sizeof path, "%s/state", f->dir);
     dir = opendir(path);
     assert_non_null(dir);
@@ -121,7 +123,8 @@ static void check_database(const struct fixture *f)
     closedir(dir);
 }
 
-/* Every call that was answered is a row, and every one that was not and had a head is one that the daemon died over. */
+/* Every call that was answered is a row, and every one that was not and had a head is one that the daemon
+ * died over. */
 static void check_calls(const struct fixture *f, const struct load *l, int64_t killed_us)
 {
     for (size_t i = 0; i < l->n; i++) {
@@ -143,22 +146,26 @@ static void check_calls(const struct fixture *f, const struct load *l, int64_t k
 static void check_limits(const struct fixture *f)
 {
     cJSON *audit = fixture_audit(f);
-    int64_t tokens = ledger_int(audit, "models.gpt-4o.peak_tokens"), calls = ledger_int(audit, "models.gpt-4o.peak_requests");
+    int64_t tokens = ledger_int(audit, "models.gpt-4o.peak_tokens"),
+            calls = ledger_int(audit, "models.gpt-4o.peak_requests");
 
     if (tokens > TOKENS_MAX || calls > CALLS_MAX)
         fail_msg("%" PRId64 " tokens and %" PRId64 " calls in one window", tokens, calls);
     cJSON_Delete(audit);
 }
 
-/* Each call that came to the provider is a row with an attempt, once; a row more is one that was about to be sent. */
+/* Each call that came to the provider is a row with an attempt, once; a row more is one that was about to be
+ * sent. */
 static void check_arrivals(const struct fixture *f, int kills)
 {
     cJSON *audit = fixture_audit(f);
     int64_t arrivals = ledger_int(audit, "models.gpt-4o.arrivals");
     int64_t rows = ledger_ask(f, "SELECT count(*) FROM calls WHERE attempts > 0");
-    int64_t died = ledger_ask(f, "SELECT count(*) FROM calls JOIN names ON names.id = calls.reason WHERE text = 'daemon died'");
+    int64_t died = ledger_ask(
+        f, "SELECT count(*) FROM calls JOIN names ON names.id = calls.reason WHERE text = 'daemon died'");
 
-    print_message("%d kills: %" PRId64 " calls came, %" PRId64 " rows were sent, %" PRId64 " of them when the daemon died; "
+    print_message("%d kills: %" PRId64 " calls came, %" PRId64 " rows were sent, %" PRId64
+                  " of them when the daemon died; "
                   "peaks %" PRId64 " of %d tokens, %" PRId64 " of %d calls\n",
                   kills, arrivals, rows, died, ledger_int(audit, "models.gpt-4o.peak_tokens"), TOKENS_MAX,
                   ledger_int(audit, "models.gpt-4o.peak_requests"), CALLS_MAX);
@@ -180,10 +187,11 @@ static int64_t from_environment(const char *name, int64_t otherwise)
 
 static void test_kill__at_random_moments_under_load__loses_no_answer_and_grants_nothing_twice(void **state)
 {
-    static const char settings[] = "{\"models\":{\"gpt-4o\":{\"window_ms\":4000,\"first_byte_ms\":15,\"event_ms\":1}}}";
-    static const char config[] = LEDGER_STATE LEDGER_UPSTREAMS
-        "models:\n"
-        "  gpt-4o: {tpm: {max: 9000, per: 4s}, rpm: {max: 60, per: 4s}}\n";
+    static const char settings[] =
+        "{\"models\":{\"gpt-4o\":{\"window_ms\":4000,\"first_byte_ms\":15,\"event_ms\":1}}}";
+    static const char config[] =
+        LEDGER_STATE LEDGER_UPSTREAMS "models:\n"
+                                      "  gpt-4o: {tpm: {max: 9000, per: 4s}, rpm: {max: 60, per: 4s}}\n";
     int kills = (int)from_environment("LEDGER_KILLS", 12);
     struct load l = {.lock = PTHREAD_MUTEX_INITIALIZER};
     struct fixture f;

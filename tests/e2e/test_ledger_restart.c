@@ -12,15 +12,15 @@
 
 #include "ledger_fixture.h"
 
-/* A chat costs 8 tokens of input ("hello") and `out` of output; with gpt-4o 20 and 10 * out millionths of a dollar. */
-static const char config[] = LEDGER_STATE LEDGER_UPSTREAMS
-    "clients:\n"
-    "  nightly: {usd_per_day: 0.025}\n"
-    "models:\n"
-    "  few: {match: [gpt-4.1], rpd: 3}\n"
-    "  small: {match: [gpt-4o-mini], tpd: 1000}\n"
-    "  dear: {match: [gpt-4o], usd_per_day: 0.025}\n"
-    "  \"*\": {learn: false}\n";
+/* A chat costs 8 tokens of input ("hello") and `out` of output; with gpt-4o 20 and 10 * out millionths of a
+ * dollar. */
+static const char config[] = LEDGER_STATE LEDGER_UPSTREAMS "clients:\n"
+                                                           "  nightly: {usd_per_day: 0.025}\n"
+                                                           "models:\n"
+                                                           "  few: {match: [gpt-4.1], rpd: 3}\n"
+                                                           "  small: {match: [gpt-4o-mini], tpd: 1000}\n"
+                                                           "  dear: {match: [gpt-4o], usd_per_day: 0.025}\n"
+                                                           "  \"*\": {learn: false}\n";
 
 enum how { BY_TERM, BY_KILL };
 
@@ -39,7 +39,8 @@ static struct client_reply call(const struct fixture *f, const char *client, con
     char path[64], body[256];
 
     snprintf(path, sizeof path, "%s/v1/chat/completions", client);
-    snprintf(body, sizeof body, "{\"model\":\"%s\",\"max_tokens\":%d,\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}",
+    snprintf(body, sizeof body,
+             "{\"model\":\"%s\",\"max_tokens\":%d,\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}",
              model, out);
     return ledger_post(f, path, "Metergate-Max-Wait: 1", body);
 }
@@ -53,13 +54,15 @@ static void goes(const struct fixture *f, const char *client, const char *model,
     client_reply_release(&r);
 }
 
-static void is_refused(const struct fixture *f, const char *client, const char *model, int out, const char *reason)
+static void is_refused(const struct fixture *f, const char *client, const char *model, int out,
+                       const char *reason)
 {
     struct client_reply r = call(f, client, model, out);
     const char *refused = client_header(&r, "Metergate-Refused");
 
     if (r.status != 429 || !refused || strcmp(refused, reason) != 0)
-        fail_msg("%s with %s: %d, %s, %s", model, client, r.status, refused ? refused : "-", r.body.n ? r.body.p : "");
+        fail_msg("%s with %s: %d, %s, %s", model, client, r.status, refused ? refused : "-",
+                 r.body.n ? r.body.p : "");
     client_reply_release(&r);
 }
 
@@ -114,7 +117,8 @@ static void test_restart__call_in_flight_at_the_kill__counts_at_its_charge(void 
     (void)state;
     fixture_start(&f, "{\"faults\":[{\"fault\":\"hold\",\"next\":1}]}", config);
     a = ledger_post_start(&f, "/v1/chat/completions", NULL,
-                          "{\"model\":\"gpt-4o-mini\",\"max_tokens\":600,\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}");
+                          "{\"model\":\"gpt-4o-mini\",\"max_tokens\":600,\"messages\":[{\"role\":\"user\","
+                          "\"content\":\"hello\"}]}");
     fixture_sim_wait(&f, "held=1");
     ledger_kill(&f);
     r = client_finish(a);
@@ -132,7 +136,8 @@ static void test_restart__call_in_flight_at_the_kill__counts_at_its_charge(void 
     fixture_stop(&f);
 }
 
-/* A second daemon on the same directory would grant everything twice: it does not take what the first one has. */
+/* A second daemon on the same directory would grant everything twice: it does not take what the first one
+ * has. */
 static void test_restart__of_another_beside_it__leaves_the_ledger_to_the_first(void **state)
 {
     struct process *second;

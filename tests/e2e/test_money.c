@@ -1,4 +1,5 @@
-/* Limits of money: what is spent stops at once and says so, whatever has no price is not let through, prices are the configuration's. */
+/* Limits of money: what is spent stops at once and says so, whatever has no price is not let through, prices
+ * are the configuration's. */
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +15,8 @@
 
 /* With gpt-4o, "hello" is 8 tokens of input: 0.00002 USD, and a thousand of output 0.01. */
 #define HELLO(model, out)                                                                                    \
-    "{\"model\":\"" model "\",\"max_tokens\":" out ",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}"
+    "{\"model\":\"" model "\",\"max_tokens\":" out                                                           \
+    ",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}"
 
 static struct client_reply chat_of(const struct fixture *f, const char *client, const char *body)
 {
@@ -34,7 +36,8 @@ static void goes(const struct fixture *f, const char *client, const char *body)
 }
 
 /* Refused for good, at once, with a sentence in which `words` stand. */
-static void is_refused(const struct fixture *f, const char *client, const char *body, const char *const *words)
+static void is_refused(const struct fixture *f, const char *client, const char *body,
+                       const char *const *words)
 {
     struct client_reply r = chat_of(f, client, body);
 
@@ -74,7 +77,8 @@ static void test_money__of_a_model_is_spent__refuses_and_names_the_limit(void **
     goes(&f, "", HELLO("gpt-4o-mini", "1000"));
     ledger_wait_calls(&f, 5);
     assert_int_equal(billed(&f, "gpt-4o"), 2 * 10020000 + 1020000);
-    assert_int_equal(ledger_ask(&f, "SELECT sum(cost_nano) FROM calls WHERE attempts > 0") - billed(&f, "gpt-4o-mini"),
+    assert_int_equal(ledger_ask(&f, "SELECT sum(cost_nano) FROM calls WHERE attempts > 0") -
+                         billed(&f, "gpt-4o-mini"),
                      billed(&f, "gpt-4o"));
     assert_int_equal(ledger_ask(&f, "SELECT cost_nano FROM calls WHERE attempts = 0"), 0);
     fixture_stop(&f);
@@ -85,9 +89,11 @@ static void test_money__of_a_client_is_spent__refuses_him_alone(void **state)
     struct fixture f;
 
     (void)state;
-    fixture_start(&f, NULL, LEDGER_STATE LEDGER_UPSTREAMS "clients:\n  nightly: {usd_per_hour: 0.015}\n  editor: {}\n");
+    fixture_start(&f, NULL,
+                  LEDGER_STATE LEDGER_UPSTREAMS "clients:\n  nightly: {usd_per_hour: 0.015}\n  editor: {}\n");
     goes(&f, "/@nightly", HELLO("gpt-4o", "1000"));
-    is_refused(&f, "/@nightly", HELLO("gpt-4o", "1000"), (const char *const[]){"usd_per_hour", "nightly", NULL});
+    is_refused(&f, "/@nightly", HELLO("gpt-4o", "1000"),
+               (const char *const[]){"usd_per_hour", "nightly", NULL});
     goes(&f, "/@nightly", HELLO("gpt-4o-mini", "1000"));
     goes(&f, "/@editor", HELLO("gpt-4o", "1000"));
     fixture_stop(&f);
@@ -98,12 +104,14 @@ static void test_money__for_a_model_without_a_price__refuses_and_names_prices(vo
     struct fixture f;
 
     (void)state;
-    fixture_start(&f, NULL, LEDGER_STATE LEDGER_UPSTREAMS "models:\n  mine: {match: [my-model*], usd_per_month: 100}\n"
-                                                          "  \"*\": {learn: false}\n");
+    fixture_start(&f, NULL,
+                  LEDGER_STATE LEDGER_UPSTREAMS "models:\n  mine: {match: [my-model*], usd_per_month: 100}\n"
+                                                "  \"*\": {learn: false}\n");
     is_refused(&f, "", HELLO("my-model-2", "10"), (const char *const[]){"prices:", "my-model-2", NULL});
     goes(&f, "", HELLO("other-model", "10"));
     ledger_wait_calls(&f, 2);
-    assert_int_equal(ledger_ask(&f, "SELECT count(*) FROM calls WHERE cost_nano IS NULL AND attempts = 1"), 1);
+    assert_int_equal(ledger_ask(&f, "SELECT count(*) FROM calls WHERE cost_nano IS NULL AND attempts = 1"),
+                     1);
     fixture_stop(&f);
 }
 
@@ -113,15 +121,18 @@ static void test_money__prices_of_the_configuration__are_what_is_billed(void **s
     cJSON *usage;
 
     (void)state;
-    fixture_start(&f,
-                  "{\"models\":{\"gpt-4o\":{\"price_input\":1000000,\"price_cached\":250000,\"price_output\":2000000},"
-                  "\"my-model\":{\"price_input\":330000,\"price_cached\":330000,\"price_output\":70000}}}",
-                  LEDGER_STATE LEDGER_UPSTREAMS "prices:\n"
-                                                "  gpt-4o: {input: 1.00, cached: 0.25, output: 2}\n"
-                                                "  my-model: {input: 0.33, output: 0.07}\n"
-                                                "models:\n  mine: {match: [my-model], usd_per_month: 100}\n"
-                                                "  \"*\": {learn: false}\n");
-    goes(&f, "", "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"one two [[cached=7]] [[out=13]]\"}]}");
+    fixture_start(
+        &f,
+        "{\"models\":{\"gpt-4o\":{\"price_input\":1000000,\"price_cached\":250000,\"price_output\":2000000},"
+        "\"my-model\":{\"price_input\":330000,\"price_cached\":330000,\"price_output\":70000}}}",
+        LEDGER_STATE LEDGER_UPSTREAMS "prices:\n"
+                                      "  gpt-4o: {input: 1.00, cached: 0.25, output: 2}\n"
+                                      "  my-model: {input: 0.33, output: 0.07}\n"
+                                      "models:\n  mine: {match: [my-model], usd_per_month: 100}\n"
+                                      "  \"*\": {learn: false}\n");
+    goes(&f, "",
+         "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"one two [[cached=7]] "
+         "[[out=13]]\"}]}");
     for (int i = 0; i < 3; i++)
         goes(&f, "", HELLO("my-model", "17"));
     ledger_wait_calls(&f, 4);
@@ -175,8 +186,9 @@ static void test_money__that_an_answer_did_not_need__is_there_again(void **state
     (void)state;
     fixture_start(&f, NULL, LEDGER_STATE LEDGER_UPSTREAMS "models:\n  gpt-4o: {usd_per_day: 0.015}\n");
     /* 0.01 is expected, 0.001 is used */
-    a = fixture_chat_start(&f, "{\"model\":\"gpt-4o\",\"max_tokens\":1000,\"messages\":[{\"role\":\"user\",\"content\":"
-                               "\"[[out=100]] [[fault=hold]]\"}]}");
+    a = fixture_chat_start(
+        &f, "{\"model\":\"gpt-4o\",\"max_tokens\":1000,\"messages\":[{\"role\":\"user\",\"content\":"
+            "\"[[out=100]] [[fault=hold]]\"}]}");
     fixture_sim_wait(&f, "held=1");
     is_refused(&f, "", HELLO("gpt-4o", "1000"), (const char *const[]){"usd_per_day", NULL});
     fixture_sim_post(&f, "/_sim/release", NULL);

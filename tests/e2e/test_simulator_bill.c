@@ -1,4 +1,5 @@
-/* The simulator's bill, asked without a daemon: it is what the answers reported, and what was sent of those that were cut. */
+/* The simulator's bill, asked without a daemon: it is what the answers reported, and what was sent of those
+ * that were cut. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,8 +12,9 @@
 
 #include "fixture.h"
 
-#define CHAT(model, text) "{\"model\":\"" model "\",\"messages\":[{\"role\":\"user\",\"content\":\"" text "\"}]"
-#define ASK(text)         "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"" text "\"}]}]}"
+#define CHAT(model, text)                                                                                    \
+    "{\"model\":\"" model "\",\"messages\":[{\"role\":\"user\",\"content\":\"" text "\"}]"
+#define ASK(text) "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"" text "\"}]}]}"
 
 static const struct row {
     const char *path, *header, *body;
@@ -25,36 +27,43 @@ static const struct row {
      CHAT("gpt-4o", "a b c d [[cached=4]] [[reasoning=5]] [[out=3]] [[tier=flex]]") "}",
      "gpt-4o",
      {"\"cached_tokens\":4", "\"completion_tokens\":8", "\"reasoning_tokens\":5"},
-     "{\"answered\":1,\"refused\":0,\"failed\":0,\"cut\":0,\"input\":N,\"cached\":4,\"cache_write\":0,\"cache_write_1h\":0,"
+     "{\"answered\":1,\"refused\":0,\"failed\":0,\"cut\":0,\"input\":N,\"cached\":4,\"cache_write\":0,"
+     "\"cache_write_1h\":0,"
      "\"output\":8,\"reasoning\":5,\"cost_nano\":N,\"unpriced\":0}"},
     {"/v1/responses",
      "X-None: 1",
-     "{\"model\":\"gpt-5\",\"stream\":true,\"input\":\"a b c d [[cached=4]] [[reasoning=5]] [[out=3]] [[tier=priority]]\"}",
+     "{\"model\":\"gpt-5\",\"stream\":true,\"input\":\"a b c d [[cached=4]] [[reasoning=5]] [[out=3]] "
+     "[[tier=priority]]\"}",
      "gpt-5",
      {"\"service_tier\":\"priority\"", "\"output_tokens\":8", "\"reasoning_tokens\":5"},
-     "{\"answered\":1,\"refused\":0,\"failed\":0,\"cut\":0,\"input\":N,\"cached\":4,\"cache_write\":0,\"cache_write_1h\":0,"
+     "{\"answered\":1,\"refused\":0,\"failed\":0,\"cut\":0,\"input\":N,\"cached\":4,\"cache_write\":0,"
+     "\"cache_write_1h\":0,"
      "\"output\":8,\"reasoning\":5,\"cost_nano\":0,\"unpriced\":1}"},
     {"/v1/messages",
      "anthropic-version: 2023-06-01",
-     CHAT("claude-sonnet-4-6", "a b c d e f [[cached=4]] [[written=3]] [[written_1h=2]] [[out=6]]") ",\"max_tokens\":9}",
+     CHAT("claude-sonnet-4-6",
+          "a b c d e f [[cached=4]] [[written=3]] [[written_1h=2]] [[out=6]]") ",\"max_tokens\":9}",
      "claude-sonnet-4-6",
      {"\"cache_creation_input_tokens\":5,\"cache_read_input_tokens\":4",
       "\"ephemeral_5m_input_tokens\":3,\"ephemeral_1h_input_tokens\":2", "\"output_tokens\":6"},
-     "{\"answered\":1,\"refused\":0,\"failed\":0,\"cut\":0,\"input\":N,\"cached\":4,\"cache_write\":5,\"cache_write_1h\":2,"
+     "{\"answered\":1,\"refused\":0,\"failed\":0,\"cut\":0,\"input\":N,\"cached\":4,\"cache_write\":5,"
+     "\"cache_write_1h\":2,"
      "\"output\":6,\"reasoning\":0,\"cost_nano\":N,\"unpriced\":0}"},
     {"/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse",
      "x-goog-api-key: k",
      ASK("a b c d e [[cached=4]] [[reasoning=5]] [[out=3]]"),
      "gemini-2.5-flash",
      {"\"candidatesTokenCount\":3", "\"cachedContentTokenCount\":4", "\"thoughtsTokenCount\":5"},
-     "{\"answered\":1,\"refused\":0,\"failed\":0,\"cut\":0,\"input\":N,\"cached\":4,\"cache_write\":0,\"cache_write_1h\":0,"
+     "{\"answered\":1,\"refused\":0,\"failed\":0,\"cut\":0,\"input\":N,\"cached\":4,\"cache_write\":0,"
+     "\"cache_write_1h\":0,"
      "\"output\":8,\"reasoning\":5,\"cost_nano\":N,\"unpriced\":0}"},
     {"/v1/chat/completions",
      "X-None: 1",
      CHAT("gpt-4o-mini", "x [[fault=status:500]]") "}",
      "gpt-4o-mini",
      {"\"error\""},
-     "{\"answered\":0,\"refused\":0,\"failed\":1,\"cut\":0,\"input\":0,\"cached\":0,\"cache_write\":0,\"cache_write_1h\":0,"
+     "{\"answered\":0,\"refused\":0,\"failed\":1,\"cut\":0,\"input\":0,\"cached\":0,\"cache_write\":0,"
+     "\"cache_write_1h\":0,"
      "\"output\":0,\"reasoning\":0,\"cost_nano\":0,\"unpriced\":0}"},
     /* of a chat the first event is the role: five more are five words */
     {"/v1/chat/completions",
@@ -62,11 +71,13 @@ static const struct row {
      CHAT("gpt-3.5-turbo", "x [[out=40]] [[fault=close_event:6]]") ",\"stream\":true}",
      "gpt-3.5-turbo",
      {"\"content\":\"The\""},
-     "{\"answered\":0,\"refused\":0,\"failed\":0,\"cut\":1,\"input\":N,\"cached\":0,\"cache_write\":0,\"cache_write_1h\":0,"
+     "{\"answered\":0,\"refused\":0,\"failed\":0,\"cut\":1,\"input\":N,\"cached\":0,\"cache_write\":0,"
+     "\"cache_write_1h\":0,"
      "\"output\":5,\"reasoning\":0,\"cost_nano\":N,\"unpriced\":0}"},
 };
 
-static struct client_reply ask(const struct fixture *f, const char *path, const char *header, const char *body)
+static struct client_reply ask(const struct fixture *f, const char *path, const char *header,
+                               const char *body)
 {
     const char *const headers[] = {"Authorization: Bearer k", header, NULL};
     char url[256];

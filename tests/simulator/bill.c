@@ -5,7 +5,8 @@
 
 #include "metergate/base/buf.h"
 
-void bill_add(struct bill *b, const struct tariff *own, const char *model, const struct used *u, int status, bool whole)
+void bill_add(struct bill *b, const struct tariff *own, const char *model, const struct used *u, int status,
+              bool whole)
 {
     int64_t nano;
 
@@ -41,11 +42,11 @@ void bill_print(const struct bill *b, struct buf *out)
 {
     const struct used *u = &b->used;
 
-    buf_addf(out, "{\"answered\":%" PRId64 ",\"refused\":%" PRId64 ",\"failed\":%" PRId64 ",\"cut\":%" PRId64, b->answered,
-             b->refused, b->failed, b->cut);
+    buf_addf(out, "{\"answered\":%" PRId64 ",\"refused\":%" PRId64 ",\"failed\":%" PRId64 ",\"cut\":%" PRId64,
+             b->answered, b->refused, b->failed, b->cut);
     buf_addf(out,
-             ",\"input\":%" PRId64 ",\"cached\":%" PRId64 ",\"cache_write\":%" PRId64 ",\"cache_write_1h\":%" PRId64
-             ",\"output\":%" PRId64 ",\"reasoning\":%" PRId64,
+             ",\"input\":%" PRId64 ",\"cached\":%" PRId64 ",\"cache_write\":%" PRId64
+             ",\"cache_write_1h\":%" PRId64 ",\"output\":%" PRId64 ",\"reasoning\":%" PRId64,
              u->input, u->cached, u->written + u->written_1h, u->written_1h, u->output, u->reasoning);
     buf_addf(out, ",\"cost_nano\":%" PRId64 ",\"unpriced\":%" PRId64 "}", b->cost_nano, b->unpriced);
 }

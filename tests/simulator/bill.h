@@ -1,6 +1,6 @@
 /*
- * bill: how the calls of one account ended, what they used and what that costs. Plain data, guarded by the lock of
- * struct sim. An answer with an error status has used nothing.
+ * bill: how the calls of one account ended, what they used and what that costs. Plain data, guarded by the
+ * lock of struct sim. An answer with an error status has used nothing.
  */
 #ifndef SIMULATOR_BILL_H
 #define SIMULATOR_BILL_H
@@ -23,7 +23,8 @@ struct bill {
 };
 
 /* One call ended; `whole` when its answer did. */
-void bill_add(struct bill *b, const struct tariff *own, const char *model, const struct used *u, int status, bool whole);
+void bill_add(struct bill *b, const struct tariff *own, const char *model, const struct used *u, int status,
+              bool whole);
 
 /* The last bytes of an answer that was added as a whole one did not go. */
 void bill_was_cut(struct bill *b, int status);

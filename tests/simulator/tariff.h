@@ -1,7 +1,7 @@
 /*
- * tariff: what this provider takes for tokens, in integers alone: rates are picodollars a token (USD per million tokens
- * times 10^6), costs nano-dollars, rounded once a call, half up. Written without a look at the proxy's own prices, so
- * that the two can be held against each other.
+ * tariff: what this provider takes for tokens, in integers alone: rates are picodollars a token (USD per
+ * million tokens times 10^6), costs nano-dollars, rounded once a call, half up. Written without a look at the
+ * proxy's own prices, so that the two can be held against each other.
  */
 #ifndef SIMULATOR_TARIFF_H
 #define SIMULATOR_TARIFF_H
@@ -26,8 +26,8 @@ struct tariff {
 };
 
 /*
- * What it costs, by `own` where that has any rate, else by the table's row for the model. False: something was used
- * that has no rate.
+ * What it costs, by `own` where that has any rate, else by the table's row for the model. False: something
+ * was used that has no rate.
  */
 bool tariff_cost(const struct tariff *own, const char *model, const struct used *u, int64_t *ret_nano);
 

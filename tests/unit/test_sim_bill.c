@@ -23,7 +23,9 @@ static const struct {
     {"gpt-4o-mini", {.input = 1000, .output = 100}, 210000},
     {"gpt-3.5-turbo-0125", {.input = 7, .output = 3}, 8000},
     /* 700 * 3 + 100 * 0.30 + 150 * 3.75 + 50 * 6 + 10 * 15 */
-    {"claude-sonnet-4-6", {.input = 1000, .cached = 100, .written = 150, .written_1h = 50, .output = 10}, 3142500},
+    {"claude-sonnet-4-6",
+     {.input = 1000, .cached = 100, .written = 150, .written_1h = 50, .output = 10},
+     3142500},
     {"gemini-2.5-flash", {.input = 100, .output = 40, .reasoning = 30}, 130000},
     {"text-embedding-3-small", {.input = 3}, 60},
     /* half, and 1.7 times */
@@ -60,7 +62,8 @@ static void test_tariff__half_a_nano__is_rounded_up_once(void **state)
 
 static void test_tariff__without_a_rate__is_not_known(void **state)
 {
-    const struct used plain = {.input = 1}, written = {.input = 2, .written = 1}, output = {.input = 1, .output = 1};
+    const struct used plain = {.input = 1}, written = {.input = 2, .written = 1},
+                      output = {.input = 1, .output = 1};
     int64_t nano;
 
     (void)state;
@@ -88,8 +91,10 @@ static void test_bill__calls_of_every_end__are_each_in_one_sum(void **state)
     buf_init(&out, BUF_UNLIMITED);
     bill_print(&b, &out);
     /* 8 * 2.50 + 2 * 1.25 + 4 * 10 = 62.5 millionths a call, three times */
-    assert_string_equal(out.p, "{\"answered\":2,\"refused\":1,\"failed\":1,\"cut\":2,\"input\":40,\"cached\":8,\"cache_write\":0,"
-                               "\"cache_write_1h\":0,\"output\":16,\"reasoning\":4,\"cost_nano\":187500,\"unpriced\":1}");
+    assert_string_equal(
+        out.p,
+        "{\"answered\":2,\"refused\":1,\"failed\":1,\"cut\":2,\"input\":40,\"cached\":8,\"cache_write\":0,"
+        "\"cache_write_1h\":0,\"output\":16,\"reasoning\":4,\"cost_nano\":187500,\"unpriced\":1}");
     buf_release(&out);
 }
 
