@@ -76,7 +76,7 @@ static bool take_zone(struct slice *s, int64_t *ret_s)
     if (!take_one(s, "+-") || !take_digits(s, 2, &hours) || !take_one(s, ":") || !take_digits(s, 2, &minutes) ||
         hours > 23 || minutes > 59)
         return false;
-    *ret_s = (west ? -1 : 1) * (hours * 3600 + minutes * 60);
+    *ret_s = (west ? -1 : 1) * (hours * INT64_C(3600) + minutes * INT64_C(60));
     return true;
 }
 
@@ -106,7 +106,7 @@ static bool read_calendar(struct slice s, int64_t *ret_us)
 
     if (!take_date(&s, &tm) || (s.n && !take_time(&s, &tm, &us, &zone_s)) || s.n || !day_begins(&tm, &day_s))
         return false;
-    us += (day_s + tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec - zone_s) * CLOCK_S;
+    us += (day_s + tm.tm_hour * INT64_C(3600) + tm.tm_min * INT64_C(60) + tm.tm_sec - zone_s) * CLOCK_S;
     if (us < 0 || us > LAST_US)
         return false;
     *ret_us = us;

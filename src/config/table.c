@@ -45,7 +45,9 @@
         MONEY(section, AT, "usd_per_month", "30d", "30 days")
 
 /* Bounded as PRICE_RATE_MAX is. */
-#define RATE(member, which) .type = TABLE_USD, PRICE(member.pico[which]), .min = "0", .max = "1000000"
+#define USD_PER_MILLION .type = TABLE_USD, .min = "0", .max = "1000000"
+#define RATE(which)      USD_PER_MILLION, PRICE(rates.pico[(which)])
+#define LONG_RATE(which) USD_PER_MILLION, PRICE(long_rates.pico[(which)])
 
 static const struct table_row rows[] = {
     {.path = "listen",
@@ -340,23 +342,23 @@ static const struct table_row rows[] = {
      CLIENT(token_credential),
      .help = "systemd credential with that token"},
 
-    {.path = "prices.*.input", RATE(rates, RATE_INPUT), .help = "USD per million input tokens; a key matches as "
+    {.path = "prices.*.input", RATE(RATE_INPUT), .help = "USD per million input tokens; a key matches as "
              "one of `models` does, and replaces what the built-in table says, figure by figure"},
-    {.path = "prices.*.cached", RATE(rates, RATE_CACHED),
+    {.path = "prices.*.cached", RATE(RATE_CACHED),
      .help = "USD per million input tokens that were read from the provider's cache; default the built-in one, else "
              "that of input"},
-    {.path = "prices.*.cache_write", RATE(rates, RATE_CACHE_WRITE),
+    {.path = "prices.*.cache_write", RATE(RATE_CACHE_WRITE),
      .help = "USD per million input tokens that were written to its cache; default as `cached`"},
-    {.path = "prices.*.cache_write_1h", RATE(rates, RATE_CACHE_WRITE_1H),
+    {.path = "prices.*.cache_write_1h", RATE(RATE_CACHE_WRITE_1H),
      .help = "the same where they are kept for an hour or longer; default the built-in one, else that of cache_write"},
-    {.path = "prices.*.output", RATE(rates, RATE_OUTPUT), .help = "USD per million output tokens, reasoning included"},
+    {.path = "prices.*.output", RATE(RATE_OUTPUT), .help = "USD per million output tokens, reasoning included"},
     {.path = "prices.*.long.above", .type = TABLE_COUNT, PRICE(long_above), .min = "1", .max = "1000M",
      .help = "a call with more input tokens than this is billed by the prices of `long` altogether"},
-    {.path = "prices.*.long.input", RATE(long_rates, RATE_INPUT), .help = "of such a call; default as of a shorter one"},
-    {.path = "prices.*.long.cached", RATE(long_rates, RATE_CACHED), .help = "likewise"},
-    {.path = "prices.*.long.cache_write", RATE(long_rates, RATE_CACHE_WRITE), .help = "likewise"},
-    {.path = "prices.*.long.cache_write_1h", RATE(long_rates, RATE_CACHE_WRITE_1H), .help = "likewise"},
-    {.path = "prices.*.long.output", RATE(long_rates, RATE_OUTPUT), .help = "likewise"},
+    {.path = "prices.*.long.input", LONG_RATE(RATE_INPUT), .help = "of such a call; default as a shorter one's"},
+    {.path = "prices.*.long.cached", LONG_RATE(RATE_CACHED), .help = "likewise"},
+    {.path = "prices.*.long.cache_write", LONG_RATE(RATE_CACHE_WRITE), .help = "likewise"},
+    {.path = "prices.*.long.cache_write_1h", LONG_RATE(RATE_CACHE_WRITE_1H), .help = "likewise"},
+    {.path = "prices.*.long.output", LONG_RATE(RATE_OUTPUT), .help = "likewise"},
 };
 
 const struct table_row *table_rows(size_t *ret_n)

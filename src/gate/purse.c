@@ -66,17 +66,18 @@ void purse_advance(struct purse *p, int64_t now_us)
         window_advance(&p->window[i], now_us);
 }
 
-/* Whether a's limit keeps the call out for longer than b's. For good is longer than until an event. */
+/* Whether a's limit keeps the call out for longer than b's, of which the limit may be none. For good is longer
+ * than until an event. */
 static bool is_worse(const struct purse_refusal *a, const struct purse_refusal *b)
 {
-    if (a->frees_us != b->frees_us)
+    if (!b->limit || a->frees_us != b->frees_us)
         return a->frees_us > b->frees_us;
     return a->wanted > a->limit->max && b->wanted <= b->limit->max;
 }
 
 bool purse_has_room(struct purse *p, int64_t now_us, int64_t nano, struct purse_refusal *ret_why)
 {
-    bool room = true;
+    struct purse_refusal worst = {.frees_us = now_us};
 
     MG_ASSERT(nano >= 0);
     purse_advance(p, now_us);
@@ -90,12 +91,12 @@ bool purse_has_room(struct purse *p, int64_t now_us, int64_t nano, struct purse_
 
         if (nano <= why.limit->max)
             why.frees_us = window_earliest(w, now_us, why.limit->max - nano);
-        if (why.frees_us > now_us && (room || is_worse(&why, ret_why))) {
-            *ret_why = why;
-            room = false;
-        }
+        if (why.frees_us > now_us && is_worse(&why, &worst))
+            worst = why;
     }
-    return room;
+    if (worst.limit)
+        *ret_why = worst;
+    return !worst.limit;
 }
 
 void purse_reserve(struct purse *p, int64_t nano)

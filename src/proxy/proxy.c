@@ -32,20 +32,24 @@ static void on_gone(void *ctx, struct exchange *x)
 {
     struct call *c = exchange_user(x);
 
-    if (c)
+    if (c) {
         call_on_gone(c);
-    else
-        estimate_gone(ctx, x);
+        return;
+    }
+    estimate_gone(ctx, x);
+    reports_gone(ctx, x);
 }
 
 static void on_done(void *ctx, struct exchange *x, bool complete)
 {
     struct call *c = exchange_user(x);
 
-    if (c)
+    if (c) {
         call_on_exchange_done(c, complete);
-    else
+    } else {
         estimate_gone(ctx, x);
+        reports_gone(ctx, x);
+    }
     hub_turn_soon(ctx);
 }
 
@@ -171,7 +175,7 @@ static int open_sides(struct proxy *p, struct errbuf *e)
     if (rc < 0)
         return rc;
     p->workers = workers_new(p->loop, COUNT_THREADS);
-    if (!p->workers) {
+    if (!p->workers || reports_start(&p->reports, p->loop) < 0) {
         err_set(e, "cannot start threads");
         return -EAGAIN;
     }
@@ -200,6 +204,7 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
     memory_init(&p->memory);
     learned_init(&p->learned, l);
     estimates_init(&p->estimates);
+    reports_init(&p->reports);
     leases_init(&p->leases);
     p->gate = gate_new();
     providers_init(&p->providers);
@@ -286,6 +291,7 @@ void proxy_free(struct proxy *p)
         return;
     p->freeing = true;
     workers_free(p->workers);
+    reports_stop(&p->reports);
     front_free(p->front);
     upstream_pool_free(p->pool);
     reload_free_pools(p);
@@ -300,6 +306,7 @@ void proxy_free(struct proxy *p)
     memory_release(&p->memory, p);
     learned_release(&p->learned);
     estimates_release(&p->estimates);
+    reports_release(&p->reports);
     leases_release(&p->leases);
     providers_release(&p->providers);
     budgets_release(&p->budgets);

@@ -345,7 +345,7 @@ static void test_budget__restored__leaves_each_window_one_span_after_it_was_char
     const struct cost c = cost(600, 0);
 
     (void)state;
-    restore(b, -25 * 60 * MINUTE, 7, 4000); /* before the machine was started, and gone from every window */
+    restore(b, -BUDGET_DAY_US - 60 * MINUTE, 7, 4000); /* before the machine was started, and gone from every window */
     restore(b, -2 * MINUTE, 5, 900);
     restore(b, -MINUTE / 2, 3, 500);
     restore(b, 0, 1, 100); /* the very moment at which the clock began */

@@ -112,7 +112,10 @@ static const char every_option[] =
     "allow: {hosts: [proxy.lan], origins: [\"http://a.lan:80\", \"chrome-extension://abcdef\"]}\n"
     "clients: {require_token: false, users: [root, 4242], nightly: {priority: low, weight: 2, max_wait: 1h, "
     "tpm: 10k, rpm: {max: 3, per: 10s}, concurrent: 2, usd_per_day: 0.000001}, bare: }\n"
-    "prices: {gpt-4o: {input: 2.50, cached: 1.25, output: 10}, \"a.b\": {output: 0.000001}}\n";
+    "prices:\n"
+    "  gpt-4o: {input: 2.50, cached: 1.25, cache_write: 3, cache_write_1h: 5, output: 10, long: {above: 272k, input: 4,\n"
+    "    cached: 2, cache_write: 6, cache_write_1h: 7.5, output: 1000000}}\n"
+    "  a.b: {output: 0.000001, long: {above: 1M}}\n";
 
 static char ca_file[64];
 
@@ -251,9 +254,14 @@ static void test_config__every_option__means_what_it_says(void **state)
     assert_string_equal(c->allow.hosts.v[0], "proxy.lan");
     assert_string_equal(c->allow.origins.v[0], "http://a.lan:80");
     assert_int_equal(c->price_count, 2);
-    assert_int_equal(c->prices[0].cached_pico, 1250000);
-    assert_int_equal(c->prices[1].output_pico, 1);
-    assert_int_equal(c->prices[1].input_pico, -1);
+    assert_memory_equal(&c->prices[0].rates, (&(struct rates){{2500000, 1250000, 3000000, 5000000, 10000000}}),
+                        sizeof(struct rates));
+    assert_memory_equal(&c->prices[0].long_rates,
+                        (&(struct rates){{4000000, 2000000, 6000000, 7500000, PRICE_RATE_MAX}}), sizeof(struct rates));
+    assert_int_equal(c->prices[0].long_above, 272000);
+    assert_memory_equal(&c->prices[1].rates, (&(struct rates){{-1, -1, -1, -1, 1}}), sizeof(struct rates));
+    assert_memory_equal(&c->prices[1].long_rates, (&(struct rates){{-1, -1, -1, -1, -1}}), sizeof(struct rates));
+    assert_int_equal(c->prices[1].long_above, 1000000);
     config_free(c);
     unsetenv("METERGATE_TEST_KEY");
 }
@@ -262,7 +270,7 @@ static void test_config__names_with_stars_and_dots__are_names(void **state)
 {
     struct config *c = config_from_good(
         "models:\n  a.b.c: {tpm: 6}\n  m.tpm: {tpm: 7}\n  \"q*\": {tpm: 8}\n  \"*\": {tpm: 5}\n"
-        "prices:\n  \"*\": {input: 1}\n  models.a: {input: 2}\n");
+        "prices:\n  models.a: {input: 2}\n  \"*\": {input: 1}\n");
 
     (void)state;
     assert_int_equal(c->model_count, 4);
@@ -270,7 +278,7 @@ static void test_config__names_with_stars_and_dots__are_names(void **state)
     assert_int_equal(config_model_for(c, SLICE("m.tpm"), NULL)->limits[0].max, 7);
     assert_int_equal(config_model_for(c, SLICE("qwen"), NULL)->limits[0].max, 8);
     assert_int_equal(config_model_for(c, SLICE("anything"), NULL)->limits[0].max, 5);
-    assert_string_equal(c->prices[1].name, "models.a");
+    assert_string_equal(c->prices[0].name, "models.a");
     config_free(c);
 }
 
@@ -385,6 +393,11 @@ static void assert_prints_as_itself(const char *yaml)
     assert_int_equal(again->upstream_count, c->upstream_count);
     assert_int_equal(again->model_count, c->model_count);
     assert_int_equal(again->price_count, c->price_count);
+    for (size_t i = 0; i < c->price_count; i++) {
+        assert_memory_equal(&again->prices[i].rates, &c->prices[i].rates, sizeof(struct rates));
+        assert_memory_equal(&again->prices[i].long_rates, &c->prices[i].long_rates, sizeof(struct rates));
+        assert_int_equal(again->prices[i].long_above, c->prices[i].long_above);
+    }
     assert_null(strstr(first.p, "sk-not-to-be-shown"));
     buf_release(&first);
     buf_release(&second);
@@ -440,6 +453,7 @@ static void test_print__of_the_built_in_configuration__is_this(void **state)
         "queue:\n  max_wait: 1d\n  max_requests: 10000\n  max_bytes: 1GiB\n  max_body: 64MiB\n  keepalive: "
         "15s\n  order: fair\n"
         "headroom: 20%\n"
+        "retention: 400d\n"
         "drain: 1m\n"
         "clients:\n  require_token: false\n"
         "upstreams:\n"

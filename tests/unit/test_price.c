@@ -55,14 +55,14 @@ static void test_price__counts_that_contradict_each_other__bill_nothing_twice(vo
         struct usage u;
         int64_t cost;
     } rows[] = {
-        {{.input = 10, .cached = 20}, 10 * 300},
-        {{.input = 10, .cached = 4, .cache_write = 20}, 4 * 300 + 6 * 3750},
-        {{.input = 10, .cache_write = 4, .cache_write_1h = 20}, 6 * 3000 + 4 * 6000},
-        {{.input = 10, .cache_write_1h = 5}, 10 * 3000}, /* it is of cache_write, which is none */
-        {{.input = 10, .cached = INT64_MAX, .cache_write = INT64_MAX, .cache_write_1h = INT64_MAX}, 10 * 300},
+        {{.input = 10, .cached = 20}, INT64_C(10) * 300},
+        {{.input = 10, .cached = 4, .cache_write = 20}, INT64_C(4) * 300 + INT64_C(6) * 3750},
+        {{.input = 10, .cache_write = 4, .cache_write_1h = 20}, INT64_C(6) * 3000 + INT64_C(4) * 6000},
+        {{.input = 10, .cache_write_1h = 5}, INT64_C(10) * 3000}, /* it is of cache_write, which is none */
+        {{.input = 10, .cached = INT64_MAX, .cache_write = INT64_MAX, .cache_write_1h = INT64_MAX}, INT64_C(10) * 300},
         {{.input = -5, .cached = -1, .cache_write = -1, .cache_write_1h = -1, .output = -1}, 0},
         {{.input = 0, .cached = 5, .output = 1}, 15000},
-        {{.input = 10, .cached = -3}, 10 * 3000},
+        {{.input = 10, .cached = -3}, INT64_C(10) * 3000},
     };
 
     (void)state;
@@ -90,16 +90,16 @@ static void test_price__a_long_call__is_billed_by_its_rates_altogether(void **st
     struct usage u = {.input = 200000, .cached = 1000, .output = 10};
 
     (void)state;
-    assert_int_equal(cost_of(u), INT64_C(199000) * 3000 + 1000 * 300 + 10 * 15000);
+    assert_int_equal(cost_of(u), INT64_C(199000) * 3000 + INT64_C(1000) * 300 + INT64_C(10) * 15000);
     u.input++;
-    assert_int_equal(cost_of(u), INT64_C(199001) * 6000 + 1000 * 600 + 10 * 22500);
+    assert_int_equal(cost_of(u), INT64_C(199001) * 6000 + INT64_C(1000) * 600 + INT64_C(10) * 22500);
 }
 
 static void test_price__tiers__change_every_rate(void **state)
 {
     struct price mini = {.rates = {{M(150), M(75), M(150), M(150), M(600)}}, .priority = {5, 3}};
     struct usage u = {.input = 30, .cached = 10, .output = 10};
-    int64_t full = 20 * 150 + 10 * 75 + 10 * 600;
+    int64_t full = INT64_C(20) * 150 + INT64_C(10) * 75 + INT64_C(10) * 600;
 
     (void)state;
     assert_int_equal(price_cost(&mini, &u), full);

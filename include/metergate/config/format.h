@@ -17,6 +17,9 @@ void format_value(const struct table_row *row, const void *field, struct buf *ou
 /* In the largest unit that leaves a whole number: 90s, 24h, 250ms. */
 void format_duration(int64_t us, struct buf *out);
 
+/* v >= 0 in units of 10^-digits, digits in 1..18, without zeros at the end: 2.5, 10. */
+void format_decimal(int64_t v, int digits, struct buf *out);
+
 /* As a scalar: plain where that is safe, else in double quotes. */
 void format_text(struct slice text, struct buf *out);
 

@@ -31,6 +31,7 @@
 #include "metergate/proxy/patience.h"
 #include "metergate/proxy/places.h"
 #include "metergate/proxy/provider.h"
+#include "metergate/proxy/reports.h"
 #include "metergate/proxy/reserve.h"
 #include "metergate/proxy/worker.h"
 
@@ -62,6 +63,8 @@ struct proxy {
     struct places places;
     struct memory memory;
     struct learned learned;
+    struct ledger *ledger;   /* NULL: nothing is kept */
+    struct reports reports;
     struct estimates estimates;
     struct leases leases;
     struct loop_timer lease_timer; /* for the next one that is due, or earlier */

@@ -1,0 +1,763 @@
+/* writer: what ended is in the database, whatever happens to the file, the disk or the process. Seen through ledger.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <cmocka.h>
+
+#include "ledger_rows.h"
+#include "metergate/base/log.h"
+#include "metergate/ledger/history.h"
+#include "metergate/ledger/ledger.h"
+#include "metergate/ledger/schema.h"
+
+#define RETENTION (400 * INT64_C(86400) * CLOCK_S)
+#define LONG_MS   30000 /* for what must come; it is never waited for in full */
+
+static struct ledger_place at;
+static struct prng dice;
+
+/* ---- what is logged ---- */
+
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+static int log_errors, log_infos;
+static char log_last[512];
+
+static void hear(enum log_level level, const char *line, void *arg)
+{
+    (void)arg;
+    pthread_mutex_lock(&log_lock);
+    log_errors += level == LOG_LEVEL_ERROR;
+    log_infos += level == LOG_LEVEL_INFO;
+    snprintf(log_last, sizeof log_last, "%s", line);
+    pthread_mutex_unlock(&log_lock);
+}
+
+static void expect_logged(int errors, int infos)
+{
+    pthread_mutex_lock(&log_lock);
+    if (log_errors != errors || log_infos != infos)
+        fail_msg("%d errors, %d infos, the last: %s", log_errors, log_infos, log_last);
+    pthread_mutex_unlock(&log_lock);
+}
+
+static int make(void **state)
+{
+    (void)state;
+    log_errors = log_infos = 0;
+    log_last[0] = '\0';
+    log_capture(hear, NULL);
+    dice = (struct prng){42};
+    place_make(&at);
+    return 0;
+}
+
+static int unmake(void **state)
+{
+    (void)state;
+    log_capture(NULL, NULL);
+    umount2(at.dir, MNT_DETACH); /* there is none unless a test failed */
+    place_remove(&at);
+    return 0;
+}
+
+/* ---- rows ---- */
+
+static struct ledger *opened(void)
+{
+    return ledger_open(at.dir, RETENTION);
+}
+
+static void end_row(struct ledger *l, int64_t id)
+{
+    struct ledger_row *r = ledger_take(l);
+
+    assert_non_null(r);
+    random_row(&dice, id, clock_wall_us(), r);
+    ledger_end(l, r);
+}
+
+static void end_rows(struct ledger *l, int64_t from, int n)
+{
+    for (int i = 0; i < n; i++)
+        end_row(l, from + i);
+}
+
+static struct ledger_health health_of(struct ledger *l)
+{
+    struct ledger_health h;
+
+    ledger_health(l, &h);
+    return h;
+}
+
+/* The writer has met the trouble: it is asked to write, and cannot. */
+static void expect_trouble(struct ledger *l, const char *problem, int64_t waiting)
+{
+    struct ledger_health h;
+    int rounds = 0;
+
+    do {
+        assert_false(ledger_flush(l, 50));
+        h = health_of(l);
+        assert_true(rounds++ < 200);
+    } while (!h.problem[0]);
+    assert_false(h.ok);
+    if (!strstr(h.problem, problem) || !strstr(h.problem, at.db))
+        fail_msg("%s", h.problem);
+    assert_int_equal(h.waiting, waiting);
+}
+
+static void expect_works(struct ledger *l, int64_t calls)
+{
+    struct ledger_health h;
+
+    assert_true(ledger_flush(l, LONG_MS));
+    h = health_of(l);
+    assert_int_equal(h.waiting, 0);
+    assert_int_equal(h.lost, 0);
+    assert_int_equal(ask(at.db, "SELECT count(*) FROM calls"), calls);
+    assert_int_equal(ask(at.db, "SELECT coalesce(sum(calls), 0) FROM hours"), calls);
+    h = health_of(l);
+    if (!h.ok)
+        fail_msg("%s", h.problem);
+    assert_string_equal(h.problem, "");
+}
+
+/* ---- when all is well ---- */
+
+static void test_writer__an_ended_row__is_in_the_database(void **state)
+{
+    struct ledger *l = opened();
+
+    (void)state;
+    assert_string_equal(ledger_dir(l), at.dir);
+    assert_true(ledger_flush(l, 0));
+    assert_true(health_of(l).ok);
+    end_row(l, 7);
+    expect_works(l, 1);
+    assert_int_equal(ask(at.db, "SELECT id FROM calls"), 7);
+    assert_int_equal(health_of(l).written, 1);
+    ledger_close(l);
+    expect_logged(0, 0);
+}
+
+static void test_writer__a_row_that_is_dropped__is_nowhere(void **state)
+{
+    struct ledger *l = opened();
+    struct ledger_row *begun = ledger_take(l), *taken = ledger_take(l);
+
+    (void)state;
+    random_row(&dice, 1, clock_wall_us(), begun);
+    ledger_begin(l, begun);
+    ledger_drop(l, taken);
+    end_row(l, 2);
+    ledger_drop(l, begun);
+    expect_works(l, 1);
+    ledger_close(l);
+    l = opened();
+    assert_int_equal(health_of(l).recovered, 0);
+    expect_works(l, 1);
+    ledger_close(l);
+}
+
+static void test_writer__many_rows__are_all_written_and_slots_come_back(void **state)
+{
+    struct ledger *l = opened();
+
+    (void)state;
+    for (int i = 0; i < 40; i++) {
+        end_rows(l, 1 + i * 1000, 1000);
+        assert_true(i % 8 || ledger_flush(l, LONG_MS));
+    }
+    expect_works(l, 40000);
+    assert_int_equal(health_of(l).written, 40000);
+    ledger_close(l);
+}
+
+static void test_writer__a_stop__writes_what_waits(void **state)
+{
+    struct ledger *l = opened();
+
+    (void)state;
+    end_rows(l, 1, 3000);
+    ledger_close(l);
+    assert_int_equal(ask(at.db, "SELECT count(*) FROM calls"), 3000);
+}
+
+static void test_writer__between_batches__it_tidies(void **state)
+{
+    struct ledger *l = ledger_open(at.dir, 3600 * CLOCK_S);
+    struct ledger_row *old = ledger_take(l);
+
+    (void)state;
+    random_row(&dice, 1, clock_wall_us() - 7200 * CLOCK_S, old);
+    old->charge.sent_us = 0;
+    ledger_end(l, old);
+    for (int id = 2; id < 6; id++) { /* a step after each batch, before the next */
+        assert_true(ledger_flush(l, LONG_MS));
+        end_row(l, id);
+    }
+    assert_true(ledger_flush(l, LONG_MS));
+    assert_int_equal(ask(at.db, "SELECT count(*) FROM calls WHERE id = 1"), 0);
+    assert_int_equal(ask(at.db, "SELECT min(until_s) % 120 FROM charges"), 0);
+    assert_int_equal(ask(at.db, "SELECT sum(calls) FROM hours"), 5);
+    ledger_close(l);
+}
+
+/* ---- when the file is not what it should be ---- */
+
+static void test_writer__locked_by_another__waits_tells_once_and_goes_on(void **state)
+{
+    struct ledger *l = opened();
+    struct db *other;
+
+    (void)state;
+    end_row(l, 1);
+    expect_works(l, 1);
+    assert_int_equal(db_open(at.db, 50, &other), DB_OK);
+    assert_int_equal(db_exec(other, "BEGIN EXCLUSIVE"), DB_OK);
+    end_rows(l, 2, 10);
+    expect_trouble(l, "another process has it locked", 10);
+    assert_false(ledger_flush(l, 1000)); /* tried some more times meanwhile */
+    expect_logged(1, 0);
+    assert_int_equal(db_exec(other, "ROLLBACK"), DB_OK);
+    db_close(other);
+    expect_works(l, 11);
+    expect_logged(1, 1);
+    ledger_close(l);
+}
+
+/* Files that were set aside, without what stood beside them. */
+static size_t count_damaged(void)
+{
+    char pattern[128];
+    glob_t found;
+    size_t n;
+
+    snprintf(pattern, sizeof pattern, "%s.damaged-20??????T??????Z", at.db);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    n = found.gl_pathc;
+    globfree(&found);
+    return n;
+}
+
+static void write_garbage(long from, size_t n)
+{
+    FILE *f = fopen(at.db, from ? "r+" : "w");
+
+    assert_non_null(f);
+    assert_int_equal(fseek(f, from, SEEK_SET), 0);
+    while (n--)
+        assert_int_equal(fputc('g', f), 'g');
+    assert_int_equal(fclose(f), 0);
+}
+
+static void test_writer__a_file_that_is_no_database__is_set_aside_at_once(void **state)
+{
+    struct ledger *l;
+
+    (void)state;
+    write_garbage(0, 10000);
+    l = opened();
+    assert_true(health_of(l).ok);
+    end_row(l, 1);
+    expect_works(l, 1);
+    assert_int_equal(count_damaged(), 1);
+    expect_logged(1, 0);
+    ledger_close(l);
+}
+
+static void test_writer__a_page_that_is_damaged__is_found_when_it_is_written(void **state)
+{
+    struct ledger *l = opened();
+
+    (void)state;
+    end_rows(l, 1, 100);
+    expect_works(l, 100);
+    ledger_close(l);
+    write_garbage(4096, 61440);
+    l = opened();
+    end_rows(l, 1000, 5);
+    expect_works(l, 5);
+    assert_int_equal(count_damaged(), 1);
+    expect_logged(1, 0);
+    ledger_close(l);
+}
+
+static void test_writer__a_file_of_a_newer_version__is_left_alone_and_rows_wait(void **state)
+{
+    struct ledger *l = opened();
+    char sql[64];
+
+    (void)state;
+    ledger_close(l);
+    snprintf(sql, sizeof sql, "PRAGMA user_version = %d", SCHEMA_VERSION + 1);
+    tell(at.db, sql);
+    l = opened();
+    assert_false(health_of(l).ok);
+    end_rows(l, 1, 5);
+    expect_trouble(l, "newer Metergate", 5);
+    assert_int_equal(ask(at.db, "SELECT count(*) FROM calls"), 0);
+    snprintf(sql, sizeof sql, "PRAGMA user_version = %d", SCHEMA_VERSION);
+    tell(at.db, sql);
+    expect_works(l, 5);
+    ledger_close(l);
+}
+
+static void test_writer__a_directory_in_its_place__is_told_and_it_works_when_that_is_gone(void **state)
+{
+    struct ledger *l;
+
+    (void)state;
+    assert_int_equal(mkdir(at.db, 0700), 0);
+    l = opened();
+    end_rows(l, 1, 5);
+    expect_trouble(l, "directory", 5);
+    assert_int_equal(rmdir(at.db), 0);
+    expect_works(l, 5);
+    expect_logged(1, 1);
+    ledger_close(l);
+}
+
+static void test_writer__the_directory_goes_and_comes_back__nothing_is_lost(void **state)
+{
+    struct ledger *l = opened();
+    char away[80];
+
+    (void)state;
+    snprintf(away, sizeof away, "%s-away", at.dir);
+    end_row(l, 1);
+    expect_works(l, 1);
+    assert_int_equal(rename(at.dir, away), 0);
+    end_rows(l, 2, 5);
+    expect_trouble(l, "it cannot be opened", 5);
+    assert_int_equal(rename(away, at.dir), 0);
+    expect_works(l, 6);
+    ledger_close(l);
+}
+
+static void test_writer__the_file_is_removed__a_new_one_is_begun(void **state)
+{
+    struct ledger *l = opened();
+
+    (void)state;
+    end_row(l, 1);
+    expect_works(l, 1);
+    assert_int_equal(unlink(at.db), 0);
+    end_row(l, 2);
+    expect_works(l, 1);
+    assert_int_equal(ask(at.db, "SELECT id FROM calls"), 2);
+    ledger_close(l);
+    assert_int_equal(ask(at.db, "SELECT id FROM calls"), 2);
+}
+
+static void test_writer__a_row_that_it_does_not_take__is_dropped_and_others_are_kept(void **state)
+{
+    struct ledger *l = opened();
+
+    (void)state;
+    tell(at.db, "CREATE TRIGGER t BEFORE INSERT ON calls WHEN new.id = 13 BEGIN SELECT RAISE(ABORT, 'unlucky'); END");
+    end_rows(l, 10, 10);
+    assert_true(ledger_flush(l, LONG_MS));
+    assert_int_equal(ask(at.db, "SELECT count(*) FROM calls"), 9);
+    assert_int_equal(health_of(l).lost, 1);
+    assert_int_equal(health_of(l).written, 9);
+    assert_true(health_of(l).ok);
+    expect_logged(1, 0);
+    assert_non_null(strstr(log_last, "mg-0000000-13 (unlucky)"));
+    ledger_close(l);
+}
+
+static void test_writer__a_database_that_takes_no_row__keeps_them_all(void **state)
+{
+    struct ledger *l = opened();
+
+    (void)state;
+    tell(at.db, "CREATE TRIGGER t BEFORE INSERT ON calls BEGIN SELECT RAISE(ABORT, 'none'); END");
+    end_rows(l, 1, 10);
+    expect_trouble(l, "it takes no rows (none)", 10);
+    tell(at.db, "DROP TRIGGER t");
+    expect_works(l, 10);
+    ledger_close(l);
+}
+
+/* ---- full disks ---- */
+
+static void test_writer__a_file_that_may_not_grow__rows_wait_until_it_may(void **state)
+{
+    struct rlimit old, small;
+    struct ledger *l = opened();
+    struct stat st;
+    char wal[128];
+
+    (void)state;
+    signal(SIGXFSZ, SIG_IGN);
+    end_row(l, 1);
+    expect_works(l, 1);
+    snprintf(wal, sizeof wal, "%s-wal", at.db);
+    assert_int_equal(stat(wal, &st), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = (struct rlimit){(rlim_t)st.st_size, old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    end_rows(l, 2, 100);
+    expect_trouble(l, "", 100);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    expect_works(l, 101);
+    expect_logged(1, 1);
+    ledger_close(l);
+}
+
+static void fill(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    char block[4096] = {0};
+
+    assert_true(fd >= 0);
+    while (write(fd, block, sizeof block) > 0) {
+    }
+    close(fd);
+}
+
+static void test_writer__a_full_disk__is_told_and_works_when_there_is_room(void **state)
+{
+    struct ledger *l;
+    char filler[96];
+
+    (void)state;
+    if (mount("tmpfs", at.dir, "tmpfs", MS_NOSUID | MS_NODEV, "size=6m") < 0) {
+        print_message("cannot mount a small disk here: %s\n", strerror(errno));
+        skip();
+    }
+    snprintf(filler, sizeof filler, "%s/filler", at.dir);
+    l = opened();
+    end_row(l, 1);
+    expect_works(l, 1);
+    fill(filler);
+    end_rows(l, 2, 400);
+    expect_trouble(l, "the disk is full", 400);
+    assert_int_equal(unlink(filler), 0);
+    expect_works(l, 401);
+    expect_logged(1, 1);
+    ledger_close(l);
+    assert_int_equal(umount(at.dir), 0);
+}
+
+/* ---- a process that dies ---- */
+
+static void expect_killed(pid_t child)
+{
+    int status;
+
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+/* What the dead one does in its last moments; it never returns. */
+static void begin_and_die(int64_t id)
+{
+    struct ledger *l = opened();
+    struct ledger_row *r = ledger_take(l);
+
+    random_row(&dice, id, 0, r);
+    snprintf(r->client, sizeof r->client, "nightly");
+    r->cost_nano = 777;
+    r->charge = (struct row_charge){.on_arrival = {[METRIC_REQUESTS] = 1, [METRIC_TOKENS] = 1234}};
+    ledger_begin(l, r);
+    raise(SIGKILL);
+}
+
+static void test_writer__an_attempt_in_flight_when_it_died__counts_as_it_stands(void **state)
+{
+    int64_t before_s = clock_wall_us() / CLOCK_S;
+    pid_t child = fork();
+    struct ledger *l;
+
+    (void)state;
+    assert_true(child >= 0);
+    if (child == 0)
+        begin_and_die(5);
+    expect_killed(child);
+    l = opened();
+    assert_int_equal(health_of(l).recovered, 1);
+    expect_works(l, 1);
+    assert_int_equal(ask(at.db, "SELECT calls.id = 5 AND status = 0 AND outcome = 3 AND source = 3 AND cost_nano = 777"
+                                " AND names.text = 'daemon died' FROM calls JOIN names ON names.id = reason"), 1);
+    assert_int_equal(ask(at.db, "SELECT tokens FROM charges JOIN names ON id = scope"
+                                " WHERE text = 'client:nightly' AND requests = 1 AND cost_nano = 777"), 1234);
+    assert_true(ask(at.db, "SELECT min(until_s) FROM charges") > before_s);
+    ledger_close(l);
+    l = opened();
+    assert_int_equal(health_of(l).recovered, 0);
+    ledger_close(l);
+}
+
+/* Ends rows for ever, the id of each goes into the pipe when it ended. */
+static void end_rows_for_ever(int to, int64_t id)
+{
+    struct ledger *l = opened();
+
+    dice.state = (uint64_t)id;
+    for (;; id++) {
+        struct ledger_row *begun = ledger_take(l), *r = ledger_take(l);
+
+        if (!begun || !r)
+            _exit(3);
+        random_row(&dice, id, clock_wall_us(), begun);
+        *r = *begun;
+        ledger_begin(l, begun);
+        ledger_end(l, r);
+        ledger_drop(l, begun);
+        if (write(to, &id, sizeof id) != (ssize_t)sizeof id)
+            _exit(4);
+    }
+}
+
+/* Until so many have ended; the last id that did. */
+static int64_t kill_after(int rows, int64_t first)
+{
+    int64_t id = 0, last = first - 1;
+    int fds[2];
+    pid_t child;
+
+    assert_int_equal(pipe(fds), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        close(fds[0]);
+        end_rows_for_ever(fds[1], first);
+    }
+    close(fds[1]);
+    while (rows-- && read(fds[0], &id, sizeof id) == (ssize_t)sizeof id)
+        last = id;
+    kill(child, SIGKILL);
+    expect_killed(child);
+    while (read(fds[0], &id, sizeof id) == (ssize_t)sizeof id)
+        last = id;
+    close(fds[0]);
+    return last;
+}
+
+static void test_writer__killed_at_random_moments__no_ended_row_is_missing_or_twice(void **state)
+{
+    int64_t first = 1, last = 0;
+    char sql[128];
+
+    (void)state;
+    for (int round = 0; round < 25; round++) {
+        struct ledger *l;
+
+        last = kill_after((int)prng_below(&dice, 3000) + 1, first);
+        l = opened();
+        assert_true(health_of(l).ok);
+        ledger_close(l);
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM calls WHERE id BETWEEN %lld AND %lld", (long long)first,
+                 (long long)last);
+        assert_int_equal(ask(at.db, sql), last - first + 1);
+        first = ask(at.db, "SELECT max(id) FROM calls") + 1;
+        assert_true(first - last <= 2); /* the one that was under way */
+    }
+    assert_int_equal(ask(at.db, "SELECT sum(calls) FROM hours"), ask(at.db, "SELECT count(*) FROM calls"));
+    assert_int_equal(ask(at.db, "SELECT integrity_check = 'ok' FROM pragma_integrity_check"), 1);
+    expect_logged(0, 0);
+}
+
+static void end_under_lock_and_die(int rows)
+{
+    struct ledger *l = opened();
+    struct db *other;
+
+    if (db_open(at.db, 50, &other) != DB_OK || db_exec(other, "BEGIN EXCLUSIVE") != DB_OK)
+        _exit(5);
+    end_rows(l, 1, rows);
+    raise(SIGKILL);
+}
+
+static void test_writer__rows_that_waited_when_it_died__are_written_by_the_next(void **state)
+{
+    pid_t child = fork();
+    struct ledger *l;
+
+    (void)state;
+    assert_true(child >= 0);
+    if (child == 0)
+        end_under_lock_and_die(2000);
+    expect_killed(child);
+    l = opened();
+    assert_int_equal(health_of(l).recovered, 2000);
+    expect_works(l, 2000);
+    ledger_close(l);
+}
+
+static void test_writer__rows_of_the_dead_and_a_broken_file__wait_for_it(void **state)
+{
+    char aside[128];
+    pid_t child = fork();
+    struct ledger *l;
+
+    (void)state;
+    assert_true(child >= 0);
+    if (child == 0)
+        end_under_lock_and_die(200);
+    expect_killed(child);
+    snprintf(aside, sizeof aside, "%s/aside", at.dir);
+    assert_int_equal(rename(at.db, aside), 0);
+    assert_int_equal(mkdir(at.db, 0700), 0);
+    l = opened();
+    assert_int_equal(health_of(l).recovered, 0);
+    end_rows(l, 1000, 5);
+    expect_trouble(l, "directory", 5);
+    assert_int_equal(rmdir(at.db), 0);
+    assert_true(ledger_flush(l, LONG_MS));
+    while (!health_of(l).ok) /* the journal comes right after */
+        (void)ledger_flush(l, 0);
+    assert_int_equal(health_of(l).recovered, 200);
+    expect_works(l, 205);
+    ledger_close(l);
+}
+
+/* ---- history, salt ---- */
+
+struct given {
+    int scopes;
+    size_t charges;
+    int64_t tokens, cost_nano, last_us;
+    char first[64];
+};
+
+static void note_scope(void *arg, struct slice scope, const struct ledger_charged *v, size_t n)
+{
+    struct given *g = arg;
+
+    if (g->scopes++ == 0)
+        snprintf(g->first, sizeof g->first, "%.*s", (int)scope.n, scope.p);
+    for (size_t i = 0; i < n; i++) {
+        assert_true(i == 0 || v[i].until_us > v[i - 1].until_us);
+        g->tokens += v[i].amount[METRIC_TOKENS];
+        g->cost_nano += v[i].cost_nano;
+        g->last_us = v[i].until_us;
+    }
+    g->charges += n;
+}
+
+static void charge(struct ledger *l, int64_t id, const char *client, int64_t age_us)
+{
+    struct ledger_row *r = ledger_take(l);
+
+    assert_non_null(r);
+    r->id = id;
+    r->t_us = clock_wall_us() - age_us;
+    r->first_byte_us = -1;
+    snprintf(r->client, sizeof r->client, "%s", client);
+    snprintf(r->model, sizeof r->model, "client:model");
+    r->charge.at_end[METRIC_TOKENS] = 10;
+    r->cost_nano = 3;
+    ledger_end(l, r);
+}
+
+static void test_ledger__history__is_what_scopes_of_a_prefix_were_charged_lately(void **state)
+{
+    struct ledger *l = opened();
+    struct given clients = {0}, lately = {0}, budgets = {0};
+
+    (void)state;
+    charge(l, 1, "zoe", 7200 * CLOCK_S);
+    charge(l, 2, "ana", 7200 * CLOCK_S);
+    charge(l, 3, "ana", 10 * CLOCK_S);
+    charge(l, 4, "ana", -100 * CLOCK_S); /* by a clock that was ahead */
+    assert_true(ledger_flush(l, LONG_MS));
+    ledger_close(l);
+    l = opened();
+    ledger_history(l, SLICE("client:"), 10800 * CLOCK_S, note_scope, &clients);
+    assert_int_equal(clients.scopes, 2);
+    assert_string_equal(clients.first, "client:ana");
+    assert_int_equal(clients.charges, 4);
+    assert_int_equal(clients.tokens, 40);
+    assert_int_equal(clients.cost_nano, 12);
+    ledger_history(l, SLICE("client:"), 60 * CLOCK_S, note_scope, &lately);
+    assert_int_equal(lately.scopes, 1);
+    assert_int_equal(lately.charges, 2);
+    assert_true(lately.last_us > clock_wall_us());
+    ledger_history(l, SLICE("budget:"), 3600 * CLOCK_S, note_scope, &budgets);
+    assert_int_equal(budgets.scopes, 0);
+    ledger_close(l);
+}
+
+static void test_ledger__history__searches_and_never_reads_a_whole_table(void **state)
+{
+    char explain[512];
+    struct db_stmt *plan;
+    struct db *db;
+
+    (void)state;
+    ledger_close(opened());
+    snprintf(explain, sizeof explain, "EXPLAIN QUERY PLAN %s", history_sql);
+    assert_int_equal(db_open_reader(at.db, 50, &db), DB_OK);
+    assert_int_equal(db_prepare(db, explain, &plan), DB_OK);
+    while (db_step(plan) == DB_ROW)
+        assert_true(slice_starts(db_text(plan, 3), SLICE("SEARCH")));
+    db_finalize(plan);
+    db_close(db);
+}
+
+static void test_ledger__salt__is_kept_and_of_one_run_where_it_cannot_be(void **state)
+{
+    unsigned char first[32], again[32], third[32];
+    struct ledger *l = opened();
+
+    (void)state;
+    assert_true(ledger_salt(l, first));
+    ledger_close(l);
+    l = opened();
+    assert_true(ledger_salt(l, again));
+    ledger_close(l);
+    assert_memory_equal(first, again, sizeof first);
+    unlink(at.db);
+    assert_int_equal(mkdir(at.db, 0700), 0);
+    l = opened();
+    assert_false(ledger_salt(l, third));
+    assert_memory_not_equal(first, third, sizeof first);
+    ledger_close(l);
+}
+
+#define IN_PLACE(f) cmocka_unit_test_setup_teardown(f, make, unmake)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_PLACE(test_writer__an_ended_row__is_in_the_database),
+        IN_PLACE(test_writer__a_row_that_is_dropped__is_nowhere),
+        IN_PLACE(test_writer__many_rows__are_all_written_and_slots_come_back),
+        IN_PLACE(test_writer__a_stop__writes_what_waits),
+        IN_PLACE(test_writer__between_batches__it_tidies),
+        IN_PLACE(test_writer__locked_by_another__waits_tells_once_and_goes_on),
+        IN_PLACE(test_writer__a_file_that_is_no_database__is_set_aside_at_once),
+        IN_PLACE(test_writer__a_page_that_is_damaged__is_found_when_it_is_written),
+        IN_PLACE(test_writer__a_file_of_a_newer_version__is_left_alone_and_rows_wait),
+        IN_PLACE(test_writer__a_directory_in_its_place__is_told_and_it_works_when_that_is_gone),
+        IN_PLACE(test_writer__the_directory_goes_and_comes_back__nothing_is_lost),
+        IN_PLACE(test_writer__the_file_is_removed__a_new_one_is_begun),
+        IN_PLACE(test_writer__a_row_that_it_does_not_take__is_dropped_and_others_are_kept),
+        IN_PLACE(test_writer__a_database_that_takes_no_row__keeps_them_all),
+        IN_PLACE(test_writer__a_file_that_may_not_grow__rows_wait_until_it_may),
+        IN_PLACE(test_writer__a_full_disk__is_told_and_works_when_there_is_room),
+        IN_PLACE(test_writer__an_attempt_in_flight_when_it_died__counts_as_it_stands),
+        IN_PLACE(test_writer__killed_at_random_moments__no_ended_row_is_missing_or_twice),
+        IN_PLACE(test_writer__rows_that_waited_when_it_died__are_written_by_the_next),
+        IN_PLACE(test_writer__rows_of_the_dead_and_a_broken_file__wait_for_it),
+        IN_PLACE(test_ledger__history__is_what_scopes_of_a_prefix_were_charged_lately),
+        IN_PLACE(test_ledger__history__searches_and_never_reads_a_whole_table),
+        IN_PLACE(test_ledger__salt__is_kept_and_of_one_run_where_it_cannot_be),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
