@@ -21,7 +21,9 @@
     "{\"model\":\"" model "\"," more "\"messages\":[{\"role\":\"user\",\"content\":\"call %d " text "\"}]}"
 #define ASK(text, more)                                                                                      \
     "{" more "\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"call %d " text "\"}]}]}"
-#define RESPONSE(text, more) "{\"model\":\"gpt-4o\"," more "\"input\":\"call %d " text "\"}"
+/* Of another model than chats: what the simulator counts of a response is not what OpenAI does, and is
+ * learned. */
+#define RESPONSE(text, more) "{\"model\":\"gpt-4.1\"," more "\"input\":\"call %d " text "\"}"
 
 #define STREAM    "\"stream\":true,"
 #define ANTHROPIC "anthropic-version: 2023-06-01"
@@ -84,7 +86,6 @@ static const struct kind kinds[] = {
      "{\"model\":\"gpt-3.5-turbo\",\"max_tokens\":30,\"stream\":true,\"prompt\":\"call %d "
      "[[fault=close_event:8]]\"}",
      200, ROW_COUNTED},
-    {"/v1/responses", NULL, RESPONSE("[[out=40]] [[fault=close_event:15]]", STREAM), 200, ROW_COUNTED},
     {"/v1/chat/completions", NULL, CHAT("gpt-4o-mini", "[[out=9]] [[fault=status:500]]", ""), 500,
      ROW_NO_USAGE},
     {"/v1/messages", ANTHROPIC, CHAT("claude-sonnet-4-6", "[[fault=status:500]]", STREAM "\"max_tokens\":5,"),
@@ -112,26 +113,13 @@ static struct client_async *start_call(const struct fixture *f, const struct kin
     return ledger_post_start(f, k->path, k->header, body);
 }
 
-/* The request's id as the database has it. */
-static int64_t id_of(const struct client_reply *r)
+/* An answer that is cut may end before its head was on its way. */
+static bool is_cut(const struct kind *k)
 {
-    const char *text = client_header(r, "Metergate-Request-Id");
-    int64_t id = 0;
-
-    assert_non_null(text);
-    assert_int_equal(row_id_read(text, strlen(text), &id), 0);
-    return id;
+    return strstr(k->body, "close_event") != NULL;
 }
 
-static void check_reply(const struct kind *k, const struct client_reply *r, int64_t *ret_id)
-{
-    if (r->status != k->status)
-        fail_msg("%s: %d instead of %d: %s", k->body, r->status, k->status,
-                 r->body.n ? r->body.p : r->error_text);
-    *ret_id = id_of(r);
-}
-
-static void run_calls(const struct fixture *f, int64_t *ids)
+static void run_calls(const struct fixture *f)
 {
     for (int i = 0; i < CALLS; i += BATCH) {
         struct client_async *a[BATCH] = {NULL};
@@ -139,9 +127,12 @@ static void run_calls(const struct fixture *f, int64_t *ids)
         for (int k = 0; k < BATCH && i + k < CALLS; k++)
             a[k] = start_call(f, &kinds[(i + k) % KINDS], i + k);
         for (int k = 0; k < BATCH && a[k]; k++) {
+            const struct kind *kind = &kinds[(i + k) % KINDS];
             struct client_reply r = client_finish(a[k]);
 
-            check_reply(&kinds[(i + k) % KINDS], &r, &ids[i + k]);
+            if (is_cut(kind) ? r.error == 0 : r.status != kind->status)
+                fail_msg("%s: %d instead of %d: %s", kind->body, r.status, kind->status,
+                         r.body.n ? r.body.p : r.error_text);
             client_reply_release(&r);
         }
     }
@@ -162,23 +153,6 @@ static void too_large(const struct fixture *f)
     r = ledger_post(f, "/v1/chat/completions", NULL, body);
     assert_int_equal(r.status, 413);
     client_reply_release(&r);
-}
-
-/* Leaves a stream that has fallen silent, once all that came of it is there. `events` is how the last piece
- * is known. */
-static void leave(const struct fixture *f, const char *path, const char *body, const char *last, int n)
-{
-    char condition[64];
-    struct client_async *a;
-    struct client_reply r;
-
-    a = ledger_post_start(f, path, NULL, body);
-    assert_true(client_wait_body(a, last, FIXTURE_TIMEOUT_MS));
-    client_leave(a);
-    r = client_finish(a);
-    client_reply_release(&r);
-    snprintf(condition, sizeof condition, "aborted=%d", n);
-    fixture_sim_wait(f, condition);
 }
 
 /* One is in flight, the other is held and leaves. */
@@ -211,7 +185,7 @@ static void background(const struct fixture *f)
 {
     struct client_reply r = ledger_post(
         f, "/v1/responses", NULL,
-        "{\"model\":\"gpt-4o\",\"background\":true,\"input\":\"later [[reasoning=3]] [[out=22]]\"}");
+        "{\"model\":\"gpt-4.1\",\"background\":true,\"input\":\"later [[reasoning=3]] [[out=22]]\"}");
     cJSON *json = client_json(&r);
     char path[128];
 
@@ -224,16 +198,28 @@ static void background(const struct fixture *f)
     client_reply_release(&r);
 }
 
-#define SILENT "[[fault=stall_event:"
+/* Leaves a stream that has fallen silent, once all that came of it is there: four words and the second
+ * choice's beginning. */
+static void leave(const struct fixture *f)
+{
+    struct client_async *a = fixture_chat_start(
+        f,
+        "{\"model\":\"gpt-4o\",\"stream\":true,\"n\":2,\"messages\":[{\"role\":\"user\",\"content\":\"gone "
+        "[[out=4]] [[fault=stall_event:7]]\"}]}");
+    struct client_reply r;
+
+    assert_true(client_wait_body(a, "\"index\":1", FIXTURE_TIMEOUT_MS));
+    client_leave(a);
+    r = client_finish(a);
+    client_reply_release(&r);
+    fixture_sim_wait(f, "aborted=1");
+}
 
 /* How many calls there were. */
 static int odd_calls(const struct fixture *f)
 {
     too_large(f);
-    /* events are numbered, so that the last one is known: 4 before the words, then 0 to 8 of those */
-    leave(f, "/v1/responses",
-          "{\"model\":\"gpt-4o\",\"stream\":true,\"input\":\"gone " SILENT "9]] [[out=50]]\"}",
-          "\"sequence_number\":8", 1);
+    leave(f);
     cancelled_while_held(f);
     background(f);
     return 1 + 1 + 2 + 2;
@@ -292,17 +278,19 @@ static void compare(const cJSON *usage, const cJSON *audit)
 }
 
 /* Each row tells where its figures come from. */
-static void check_sources(const struct fixture *f, const int64_t *ids)
+static void check_sources(const struct fixture *f)
 {
-    for (int i = 0; i < CALLS; i++) {
-        char sql[128];
-        int64_t source;
+    int64_t expected[ROW_SOURCES] = {0};
 
-        snprintf(sql, sizeof sql, "SELECT source FROM calls WHERE id = %" PRId64, ids[i]);
-        source = ledger_ask(f, sql);
-        if (source != (int64_t)kinds[i % KINDS].source)
-            fail_msg("usage of %s is from %s", kinds[i % KINDS].body,
-                     row_source_name((enum row_source)source));
+    for (int i = 0; i < CALLS; i++)
+        expected[kinds[i % KINDS].source]++;
+    for (int i = 0; i < ROW_SOURCES; i++) {
+        char sql[128];
+
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM calls WHERE source = %d", i);
+        if (ledger_ask(f, sql) != expected[i])
+            fail_msg("%" PRId64 " rows instead of %" PRId64 " have their usage from %s", ledger_ask(f, sql),
+                     expected[i], row_source_name((enum row_source)i));
     }
 }
 
@@ -313,7 +301,6 @@ static void test_ledger__300_mixed_calls__are_the_providers_figures_exactly(void
         "{\"fault\":\"status:429,retry_after_ms:5\",\"model\":\"gpt-*\",\"skip\":5,\"every\":9,\"next\":15},"
         "{\"fault\":\"status:429,retry_after_ms:5\",\"model\":\"claude-*\",\"skip\":3,\"every\":5,\"next\":3}"
         "]}";
-    static int64_t ids[CALLS];
     cJSON *usage, *audit;
     struct fixture f;
     int64_t nano = 0;
@@ -322,7 +309,9 @@ static void test_ledger__300_mixed_calls__are_the_providers_figures_exactly(void
 
     (void)state;
     fixture_start(&f, settings, config);
-    run_calls(&f, ids);
+    run_calls(&f);
+    ledger_wait_calls(&f, CALLS);
+    check_sources(&f);
     calls += odd_calls(&f);
     fixture_assert_idle(&f);
     ledger_wait_calls(&f, calls);
@@ -330,7 +319,6 @@ static void test_ledger__300_mixed_calls__are_the_providers_figures_exactly(void
     audit = fixture_audit(&f);
     compare(usage, audit);
     assert_int_equal(ledger_int(audit, "n429"), 18);
-    check_sources(&f, ids);
     cJSON_ArrayForEach(row, json_at(usage, "rows")) nano += ledger_int(row, "cost_nano_usd");
     assert_true(nano > 0);
     assert_int_equal(ledger_ask(&f, "SELECT sum(cost_nano) FROM calls"), nano);
@@ -366,7 +354,6 @@ static void test_ledger__answers_that_report_as_they_go__are_cut_at_what_they_re
     for (size_t i = 0; i < MG_ARRAY_LEN(cut); i++) {
         struct client_reply r = client_finish(start_call(&f, &cut[i], (int)i));
 
-        assert_int_equal(r.status, 200);
         assert_true(r.error != 0);
         client_reply_release(&r);
     }
@@ -397,7 +384,6 @@ static void test_ledger__answer_cut_before_anything_could_be_read__is_estimated(
     struct client_reply r;
     struct fixture f;
     cJSON *call;
-    char path[64];
 
     (void)state;
     fixture_start(&f, NULL, config);
@@ -405,10 +391,9 @@ static void test_ledger__answer_cut_before_anything_could_be_read__is_estimated(
         &f, "{\"model\":\"gpt-4o\",\"max_tokens\":30,\"messages\":[{\"role\":\"user\",\"content\":\"hello "
             "[[out=30]] [[fault=close_after:5]]\"}]}");
     ledger_wait_calls(&f, 1);
-    snprintf(path, sizeof path, "/-/calls/%s", client_header(&r, "Metergate-Request-Id"));
-    call = ledger_get(&f, path);
-    assert_string_equal(json_text(call, "outcome"), "failed");
-    assert_string_equal(json_text(call, "usage_source"), "estimated");
+    call = ledger_get(&f, "/-/calls?limit=1");
+    assert_string_equal(json_text(call, "calls.0.outcome"), "failed");
+    assert_string_equal(json_text(call, "calls.0.usage_source"), "estimated");
     assert_int_equal(ledger_ask(&f, "SELECT output FROM calls"),
                      ledger_ask(&f, "SELECT estimated_output FROM calls"));
     assert_int_equal(ledger_ask(&f, "SELECT input FROM calls"),

@@ -184,19 +184,19 @@ static void test_money__that_an_answer_did_not_need__is_there_again(void **state
     struct fixture f;
 
     (void)state;
-    fixture_start(&f, NULL, LEDGER_STATE LEDGER_UPSTREAMS "models:\n  gpt-4o: {usd_per_day: 0.015}\n");
-    /* 0.01 is expected, 0.001 is used */
+    fixture_start(&f, NULL, LEDGER_STATE LEDGER_UPSTREAMS "models:\n  gpt-4o: {usd_per_day: 0.006}\n");
+    /* 0.004 is expected, 0.0004 is used */
     a = fixture_chat_start(
-        &f, "{\"model\":\"gpt-4o\",\"max_tokens\":1000,\"messages\":[{\"role\":\"user\",\"content\":"
-            "\"[[out=100]] [[fault=hold]]\"}]}");
+        &f, "{\"model\":\"gpt-4o\",\"max_tokens\":400,\"messages\":[{\"role\":\"user\",\"content\":"
+            "\"[[out=40]] [[fault=hold]]\"}]}");
     fixture_sim_wait(&f, "held=1");
-    is_refused(&f, "", HELLO("gpt-4o", "1000"), (const char *const[]){"usd_per_day", NULL});
+    is_refused(&f, "", HELLO("gpt-4o", "400"), (const char *const[]){"usd_per_day", NULL});
     fixture_sim_post(&f, "/_sim/release", NULL);
     r = client_finish(a);
     assert_int_equal(r.status, 200);
     client_reply_release(&r);
-    goes(&f, "", HELLO("gpt-4o", "1000"));
-    is_refused(&f, "", HELLO("gpt-4o", "1000"), (const char *const[]){"usd_per_day", NULL});
+    goes(&f, "", HELLO("gpt-4o", "400"));
+    is_refused(&f, "", HELLO("gpt-4o", "400"), (const char *const[]){"usd_per_day", NULL});
     fixture_stop(&f);
 }
 

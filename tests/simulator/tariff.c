@@ -19,6 +19,7 @@ static const struct row {
     {"gpt-4o*",
      {.input = 2500000, .cached = 1250000, .output = 10000000},
      {.input = 4250000, .cached = 2125000, .output = 17000000}},
+    {"gpt-4.1", {.input = 2000000, .cached = 500000, .output = 8000000}, {0}},
     {"gpt-3.5-turbo*", {.input = 500000, .output = 1500000}, {0}},
     {"claude-sonnet-4*",
      {.input = 3000000, .cached = 300000, .written = 3750000, .written_1h = 6000000, .output = 15000000},
