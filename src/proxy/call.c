@@ -137,17 +137,32 @@ bool call_has_output(const struct call *c)
     return c->endpoint != ENDPOINT_EMBEDDINGS && c->endpoint != ENDPOINT_EMBED && c->endpoint != ENDPOINT_INVOKE;
 }
 
-/* What can be known of an answer that did not report its usage. */
-static struct usage guessed_usage(const struct call *c, enum call_outcome outcome)
+/* The provider's answer is an error: no tokens were made for it, and it is not billed. */
+static bool is_error(const struct call *c)
+{
+    return c->state == CALL_STREAMING && c->status >= 400;
+}
+
+/*
+ * What can be known of an answer that did not report all that was used: what it reported so far, and at least the output
+ * that was seen; of a lost answer of which nothing was seen, the output that was expected. Sets where that is from.
+ */
+static struct usage guessed_usage(struct call *c, enum call_outcome outcome)
 {
     struct usage u = {.input = c->estimate.input};
+    bool reported = c->answer && answer_usage(c->answer, &u);
+    int64_t seen = 0;
 
-    if (outcome == OUTCOME_COMPLETED && c->status >= 400)
-        return u; /* an error produces no output; what was charged on arrival stays */
-    if (!call_has_output(c))
+    c->usage_source = reported ? "provider" : "estimated";
+    if (is_error(c) || !call_has_output(c))
         return u;
-    u.output = c->answer ? answer_counted_output(c->answer) : 0;
-    if (outcome != OUTCOME_COMPLETED && u.output == 0)
+    if (c->answer)
+        seen = answer_counted_output(c->answer);
+    if (seen > u.output) {
+        c->usage_source = "counted";
+        u.output = seen;
+    }
+    if (u.output == 0 && outcome != OUTCOME_COMPLETED)
         u.output = c->estimate.expected_output;
     return u;
 }
@@ -161,22 +176,16 @@ static void learn(struct call *c, enum call_outcome outcome, const struct usage 
         return;
     if (usage && counted && c->request.reference == REFERENCE_NONE)
         calibration_learn(&c->learned->calibration, &c->count.parts, c->estimate.input, usage->input);
-    if ((usage || outcome == OUTCOME_COMPLETED) && call_has_output(c))
+    if (outcome == OUTCOME_COMPLETED && call_has_output(c)) /* a lost answer would have been longer */
         expect_learn(learned_output(c->learned, slice_str(c->client->name)), c->used.output);
     learned_changed(&c->proxy->learned);
-}
-
-/* An error is not billed: its answer is made of no tokens that the provider would report. */
-static bool is_billed(const struct call *c, enum call_outcome outcome, const struct usage *usage)
-{
-    return usage || outcome != OUTCOME_COMPLETED || c->status < 400;
 }
 
 /* Closes the attempt that is open; `usage` NULL: guessed. Returns what it took of the limits. */
 static struct cost close_attempt(struct call *c, enum call_outcome outcome, const struct usage *usage)
 {
     struct proxy *p = c->proxy;
-    bool refused = c->never_sent || (usage == NULL && c->status == 429);
+    bool refused = c->never_sent || (usage == NULL && c->status == 429), whole;
     struct cost cost;
 
     MG_ASSERT(c->provider && c->budget);
@@ -188,17 +197,19 @@ static struct cost close_attempt(struct call *c, enum call_outcome outcome, cons
         c->usage_source = "estimated";
         return profile_reserve(c->profile, &c->estimate);
     }
-    c->used = usage ? *usage : guessed_usage(c, outcome);
+    whole = usage && outcome == OUTCOME_COMPLETED;
+    c->used = whole ? *usage : guessed_usage(c, outcome);
+    if (whole)
+        c->usage_source = "provider";
     if (refused)
         c->used = (struct usage){0};
     /* what is one request is that, whatever tokens it reports */
     cost = refused || c->endpoint == ENDPOINT_INVOKE ? profile_refused(c->profile)
                                                      : profile_settle(c->profile, &c->estimate, &c->used);
-    c->usage_source = refused ? "none" : usage ? "provider" : c->used.output > 0 && c->answer ? "counted" : "estimated";
     if (!refused)
         learn(c, outcome, usage);
     gate_close(p->gate, &c->ticket, loop_now_us(p->loop), &cost);
-    if (!is_billed(c, outcome, usage)) {
+    if (refused || (is_error(c) && !usage)) {
         c->used = (struct usage){0};
         c->usage_source = "none";
     }
