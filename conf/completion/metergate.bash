@@ -5,7 +5,7 @@ _metergate() {
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --url | -u | --token-file | --client | -c | --priority | -p | --model | -m | --encoding | -e) ((i++)) ;;
+        --url | -u | --token-file | --client | -c | --priority | -p | --model | -m | --encoding | -e | --by | -b | --since | -s | --until | --limit | -n) ((i++)) ;;
         # words are split at = and :, and what follows an = belongs to the option before it
         = | :) ((i++)) ;;
         -*) ;;
@@ -32,11 +32,13 @@ _metergate() {
     --priority | -p) COMPREPLY=($(compgen -W 'high normal low' -- "$cur")); return ;;
     --encoding | -e) COMPREPLY=($(compgen -W 'o200k_base cl100k_base' -- "$cur")); return ;;
     --model | -m) COMPREPLY=($(compgen -W 'gpt-4o gpt-4o-mini gpt-4.1 gpt-5 gpt-4 gpt-3.5-turbo' -- "$cur")); return ;;
+    --by | -b) COMPREPLY=($(compgen -W 'model client budget upstream endpoint day hour' -- "$cur")); return ;;
+    --since | -s) COMPREPLY=($(compgen -W '1h 24h 7d 30d' -- "$cur")); return ;;
     --token-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    --url | -u | --client | -c) return ;;
+    --url | -u | --client | -c | --until | --limit | -n) return ;;
     esac
     case $command in
-    '') COMPREPLY=($(compgen -W 'run env status pause resume reload count --url --token-file --help --version' -- "$cur")) ;;
+    '') COMPREPLY=($(compgen -W 'run env status usage calls explain compare prices pause resume reload count --url --token-file --help --version' -- "$cur")) ;;
     run)
         if [[ $cur == -* ]]; then
             COMPREPLY=($(compgen -W '--url --token-file --client --priority --help --' -- "$cur"))
@@ -46,6 +48,11 @@ _metergate() {
         ;;
     env) COMPREPLY=($(compgen -W '--url --token-file --client --priority --help' -- "$cur")) ;;
     status) COMPREPLY=($(compgen -W '--json --url --token-file --help' -- "$cur")) ;;
+    usage) COMPREPLY=($(compgen -W '--by --since --until --json --csv --url --token-file --help' -- "$cur")) ;;
+    calls) COMPREPLY=($(compgen -W '--limit --client --model --json --csv --url --token-file --help' -- "$cur")) ;;
+    explain) COMPREPLY=($(compgen -W '--json --url --token-file --help' -- "$cur")) ;;
+    compare) COMPREPLY=($(compgen -W '--since --json --url --token-file --help' -- "$cur")) ;;
+    prices) COMPREPLY=($(compgen -W '--json --url --token-file --help' -- "$cur")) ;;
     pause) COMPREPLY=($(compgen -W '--url --token-file --help' -- "$cur")) ;;
     resume) COMPREPLY=($(compgen -W '--url --token-file --help' -- "$cur")) ;;
     reload) COMPREPLY=($(compgen -W '--url --token-file --help' -- "$cur")) ;;

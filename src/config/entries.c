@@ -226,7 +226,7 @@ static void check_model_upstream(struct config *c, struct config_model *m, const
     if (!m->upstream_name)
         return;
     m->upstream = config_upstream_named(c, slice_str(m->upstream_name));
-    if (m->upstream && m->upstream->dialect == CONFIG_OLLAMA && m->limit_count > 0)
+    if (m->upstream && m->upstream->dialect == CONFIG_OLLAMA && m->limit_count + m->money_count > 0)
         ERROR_AT(problems, node,
                  "models.%s.upstream: calls of dialect ollama are limited by the max_concurrent of \"%s\" "
                  "alone, and this limit would not be enforced; for limits on its models give it dialect: "
@@ -358,15 +358,41 @@ void entries_add_models(struct config *c)
 
 /* ---- prices ---- */
 
-struct config_price *entries_new_price(struct config *c, struct slice name)
+struct config_price *entries_new_price(struct config *c, struct slice name, int line)
 {
     struct config_price *p;
 
     c->prices = xrealloc(c->prices, (c->price_count + 1) * sizeof *c->prices);
     p = &c->prices[c->price_count++];
-    *p = (struct config_price){
-        .name = xstrndup(name.p, name.n), .input_pico = -1, .cached_pico = -1, .output_pico = -1};
+    *p = (struct config_price){.name = xstrndup(name.p, name.n), .long_above = -1, .line = line};
+    for (size_t i = 0; i < RATES; i++)
+        p->rates.pico[i] = p->long_rates.pico[i] = PRICE_UNKNOWN;
     return p;
+}
+
+void entries_check_price(struct config *c, const struct yaml_node *key, const struct yaml_node *map,
+                         struct problems *problems)
+{
+    const struct config_price *p = &c->prices[c->price_count - 1];
+    const struct yaml_node *step = yaml_get(map, "long");
+    struct errbuf e;
+
+    if (models_is_glob(p->name) && check_glob(slice_str(p->name), &e) < 0)
+        ERROR_AT(problems, key, "prices.%s: %s", SHOW(slice_str(p->name)), e.text);
+    if (step && step->kind == YAML_MAP && !yaml_get(step, "above"))
+        ERROR_AT(problems, step, "prices.%s.long wants above: the input tokens beyond which these prices hold",
+                 SHOW(slice_str(p->name)));
+    for (size_t i = 0; i + 1 < c->price_count; i++) {
+        const struct config_price *before = &c->prices[i];
+
+        if (strcmp(before->name, "*") != 0 &&
+            (models_is_glob(p->name) || !models_key_matches(before->name, slice_str(p->name))))
+            continue;
+        problems_warn(problems, key->line, key->column,
+                      "prices.%s: never used; prices.%s in line %d matches its names first",
+                      SHOW(slice_str(p->name)), SHOW(slice_str(before->name)), before->line);
+        break;
+    }
 }
 
 /* ---- clients ---- */

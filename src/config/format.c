@@ -41,8 +41,7 @@ static void print_size(int64_t bytes, struct buf *out)
     print_with_unit(bytes, units, out);
 }
 
-/* v in units of 10^-digits, without zeros at the end. */
-static void print_decimal(int64_t v, int digits, struct buf *out)
+void format_decimal(int64_t v, int digits, struct buf *out)
 {
     char text[32];
     int n = snprintf(text, sizeof text, "%0*" PRId64, digits + 1, v), point = n - digits;
@@ -163,11 +162,14 @@ static void print_number(enum table_type type, int64_t v, struct buf *out)
         print_size(v, out);
         break;
     case TABLE_SHARE:
-        print_decimal(v, 1, out);
+        format_decimal(v, 1, out);
         buf_add_char(out, '%');
         break;
     case TABLE_USD:
-        print_decimal(v, 6, out);
+        format_decimal(v, 6, out);
+        break;
+    case TABLE_MONEY:
+        format_decimal(v, 9, out);
         break;
     default:
         buf_addf(out, "%" PRId64, v);
@@ -186,6 +188,7 @@ void format_value(const struct table_row *row, const void *field, struct buf *ou
     case TABLE_SHARE:
     case TABLE_USD:
     case TABLE_LIMIT:
+    case TABLE_MONEY:
         print_number(row->type, *(const int64_t *)field, out);
         break;
     case TABLE_BOOL:

@@ -105,7 +105,7 @@ const char *models_glob_problem(const char *pattern)
     return NULL;
 }
 
-static bool key_matches(const char *key, struct slice model)
+bool models_key_matches(const char *key, struct slice model)
 {
     if (models_is_glob(key))
         return slice_glob(model, key) || strcmp(key, "*") == 0;
@@ -115,7 +115,7 @@ static bool key_matches(const char *key, struct slice model)
 static bool entry_matches(const struct config_model *entry, struct slice model)
 {
     if (entry->match.n == 0)
-        return key_matches(entry->name, model);
+        return models_key_matches(entry->name, model);
     for (size_t i = 0; i < entry->match.n; i++) {
         if (slice_glob(model, entry->match.v[i]) || strcmp(entry->match.v[i], "*") == 0)
             return true;

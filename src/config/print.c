@@ -43,7 +43,7 @@ static const char *open_maps(const char *path, const char *last, size_t depth, s
 static bool shown(const struct table_row *row, const void *field)
 {
     if (!row->fallback &&
-        (row->type == TABLE_USD || row->type == TABLE_DURATION)) /* -1 where the file gives none */
+        (row->type == TABLE_USD || row->type == TABLE_DURATION || row->type == TABLE_COUNT)) /* -1 where the file gives none */
         return *(const int64_t *)field >= 0;
     bool optional = row->type == TABLE_NAME || row->type == TABLE_ENV || row->type == TABLE_FILE ||
                     row->type == TABLE_CREDENTIAL;
@@ -69,7 +69,7 @@ static void print_rows(enum table_home home, const void *base, size_t skip, size
         const void *field = (const char *)base + rows[i].offset;
         const char *path = rows[i].path + skip;
 
-        if (rows[i].home != home || rows[i].type == TABLE_LIMIT || !shown(&rows[i], field))
+        if (rows[i].home != home || value_is_limit(rows[i].type) || !shown(&rows[i], field))
             continue;
         buf_addf(out, "%s: ", open_maps(path, last, depth, out));
         format_value(&rows[i], field, out);
@@ -94,6 +94,20 @@ static void print_limits(const struct limit *limits, size_t n, struct buf *out)
     }
 }
 
+static void print_money(const struct money_limit *limits, size_t n, struct buf *out)
+{
+    static const struct table_row row = {.type = TABLE_MONEY};
+
+    for (size_t i = 0; i < n; i++) {
+        indent(out, 2);
+        buf_addf(out, "%s: {max: ", limits[i].key);
+        format_value(&row, &limits[i].max, out);
+        buf_add_str(out, ", per: ");
+        format_duration(limits[i].span_us, out);
+        buf_add_str(out, "}\n");
+    }
+}
+
 static void print_name(const char *name, struct buf *out)
 {
     indent(out, 1);
@@ -109,6 +123,7 @@ void config_print(const struct config *c, struct buf *out)
         print_name(c->clients.v[i]->name, out);
         print_rows(TABLE_IN_CLIENT, c->clients.v[i], strlen("clients.*."), 2, out);
         print_limits(c->clients.v[i]->limits, c->clients.v[i]->limit_count, out);
+        print_money(c->clients.v[i]->money, c->clients.v[i]->money_count, out);
     }
     buf_add_str(out, "upstreams:\n");
     for (size_t i = 0; i < c->upstream_count; i++) {
@@ -125,6 +140,7 @@ void config_print(const struct config *c, struct buf *out)
         print_name(c->models[i]->name, out);
         print_rows(TABLE_IN_MODEL, c->models[i], strlen("models.*."), 2, out);
         print_limits(c->models[i]->limits, c->models[i]->limit_count, out);
+        print_money(c->models[i]->money, c->models[i]->money_count, out);
     }
     if (c->price_count)
         buf_add_str(out, "prices:\n");

@@ -1,8 +1,7 @@
 /*
  * read: a key is looked up by its pattern, the path with the operator's own names replaced by `*`. What a
  * row's field belongs to (the configuration, an upstream, a model, a client, a price) travels along as
- * `base`; rows without a home are read into a field that is thrown away, so that they are checked all the
- * same.
+ * `base`.
  */
 #include "metergate/config/read.h"
 
@@ -114,6 +113,26 @@ static bool read_limit_map(struct reader *r, const struct table_row *row, const 
     return read_scalar(r, row, max, ret_max) && good;
 }
 
+/* The value of a limit: its max alone, or with a span in place of the row's. */
+static bool read_limit(struct reader *r, const struct table_row *row, const struct yaml_node *node, int64_t *ret_max,
+                       int64_t *ret_span)
+{
+    *ret_span = 0;
+    if (row->span)
+        MG_ASSERT(slice_duration_us(slice_str(row->span), ret_span) == 0);
+    if (node->kind == YAML_LIST) {
+        ERROR_AT(r, node, "%s wants a number or {max: N, per: DURATION}, not a list", r->path.p);
+        return false;
+    }
+    return node->kind == YAML_MAP ? read_limit_map(r, row, node, ret_max, ret_span)
+                                  : read_scalar(r, row, node, ret_max);
+}
+
+static const char *key_of(const struct table_row *row)
+{
+    return strrchr(row->path, '.') + 1;
+}
+
 /* The limits that a row's value is put among. */
 static struct limit *limits_of(const struct table_row *row, void *base, size_t **ret_n)
 {
@@ -124,25 +143,16 @@ static struct limit *limits_of(const struct table_row *row, void *base, size_t *
     return field_of(row, base);
 }
 
-static void read_limit(struct reader *r, const struct table_row *row, const struct yaml_node *node, void *base)
+static void add_limit(struct reader *r, const struct table_row *row, const struct yaml_node *node, void *base)
 {
-    int64_t max = 0, span = 0;
+    int64_t max, span;
     size_t *n;
     struct limit *limits = limits_of(row, base, &n);
-    bool good;
 
-    if (row->span)
-        MG_ASSERT(slice_duration_us(slice_str(row->span), &span) == 0);
-    if (node->kind == YAML_LIST) {
-        ERROR_AT(r, node, "%s wants a number or {max: N, per: DURATION}, not a list", r->path.p);
-        return;
-    }
-    good =
-        node->kind == YAML_MAP ? read_limit_map(r, row, node, &max, &span) : read_scalar(r, row, node, &max);
-    if (!good)
+    if (!read_limit(r, row, node, &max, &span))
         return;
     for (size_t i = 0; i < *n; i++) {
-        if (strcmp(limits[i].key, strrchr(row->path, '.') + 1) == 0)
+        if (strcmp(limits[i].key, key_of(row)) == 0)
             return; /* a twin, reported where keys are compared */
     }
     MG_ASSERT(*n < CONFIG_LIMITS_MAX);
@@ -150,19 +160,41 @@ static void read_limit(struct reader *r, const struct table_row *row, const stru
         .metric = (enum metric)row->metric,
         .max = max,
         .span_us = span,
-        .key = strrchr(row->path, '.') + 1,
+        .key = key_of(row),
     };
+}
+
+/* Money is known by its span: what was spent in one goes on counting when the limit is changed. */
+static void add_money(struct reader *r, const struct table_row *row, const struct yaml_node *node, void *base)
+{
+    struct config_client *client = base;
+    struct config_model *m = base;
+    size_t *n = row->home == TABLE_IN_CLIENT ? &client->money_count : &m->money_count;
+    struct money_limit *limits = field_of(row, base);
+    int64_t max, span;
+
+    if (!read_limit(r, row, node, &max, &span))
+        return;
+    for (size_t i = 0; i < *n; i++) {
+        if (strcmp(limits[i].key, key_of(row)) == 0)
+            return; /* a twin, reported where keys are compared */
+        if (limits[i].span_us == span) {
+            ERROR_AT(r, node, "%s: its window is as long as that of %s; keep one of them", r->path.p, limits[i].key);
+            return;
+        }
+    }
+    MG_ASSERT(*n < PURSE_LIMITS_MAX);
+    limits[(*n)++] = (struct money_limit){.key = key_of(row), .max = max, .span_us = span};
 }
 
 static void read_option(struct reader *r, const struct table_row *row, const struct yaml_node *key,
                         const struct yaml_node *node, void *base)
 {
-    union value_any nowhere = {0};
-    void *field = row->home == TABLE_NOWHERE ? (void *)&nowhere : field_of(row, base);
+    void *field = field_of(row, base);
     bool good, idle;
 
-    if (row->type == TABLE_LIMIT) {
-        read_limit(r, row, node, base);
+    if (value_is_limit(row->type)) {
+        (row->type == TABLE_MONEY ? add_money : add_limit)(r, row, node, base);
         return;
     }
     good = value_is_list(row->type) ? read_list(r, row, node, field) : read_scalar(r, row, node, field);
@@ -170,11 +202,6 @@ static void read_option(struct reader *r, const struct table_row *row, const str
     if (good && !idle && row->status == TABLE_LATER)
         problems_warn(r->problems, key->line, key->column, "%s: not implemented in this version, ignored",
                       r->path.p);
-    if (!idle && row->status == TABLE_REFUSED)
-        ERROR_AT(r, key, "%s is not enforced by this version; remove it, so that nobody relies on it",
-                 r->path.p);
-    if (row->home == TABLE_NOWHERE)
-        value_release(row, &nowhere);
 }
 
 /* ---- mappings ---- */
@@ -280,7 +307,8 @@ static void read_entry(struct reader *r, const struct yaml_node *key, const stru
         read_section(r, node, entries_new_model(r->config, key->text, key->line));
         entries_check_model(r->config, key, node, r->problems);
     } else if (slice_eq(pattern, SLICE("prices.*"))) {
-        read_section(r, node, entries_new_price(r->config, key->text));
+        read_section(r, node, entries_new_price(r->config, key->text, key->line));
+        entries_check_price(r->config, key, node, r->problems);
     } else {
         MG_ASSERT(slice_eq(pattern, SLICE("clients.*")));
         read_section(r, node, entries_new_client(r->config, key->text, key->line));

@@ -44,6 +44,8 @@ static const char *type_words(enum table_type type)
         return "list of globs";
     case TABLE_LIMIT:
         return "count, or {max, per}";
+    case TABLE_MONEY:
+        return "US dollars, or {max, per}";
     case TABLE_TEXT:
     case TABLE_NAME:
     case TABLE_ENV:
@@ -85,7 +87,6 @@ static const char *status_words(const struct table_row *row)
     static const char *const words[] = {
         [TABLE_WORKS] = NULL,
         [TABLE_LATER] = "Not implemented in this version: accepted with a warning, ignored.",
-        [TABLE_REFUSED] = "Not enforced in this version: refused.",
     };
 
     return words[row->status];

@@ -14,7 +14,6 @@
 #define MODEL(member)    .home = TABLE_IN_MODEL, .offset = offsetof(struct config_model, member)
 #define CLIENT(member)   .home = TABLE_IN_CLIENT, .offset = offsetof(struct config_client, member)
 #define PRICE(member)    .home = TABLE_IN_PRICE, .offset = offsetof(struct config_price, member)
-#define NOWHERE          .home = TABLE_NOWHERE
 
 #define LIMIT(AT, metric_, span_)                                                                            \
     .type = TABLE_LIMIT, AT(limits), .min = "1", .max = "1000G", .metric = (metric_), .span = (span_)
@@ -35,7 +34,20 @@
      LIMIT(AT, METRIC_CONCURRENT, NULL),                                                                     \
      .help = "calls in flight; used in full, whatever headroom"}
 
-#define MONEY .type = TABLE_USD, NOWHERE, .status = TABLE_REFUSED
+#define MONEY(section, AT, key, span_, words)                                                                \
+    {.path = section "." key, .type = TABLE_MONEY, AT(money), .min = "0.000001", .max = "1000000000",        \
+     .span = (span_),                                                                                        \
+     .help = "money per rolling " words "; used in full, whatever headroom; what goes beyond is refused, never held"}
+
+/* The money limits of a section. */
+#define MONEYS(section, AT)                                                                                  \
+    MONEY(section, AT, "usd_per_hour", "1h", "hour"), MONEY(section, AT, "usd_per_day", "1d", "day"),        \
+        MONEY(section, AT, "usd_per_month", "30d", "30 days")
+
+/* Bounded as PRICE_RATE_MAX is. */
+#define USD_PER_MILLION .type = TABLE_USD, .min = "0", .max = "1000000"
+#define RATE(which)      USD_PER_MILLION, PRICE(rates.pico[(which)])
+#define LONG_RATE(which) USD_PER_MILLION, PRICE(long_rates.pico[(which)])
 
 static const struct table_row rows[] = {
     {.path = "listen",
@@ -129,8 +141,7 @@ static const struct table_row rows[] = {
      .fallback = "400d",
      .min = "1h",
      .max = "36500d",
-     .status = TABLE_LATER,
-     .help = "how long the ledger keeps rows"},
+     .help = "how long the ledger keeps a row of each call; the sums of each hour stay"},
     {.path = "drain",
      .type = TABLE_DURATION,
      CONFIG(drain_us),
@@ -252,9 +263,7 @@ static const struct table_row rows[] = {
              "path chose "
              "another need an api_key of this one"},
     LIMITS("models.*", MODEL),
-    {.path = "models.*.usd_per_hour", MONEY, .help = "money per rolling hour"},
-    {.path = "models.*.usd_per_day", MONEY, .help = "money per rolling day"},
-    {.path = "models.*.usd_per_month", MONEY, .help = "money per rolling 30 days"},
+    MONEYS("models.*", MODEL),
     {.path = "models.*.smooth",
      .type = TABLE_BOOL,
      MODEL(smooth),
@@ -317,9 +326,7 @@ static const struct table_row rows[] = {
      .max = "365d",
      .help = "as queue.max_wait, for this client, and in its place; default that one"},
     LIMITS("clients.*", CLIENT),
-    {.path = "clients.*.usd_per_hour", MONEY, .help = "money per rolling hour"},
-    {.path = "clients.*.usd_per_day", MONEY, .help = "money per rolling day"},
-    {.path = "clients.*.usd_per_month", MONEY, .help = "money per rolling 30 days"},
+    MONEYS("clients.*", CLIENT),
     {.path = "clients.*.token.env",
      .type = TABLE_ENV,
      CLIENT(token_env),
@@ -335,21 +342,23 @@ static const struct table_row rows[] = {
      CLIENT(token_credential),
      .help = "systemd credential with that token"},
 
-    {.path = "prices.*.input",
-     .type = TABLE_USD,
-     PRICE(input_pico),
-     .status = TABLE_LATER,
-     .help = "USD per million input tokens"},
-    {.path = "prices.*.cached",
-     .type = TABLE_USD,
-     PRICE(cached_pico),
-     .status = TABLE_LATER,
-     .help = "USD per million input tokens read from the provider's cache"},
-    {.path = "prices.*.output",
-     .type = TABLE_USD,
-     PRICE(output_pico),
-     .status = TABLE_LATER,
-     .help = "USD per million output tokens"},
+    {.path = "prices.*.input", RATE(RATE_INPUT), .help = "USD per million input tokens; a key matches as "
+             "one of `models` does, and replaces what the built-in table says, figure by figure"},
+    {.path = "prices.*.cached", RATE(RATE_CACHED),
+     .help = "USD per million input tokens that were read from the provider's cache; default the built-in one, else "
+             "that of input"},
+    {.path = "prices.*.cache_write", RATE(RATE_CACHE_WRITE),
+     .help = "USD per million input tokens that were written to its cache; default as `cached`"},
+    {.path = "prices.*.cache_write_1h", RATE(RATE_CACHE_WRITE_1H),
+     .help = "the same where they are kept for an hour or longer; default the built-in one, else that of cache_write"},
+    {.path = "prices.*.output", RATE(RATE_OUTPUT), .help = "USD per million output tokens, reasoning included"},
+    {.path = "prices.*.long.above", .type = TABLE_COUNT, PRICE(long_above), .min = "1", .max = "1000M",
+     .help = "a call with more input tokens than this is billed by the prices of `long` altogether"},
+    {.path = "prices.*.long.input", LONG_RATE(RATE_INPUT), .help = "of such a call; default as a shorter one's"},
+    {.path = "prices.*.long.cached", LONG_RATE(RATE_CACHED), .help = "likewise"},
+    {.path = "prices.*.long.cache_write", LONG_RATE(RATE_CACHE_WRITE), .help = "likewise"},
+    {.path = "prices.*.long.cache_write_1h", LONG_RATE(RATE_CACHE_WRITE_1H), .help = "likewise"},
+    {.path = "prices.*.long.output", LONG_RATE(RATE_OUTPUT), .help = "likewise"},
 };
 
 const struct table_row *table_rows(size_t *ret_n)

@@ -20,6 +20,11 @@ bool value_is_list(enum table_type type)
            type == TABLE_USERS || type == TABLE_CHOICES;
 }
 
+bool value_is_limit(enum table_type type)
+{
+    return type == TABLE_LIMIT || type == TABLE_MONEY;
+}
+
 /* ---- words ---- */
 
 static int read_word(const struct table_row *row, struct slice text, unsigned *ret, struct errbuf *e)
@@ -88,6 +93,8 @@ static int read_number_text(enum table_type type, struct slice text, int64_t *re
         return read_share(text, ret);
     case TABLE_USD:
         return read_decimal(text, 6, ret);
+    case TABLE_MONEY:
+        return read_decimal(text, 9, ret);
     default:
         return slice_count(text, ret);
     }
@@ -103,6 +110,7 @@ static const char *number_words(enum table_type type)
     case TABLE_SHARE:
         return "a percentage (20%)";
     case TABLE_USD:
+    case TABLE_MONEY:
         return "an amount of dollars (2.50)";
     default:
         return "a count (500, 30k, 1.5M)";
@@ -288,6 +296,7 @@ int value_read(const struct table_row *row, struct slice text, void *field, stru
     case TABLE_SHARE:
     case TABLE_USD:
     case TABLE_LIMIT:
+    case TABLE_MONEY:
         return read_number(row, text, field, e);
     case TABLE_BOOL:
         return read_bool(text, field, e);
@@ -398,6 +407,7 @@ void value_release(const struct table_row *row, void *field)
     case TABLE_SHARE:
     case TABLE_USD:
     case TABLE_LIMIT:
+    case TABLE_MONEY:
         *(int64_t *)field = 0;
         break;
     }
@@ -414,7 +424,7 @@ void value_set_defaults(enum table_home home, void *base)
     const struct table_row *rows = table_rows(&n);
 
     for (size_t i = 0; i < n; i++) {
-        if (rows[i].home == home && rows[i].type != TABLE_LIMIT && rows[i].fallback)
+        if (rows[i].home == home && !value_is_limit(rows[i].type) && rows[i].fallback)
             value_set(&rows[i], rows[i].fallback, field_of(&rows[i], base));
     }
 }
@@ -425,7 +435,7 @@ void value_release_all(enum table_home home, void *base)
     const struct table_row *rows = table_rows(&n);
 
     for (size_t i = 0; i < n; i++) {
-        if (rows[i].home == home && rows[i].type != TABLE_LIMIT)
+        if (rows[i].home == home && !value_is_limit(rows[i].type))
             value_release(&rows[i], field_of(&rows[i], base));
     }
 }

@@ -18,7 +18,6 @@
 #include "metergate/dialect/fields.h"
 #include "metergate/dialect/sse.h"
 #include "metergate/dialect/tap.h"
-#include "metergate/gate/profile.h"
 #include "metergate/tokens/count.h"
 
 /* Choices of a higher number share a text with a lower one: the count then is a little off where pieces meet.
@@ -40,7 +39,8 @@ struct answer {
     struct tap tap;        /* likewise, MODE_JSON */
 
     bool has_usage, done;
-    struct usage usage;
+    struct usage usage; /* its tier is `tier`, which many providers report elsewhere */
+    enum usage_tier tier;
     char error[64];
     struct buf error_object; /* as it stands in the answer, at most ERROR_OBJECT_MAX of it */
     char id[DIALECT_ID_MAX];
@@ -86,6 +86,11 @@ void answer_saw_usage(struct answer *a, const struct usage *u)
 {
     a->usage = *u;
     a->has_usage = true;
+}
+
+void answer_saw_tier(struct answer *a, enum usage_tier tier)
+{
+    a->tier = tier;
 }
 
 void answer_saw_error(struct answer *a, struct slice code)
@@ -290,9 +295,16 @@ int answer_finish(struct answer *a, struct buf *out)
 
 bool answer_usage(const struct answer *a, struct usage *ret)
 {
-    if (a->has_usage)
-        *ret = a->usage;
-    return a->has_usage;
+    if (!a->has_usage)
+        return false;
+    *ret = a->usage;
+    ret->tier = a->tier;
+    return true;
+}
+
+enum usage_tier answer_tier(const struct answer *a)
+{
+    return a->tier;
 }
 
 int64_t answer_counted_output(struct answer *a)

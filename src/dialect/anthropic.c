@@ -119,16 +119,52 @@ static const struct tap_path event_paths[] = {
     {{"content_block", "name"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
 };
 
+/*
+ * What it wrote to caches for how long: {"ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"}. The sum is there
+ * besides, as a rule (`has_sum`).
+ */
+static void merge_creation(struct slice object, bool has_sum, struct usage *u)
+{
+    struct field f[] = {{.name = "ephemeral_5m_input_tokens"}, {.name = "ephemeral_1h_input_tokens"}};
+
+    if (fields_read(object, f, MG_ARRAY_LEN(f), NULL) < 0)
+        return;
+    if (f[1].value.type == SCAN_NUMBER)
+        u->cache_write_1h = field_number(object, &f[1], DIALECT_TOKENS_MAX);
+    if (!has_sum && (f[0].value.type == SCAN_NUMBER || f[1].value.type == SCAN_NUMBER))
+        u->cache_write = field_number(object, &f[0], DIALECT_TOKENS_MAX) + u->cache_write_1h;
+}
+
+/*
+ * Batches are billed differently, and fast mode (`speed`). The priority tier is not: it is paid for in advance, and
+ * its tokens count at the list price here (Anthropic, service tiers, 2026).
+ */
+static void read_tier(struct answer *a, struct slice object)
+{
+    struct field f[] = {{.name = "service_tier"}, {.name = "speed"}};
+    enum usage_tier tier = TIER_STANDARD;
+
+    if (fields_read(object, f, MG_ARRAY_LEN(f), NULL) < 0 ||
+        (f[0].value.type != SCAN_STRING && f[1].value.type != SCAN_STRING))
+        return;
+    if (slice_eq(field_raw(object, &f[1]), SLICE("\"fast\"")))
+        tier = TIER_PRIORITY;
+    else if (slice_eq(field_raw(object, &f[0]), SLICE("\"batch\"")))
+        tier = TIER_BATCH;
+    answer_saw_tier(a, tier);
+}
+
 /* Takes over what the object gives of `u`, and leaves the rest: a null or absent figure is the one before. */
 static void merge_usage(struct slice object, struct usage *u)
 {
-    enum { INPUT, CACHE_READ, CACHE_CREATION, OUTPUT, DETAILS, N };
+    enum { INPUT, CACHE_READ, CACHE_CREATION, OUTPUT, DETAILS, CREATION, N };
     struct field f[N] = {
         [INPUT] = {.name = "input_tokens"},
         [CACHE_READ] = {.name = "cache_read_input_tokens"},
         [CACHE_CREATION] = {.name = "cache_creation_input_tokens"},
         [OUTPUT] = {.name = "output_tokens"},
         [DETAILS] = {.name = "output_tokens_details"},
+        [CREATION] = {.name = "cache_creation"},
     };
     int64_t plain = u->input - u->cached - u->cache_write;
     int64_t *const figures[] = {&plain, &u->cached, &u->cache_write, &u->output};
@@ -139,6 +175,8 @@ static void merge_usage(struct slice object, struct usage *u)
     for (int i = INPUT; i <= OUTPUT; i++)
         if (f[i].value.type == SCAN_NUMBER)
             *figures[i] = field_number(object, &f[i], DIALECT_TOKENS_MAX);
+    if (f[CREATION].value.type == SCAN_OBJECT)
+        merge_creation(field_raw(object, &f[CREATION]), f[CACHE_CREATION].value.type == SCAN_NUMBER, u);
     u->input = plain + u->cached + u->cache_write;
     if (f[DETAILS].value.type == SCAN_OBJECT &&
         fields_read(field_raw(object, &f[DETAILS]), &thinking, 1, NULL) == 0)
@@ -156,6 +194,7 @@ static void value(struct answer *a, const struct tap_value *v)
         answer_usage(a, &u);
         merge_usage(v->raw, &u);
         answer_saw_usage(a, &u);
+        read_tier(a, v->raw);
         break;
     case TAKE_ERROR:
         answer_saw_error_object(a, v, "type"); /* overloaded_error */

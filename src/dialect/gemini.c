@@ -134,25 +134,34 @@ static const struct tap_path paths[] = {
     {{"*", "candidates", "*", "content", "parts", "*", "functionCall"}, TAKE_JSON, ANSWER_TEXT_MAX, false},
 };
 
+/* "flex", "priority" or "standard" (Google, UsageMetadata.serviceTier, 2026); an enum's name may be in capitals. */
+static enum usage_tier tier_of(struct slice text)
+{
+    if (slice_eq_nocase(text, SLICE("\"flex\"")))
+        return TIER_FLEX;
+    return slice_eq_nocase(text, SLICE("\"priority\"")) ? TIER_PRIORITY : TIER_STANDARD;
+}
+
 static bool read_usage(struct slice object, struct usage *ret)
 {
-    enum { PROMPT, TOOL_PROMPT, CACHED, CANDIDATES, THOUGHTS, N };
+    enum { PROMPT, TOOL_PROMPT, CACHED, CANDIDATES, THOUGHTS, COUNTS, TIER = COUNTS, N };
     struct field f[N] = {
         [PROMPT] = {.name = "promptTokenCount"},        [TOOL_PROMPT] = {.name = "toolUsePromptTokenCount"},
         [CACHED] = {.name = "cachedContentTokenCount"}, [CANDIDATES] = {.name = "candidatesTokenCount"},
-        [THOUGHTS] = {.name = "thoughtsTokenCount"},
+        [THOUGHTS] = {.name = "thoughtsTokenCount"},    [TIER] = {.name = "serviceTier"},
     };
-    int64_t n[N];
+    int64_t n[COUNTS];
 
     if (fields_read(object, f, N, NULL) < 0 || f[PROMPT].value.type != SCAN_NUMBER)
         return false;
-    for (int i = 0; i < N; i++)
+    for (int i = 0; i < COUNTS; i++)
         n[i] = field_number(object, &f[i], DIALECT_TOKENS_MAX);
     *ret = (struct usage){
         .input = n[PROMPT] + n[TOOL_PROMPT],
         .cached = n[CACHED],
         .output = n[CANDIDATES] + n[THOUGHTS],
         .reasoning = n[THOUGHTS],
+        .tier = tier_of(field_raw(object, &f[TIER])),
     };
     return true;
 }
@@ -163,8 +172,10 @@ static void value(struct answer *a, const struct tap_value *v)
 
     switch (v->what) {
     case TAKE_USAGE:
-        if (read_usage(v->raw, &u))
+        if (read_usage(v->raw, &u)) {
             answer_saw_usage(a, &u);
+            answer_saw_tier(a, u.tier);
+        }
         break;
     case TAKE_ERROR:
         answer_saw_error_object(a, v, "status"); /* RESOURCE_EXHAUSTED */

@@ -91,6 +91,29 @@ bool openai_read_usage(struct slice object, struct usage *ret)
     return true;
 }
 
+/*
+ * The tier by its name, quotes and all. "auto" is what was asked for, "default" and "scale" (tokens bought in advance)
+ * are billed as usual; priority processing is called fast mode since 2026-07-30 (OpenAI, API fast mode). Ultrafast has
+ * prices of its own. What other providers write here (Groq: "on_demand") is none of these.
+ */
+static enum usage_tier tier_of(struct slice text)
+{
+    static const struct {
+        const char *name;
+        enum usage_tier tier;
+    } rows[] = {{"\"flex\"", TIER_FLEX},
+                {"\"priority\"", TIER_PRIORITY},
+                {"\"fast\"", TIER_PRIORITY},
+                {"\"batch\"", TIER_BATCH},
+                {"\"ultrafast\"", TIER_OTHER}};
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
+        if (slice_eq(text, slice_str(rows[i].name)))
+            return rows[i].tier;
+    }
+    return TIER_STANDARD;
+}
+
 /* ---- errors
  * -------------------------------------------------------------------------------------------------- */
 
@@ -118,9 +141,10 @@ struct slice openai_error_code(struct slice object)
 /* ---- plain answers
  * --------------------------------------------------------------------------------------------- */
 
-enum { TAKE_USAGE, TAKE_ERROR, TAKE_TEXT, TAKE_ID, TAKE_TYPE };
+enum { TAKE_USAGE, TAKE_ERROR, TAKE_TEXT, TAKE_ID, TAKE_TYPE, TAKE_TIER };
 
-#define SMALL_MAX ((size_t)16 << 10)
+#define SMALL_MAX     ((size_t)16 << 10)
+#define TIER_NAME_MAX ((size_t)32)
 
 const struct tap_path openai_paths[OPENAI_PATHS] = {
     {{"usage"}, TAKE_USAGE, SMALL_MAX, false},
@@ -135,6 +159,7 @@ const struct tap_path openai_paths[OPENAI_PATHS] = {
     {{"choices", "*", "message", "tool_calls", "*", "function", "arguments"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
     {{"choices", "*", "text"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
     {{"id"}, TAKE_ID, DIALECT_ID_MAX, false},
+    {{"service_tier"}, TAKE_TIER, TIER_NAME_MAX, false},
     {{"output", "*", "content", "*", "text"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
     {{"output", "*", "name"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
     {{"output", "*", "arguments"}, TAKE_TEXT, ANSWER_TEXT_MAX, false},
@@ -148,6 +173,7 @@ static const struct tap_path response_paths[] = {
     {{"error"}, TAKE_ERROR, SMALL_MAX, false}, /* of gateways that write it so */
     {{"response", "id"}, TAKE_ID, DIALECT_ID_MAX, false},
     {{"response", "usage"}, TAKE_USAGE, SMALL_MAX, false},
+    {{"response", "service_tier"}, TAKE_TIER, TIER_NAME_MAX, false},
     {{"response", "error"}, TAKE_ERROR, SMALL_MAX, false},
 };
 
@@ -183,6 +209,10 @@ void openai_value(struct answer *a, const struct tap_value *v)
         if (v->left_out == 0)
             answer_saw_id(a, answer_inside(v));
         break;
+    case TAKE_TIER:
+        if (slice_starts(v->raw, SLICE("\"")))
+            answer_saw_tier(a, tier_of(v->raw));
+        break;
     case TAKE_TYPE:
         if (is_response_end(answer_inside(v)))
             answer_saw_done(a);
@@ -200,8 +230,8 @@ void openai_value(struct answer *a, const struct tap_value *v)
 
 /* What the members of one chunk say. */
 struct chunk {
-    struct scan_value usage, choices, error, groq; /* type SCAN_NONE where absent */
-    bool no_choices;                               /* choices is there, and empty */
+    struct scan_value usage, choices, error, groq, tier; /* type SCAN_NONE where absent */
+    bool no_choices;                                     /* choices is there, and empty */
     size_t null_at, null_n;                        /* `"usage":null` and the comma that goes with it */
 };
 
@@ -228,6 +258,7 @@ static bool read_chunk(struct slice data, struct chunk *c)
     while (scan_member(&s, &key)) {
         bool usage = scan_is(&s, &key, "usage"), choices = scan_is(&s, &key, "choices");
         bool error = scan_is(&s, &key, "error"), groq = scan_is(&s, &key, "x_groq");
+        bool tier = scan_is(&s, &key, "service_tier");
 
         if (open_end)
             c->null_n = key.at - c->null_at;
@@ -245,6 +276,8 @@ static bool read_chunk(struct slice data, struct chunk *c)
             c->error = v;
         if (groq)
             c->groq = v;
+        if (tier)
+            c->tier = v;
         before_end = v.at + v.n;
     }
     return scan_end(&s) == 0;
@@ -377,6 +410,8 @@ void openai_event(struct answer *a, const struct sse_event *e, bool hide_usage, 
         return;
     if (c.choices.type == SCAN_ARRAY)
         no_choices = read_choices(a, text_of(e->data, &c.choices));
+    if (c.tier.type == SCAN_STRING)
+        answer_saw_tier(a, tier_of(text_of(e->data, &c.tier)));
     if (c.groq.type == SCAN_OBJECT)
         read_nested_usage(a, text_of(e->data, &c.groq));
     if (c.usage.type == SCAN_OBJECT)

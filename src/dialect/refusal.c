@@ -9,6 +9,7 @@
 
 #include "metergate/base/clock.h"
 #include "metergate/base/err.h"
+#include "refusal_money.h"
 
 static const struct {
     int status;
@@ -150,6 +151,10 @@ void refusal_sentence(const struct refusal *r, struct buf *out)
 {
     struct refusal_retry retry = refusal_retry(r);
 
+    if (r->reason == REFUSAL_BUDGET_USD && r->metric && (r->unpriced || r->max_nano > 0)) {
+        refusal_money_sentence(r, out);
+        return;
+    }
     if (r->reason == REFUSAL_TOO_LARGE && r->metric && r->limit > 0) {
         too_large(r, out);
         return;

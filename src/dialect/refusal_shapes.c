@@ -41,6 +41,38 @@ static void add_message(struct json_writer *w, const struct refusal *r)
     buf_release(&sentence);
 }
 
+/*
+ * What else programs look for to leave a call alone that only money, or a day, mends. x-should-retry, which
+ * all refusals of money have, is read by OpenAI's and Anthropic's SDKs, not by Google's, which try nothing
+ * again by themselves; what is built on them goes by these: Anthropic's own word for a spend limit (429,
+ * without Retry-After), and a quota of a day (Gemini CLI: TerminalQuotaError for a quotaId with "PerDay"),
+ * whichever span it is of.
+ */
+static void add_anthropics_details(struct json_writer *w)
+{
+    json_key(w, "details");
+    json_object_begin(w);
+    json_member_str(w, "error_code", SLICE("enforced_spend_limit_reached"));
+    json_object_end(w);
+}
+
+static void add_googles_details(struct json_writer *w, const struct refusal *r)
+{
+    json_key(w, "details");
+    json_array_begin(w);
+    json_object_begin(w);
+    json_member_str(w, "@type", SLICE("type.googleapis.com/google.rpc.QuotaFailure"));
+    json_key(w, "violations");
+    json_array_begin(w);
+    json_object_begin(w);
+    json_member_str(w, "quotaMetric", slice_str(r->metric ? r->metric : "usd"));
+    json_member_str(w, "quotaId", SLICE("MetergateSpendPerDay"));
+    json_object_end(w);
+    json_array_end(w);
+    json_object_end(w);
+    json_array_end(w);
+}
+
 void refusal_as_anthropic(const struct refusal *r, struct buf *out)
 {
     struct json_writer w;
@@ -52,6 +84,8 @@ void refusal_as_anthropic(const struct refusal *r, struct buf *out)
     json_object_begin(&w);
     json_member_str(&w, "type", slice_str(words[row_of(refusal_status(r))].anthropic));
     add_message(&w, r);
+    if (r->reason == REFUSAL_BUDGET_USD)
+        add_anthropics_details(&w);
     json_object_end(&w);
     if (r->request_id)
         json_member_str(&w, "request_id", slice_str(r->request_id));
@@ -70,6 +104,8 @@ void refusal_as_gemini(const struct refusal *r, struct buf *out)
     json_member_int(&w, "code", status);
     add_message(&w, r);
     json_member_str(&w, "status", slice_str(words[row_of(status)].google));
+    if (r->reason == REFUSAL_BUDGET_USD)
+        add_googles_details(&w, r);
     json_object_end(&w);
     json_object_end(&w);
 }

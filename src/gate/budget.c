@@ -386,6 +386,23 @@ bool budget_has_room_for_both(const struct budget *b, const struct cost *first, 
     return true;
 }
 
+/* ---- what an earlier run charged ---- */
+
+void budget_restore(struct budget *b, int64_t at_us, const int64_t amount[METRICS])
+{
+    for (size_t i = 0; i < b->limit_count; i++) {
+        struct budget_limit *l = &b->limits[i];
+        int64_t n = amount[l->limit.metric];
+
+        if (!has_window(l) || n <= 0)
+            continue;
+        window_advance(&l->window, at_us); /* else what has long left would use up the exact entries */
+        window_stamp(&l->window, at_us, n < PROFILE_AMOUNT_MAX ? n : PROFILE_AMOUNT_MAX);
+        if (l->limit.smooth && at_us + budget_spacing_us(b, l) > l->next_us)
+            l->next_us = at_us + budget_spacing_us(b, l);
+    }
+}
+
 /* ---- charges ---- */
 
 void budget_open(struct budget *b, const struct cost *c, int64_t now_us, struct charge *ret_charges)

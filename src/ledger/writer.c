@@ -27,6 +27,7 @@
 #include "metergate/ledger/trouble.h"
 
 #define TIDY_IDLE_US (3600 * CLOCK_S) /* between rounds while nothing is written: for the retention */
+#define LEFTOVERS    256              /* rows of an earlier process in one transaction */
 #define ASIDE_US     (60 * CLOCK_S)   /* between two databases that are set aside */
 
 struct writer {
@@ -308,39 +309,75 @@ static void end_for_the_dead(struct ledger_row *r)
     r->t_us = clock_wall_us();
 }
 
-static bool found(void *arg, const struct ledger_row *row, bool open)
+/* Rows that are written together; whoever gave them forgets them only when all were. */
+struct leftovers {
+    struct writer *w;
+    int64_t written; /* all in all */
+    size_t n;
+    struct ledger_row rows[LEFTOVERS];
+};
+
+static int write_leftovers(struct writer *w, struct leftovers *o, struct errbuf *e)
 {
-    struct writer *w = arg;
-    struct ledger_row r = *row;
+    const struct ledger_row *rows[LEFTOVERS];
+    int rc;
+
+    for (size_t i = 0; i < o->n; i++)
+        rows[i] = &o->rows[i];
+    rc = store_write(w->store, rows, o->n, e);
+    if (rc != DB_ERROR)
+        return rc;
+    rc = DB_OK;
+    for (size_t i = 0; i < o->n && rc == DB_OK; i++)
+        rc = write_or_drop(w, rows[i], e);
+    return rc;
+}
+
+static bool keep_leftovers(struct writer *w, struct leftovers *o)
+{
     struct errbuf e = {""};
     int rc;
 
-    if (open)
-        end_for_the_dead(&r);
     if (w->base.on || !have_base(w))
         return false;
-    rc = write_or_drop(w, &r, &e);
-    if (rc != DB_OK && (!recover_base(w, rc, &e) || !have_base(w) || write_or_drop(w, &r, &e) != DB_OK))
+    rc = write_leftovers(w, o, &e);
+    if (rc != DB_OK && (!recover_base(w, rc, &e) || !have_base(w) || write_leftovers(w, o, &e) != DB_OK))
         return false;
-    lock(w);
-    w->recovered++;
-    unlock(w);
+    o->written += (int64_t)o->n;
+    o->n = 0;
     return true;
+}
+
+static bool found(void *arg, const struct ledger_row *row, bool open)
+{
+    struct leftovers *o = arg;
+
+    if (!row)
+        return keep_leftovers(o->w, o);
+    o->rows[o->n] = *row;
+    if (open)
+        end_for_the_dead(&o->rows[o->n]);
+    return ++o->n < LEFTOVERS || keep_leftovers(o->w, o);
 }
 
 static void attach(struct writer *w)
 {
-    int64_t recovered = w->recovered; /* this thread alone changes it */
+    struct leftovers *o = xcalloc(1, sizeof *o);
     struct errbuf e = {""};
-    int rc = journal_attach(w->j, w->dir, found, w, &e);
+    int64_t written;
+    int rc;
 
+    o->w = w;
+    rc = journal_attach(w->j, w->dir, found, o, &e);
+    written = o->written;
+    free(o);
     if (rc < 0) {
-        lock(w);
-        w->recovered = recovered; /* they will be found again */
-        unlock(w);
         fail(w, &w->file, false, e.text);
         return;
     }
+    lock(w);
+    w->recovered += written;
+    unlock(w);
     if (e.text[0])
         log_error("ledger: %s", e.text);
     works(w, &w->file, "journal");

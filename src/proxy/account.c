@@ -23,6 +23,12 @@ void accounts_init(struct accounts *as)
     }
 }
 
+void accounts_set_salt(struct accounts *as, const unsigned char salt[SECRET_FINGERPRINT_BYTES])
+{
+    MG_ASSERT(as->next_id == 1); /* what has a fingerprint by the old one would never be found again */
+    memcpy(as->salt, salt, sizeof as->salt);
+}
+
 static void free_value(void *arg, struct slice key, void *value)
 {
     (void)arg;
@@ -117,18 +123,30 @@ struct account *accounts_look(const struct accounts *as, const struct payer *pay
     return payer->kind == PAYER_SHARED ? NULL : map_get(&as->by_print, print_slice(&payer->print));
 }
 
+/* `digits` of the fingerprint; of those who have no credential of their own, a word. */
+static void write_name(const struct payer *payer, size_t digits, char *out, size_t size)
+{
+    size_t n;
+
+    if (payer->kind != PAYER_KEY) {
+        snprintf(out, size, "%s", payer->kind == PAYER_NONE ? "none" : "other");
+        return;
+    }
+    n = (size_t)snprintf(out, size, "k-");
+    MG_ASSERT(n + digits < size && digits <= 2 * sizeof payer->print.bytes);
+    for (size_t i = 0; i < digits / 2; i++)
+        n += (size_t)snprintf(out + n, size - n, "%02x", payer->print.bytes[i]);
+}
+
 struct account *accounts_add(struct accounts *as, const struct payer *payer, struct gate *g)
 {
     struct account *a = xcalloc(1, sizeof *a);
-    const unsigned char *b = payer->print.bytes;
 
     MG_ASSERT(payer->kind != PAYER_SHARED);
     a->print = payer->print;
     a->id = as->next_id++;
-    if (payer->kind == PAYER_KEY)
-        snprintf(a->label, sizeof a->label, "k-%02x%02x%02x%02x", b[0], b[1], b[2], b[3]);
-    else
-        snprintf(a->label, sizeof a->label, "%s", payer->kind == PAYER_NONE ? "none" : "other");
+    write_name(payer, 8, a->label, sizeof a->label);
+    write_name(payer, 20, a->scope, sizeof a->scope);
     a->budget = gate_budget_new(g, a->label, 0, NULL, 0);
     map_set(&as->by_print, print_slice(&a->print), a);
     return a;

@@ -3,13 +3,18 @@
  * and never count as calls (but /-/reserve, which is one: reserve.h). A request that came through /@CLIENT is
  * answered alike: base URLs are often probed with GET.
  */
+#include <inttypes.h>
+
+#include "metergate/base/clock.h"
 #include "metergate/base/json.h"
 #include "metergate/proxy/cors.h"
 #include "metergate/proxy/hub.h"
+#include "metergate/proxy/price_list.h"
 
 struct answer_text {
     int status;
     const char *content_type;
+    struct slice query; /* of the request */
     struct buf body;
 };
 
@@ -27,9 +32,16 @@ static void get_health(const struct proxy *p, struct answer_text *a)
 
 static void get_ready(const struct proxy *p, struct answer_text *a)
 {
+    struct ledger_health h;
+
     if (p->draining)
         a->status = 503;
     buf_add_str(&a->body, p->draining ? "draining\n" : "ok\n");
+    if (!p->ledger)
+        return;
+    ledger_health(p->ledger, &h);
+    if (!h.ok) /* calls go on: it is no reason to be sent none */
+        buf_addf(&a->body, "ledger: %s; %" PRId64 " rows wait in memory\n", h.problem, h.waiting);
 }
 
 static void get_status(const struct proxy *p, struct answer_text *a)
@@ -45,6 +57,13 @@ static void get_metrics(const struct proxy *p, struct answer_text *a)
     metrics_write(p, &a->body);
 }
 
+static void get_prices(const struct proxy *p, struct answer_text *a)
+{
+    a->content_type = "application/json";
+    price_list_write(p->config, clock_wall_us(), a->query, &a->body);
+    buf_add_char(&a->body, '\n');
+}
+
 static const struct {
     const char *path;
     void (*get)(const struct proxy *p, struct answer_text *a);
@@ -54,6 +73,7 @@ static const struct {
     {"/readyz", get_ready},
     {"/metrics", get_metrics},
     {"/-/status", get_status},
+    {"/-/prices", get_prices},
 };
 
 void hub_reply(const struct proxy *p, struct exchange *x, int status, const char *content_type, struct slice body)
@@ -93,9 +113,9 @@ void admin_preflight(const struct proxy *p, struct exchange *x)
 void admin_serve(struct proxy *p, struct exchange *x, const struct route *r)
 {
     struct slice method = exchange_head(x)->method;
-    struct answer_text a = {.status = 200, .content_type = "text/plain; charset=utf-8"};
+    struct answer_text a = {.status = 200, .content_type = "text/plain; charset=utf-8", .query = r->query};
 
-    if (control_serve(p, x, r) || estimate_serve(p, x, r) || reserve_serve(p, x, r))
+    if (control_serve(p, x, r) || estimate_serve(p, x, r) || reserve_serve(p, x, r) || reports_serve(p, x, r))
         return;
     for (size_t i = 0; i < MG_ARRAY_LEN(endpoints); i++) {
         if (!slice_eq(r->path, slice_str(endpoints[i].path)))
@@ -112,11 +132,11 @@ void admin_serve(struct proxy *p, struct exchange *x, const struct route *r)
     }
     reply_problem(p, x, 404,
                   "Metergate has no such address of its own; see /, /healthz, /readyz, /metrics, /-/status, "
-                  "/-/estimate, /-/reserve and /-/settle.");
+                  "/-/prices, /-/estimate, /-/reserve, /-/settle, /-/usage, /-/calls and /-/compare.");
 }
 
 void admin_body(struct proxy *p, struct exchange *x, int rc)
 {
-    if (!reserve_settle_body(p, x, rc))
+    if (!reserve_settle_body(p, x, rc) && !reports_body(p, x, rc))
         estimate_body(p, x, rc);
 }

@@ -32,20 +32,24 @@ static void on_gone(void *ctx, struct exchange *x)
 {
     struct call *c = exchange_user(x);
 
-    if (c)
+    if (c) {
         call_on_gone(c);
-    else
-        estimate_gone(ctx, x);
+        return;
+    }
+    estimate_gone(ctx, x);
+    reports_gone(ctx, x);
 }
 
 static void on_done(void *ctx, struct exchange *x, bool complete)
 {
     struct call *c = exchange_user(x);
 
-    if (c)
+    if (c) {
         call_on_exchange_done(c, complete);
-    else
+    } else {
         estimate_gone(ctx, x);
+        reports_gone(ctx, x);
+    }
     hub_turn_soon(ctx);
 }
 
@@ -113,6 +117,7 @@ static void turn(void *ctx)
     while (!upstream_is_full(p->pool) && (t = gate_next(p->gate, now)) != NULL)
         start(call_of(t));
     expire(p, now);
+    hold_look(p, now);
     while ((c = keepalive_admit(p)) != NULL)
         patience_begin(c);
     at = upstream_is_full(p->pool) ? CLOCK_NEVER : gate_wakeup(p->gate);
@@ -171,7 +176,7 @@ static int open_sides(struct proxy *p, struct errbuf *e)
     if (rc < 0)
         return rc;
     p->workers = workers_new(p->loop, COUNT_THREADS);
-    if (!p->workers) {
+    if (!p->workers || reports_start(&p->reports, p->loop) < 0) {
         err_set(e, "cannot start threads");
         return -EAGAIN;
     }
@@ -199,11 +204,15 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
     places_init(&p->places);
     memory_init(&p->memory);
     learned_init(&p->learned, l);
+    history_init(&p->history);
+    bill_init(&p->prices);
     estimates_init(&p->estimates);
+    reports_init(&p->reports);
     leases_init(&p->leases);
     p->gate = gate_new();
     providers_init(&p->providers);
     budgets_init(&p->budgets, config, p->gate, &p->learned);
+    p->budgets.history = &p->history;
     rc = providers_plan(&p->providers, config, &plan, e);
     if (rc == 0)
         reload_apply(p, config, &plan); /* the first one, too */
@@ -218,6 +227,26 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
     return 0;
 }
 
+static void restore_client(void *arg, struct slice key, void *value)
+{
+    struct proxy *p = arg;
+
+    (void)key;
+    history_give_client(&p->history, value);
+}
+
+/* What the run before charged: to clients now, to budgets when they are made. */
+static void open_ledger(struct proxy *p, const char *dir)
+{
+    unsigned char salt[32];
+
+    p->ledger = ledger_open(dir, p->config->retention_us);
+    if (ledger_salt(p->ledger, salt))
+        accounts_set_salt(&p->budgets.accounts, salt);
+    history_load(&p->history, p->ledger, p->config, loop_now_us(p->loop));
+    map_each(&p->clients.by_name, restore_client, p);
+}
+
 void proxy_keep(struct proxy *p, const char *dir)
 {
     struct buf path;
@@ -226,6 +255,7 @@ void proxy_keep(struct proxy *p, const char *dir)
     buf_addf(&path, "%s/learned.jsonl", dir);
     learned_keep(&p->learned, path.p, p->workers);
     buf_release(&path);
+    open_ledger(p, dir);
 }
 
 int proxy_listen(struct proxy *p, struct listener *ln)
@@ -286,12 +316,14 @@ void proxy_free(struct proxy *p)
         return;
     p->freeing = true;
     workers_free(p->workers);
+    reports_stop(&p->reports);
     front_free(p->front);
     upstream_pool_free(p->pool);
     reload_free_pools(p);
     reserve_stop(p);
     loop_task_clear(p->loop, &p->turn);
     loop_timer_clear(p->loop, &p->wake);
+    loop_timer_clear(p->loop, &p->hold_timer);
     keepalive_release(p);
     places_release(&p->places);
     loop_timer_clear(p->loop, &p->drain_timer);
@@ -300,9 +332,13 @@ void proxy_free(struct proxy *p)
     memory_release(&p->memory, p);
     learned_release(&p->learned);
     estimates_release(&p->estimates);
+    reports_release(&p->reports);
     leases_release(&p->leases);
     providers_release(&p->providers);
     budgets_release(&p->budgets);
+    history_release(&p->history);
+    bill_release(&p->prices);
+    ledger_close(p->ledger);
     gate_free(p->gate);
     clients_release(&p->clients);
     trust_free(p->trust);

@@ -133,10 +133,11 @@ int client_call(const struct client *c, const struct client_request *r, struct c
 
     MG_ASSERT(h);
     buf_init(&a.head, HEAD_MAX);
-    buf_init(&a.body, CLIENT_ANSWER_MAX);
+    buf_init(&a.body, r->answer_max ? r->answer_max : CLIENT_ANSWER_MAX);
     set_url(h, c, r->path);
     curl_easy_setopt(h, CURLOPT_ERRORBUFFER, detail);
     curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(h, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(h, CURLOPT_PROXY, "");
     curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
@@ -188,12 +189,13 @@ struct slice client_answer_header(const struct client_answer *a, const char *nam
     return SLICE("");
 }
 
-/* Why the daemon does not serve this client. */
-static int explain_refusal(const struct client *c, int status, struct errbuf *e)
+int client_refuses(const struct client *c, const struct client_answer *a, struct errbuf *e)
 {
     bool shown = c->token && secret_is_set(c->token);
 
-    if (status == 403)
+    if (a->status != 401 && a->status != 403)
+        return 0;
+    if (a->status == 403)
         err_set(e,
                 "the daemon at %s does not serve this user (clients.users in its configuration) or host name",
                 c->address.text);
@@ -220,9 +222,8 @@ int client_get(const struct client *c, const char *path, struct client_answer *r
         *ret = a;
         return 0;
     }
-    if (a.status == 401 || a.status == 403) {
-        rc = explain_refusal(c, a.status, e);
-    } else {
+    rc = client_refuses(c, &a, e);
+    if (rc == 0) {
         err_set(e, "%s%s is answered %d: is that Metergate?", c->address.text, path, a.status);
         rc = -EPROTO;
     }
@@ -239,8 +240,7 @@ static int check_admission(const struct client *c, struct errbuf *e)
 
     if (rc < 0)
         return rc;
-    if (a.status == 401 || a.status == 403)
-        rc = explain_refusal(c, a.status, e);
+    rc = client_refuses(c, &a, e);
     client_answer_release(&a);
     return rc;
 }

@@ -2,13 +2,14 @@
  * goes. */
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <sysexits.h>
 
 #include "metergate/base/json.h"
+#include "metergate/base/plain.h"
 #include "metergate/tool/client.h"
 #include "metergate/tool/command.h"
+#include "metergate/tool/figure.h"
 #include "metergate/tool/report.h"
 #include "metergate/tool/table.h"
 #include "metergate/tool/token.h"
@@ -41,31 +42,31 @@ static struct slice text(const struct json *node, const char *path)
     return json_as_str(json_path(node, path), &v) < 0 ? SLICE("") : v;
 }
 
-/* "2h 5m", "3m 12s", "5.2 s": two parts are enough to know. */
-static const char *duration(double s, char *out, size_t size)
+static void print_text(struct slice s)
 {
-    int64_t n = (int64_t)s;
+    struct buf safe;
 
-    if (s < 100 && s - (double)n > 0.05)
-        snprintf(out, size, "%.1f s", s);
-    else if (n < 120)
-        snprintf(out, size, "%" PRId64 " s", n);
-    else if (n < 7200)
-        snprintf(out, size, "%" PRId64 "m %" PRId64 "s", n / 60, n % 60);
-    else if (n < INT64_C(172800))
-        snprintf(out, size, "%" PRId64 "h %" PRId64 "m", n / 3600, n / 60 % 60);
-    else
-        snprintf(out, size, "%" PRId64 "d %" PRId64 "h", n / 86400, n / 3600 % 24);
-    return out;
+    buf_init(&safe, BUF_UNLIMITED);
+    plain_add(&safe, s);
+    fwrite(safe.n ? safe.p : "", 1, safe.n, stdout);
+    buf_release(&safe);
+}
+
+/* Whole seconds; what no daemon would say is none. */
+static int64_t uptime_s(const struct json *doc)
+{
+    double s = number(doc, "uptime_s");
+
+    return s >= 0 && s < 1e12 ? (int64_t)s : 0;
 }
 
 static void print_summary(const struct json *doc, const char *url)
 {
-    struct slice version = text(doc, "version");
-    char up[32];
+    char up[FIGURE_SIZE];
 
-    printf("Metergate %.*s at %s, up %s%s%s\n", (int)version.n, version.p, url,
-           duration(floor(number(doc, "uptime_s")), up, sizeof up), truth(doc, "paused") ? ", paused" : "",
+    fputs("Metergate ", stdout);
+    print_text(text(doc, "version"));
+    printf(" at %s, up %s%s%s\n", url, figure_ms(1000 * uptime_s(doc), up), truth(doc, "paused") ? ", paused" : "",
            truth(doc, "draining") ? ", stopping" : "");
     printf("now     %" PRId64 " held (%" PRId64 " KiB), %" PRId64 " in flight\n", whole(doc, "held"),
            (whole(doc, "held_bytes") + 1023) / 1024, whole(doc, "in_flight"));
@@ -82,16 +83,16 @@ static void print_summary(const struct json *doc, const char *url)
 static void add_next(struct table *t, const struct json *budget)
 {
     int64_t paused_ms = whole(budget, "paused_until_ms"), next_ms;
-    char s[32];
+    char s[FIGURE_SIZE];
 
     if (paused_ms > 0)
-        table_add(t, "paused for %s", duration((double)paused_ms / 1000, s, sizeof s));
+        table_add(t, "paused for %s", figure_ms(paused_ms, s));
     else if (whole(budget, "held") == 0)
         table_add(t, "%s", "-");
     else if (json_as_int64(json_get(budget, "next_dispatch_ms"), &next_ms) < 0)
         table_add(t, "when a call ends");
     else
-        table_add(t, "in %s", duration((double)next_ms / 1000, s, sizeof s));
+        table_add(t, "in %s", figure_ms(next_ms, s));
 }
 
 static void add_budget_columns(struct table *t, const struct json *budget, bool first)
@@ -218,10 +219,11 @@ static void print_unreachable(const struct json *doc)
 {
     JSON_EACH(json_get(doc, "upstreams"), upstream)
     {
-        struct slice name = text(upstream, "name");
-
-        if (!truth(upstream, "reachable"))
-            printf("\nThe last connection to upstream %.*s failed.\n", (int)name.n, name.p);
+        if (truth(upstream, "reachable"))
+            continue;
+        fputs("\nThe last connection to upstream ", stdout);
+        print_text(text(upstream, "name"));
+        fputs(" failed.\n", stdout);
     }
 }
 

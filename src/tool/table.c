@@ -1,12 +1,12 @@
 /* table: cells are kept in one row after the other; cell i is in column i % columns. */
 #include "metergate/tool/table.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "metergate/base/buf.h"
+#include "metergate/base/plain.h"
+#include "metergate/tool/figure.h"
 
 void table_init(struct table *t, const char *const *heads, size_t columns, uint32_t right)
 {
@@ -22,17 +22,14 @@ void table_release(struct table *t)
     *t = (struct table){0};
 }
 
-static void push(struct table *t, char *text)
+/* Owned from here on. */
+static void push(struct table *t, char *safe)
 {
-    for (char *p = text; *p; p++) {
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            *p = '?';
-    }
     if (t->n == t->cap) {
         t->cap = t->cap ? 2 * t->cap : 64;
         t->cells = xrealloc(t->cells, t->cap * sizeof *t->cells);
     }
-    t->cells[t->n++] = text;
+    t->cells[t->n++] = safe;
 }
 
 void table_add(struct table *t, const char *fmt, ...)
@@ -44,41 +41,40 @@ void table_add(struct table *t, const char *fmt, ...)
     va_start(ap, fmt);
     buf_addv(&b, fmt, ap);
     va_end(ap);
-    push(t, buf_take(&b, NULL));
+    table_add_slice(t, buf_slice(&b));
     buf_release(&b);
 }
 
 void table_add_slice(struct table *t, struct slice s)
 {
-    push(t, xstrndup(s.n ? s.p : "", s.n));
+    table_add_short(t, s, SIZE_MAX);
 }
 
-void table_add_int(struct table *t, int64_t v)
+void table_add_short(struct table *t, struct slice s, size_t places)
 {
-    char digits[24];
     struct buf b;
-    int n = snprintf(digits, sizeof digits, "%" PRIu64, v < 0 ? -(uint64_t)v : (uint64_t)v);
 
     buf_init(&b, BUF_UNLIMITED);
-    if (v < 0)
-        buf_add_char(&b, '-');
-    for (int i = 0; i < n; i++) {
-        if (i > 0 && (n - i) % 3 == 0)
-            buf_add_char(&b, ',');
-        buf_add_char(&b, digits[i]);
+    plain_add(&b, s);
+    if (plain_width(buf_slice(&b)) > places) {
+        MG_ASSERT(places >= 3);
+        buf_drop_tail(&b, b.n - plain_fit(buf_slice(&b), places - 3));
+        buf_add_str(&b, "...");
     }
     push(t, buf_take(&b, NULL));
     buf_release(&b);
 }
 
-/* Characters, as far as a terminal gives each of them one place. */
+void table_add_int(struct table *t, int64_t v)
+{
+    char digits[FIGURE_SIZE];
+
+    push(t, xstrdup(figure_int(v, digits)));
+}
+
 static size_t width(const char *text)
 {
-    size_t n = 0;
-
-    for (; *text; text++)
-        n += (*text & 0xc0) != 0x80;
-    return n;
+    return plain_width(slice_str(text));
 }
 
 static void print_row(const struct table *t, const char *const *cells, const size_t *widths, FILE *out)

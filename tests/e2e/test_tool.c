@@ -54,33 +54,6 @@ static const char status_json[] =
 
 static const struct fake_answer daemon_answers[] = {HEALTHY, {"/-/status", 200, status_json}, {0}};
 
-static int lines(const char *text)
-{
-    int n = 0;
-
-    for (; *text; text++)
-        n += *text == '\n';
-    return n;
-}
-
-static void assert_contains(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fail_msg("'%s' is not in:\n%s", part, text);
-}
-
-/* Each test begins with an environment that says nothing about proxies and daemons. */
-static int clean_environment(void **state)
-{
-    (void)state;
-    unsetenv("METERGATE_URL");
-    unsetenv("METERGATE_TOKEN");
-    unsetenv("OPENAI_API_KEY");
-    unsetenv("NO_PROXY");
-    unsetenv("no_proxy");
-    return setenv("http_proxy", "http://127.0.0.1:1", 1); /* must be used by nobody */
-}
-
 /* ---- the command line
  * --------------------------------------------------------------------------------------------- */
 
@@ -105,6 +78,19 @@ static void test_tool__wrong_command_line__is_64_and_says_why(void **state)
         {"run"},
         {"run", "--client", "", "true"},
         {"count", "--encoding", "latin1"},
+        {"usage", "operand"},
+        {"usage", "--by"},
+        {"usage", "--json", "--csv"},
+        {"calls", "--csv", "-j"},
+        {"calls", "operand"},
+        {"explain"},
+        {"explain", ""},
+        {"explain", "mg-0000001-1", "mg-0000001-2"},
+        {"explain", "--csv", "mg-0000001-1"},
+        {"compare"},
+        {"compare", "gpt-4o"},
+        {"compare", "--csv", "gpt-4o", "gpt-4"},
+        {"prices", "gpt-4o", "gpt-4"},
         {"count", "--chat", "--encoding", "o200k_base"},
     };
 
@@ -115,7 +101,7 @@ static void test_tool__wrong_command_line__is_64_and_says_why(void **state)
 
         assert_int_equal(o.status, 64);
         assert_string_equal(o.out, "");
-        assert_in_range(lines(o.err), 1, 2);
+        assert_in_range(text_lines(o.err), 1, 2);
         assert_memory_equal(o.err, "metergate", 9);
         outcome_release(&o);
     }
@@ -128,13 +114,14 @@ static void test_tool__no_command__is_64_and_shows_the_commands(void **state)
 
     (void)state;
     assert_int_equal(o.status, 64);
-    assert_contains(o.err, "status");
+    text_has(o.err, "status");
     outcome_release(&o);
 }
 
 static void test_tool__help__tells_every_command_and_its_options(void **state)
 {
-    static const char *const commands[] = {"run", "env", "status", "pause", "resume", "reload", "count"};
+    static const char *const commands[] = {"run",     "env",    "status", "usage",  "calls",  "explain",
+                                           "compare", "prices", "pause",  "resume", "reload", "count"};
     struct outcome all = TOOL("--help"), version = TOOL("-V");
 
     (void)state;
@@ -142,11 +129,11 @@ static void test_tool__help__tells_every_command_and_its_options(void **state)
     for (size_t i = 0; i < MG_ARRAY_LEN(commands); i++) {
         struct outcome one = TOOL(commands[i], "--help");
 
-        assert_contains(all.out, commands[i]);
+        text_has(all.out, commands[i]);
         assert_int_equal(one.status, 0);
-        assert_contains(one.out, "Usage: metergate ");
-        assert_contains(one.out, commands[i]);
-        assert_contains(one.out, "--help");
+        text_has(one.out, "Usage: metergate ");
+        text_has(one.out, commands[i]);
+        text_has(one.out, "--help");
         outcome_release(&one);
     }
     assert_int_equal(version.status, 0);
@@ -187,15 +174,16 @@ static void assert_documented(char *help, const char *completion, const char *pa
     for (char *word = strtok_r(help, " ,:=\n", &save); word; word = strtok_r(NULL, " ,:=\n", &save)) {
         if (strncmp(word, "--", 2) != 0 || !word[2])
             continue;
-        assert_contains(completion, word);
-        assert_contains(page, word);
+        text_has(completion, word);
+        text_has(page, word);
     }
 }
 
 static void test_tool__completion_and_manual__know_every_option_that_help_shows(void **state)
 {
-    static const char *const commands[] = {"run", "env", "status", "pause", "resume", "reload", "count"};
-    static char completion[8192], page[16384];
+    static const char *const commands[] = {"run",     "env",    "status", "usage",  "calls",  "explain",
+                                           "compare", "prices", "pause",  "resume", "reload", "count"};
+    static char completion[8192], page[32768];
 
     (void)state;
     read_text("conf/completion/metergate.bash", completion, sizeof completion);
@@ -204,7 +192,7 @@ static void test_tool__completion_and_manual__know_every_option_that_help_shows(
         struct outcome one = TOOL(commands[i], "--help");
 
         assert_documented(one.out, completion, page);
-        assert_contains(page, commands[i]);
+        text_has(page, commands[i]);
         outcome_release(&one);
     }
 }
@@ -232,14 +220,19 @@ static void test_tool__no_daemon__is_69_and_one_line(void **state)
     struct outcome all[] = {TOOL("status", "--url", unanswered_url()),
                             TOOL("--url", unanswered_url(), "status", "--json"),
                             TOOL("run", "--url", unanswered_url(), "--", "echo", "started"),
-                            TOOL("status", "--url", "unix:/nowhere/metergate.sock")};
+                            TOOL("status", "--url", "unix:/nowhere/metergate.sock"),
+                            TOOL("usage", "--url", unanswered_url()),
+                            TOOL("calls", "--url", unanswered_url(), "--csv"),
+                            TOOL("explain", "--url", unanswered_url(), "mg-0000001-1"),
+                            TOOL("compare", "--url", unanswered_url(), "a", "b"),
+                            TOOL("prices", "--url", unanswered_url(), "--json")};
 
     (void)state;
     for (size_t i = 0; i < MG_ARRAY_LEN(all); i++) {
         assert_int_equal(all[i].status, 69);
         assert_string_equal(all[i].out, "");
-        assert_int_equal(lines(all[i].err), 1);
-        assert_contains(all[i].err, "no daemon answers at ");
+        assert_int_equal(text_lines(all[i].err), 1);
+        text_has(all[i].err, "no daemon answers at ");
         outcome_release(&all[i]);
     }
 }
@@ -259,8 +252,8 @@ static void test_tool__something_else_answers__is_69_and_says_so(void **state)
     for (size_t i = 0; i < MG_ARRAY_LEN(all); i++) {
         assert_int_equal(all[i].status, 69);
         assert_string_equal(all[i].out, "");
-        assert_int_equal(lines(all[i].err), 1);
-        assert_contains(all[i].err, "Metergate");
+        assert_int_equal(text_lines(all[i].err), 1);
+        text_has(all[i].err, "Metergate");
         outcome_release(&all[i]);
     }
     fake_server_stop(web);
@@ -429,9 +422,9 @@ static void test_run__command_that_cannot_run__is_126_or_127(void **state)
 
     (void)state;
     assert_int_equal(missing.status, 127);
-    assert_int_equal(lines(missing.err), 1);
+    assert_int_equal(text_lines(missing.err), 1);
     assert_int_equal(directory.status, 126);
-    assert_int_equal(lines(directory.err), 1);
+    assert_int_equal(text_lines(directory.err), 1);
     outcome_release(&missing);
     outcome_release(&directory);
     fake_server_stop(s);
@@ -463,10 +456,10 @@ static void test_status__text__shows_every_figure_of_the_snapshot(void **state)
     assert_int_equal(o.status, 0);
     assert_string_equal(o.err, "");
     for (size_t i = 0; i < MG_ARRAY_LEN(parts); i++)
-        assert_contains(o.out, parts[i]);
-    assert_contains(o.out, "30,000  24,000  11,877     4,100  8,023     3          2  in 5.2 s\n");
-    assert_contains(o.out, "gpt-4o (k-3f9a02bc)  tpm ");
-    assert_contains(o.out, "client nightly       rpm                     60 s      60      60       7         1     52 ");
+        text_has(o.out, parts[i]);
+    text_has(o.out, "30,000  24,000  11,877     4,100  8,023     3          2  in 5.2 s\n");
+    text_has(o.out, "gpt-4o (k-3f9a02bc)  tpm ");
+    text_has(o.out, "client nightly       rpm                     60 s      60      60       7         1     52 ");
     outcome_release(&o);
     fake_server_stop(s);
 }
@@ -492,7 +485,7 @@ static void test_status__empty_document__is_shown_as_far_as_it_goes(void **state
 
     (void)state;
     assert_int_equal(o.status, 0);
-    assert_contains(o.out, "0 held");
+    text_has(o.out, "0 held");
     outcome_release(&o);
     fake_server_stop(s);
 }
@@ -511,7 +504,7 @@ static void test_status__answer_without_end__is_refused(void **state)
     s = fake_server_start(answers);
     o = TOOL("status", "--url", fake_server_url(s));
     assert_int_equal(o.status, 69);
-    assert_contains(o.err, "too long");
+    text_has(o.err, "too long");
     outcome_release(&o);
     fake_server_stop(s);
     free(big);
@@ -600,7 +593,7 @@ static void test_count__model_without_a_public_vocabulary__is_said_to_be_an_esti
     (void)state;
     assert_int_equal(text.status, 0);
     assert_string_equal(text.out, "1\n");
-    assert_contains(text.err, "estimate");
+    text_has(text.err, "estimate");
     assert_string_equal(
         json.out, "{\"encoding\":\"o200k_base\",\"files\":[{\"file\":\"-\",\"tokens\":1,\"exact\":false}],"
                   "\"total\":1,\"exact\":false}\n");
@@ -617,9 +610,9 @@ static void test_count__file_that_is_not_there__is_66_and_the_others_are_counted
     files_make(&f, "water", "");
     o = TOOL("count", "/nowhere/at/all", f.one);
     assert_int_equal(o.status, 66);
-    assert_contains(o.out, f.one);
-    assert_contains(o.out, "       1 total\n");
-    assert_contains(o.err, "/nowhere/at/all: No such file or directory");
+    text_has(o.out, f.one);
+    text_has(o.out, "       1 total\n");
+    text_has(o.err, "/nowhere/at/all: No such file or directory");
     outcome_release(&o);
     files_remove(&f);
 }
@@ -642,8 +635,8 @@ static void test_count__chat_request__is_counted_as_the_daemon_would(void **stat
     assert_int_equal(strtoll(o.out, NULL, 10), count.input_tokens);
     assert_string_equal(o.err, "");
     assert_int_equal(wrong.status, 65);
-    assert_int_equal(lines(wrong.err), 1);
-    assert_contains(json.out, "\"model\":\"gpt-4o\"");
+    assert_int_equal(text_lines(wrong.err), 1);
+    text_has(json.out, "\"model\":\"gpt-4o\"");
     outcome_release(&o);
     outcome_release(&wrong);
     outcome_release(&json);
@@ -695,51 +688,51 @@ static void test_tool__output_that_cannot_be_written__is_74(void **state)
 
     (void)state;
     assert_int_equal(o.status, 74);
-    assert_int_equal(lines(o.err), 1);
+    assert_int_equal(text_lines(o.err), 1);
     outcome_release(&o);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_tool__wrong_command_line__is_64_and_says_why, clean_environment),
-        cmocka_unit_test_setup(test_tool__no_command__is_64_and_shows_the_commands, clean_environment),
-        cmocka_unit_test_setup(test_tool__help__tells_every_command_and_its_options, clean_environment),
+        cmocka_unit_test_setup(test_tool__wrong_command_line__is_64_and_says_why, tool_environment),
+        cmocka_unit_test_setup(test_tool__no_command__is_64_and_shows_the_commands, tool_environment),
+        cmocka_unit_test_setup(test_tool__help__tells_every_command_and_its_options, tool_environment),
         cmocka_unit_test_setup(test_tool__completion_and_manual__know_every_option_that_help_shows,
-                               clean_environment),
+                               tool_environment),
         cmocka_unit_test_setup(test_daemon__completion_and_manual__know_every_option_that_help_shows,
-                               clean_environment),
-        cmocka_unit_test_setup(test_tool__no_daemon__is_69_and_one_line, clean_environment),
-        cmocka_unit_test_setup(test_tool__something_else_answers__is_69_and_says_so, clean_environment),
-        cmocka_unit_test_setup(test_tool__output_that_cannot_be_written__is_74, clean_environment),
-        cmocka_unit_test_setup(test_env__evaluated_in_sh__sets_every_variable, clean_environment),
-        cmocka_unit_test_setup(test_env__evaluated_without_quotes__does_the_same, clean_environment),
+                               tool_environment),
+        cmocka_unit_test_setup(test_tool__no_daemon__is_69_and_one_line, tool_environment),
+        cmocka_unit_test_setup(test_tool__something_else_answers__is_69_and_says_so, tool_environment),
+        cmocka_unit_test_setup(test_tool__output_that_cannot_be_written__is_74, tool_environment),
+        cmocka_unit_test_setup(test_env__evaluated_in_sh__sets_every_variable, tool_environment),
+        cmocka_unit_test_setup(test_env__evaluated_without_quotes__does_the_same, tool_environment),
         cmocka_unit_test_setup(test_env__with_a_token__it_stands_where_a_program_has_no_key,
-                               clean_environment),
+                               tool_environment),
         cmocka_unit_test_setup(test_env__url_of_the_environment__is_used_and_an_option_wins,
-                               clean_environment),
-        cmocka_unit_test_setup(test_env__priority_alone__keeps_the_users_own_name, clean_environment),
-        cmocka_unit_test_setup(test_env__proxy_exceptions__are_kept_and_added_to_once, clean_environment),
+                               tool_environment),
+        cmocka_unit_test_setup(test_env__priority_alone__keeps_the_users_own_name, tool_environment),
+        cmocka_unit_test_setup(test_env__proxy_exceptions__are_kept_and_added_to_once, tool_environment),
         cmocka_unit_test_setup(test_run__azure__is_sent_here_only_where_there_is_an_upstream_for_it,
-                               clean_environment),
+                               tool_environment),
         cmocka_unit_test_setup(test_run__command__gets_the_variables_and_gives_its_exit_status,
-                               clean_environment),
-        cmocka_unit_test_setup(test_run__options_after_the_command__are_the_commands, clean_environment),
-        cmocka_unit_test_setup(test_run__command_killed_by_a_signal__is_seen_to_be, clean_environment),
-        cmocka_unit_test_setup(test_run__command_that_cannot_run__is_126_or_127, clean_environment),
-        cmocka_unit_test_setup(test_status__text__shows_every_figure_of_the_snapshot, clean_environment),
-        cmocka_unit_test_setup(test_status__json__is_the_daemons_own, clean_environment),
-        cmocka_unit_test_setup(test_status__empty_document__is_shown_as_far_as_it_goes, clean_environment),
-        cmocka_unit_test_setup(test_status__answer_without_end__is_refused, clean_environment),
-        cmocka_unit_test_setup(test_count__files__are_counted_as_the_daemon_counts_text, clean_environment),
-        cmocka_unit_test_setup(test_count__standard_input__prints_a_bare_number, clean_environment),
+                               tool_environment),
+        cmocka_unit_test_setup(test_run__options_after_the_command__are_the_commands, tool_environment),
+        cmocka_unit_test_setup(test_run__command_killed_by_a_signal__is_seen_to_be, tool_environment),
+        cmocka_unit_test_setup(test_run__command_that_cannot_run__is_126_or_127, tool_environment),
+        cmocka_unit_test_setup(test_status__text__shows_every_figure_of_the_snapshot, tool_environment),
+        cmocka_unit_test_setup(test_status__json__is_the_daemons_own, tool_environment),
+        cmocka_unit_test_setup(test_status__empty_document__is_shown_as_far_as_it_goes, tool_environment),
+        cmocka_unit_test_setup(test_status__answer_without_end__is_refused, tool_environment),
+        cmocka_unit_test_setup(test_count__files__are_counted_as_the_daemon_counts_text, tool_environment),
+        cmocka_unit_test_setup(test_count__standard_input__prints_a_bare_number, tool_environment),
         cmocka_unit_test_setup(test_count__model_without_a_public_vocabulary__is_said_to_be_an_estimate,
-                               clean_environment),
+                               tool_environment),
         cmocka_unit_test_setup(test_count__file_that_is_not_there__is_66_and_the_others_are_counted,
-                               clean_environment),
-        cmocka_unit_test_setup(test_count__chat_request__is_counted_as_the_daemon_would, clean_environment),
-        cmocka_unit_test_setup(test_count__request_of_any_provider__is_counted, clean_environment),
-        cmocka_unit_test_setup(test_count__long_input__is_counted_in_parts, clean_environment),
+                               tool_environment),
+        cmocka_unit_test_setup(test_count__chat_request__is_counted_as_the_daemon_would, tool_environment),
+        cmocka_unit_test_setup(test_count__request_of_any_provider__is_counted, tool_environment),
+        cmocka_unit_test_setup(test_count__long_input__is_counted_in_parts, tool_environment),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,32 @@ void outcome_release(struct outcome *o)
     free(o->err);
 }
 
+void text_has(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("'%s' is not in:\n%s", part, text);
+}
+
+int text_lines(const char *text)
+{
+    int n = 0;
+
+    for (; *text; text++)
+        n += *text == '\n';
+    return n;
+}
+
+int tool_environment(void **state)
+{
+    (void)state;
+    unsetenv("METERGATE_URL");
+    unsetenv("METERGATE_TOKEN");
+    unsetenv("OPENAI_API_KEY");
+    unsetenv("NO_PROXY");
+    unsetenv("no_proxy");
+    return setenv("http_proxy", "http://127.0.0.1:1", 1);
+}
+
 /* ---- the fake server
  * --------------------------------------------------------------------------------------------- */
 

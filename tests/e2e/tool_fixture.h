@@ -19,6 +19,13 @@ struct outcome {
 struct outcome tool_run_program(const char *const *argv, const char *input);
 void outcome_release(struct outcome *o);
 
+/* Fails the test, and shows all of the text, unless the part is in it. */
+void text_has(const char *text, const char *part);
+int text_lines(const char *text);
+
+/* A cmocka setup: an environment that says nothing about daemons, and names a proxy that must be used by nobody. */
+int tool_environment(void **state);
+
 /* `metergate` with these arguments (no NULL at the end). */
 #define TOOL(...) tool_run_program((const char *const[]){tool_path(), __VA_ARGS__, NULL}, NULL)
 #define TOOL_WITH_INPUT(input, ...)                                                                          \

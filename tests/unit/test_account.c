@@ -107,18 +107,52 @@ static void test_account__shows_a_label_and_never_the_credential(void **state)
     assert_ptr_equal(accounts_look(&as, &p), a);
     assert_int_equal(strlen(a->label), strlen("k-00000000"));
     assert_memory_equal(a->label, "k-", 2);
+    assert_int_equal(strlen(a->scope), strlen("k-00000000000000000000"));
+    assert_memory_equal(a->scope, a->label, strlen(a->label));
     assert_string_equal(a->budget->name, a->label);
     p = payer(&as, &by_key, "");
     none = accounts_add(&as, &p, g);
     assert_string_equal(none->label, "none");
+    assert_string_equal(none->scope, "none");
     p = accounts_rest(&as, &via);
     rest = accounts_add(&as, &p, g);
     assert_string_equal(rest->label, "other");
+    assert_string_equal(rest->scope, "other");
     assert_true(a->id != none->id && none->id != rest->id);
     accounts_free(&as, rest, g);
     assert_null(accounts_look(&as, &p));
     accounts_release(&as);
     gate_free(g);
+}
+
+/* What the credential is called in a run with that salt. Its budget is gone. */
+static struct account in_a_run(const unsigned char *salt, const char *credential)
+{
+    struct gate *g = gate_new();
+    struct accounts as;
+    struct account copy;
+    struct payer p;
+
+    accounts_init(&as);
+    accounts_set_salt(&as, salt);
+    p = payer(&as, &by_key, credential);
+    copy = *accounts_add(&as, &p, g);
+    accounts_release(&as);
+    gate_free(g);
+    return copy;
+}
+
+static void test_account__under_a_kept_salt__has_the_same_names_in_the_next_run(void **state)
+{
+    unsigned char salt[SECRET_FINGERPRINT_BYTES] = "kept in the state directory", another[sizeof salt] = {0};
+    struct account first = in_a_run(salt, "sk-a"), again = in_a_run(salt, "sk-a");
+
+    (void)state;
+    assert_string_equal(first.label, again.label);
+    assert_string_equal(first.scope, again.scope);
+    assert_true(strcmp(first.scope, in_a_run(salt, "sk-b").scope) != 0);
+    assert_true(strcmp(first.scope, in_a_run(another, "sk-a").scope) != 0);
+    assert_null(strstr(first.scope, "sk-a"));
 }
 
 int main(void)
@@ -127,6 +161,7 @@ int main(void)
         cmocka_unit_test(test_credential__of_several__is_the_one_that_the_dialect_reads),
         cmocka_unit_test(test_payer__is_told_by_credential_and_upstream_alone),
         cmocka_unit_test(test_account__shows_a_label_and_never_the_credential),
+        cmocka_unit_test(test_account__under_a_kept_salt__has_the_same_names_in_the_next_run),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

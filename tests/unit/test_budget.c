@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "metergate/base/clock.h"
+#include "metergate/base/err.h"
 #include "metergate/gate/budget.h"
 
 #define MINUTE (60 * CLOCK_S)
@@ -327,6 +328,91 @@ static void test_budget__cap_on_calls_in_flight_that_comes_later__knows_those_th
     budget_free(b);
 }
 
+/* ---- what an earlier run charged ---- */
+
+static void restore(struct budget *b, int64_t at_us, int64_t requests, int64_t tokens)
+{
+    const int64_t amount[METRICS] = {
+        [METRIC_REQUESTS] = requests, [METRIC_TOKENS] = tokens, [METRIC_CONCURRENT] = requests};
+
+    budget_restore(b, at_us, amount);
+}
+
+static void test_budget__restored__leaves_each_window_one_span_after_it_was_charged(void **state)
+{
+    const struct limit limits[] = {rpm, tpm, tpd, three_calls};
+    struct budget *b = budget_new("m", 0, limits, MG_ARRAY_LEN(limits));
+    const struct cost c = cost(600, 0);
+
+    (void)state;
+    restore(b, -BUDGET_DAY_US - 60 * MINUTE, 7, 4000); /* before the machine was started, and gone from every window */
+    restore(b, -2 * MINUTE, 5, 900);
+    restore(b, -MINUTE / 2, 3, 500);
+    restore(b, 0, 1, 100); /* the very moment at which the clock began */
+    assert_figures(b, 0, 10, 4, 0);
+    assert_figures(b, 1, 10, 600, 0);
+    assert_figures(b, 2, 10, 1500, 0);
+    assert_figures(b, 3, 10, 0, 0); /* nothing of then is in flight */
+    assert_int_equal(earliest(b, &c, 10), MINUTE / 2);
+    assert_figures(b, 1, MINUTE / 2, 100, 0);
+    assert_figures(b, 1, MINUTE, 0, 0);
+    assert_figures(b, 2, BUDGET_DAY_US - 2 * MINUTE - 1, 1500, 0);
+    assert_figures(b, 2, BUDGET_DAY_US - 2 * MINUTE, 600, 0);
+    assert_false(budget_is_forgettable(b, BUDGET_DAY_US - 1));
+    assert_true(budget_is_forgettable(b, BUDGET_DAY_US));
+    budget_free(b);
+}
+
+static void test_budget__restored_beyond_its_max__is_full_until_that_leaves_and_new_charges_stay_right(void **state)
+{
+    struct budget *b = budget_new("m", 0, &tpm, 1);
+    const struct cost c = cost(100, 0);
+    struct attempt a;
+
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        restore(b, -10 + i / 20, 1, INT64_MAX);
+    assert_int_equal(earliest(b, &c, 5), MINUTE - 6); /* when the last of them leaves */
+    a = attempt(b, &c, MINUTE - 6);
+    arrive(&a, MINUTE - 5);
+    assert_figures(b, 0, MINUTE - 5, 0, 100);
+    finish(&a, &c, MINUTE);
+    assert_figures(b, 0, MINUTE, 100, 0);
+    assert_figures(b, 0, 2 * MINUTE - 5, 0, 0);
+    budget_free(b);
+}
+
+static void test_budget__many_restored__leave_when_they_should_whatever_came_before(void **state)
+{
+    struct budget *b = budget_new("m", 0, &tpm, 1);
+
+    (void)state;
+    for (int64_t t = -5000; t <= 0; t++) /* a charge a second, eighty minutes long */
+        restore(b, t * CLOCK_S, 1, 1);
+    assert_int_equal(window_entries(&b->limits[0].window), 60);
+    for (int64_t t = 0; t < 60; t++)
+        assert_figures(b, 0, t * CLOCK_S, 60 - t, 0);
+    assert_figures(b, 0, MINUTE, 0, 0);
+    budget_free(b);
+}
+
+static void test_budget__restored_request_of_a_smooth_limit__keeps_the_next_one_apart(void **state)
+{
+    const struct cost c = cost(1, 0);
+    struct limit smooth = rpm;
+    struct budget *b;
+
+    (void)state;
+    smooth.smooth = true;
+    b = budget_new("m", 0, &smooth, 1);
+    restore(b, -20 * CLOCK_S, 1, 1);
+    assert_int_equal(earliest(b, &c, 1), 1); /* six seconds after that are over */
+    restore(b, -2 * CLOCK_S, 1, 1);
+    restore(b, -2 * CLOCK_S, 0, 50); /* tokens that no request came with */
+    assert_int_equal(earliest(b, &c, 1), 4 * CLOCK_S);
+    budget_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +429,10 @@ int main(void)
         cmocka_unit_test(test_budget__update__keeps_windows_of_the_same_metric_and_span),
         cmocka_unit_test(test_budget__limit_that_goes_and_comes_back__starts_empty_and_stays_right),
         cmocka_unit_test(test_budget__cap_on_calls_in_flight_that_comes_later__knows_those_that_are),
+        cmocka_unit_test(test_budget__restored__leaves_each_window_one_span_after_it_was_charged),
+        cmocka_unit_test(test_budget__restored_beyond_its_max__is_full_until_that_leaves_and_new_charges_stay_right),
+        cmocka_unit_test(test_budget__many_restored__leave_when_they_should_whatever_came_before),
+        cmocka_unit_test(test_budget__restored_request_of_a_smooth_limit__keeps_the_next_one_apart),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

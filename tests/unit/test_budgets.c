@@ -115,6 +115,21 @@ static void test_budgets__politeness__is_that_of_the_entry_and_of_clients_that_m
     unsetenv("METERGATE_TEST_TOKEN");
 }
 
+static void test_budgets__an_entry_with_money_alone__is_one_for_all_its_models(void **state)
+{
+    struct model_budget *a;
+    struct world w;
+
+    (void)state;
+    world_begin(&w, "models:\n  ab: {match: [a, b], usd_per_day: 5}\n  cd: {match: [c, d]}\n");
+    a = find(&w, "", "a");
+    assert_ptr_equal(find(&w, "", "b"), a);
+    assert_string_equal(a->name, "ab");
+    assert_int_equal(a->budget->limit_count, 0);
+    assert_ptr_not_equal(find(&w, "", "c"), find(&w, "", "d")); /* without limits each has its own */
+    world_end(&w);
+}
+
 /* ---- accounts ---- */
 
 #define BY_KEY "upstreams:\n  openai: {scope: key}\nmodels:\n  m: {rpm: 5}\n"
@@ -302,6 +317,7 @@ int main(void)
         cmocka_unit_test(test_budgets__politeness__is_that_of_the_entry_and_of_clients_that_may_come),
         cmocka_unit_test(test_budgets__what_one_key_is_told__is_no_others_limit),
         cmocka_unit_test(test_budgets__a_reload__keeps_what_was_learned_while_it_is_asked_for),
+        cmocka_unit_test(test_budgets__an_entry_with_money_alone__is_one_for_all_its_models),
         cmocka_unit_test(test_budgets__of_two_keys__are_two_and_pause_by_their_account),
         cmocka_unit_test(test_budgets__full__go_when_their_key_is_idle_or_was_never_taken),
         cmocka_unit_test(test_budgets__full__an_account_that_has_to_wait_is_not_forgotten),

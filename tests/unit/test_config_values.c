@@ -100,6 +100,9 @@ static const char every_option[] =
     "    otpm: 7\n"
     "    otpd: 8\n"
     "    concurrent: {max: 3}\n"
+    "    usd_per_month: 1000000000\n"
+    "    usd_per_hour: {max: 0.123456789, per: 90m}\n"
+    "    usd_per_day: 2.50\n"
     "    smooth: true\n"
     "    polite: never\n"
     "    learn: true\n"
@@ -108,8 +111,11 @@ static const char every_option[] =
     "  \"*\": {match: [\"z*\"], tpm: 5}\n"
     "allow: {hosts: [proxy.lan], origins: [\"http://a.lan:80\", \"chrome-extension://abcdef\"]}\n"
     "clients: {require_token: false, users: [root, 4242], nightly: {priority: low, weight: 2, max_wait: 1h, "
-    "tpm: 10k, rpm: {max: 3, per: 10s}, concurrent: 2}, bare: }\n"
-    "prices: {gpt-4o: {input: 2.50, cached: 1.25, output: 10}, \"a.b\": {output: 0.000001}}\n";
+    "tpm: 10k, rpm: {max: 3, per: 10s}, concurrent: 2, usd_per_day: 0.000001}, bare: }\n"
+    "prices:\n"
+    "  gpt-4o: {input: 2.50, cached: 1.25, cache_write: 3, cache_write_1h: 5, output: 10, long: {above: 272k, input: 4,\n"
+    "    cached: 2, cache_write: 6, cache_write_1h: 7.5, output: 1000000}}\n"
+    "  a.b: {output: 0.000001, long: {above: 1M}}\n";
 
 static char ca_file[64];
 
@@ -167,6 +173,28 @@ static void check_limits(const struct config_model *m)
     }
 }
 
+static void check_money(const struct config *c)
+{
+    static const struct money_limit want[] = {
+        {"usd_per_month", INT64_C(1000000000000000000), 30 * DAY},
+        {"usd_per_hour", 123456789, 90 * MINUTE},
+        {"usd_per_day", 2500000000, DAY},
+    };
+    const struct config_model *m = c->models[0];
+    const struct config_client *client = config_client_named(c, SLICE("nightly"));
+
+    assert_int_equal(m->money_count, MG_ARRAY_LEN(want));
+    for (size_t i = 0; i < m->money_count; i++) {
+        assert_string_equal(m->money[i].key, want[i].key);
+        assert_int_equal(m->money[i].max, want[i].max);
+        assert_int_equal(m->money[i].span_us, want[i].span_us);
+    }
+    assert_int_equal(client->money_count, 1);
+    assert_int_equal(client->money[0].max, 1000);
+    assert_int_equal(client->money[0].span_us, DAY);
+    assert_int_equal(c->models[1]->money_count, 0);
+}
+
 static void check_upstreams(const struct config *c)
 {
     const struct config_upstream *u = config_upstream_named(c, SLICE("groq"));
@@ -215,6 +243,7 @@ static void test_config__every_option__means_what_it_says(void **state)
     check_upstreams(c);
     m = config_model_for(c, SLICE("gpt-4.1-2025-04-14"), NULL);
     check_limits(m);
+    check_money(c);
     assert_true(m->smooth && m->learn);
     assert_int_equal(m->polite, CONFIG_POLITE_NEVER);
     assert_int_equal(c->models[1]->limits[0].span_us, DAY + DAY / 2);
@@ -225,9 +254,14 @@ static void test_config__every_option__means_what_it_says(void **state)
     assert_string_equal(c->allow.hosts.v[0], "proxy.lan");
     assert_string_equal(c->allow.origins.v[0], "http://a.lan:80");
     assert_int_equal(c->price_count, 2);
-    assert_int_equal(c->prices[0].cached_pico, 1250000);
-    assert_int_equal(c->prices[1].output_pico, 1);
-    assert_int_equal(c->prices[1].input_pico, -1);
+    assert_memory_equal(&c->prices[0].rates, (&(struct rates){{2500000, 1250000, 3000000, 5000000, 10000000}}),
+                        sizeof(struct rates));
+    assert_memory_equal(&c->prices[0].long_rates,
+                        (&(struct rates){{4000000, 2000000, 6000000, 7500000, PRICE_RATE_MAX}}), sizeof(struct rates));
+    assert_int_equal(c->prices[0].long_above, 272000);
+    assert_memory_equal(&c->prices[1].rates, (&(struct rates){{-1, -1, -1, -1, 1}}), sizeof(struct rates));
+    assert_memory_equal(&c->prices[1].long_rates, (&(struct rates){{-1, -1, -1, -1, -1}}), sizeof(struct rates));
+    assert_int_equal(c->prices[1].long_above, 1000000);
     config_free(c);
     unsetenv("METERGATE_TEST_KEY");
 }
@@ -236,7 +270,7 @@ static void test_config__names_with_stars_and_dots__are_names(void **state)
 {
     struct config *c = config_from_good(
         "models:\n  a.b.c: {tpm: 6}\n  m.tpm: {tpm: 7}\n  \"q*\": {tpm: 8}\n  \"*\": {tpm: 5}\n"
-        "prices:\n  \"*\": {input: 1}\n  models.a: {input: 2}\n");
+        "prices:\n  models.a: {input: 2}\n  \"*\": {input: 1}\n");
 
     (void)state;
     assert_int_equal(c->model_count, 4);
@@ -244,7 +278,7 @@ static void test_config__names_with_stars_and_dots__are_names(void **state)
     assert_int_equal(config_model_for(c, SLICE("m.tpm"), NULL)->limits[0].max, 7);
     assert_int_equal(config_model_for(c, SLICE("qwen"), NULL)->limits[0].max, 8);
     assert_int_equal(config_model_for(c, SLICE("anything"), NULL)->limits[0].max, 5);
-    assert_string_equal(c->prices[1].name, "models.a");
+    assert_string_equal(c->prices[0].name, "models.a");
     config_free(c);
 }
 
@@ -359,6 +393,11 @@ static void assert_prints_as_itself(const char *yaml)
     assert_int_equal(again->upstream_count, c->upstream_count);
     assert_int_equal(again->model_count, c->model_count);
     assert_int_equal(again->price_count, c->price_count);
+    for (size_t i = 0; i < c->price_count; i++) {
+        assert_memory_equal(&again->prices[i].rates, &c->prices[i].rates, sizeof(struct rates));
+        assert_memory_equal(&again->prices[i].long_rates, &c->prices[i].long_rates, sizeof(struct rates));
+        assert_int_equal(again->prices[i].long_above, c->prices[i].long_above);
+    }
     assert_null(strstr(first.p, "sk-not-to-be-shown"));
     buf_release(&first);
     buf_release(&second);
@@ -400,7 +439,7 @@ static void test_print__loads_again_as_the_same_and_shows_no_key(void **state)
 static void test_print__of_the_built_in_configuration__is_this(void **state)
 {
     struct config *c =
-        config_from_good("models:\n  gpt-4o: {tpm: 30k, rpm: {max: 5, per: 1500ms}, concurrent: 2}\n");
+        config_from_good("models:\n  gpt-4o: {tpm: 30k, usd_per_day: 5.50, rpm: {max: 5, per: 1500ms}, concurrent: 2}\n");
     struct buf text;
 
     (void)state;
@@ -414,6 +453,7 @@ static void test_print__of_the_built_in_configuration__is_this(void **state)
         "queue:\n  max_wait: 1d\n  max_requests: 10000\n  max_bytes: 1GiB\n  max_body: 64MiB\n  keepalive: "
         "15s\n  order: fair\n"
         "headroom: 20%\n"
+        "retention: 400d\n"
         "drain: 1m\n"
         "clients:\n  require_token: false\n"
         "upstreams:\n"
@@ -424,6 +464,7 @@ static void test_print__of_the_built_in_configuration__is_this(void **state)
         "  gemini:\n    dialect: gemini\n    base_url: \"https://generativelanguage.googleapis.com\"\n"
         "    counting: gemini\n" REST_OF_UPSTREAM "models:\n"
         "  gpt-4o:\n    tpm: {max: 30000, per: 1m}\n    rpm: {max: 5, per: 1500ms}\n    concurrent: 2\n"
+        "    usd_per_day: {max: 5.5, per: 1d}\n"
         "  # \"*\": built in: all other names, each on its own, by limits learned from the provider\n");
     buf_release(&text);
     config_free(c);

@@ -25,7 +25,7 @@ static void test_table__every_row__has_what_its_type_needs(void **state)
         assert_true(row->type == TABLE_PATH ||
                     !row->choices ==
                         (row->type != TABLE_CHOICE && row->type != TABLE_CHOICES && row->type != TABLE_URL));
-        if (row->home != TABLE_NOWHERE && (row->type == TABLE_CHOICE || row->type == TABLE_BOOL))
+        if (row->type == TABLE_CHOICE || row->type == TABLE_BOOL)
             assert_true(row->fallback ||
                         strstr(row->help, "; default ")); /* one that follows another option */
     }

@@ -52,6 +52,26 @@ static void test_window__charge__leaves_exactly_one_span_after_its_time(void **s
     window_release(&w);
 }
 
+static void test_window__times_before_the_clock_began__are_times_like_others(void **state)
+{
+    struct window w = window_of_a_minute();
+
+    (void)state;
+    window_stamp(&w, -SPAN - 5, 1);
+    window_stamp(&w, -20, 100);
+    window_stamp(&w, -30, 10); /* older than the last: with it, so late and never early */
+    window_stamp(&w, 0, 1000);
+    assert_int_equal(window_entries(&w), 3);
+    window_advance(&w, 0);
+    assert_int_equal(w.used, 1110);
+    assert_int_equal(window_earliest(&w, 0, 1000), SPAN - 20);
+    assert_int_equal(window_next_leave(&w, 0), SPAN - 20);
+    assert_int_equal(window_sum_at(&w, SPAN - 20), 1000);
+    window_advance(&w, SPAN);
+    assert_int_equal(w.used, 0);
+    window_release(&w);
+}
+
 static void test_window__reserved__counts_and_never_leaves_by_itself(void **state)
 {
     struct window w = window_of_a_minute();
@@ -276,6 +296,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_window__empty__has_room_now_and_nothing_to_wait_for),
         cmocka_unit_test(test_window__charge__leaves_exactly_one_span_after_its_time),
+        cmocka_unit_test(test_window__times_before_the_clock_began__are_times_like_others),
         cmocka_unit_test(test_window__reserved__counts_and_never_leaves_by_itself),
         cmocka_unit_test(test_window__settling__replaces_the_amount_and_keeps_the_time),
         cmocka_unit_test(test_window__settling_what_has_left__changes_nothing),

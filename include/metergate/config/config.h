@@ -25,6 +25,8 @@
 #include "metergate/base/slice.h"
 #include "metergate/config/problems.h"
 #include "metergate/gate/budget.h"
+#include "metergate/gate/price.h"
+#include "metergate/gate/purse.h"
 
 enum config_dialect { CONFIG_OPENAI, CONFIG_ANTHROPIC, CONFIG_GEMINI, CONFIG_AZURE, CONFIG_OLLAMA };
 
@@ -109,7 +111,9 @@ struct config_model {
     char *upstream_name;                    /* NULL: whichever upstream the call goes to */
     const struct config_upstream *upstream; /* borrowed, of the same configuration; NULL with upstream_name */
     struct limit limits[CONFIG_LIMITS_MAX]; /* those given, in the order of the file */
-    size_t limit_count;                     /* 0: one budget per model name, counted but not held */
+    size_t limit_count;
+    struct money_limit money[PURSE_LIMITS_MAX]; /* likewise; each of another span */
+    size_t money_count; /* without limits of either kind: one budget per model name, counted but not held */
     bool smooth;                            /* spread requests inside rpm's window; the limit says so as well */
     enum config_polite polite;
     bool learn;
@@ -124,6 +128,8 @@ struct config_client {
     int64_t max_wait_us;           /* -1: queue.max_wait's */
     struct limit limits[CONFIG_LIMITS_MAX]; /* those given, in the order of the file; no headroom is taken off */
     size_t limit_count;
+    struct money_limit money[PURSE_LIMITS_MAX]; /* likewise; each of another span */
+    size_t money_count;
     char *token_env;               /* where the token came from: at most one of the three is not NULL */
     char *token_file;              /* (the second) */
     char *token_credential;        /* (the third) */
@@ -135,12 +141,13 @@ struct config_client {
 /* A token has at least this many bytes: a local program can try some ten thousand a second. */
 #define CONFIG_TOKEN_MIN 16
 
-/* Prices in picodollars per token (USD per million tokens times 10^6); -1 where the file gives none. */
+/* Prices of the models that the key matches; -1 where the file gives none. */
 struct config_price {
-    char *name;
-    int64_t input_pico;
-    int64_t cached_pico;
-    int64_t output_pico;
+    char *name; /* a name with its dated snapshots, or a glob */
+    struct rates rates;
+    int64_t long_above; /* as in struct price; with any of long_rates it is given */
+    struct rates long_rates;
+    int line;
 };
 
 struct config {

@@ -33,10 +33,15 @@ void entries_add_models(struct config *c);
  * same. */
 void entries_check_client(struct config *c, const struct yaml_node *map, struct problems *problems);
 
+/* The last price of the configuration, just read from `map`: its glob is one, a long step has its bound, and some name
+ * reaches it. */
+void entries_check_price(struct config *c, const struct yaml_node *key, const struct yaml_node *map,
+                         struct problems *problems);
+
 /* A new entry with its defaults; the configuration owns it. */
 struct config_upstream *entries_new_upstream(struct config *c, struct slice name, int line);
 struct config_model *entries_new_model(struct config *c, struct slice name, int line);
 struct config_client *entries_new_client(struct config *c, struct slice name, int line);
-struct config_price *entries_new_price(struct config *c, struct slice name);
+struct config_price *entries_new_price(struct config *c, struct slice name, int line);
 
 #endif

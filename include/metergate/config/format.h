@@ -11,11 +11,14 @@
 #include "metergate/base/slice.h"
 #include "metergate/config/table.h"
 
-/* The value of a field on one line; TABLE_LIMIT is its count alone (int64_t). A text that is unset is "". */
+/* The value of a field on one line; a limit is its max alone (int64_t). A text that is unset is "". */
 void format_value(const struct table_row *row, const void *field, struct buf *out);
 
 /* In the largest unit that leaves a whole number: 90s, 24h, 250ms. */
 void format_duration(int64_t us, struct buf *out);
+
+/* v >= 0 in units of 10^-digits, digits in 1..18, without zeros at the end: 2.5, 10. */
+void format_decimal(int64_t v, int digits, struct buf *out);
 
 /* As a scalar: plain where that is safe, else in double quotes. */
 void format_text(struct slice text, struct buf *out);

@@ -29,6 +29,9 @@ const struct config_model *config_model_for(const struct config *c, struct slice
 /* Whether that entry alone matches the name, or its base model. */
 bool models_matches(const struct config_model *entry, struct slice model);
 
+/* Whether a key matches that name, taken as it is: as a glob when it is one, else with its dated snapshots. */
+bool models_key_matches(const char *key, struct slice model);
+
 /* The base model inside a fine-tuned name; any other name as it is. Points into `model`. */
 struct slice models_base_name(struct slice model);
 

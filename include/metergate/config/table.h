@@ -37,7 +37,8 @@ enum table_type {
     TABLE_GLOBS,      /* struct config_strings */
     TABLE_LISTEN,     /* struct config_listens */
     TABLE_USERS,      /* struct config_users: names or numbers of local users who exist */
-    TABLE_LIMIT       /* a count or {max, per}: put among the limits of the model or client */
+    TABLE_LIMIT,      /* a count or {max, per}: put among the limits of the model or client */
+    TABLE_MONEY       /* dollars or {max, per}: put among the money limits of the model or client, nano-dollars */
 };
 
 /* The struct that `offset` counts in: what the first part of the path names. */
@@ -46,14 +47,12 @@ enum table_home {
     TABLE_IN_UPSTREAM,
     TABLE_IN_MODEL,
     TABLE_IN_CLIENT,
-    TABLE_IN_PRICE,
-    TABLE_NOWHERE
+    TABLE_IN_PRICE
 };
 
 enum table_status {
     TABLE_WORKS,
-    TABLE_LATER,  /* accepted, with a warning that it has no effect yet */
-    TABLE_REFUSED /* an error: pretending to enforce it would be worse than refusing it */
+    TABLE_LATER /* accepted, with a warning that it has no effect yet */
 };
 
 struct table_row {

@@ -19,8 +19,11 @@
 /* True for the types that take a YAML list. */
 bool value_is_list(enum table_type type);
 
+/* True for limits, of which a field holds several: they are read, printed and kept by their own rules. */
+bool value_is_limit(enum table_type type);
+
 /*
- * -EINVAL with a sentence about the text. TABLE_LIMIT is read here as its count alone (int64_t). The sentence
+ * -EINVAL with a sentence about the text. A limit is read here as its max alone (int64_t). The sentence
  * never quotes what may be a credential.
  */
 int value_read(const struct table_row *row, struct slice text, void *field, struct errbuf *e) MG_MUSTCHECK;

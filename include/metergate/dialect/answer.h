@@ -28,9 +28,9 @@
 #include "metergate/base/err.h"
 #include "metergate/base/slice.h"
 #include "metergate/dialect/dialect.h"
+#include "metergate/gate/profile.h"
 
 struct answer; /* opaque */
-struct usage;  /* gate/profile.h */
 
 #define ANSWER_EVENT_MAX ((size_t)1 << 20)
 #define ANSWER_TEXT_MAX  ((size_t)1 << 20)
@@ -63,8 +63,11 @@ int answer_finish(struct answer *a, struct buf *out) MG_MUSTCHECK;
 /* ---- what was seen, at any moment; final after answer_finish
  * ------------------------------------------------- */
 
-/* The usage that the provider reported; the last report wins. False: none. */
+/* The usage that the provider reported, tier included; the last report wins. False: none. */
 bool answer_usage(const struct answer *a, struct usage *ret);
+
+/* As which kind of call the provider served it, for when no usage came; standard when it did not say. */
+enum usage_tier answer_tier(const struct answer *a);
 
 /*
  * Tokens of the answer's text seen so far (content, refusals, reasoning, tool calls), for when no usage came.
@@ -105,7 +108,8 @@ struct slice answer_error_object(const struct answer *a);
 /* Output text of choice `index` as it stands inside its JSON string, escapes and all; `left_out` bytes more
  * of it came but were not kept. */
 void answer_saw_text(struct answer *a, int64_t index, struct slice inside, size_t left_out);
-void answer_saw_usage(struct answer *a, const struct usage *u);
+void answer_saw_usage(struct answer *a, const struct usage *u); /* its tier is not looked at */
+void answer_saw_tier(struct answer *a, enum usage_tier tier);
 void answer_saw_error(struct answer *a, struct slice code);
 void answer_saw_error_body(struct answer *a, struct slice object);
 void answer_saw_done(struct answer *a);

@@ -8,7 +8,8 @@
  * one costs (Anthropic, vision and tool use, 2026). Never exact.
  *
  * Usage: all input is input_tokens + cache_read_input_tokens + cache_creation_input_tokens. In a stream,
- * message_start tells the input, and message_delta's figures are cumulative: the last one of each counts.
+ * message_start tells the input, and message_delta's figures are cumulative: the last one of each counts. What was
+ * written to a cache for an hour stands inside cache_creation; service_tier and speed tell how it is billed.
  */
 #ifndef METERGATE_DIALECT_ANTHROPIC_H
 #define METERGATE_DIALECT_ANTHROPIC_H

@@ -21,7 +21,7 @@ bool openai_splice(struct slice body, const struct dialect_request *r, struct sp
 
 void openai_event(struct answer *a, const struct sse_event *e, bool hide_usage, struct sse_fate *ret);
 void openai_value(struct answer *a, const struct tap_value *v);
-#define OPENAI_PATHS 15
+#define OPENAI_PATHS 16
 extern const struct tap_path openai_paths[OPENAI_PATHS];
 
 /* Reads a usage object. False when it is none (null, another type, no token figures in it). */

@@ -41,10 +41,20 @@ struct refusal {
     struct slice model;  /* the model as the client wrote it */
     struct slice budget; /* the entry of the configuration whose limit it is: "gpt-4o" */
     struct slice client; /* whose own limit it is; empty: it is the budget's */
-    const char *metric;  /* the limit's key: "tpm", "rpm", "itpm", ... */
+    const char *metric;  /* the limit's key: "tpm", "rpm", "itpm", "usd_per_day", ... */
     int64_t limit;       /* too-large: the limit's maximum */
     int64_t requested;   /* too-large: what this call would charge */
     int64_t wait_us;     /* max-wait, queue-full: the predicted wait */
+
+    /* budget-usd, in nano-dollars; max_nano or `unpriced`, and `metric`, make its long sentence */
+    int64_t max_nano;                  /* the limit's maximum, > 0 */
+    int64_t spent_nano, reserved_nano; /* what the limit holds now */
+    int64_t wanted_nano;               /* what this call would probably cost */
+    int64_t frees_us; /* in how long there is room if nothing else is spent; CLOCK_NEVER: when calls under way end for
+                         less, or never (wanted_nano > max_nano) */
+    int64_t wall_us;  /* what time it is, since the epoch; 0: no time of day is told */
+    bool unpriced;    /* the model's price is not known, and the limit needs it; of the amounts none is read */
+
     int status;          /* a more precise status than the reason's own (414, 431, ...); 0: that one */
     const char *request_id; /* Metergate-Request-Id; NULL: none. Part of Anthropic's shape. */
 };

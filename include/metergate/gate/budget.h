@@ -219,6 +219,14 @@ bool budget_has_room_for_both(const struct budget *b, const struct cost *first, 
  */
 int64_t budget_stay_us(const struct budget_limit *l);
 
+/*
+ * What an earlier run charged at at_us, by metric, >= 0 (METRIC_CONCURRENT is not read): each window holds it until one
+ * span after that, and a smooth limit keeps its distance from it. Oldest first, before anything else is charged here.
+ * The moment may lie before the clock began, and what has left by now is let go by whatever advances next. An amount
+ * that is bigger than any call's, because it is of many, keeps a limit as full as it can be.
+ */
+void budget_restore(struct budget *b, int64_t at_us, const int64_t amount[METRICS]);
+
 /* ---- charges: opened reserved, timed when the provider has counted, closed with what it really was ---- */
 
 /* Reserves c's part of each limit; writes limit_count charges. */

@@ -26,6 +26,11 @@ struct rates {
     int64_t pico[RATES];
 };
 
+/* A factor, exact: gpt-4o-mini costs 5/3 of its price with priority. */
+struct price_times {
+    int32_t times, over; /* over 0: not known */
+};
+
 /* A model's price. Static, or of a configuration; whoever keeps one copies it. */
 struct price {
     const char *name;   /* of the table's row: "gpt-4o", "claude-sonnet-4*" */
@@ -34,10 +39,14 @@ struct price {
     struct rates rates;
     int64_t long_above; /* a call with more input than this is billed by `long_rates` altogether; 0: never */
     struct rates long_rates;
+    struct price_times priority; /* of a call that was served with priority; mostly 2/1 */
 };
 
-/* The rates of a call that used this: the long ones where they hold, times its tier (flex and batch half, priority
- * double; OpenAI, pricing, 2026-11). */
+/*
+ * The rates of a call that used this: the long ones where they hold, times its tier. Flex and batch are half (OpenAI,
+ * Anthropic and Google, pricing, 2026), priority is what the price says, another tier is unknown; half a picodollar is
+ * rounded up. Unknown stays unknown.
+ */
 struct rates price_rates(const struct price *p, const struct usage *u);
 
 /*

@@ -74,8 +74,11 @@ struct estimate {
     bool exact;              /* input is exact */
 };
 
-/* As which kind of call the provider says that it served it: it bills them differently. */
-enum usage_tier { TIER_STANDARD, TIER_FLEX, TIER_BATCH, TIER_PRIORITY, USAGE_TIERS };
+/*
+ * As which kind of call the provider says that it served it: it bills them differently. Priority is all that is faster
+ * for more (OpenAI's fast mode, Anthropic's as well); other is one whose factor nobody here knows.
+ */
+enum usage_tier { TIER_STANDARD, TIER_FLEX, TIER_BATCH, TIER_PRIORITY, TIER_OTHER, USAGE_TIERS };
 
 /* What the provider reported (or what we make of an answer that did not report). */
 struct usage {

@@ -50,12 +50,12 @@ void journal_free(struct journal *j);
 /*
  * Keeps the slots in DIR/journal from now on, 0600. What an earlier process left there is given to `found` first, row by
  * row, in the order in which they ended (then those that were OPEN, `open` true, unless the ENDED one is there, too),
- * unless it is damaged; then the file is emptied. `row` is `found`'s until it returns. If the process dies before the file is
+ * unless it is damaged, and at last NULL: that was all of them. Then the file is emptied. `row` is `found`'s until it returns. If the process dies before the file is
  * empty, the next one is given the same rows again.
  *
  * Call it again after an error, and whenever journal_is_attached says no (the file could not grow; nothing is recovered
  * then): -EBUSY when another process has the file (it is locked as long as it is attached), else -errno with a sentence.
- * `found` may return false for a row that it could not keep: then the file stays as it is, nothing is attached, and
+ * `found` may return false for a row, or at the end, when it could not keep what it was given: then the file stays as it is, nothing is attached, and
  * -EAGAIN is returned. So it is when the loop's thread kept a row TAKEN for a second.
  *
  * A file that is no journal of this layout is set aside as journal.damaged-20261128T101500Z; then, with 0, *e has a

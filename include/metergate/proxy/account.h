@@ -2,8 +2,11 @@
  * account: who pays at a provider. Callers of an upstream with `scope: key` bring credentials of several
  * organisations, each with limits of its own: one account for each credential, as it travels to the provider.
  *
- * A credential is known by its fingerprint under a salt of this run; neither it nor anything that it could be
- * found from is kept or shown. People see a label that lasts as long as the run: "k-3f9a02bc".
+ * A credential is known by its fingerprint under a salt, and never kept or shown. The salt is the state
+ * directory's (accounts_set_salt), else this run's; people see a label that lasts as long as that:
+ * "k-3f9a02bc". The ledger keeps a longer part of the fingerprint, the scope, so that the next run finds what
+ * the account was charged; who has the salt, too, could tell by it whether a key that he guesses is the one,
+ * and providers' keys are too long to be guessed.
  *
  * Accounts are made and freed by budgets.h, which bounds their number: each has a model's budget.
  */
@@ -26,6 +29,7 @@ struct provider;
 /* Readable. */
 struct account {
     char label[16];         /* "k-3f9a02bc"; "none": no credential travels; "other": those beyond what is kept apart */
+    char scope[24];         /* the same with 20 digits, 80 bits, for what lasts: no two credentials share a history */
     struct budget *budget;  /* of the gate, without limits: pauses of the whole account */
     struct health health;   /* of all its calls; without a breaker of its own */
     struct secret_fingerprint print; /* private */
@@ -53,7 +57,13 @@ struct payer {
     struct secret_fingerprint print; /* but for PAYER_SHARED */
 };
 
+/* With a salt of its own, which lasts as long as this run. */
 void accounts_init(struct accounts *as);
+
+/* Another salt, kept by the caller: with the same one, credentials have the same labels and scopes in the next
+ * run. Before the first payer. */
+void accounts_set_salt(struct accounts *as, const unsigned char salt[SECRET_FINGERPRINT_BYTES]);
+
 void accounts_release(struct accounts *as); /* the gate frees its own part */
 
 /*

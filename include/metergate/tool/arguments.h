@@ -19,6 +19,13 @@ enum argument {
     ARGUMENT_HELP = 1 << 7,
     ARGUMENT_VERSION = 1 << 8,
     ARGUMENT_TOKEN_FILE = 1 << 10,
+    ARGUMENT_BY = 1 << 11,
+    ARGUMENT_SINCE = 1 << 12,
+    ARGUMENT_UNTIL = 1 << 13,
+    ARGUMENT_CSV = 1 << 14,
+    ARGUMENT_LIMIT = 1 << 15,
+    ARGUMENT_OF_CLIENT = 1 << 16, /* --client and --model, of commands that show some of many */
+    ARGUMENT_OF_MODEL = 1 << 17,
 
     /* what a command that asks the daemon takes */
     ARGUMENT_DAEMON = ARGUMENT_URL | ARGUMENT_TOKEN_FILE,
@@ -35,7 +42,12 @@ struct arguments {
     const char *priority;
     const char *model;
     const char *encoding;
+    const char *by;
+    const char *since;
+    const char *until;
+    const char *limit;
     bool json;
+    bool csv;
     bool chat;
     bool help;
     bool version;

@@ -30,6 +30,7 @@ struct client_request {
     struct slice body;          /* with one it is a POST of JSON, else a GET, unless `post` */
     bool post;
     int64_t timeout_ms; /* for the whole call; 0: CLIENT_TIMEOUT_MS */
+    size_t answer_max;  /* bytes; 0: CLIENT_ANSWER_MAX */
 };
 
 struct client_answer {
@@ -44,7 +45,7 @@ void client_release(struct client *c);
 
 /*
  * 0 with an answer, whatever its status; release it. Else a sentence and: -EHOSTUNREACH nobody answers there,
- * -ETIMEDOUT, -E2BIG the answer is over CLIENT_ANSWER_MAX, -EPROTO anything else that went wrong with it.
+ * -ETIMEDOUT, -E2BIG the answer is over answer_max, -EPROTO anything else that went wrong with it.
  */
 int client_call(const struct client *c, const struct client_request *r, struct client_answer *ret,
                 struct errbuf *e) MG_MUSTCHECK;
@@ -52,6 +53,9 @@ void client_answer_release(struct client_answer *a);
 
 /* The value of a header of the final answer; empty when it has none of that name. Borrowed from `a`. */
 struct slice client_answer_header(const struct client_answer *a, const char *name);
+
+/* Whether an answer says that this client is not served (401, 403): -EACCES with why, or 0. */
+int client_refuses(const struct client *c, const struct client_answer *a, struct errbuf *e) MG_MUSTCHECK;
 
 /*
  * GET of one of Metergate's own paths, which must be answered 200. -EACCES when the daemon wants a token,

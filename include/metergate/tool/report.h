@@ -7,7 +7,8 @@
 
 #include "metergate/base/err.h"
 
-/* Prints "metergate: ..." and a newline. Returns `status`. */
+/* Prints "metergate: ..." and a newline; what could do something to a terminal is replaced (base/plain.h). Returns
+ * `status`. */
 int report(int status, const char *fmt, ...) MG_PRINTF(2, 3);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * table: text in columns as wide as their widest cell, two spaces between them. Cells are UTF-8; what could
- * move the cursor of a terminal is replaced.
+ * table: text in columns as wide as their widest cell, two spaces between them. Cells are UTF-8 and are made
+ * safe to show (base/plain.h); heads are taken as they are.
  */
 #ifndef METERGATE_TOOL_TABLE_H
 #define METERGATE_TOOL_TABLE_H
@@ -29,6 +29,9 @@ void table_release(struct table *t);
 /* The next cell of the current row, or the first of a new one. */
 void table_add(struct table *t, const char *fmt, ...) MG_PRINTF(2, 3);
 void table_add_slice(struct table *t, struct slice s);
+
+/* Cut to so many places, "..." at its end where something is missing. */
+void table_add_short(struct table *t, struct slice s, size_t places);
 
 /* 1234567 as "1,234,567". */
 void table_add_int(struct table *t, int64_t v);
