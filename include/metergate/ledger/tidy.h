@@ -4,8 +4,8 @@
  *
  * Charges get coarser: a slot of one second whose end is older than 10 minutes becomes part of one of 10 seconds, after
  * an hour of 2 minutes, after a day of an hour; after 31 days (the longest window has 30) it is removed. A slot's end is
- * rounded up, never down: what comes back from it after a start leaves its window late and never early, by at most
- * 1/60 of its age.
+ * rounded up, never down: what comes back from it after a start leaves its window late, by a slot at most, and never
+ * early.
  *
  * Calls and their holds that ended before the retention are removed. Hours stay.
  */
