@@ -57,7 +57,7 @@ CHAOS   := $(BUILD)/tests/chaos/test_chaos
 FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
-.PHONY: all help deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-system lint lint-objects asan tsan valgrind chaos \
+.PHONY: all help deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-system lint lint-objects asan tsan valgrind chaos kills \
         fuzz oracle bench install uninstall clean everything
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -160,6 +160,10 @@ chaos: ## RUNS=1000 SEED=1: clients and providers that do anything at any moment
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$(JOBS) everything $(CHAOS)
 	MG_BIN=$(BIN) CHAOS_RUNS=$(RUNS) CHAOS_SEED=$(SEED) CHAOS_SLOW=$(SLOW) $(CHAOS)
+
+KILLS ?= 200
+kills: everything $(BUILD)/tests/e2e/test_ledger_kill ## KILLS=200 SEED=1: kill -9 of a busy daemon at random moments; what the ledger keeps
+	MG_BIN=$(BIN) LEDGER_KILLS=$(KILLS) LEDGER_SEED=$(SEED) $(BUILD)/tests/e2e/test_ledger_kill
 
 # a folder of programs of which the daemon is started by valgrind; its exit status says whether anything was found
 VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite

@@ -100,6 +100,7 @@ void accounts_reset(struct accounts *a)
 {
     for (struct account *i = a->first; i; i = i->next) {
         arrivals_reset(&i->arrivals);
+        i->bill = (struct bill){0};
         if (i->model)
             model_reset(i->model);
     }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "audit.h"
+#include "bill.h"
 #include "metergate/base/slice.h"
 #include "model.h"
 #include "organization.h"
@@ -25,6 +26,7 @@ struct account {
     bool of_key;         /* the organization is that of one key alone */
     struct model *model; /* owned; NULL: what is no model's */
     struct arrivals arrivals;
+    struct bill bill;
 };
 
 struct accounts {

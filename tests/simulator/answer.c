@@ -154,16 +154,22 @@ static size_t allowance(const struct answer *a, size_t n)
     return n;
 }
 
+/* Silence until the client leaves or a release, which ends the answer. */
+static void stall(struct answer *a)
+{
+    if (!sim_hold(a->sim, a->wire))
+        gone(a);
+    else
+        cut(a, false);
+}
+
 static void stop(struct answer *a)
 {
     flush(a);
     if (a->state != ANSWER_OPEN)
         return;
     if (a->plan->stall_after >= 0 && a->body_bytes == a->plan->stall_after) {
-        if (!sim_hold(a->sim, a->wire))
-            gone(a);
-        else
-            cut(a, false);
+        stall(a);
         return;
     }
     cut(a, a->plan->reset_after >= 0 && a->body_bytes == a->plan->reset_after);
@@ -267,8 +273,14 @@ void answer_event(struct answer *a, struct slice json)
     buf_add_str(&a->events, "data: ");
     buf_add_slice(&a->events, json);
     buf_addf(&a->events, "%s%s", end, end);
-    if (a->plan->coalesce < 0 || ++a->waiting == a->plan->coalesce)
+    a->events_begun++;
+    if (a->plan->coalesce < 0 || ++a->waiting == a->plan->coalesce || a->events_begun == a->plan->close_event ||
+        a->events_begun == a->plan->stall_event)
         flush_events(a);
+    if (a->state == ANSWER_OPEN && a->events_begun == a->plan->stall_event)
+        stall(a);
+    else if (a->state == ANSWER_OPEN && a->events_begun == a->plan->close_event)
+        cut(a, false);
 }
 
 void answer_end(struct answer *a)

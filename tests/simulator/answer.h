@@ -38,6 +38,7 @@ struct answer {
     struct gzip gzip;   /* private */
     int64_t body_bytes; /* private: written of the body, before framing */
     int64_t pieces;     /* private: chunks begun */
+    int64_t events_begun; /* private: all that came, put off or not */
     int64_t waiting;    /* private: events put off by `coalesce` */
     struct buf events;  /* private: those */
     bool head_only, chunked;

@@ -1,6 +1,7 @@
 /*
  * anthropic: POST .../messages and .../messages/count_tokens, as api.anthropic.com answers them. Of a prompt
- * with cache_control a quarter was written to the cache, and a quarter read from it, whenever it is asked.
+ * with cache_control a quarter was written to the cache, and a quarter read from it, whenever it is asked, unless the
+ * prompt says how much.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -15,7 +16,6 @@ struct message {
     struct ask ask;
     struct exchange *x;
     bool thinks;
-    int64_t written, read; /* of the input: to and from the cache */
     struct buf out;
 };
 
@@ -66,21 +66,28 @@ static bool read_message(struct message *m, bool wants_bound)
     a->r.wants_tool = a->r.wants_tool && a->r.tool;
     a->as_json = a->r.wants_tool || ask_at(a, "output_config.format") || ask_at(a, "output_format");
     m->thinks = ask_at(a, "thinking.budget_tokens") && !a->r.wants_tool;
-    if (m->x->body.kept.n && strstr(m->x->body.kept.p, "\"cache_control\"")) {
-        m->written = a->input / 4;
-        m->read = a->input / 4;
+    if (m->x->body.kept.n && strstr(m->x->body.kept.p, "\"cache_control\"") && !a->r.cached && !a->r.written &&
+        !a->r.written_1h) {
+        a->r.written = a->input / 4;
+        a->r.cached = a->input / 4;
     }
     return true;
 }
 
 static void add_usage(struct message *m, int64_t output)
 {
+    const struct used *u = &m->x->used;
+    int64_t written = u->written + u->written_1h;
+
     buf_addf(&m->out,
              "{\"input_tokens\":%" PRId64 ",\"cache_creation_input_tokens\":%" PRId64
              ",\"cache_read_input_tokens\":%" PRId64
              ",\"cache_creation\":{\"ephemeral_5m_input_tokens\":%" PRId64
-             ",\"ephemeral_1h_input_tokens\":0},\"output_tokens\":%" PRId64 ",\"service_tier\":\"standard\"}",
-             m->ask.input - m->written - m->read, m->written, m->read, m->written, output);
+             ",\"ephemeral_1h_input_tokens\":%" PRId64 "},\"output_tokens\":%" PRId64,
+             u->input - written - u->cached, written, u->cached, u->written, u->written_1h, output);
+    if (u->reasoning && output >= u->reasoning)
+        buf_addf(&m->out, ",\"output_tokens_details\":{\"thinking_tokens\":%" PRId64 "}", u->reasoning);
+    buf_addf(&m->out, ",\"service_tier\":\"%s\"}", u->tier ? u->tier : "standard");
 }
 
 static const char *stop_reason(const struct message *m)
@@ -117,7 +124,7 @@ static void answer_in_one(struct message *m)
         buf_add_char(&m->out, '}');
     }
     buf_addf(&m->out, "],\"stop_reason\":\"%s\",\"stop_sequence\":null,\"usage\":", stop_reason(m));
-    add_usage(m, m->x->output);
+    add_usage(m, m->x->used.output);
     buf_add_char(&m->out, '}');
     exchange_json(m->x, 200, buf_slice(&m->out));
     buf_release(&text);
@@ -156,7 +163,7 @@ static void send_block(struct message *m, int index)
     ask_begin(a);
     while (ask_next(a, m->x, &piece)) {
         answer_pause(&m->x->answer, m->x->plan.event_ms);
-        sim_produce(m->x->sim, &m->x->call, m->x->output);
+        sim_produce(m->x->sim, &m->x->call, m->x->used.output);
         buf_addf(&m->out, "{\"type\":\"content_block_delta\",\"index\":%d,\"delta\":{\"type\":\"%s\":", index,
                  a->r.wants_tool ? "input_json_delta\",\"partial_json" : "text_delta\",\"text");
         audit_quote(&m->out, piece);
@@ -198,7 +205,7 @@ static void answer_as_stream(struct message *m)
         &m->out,
         "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"%s\",\"stop_sequence\":null},\"usage\":",
         stop_reason(m));
-    add_usage(m, m->x->output);
+    add_usage(m, m->x->used.output);
     buf_add_char(&m->out, '}');
     send(m, "message_delta");
     send_text(m, "message_stop", "{\"type\":\"message_stop\"}");
@@ -213,7 +220,7 @@ static void serve(struct exchange *x, bool counts)
     buf_init(&m.out, BUF_UNLIMITED);
     if (read_message(&m, !counts)) {
         demand = ask_demand(&m.ask);
-        demand.input -= m.read; /* ITPM without cache reads */
+        demand.input -= demand.cached; /* ITPM without cache reads */
         demand.max_output = 0;  /* "does not factor into OTPM" */
         if (exchange_admit(x, counts ? SLICE("") : slice_str(m.ask.model), &demand)) {
             ask_decide(&m.ask, x);

@@ -107,7 +107,7 @@ void ask_release(struct ask *a)
 struct demand ask_demand(const struct ask *a)
 {
     return (struct demand){.input = a->input,
-                           .cached = chat_request_cached(&a->r, a->input),
+                           .cached = chat_request_used(&a->r, a->input).cached,
                            .chars = a->r.chars,
                            .max_output = a->r.max_tokens > 0 ? a->r.max_tokens : 0};
 }
@@ -122,7 +122,7 @@ void ask_decide(struct ask *a, struct exchange *x)
                                                     : DEFAULT_OUT;
     a->full = bound > 0 && tokens >= bound;
     a->tokens = a->full ? bound : tokens;
-    x->input = a->input;
+    x->used = chat_request_used(&a->r, a->input);
 }
 
 void ask_begin(struct ask *a)
@@ -138,7 +138,7 @@ bool ask_next(struct ask *a, struct exchange *x, struct slice *ret)
 
     if (!prose_next(&a->prose, &words, &tokens))
         return false;
-    x->output += tokens;
+    x->used.output += tokens;
     buf_reset(&a->piece);
     if (a->as_json && first)
         buf_add_str(&a->piece, "{\"text\":\"");

@@ -34,7 +34,8 @@ struct ask {
 bool ask_read(struct ask *a, struct exchange *x, struct slice model, const char *const *prompts);
 void ask_release(struct ask *a);
 
-/* How long the answer is: [[out=N]], the model's `out`, max_tokens, 16; call it once the call is admitted. */
+/* How long the answer is: [[out=N]], the model's `out`, max_tokens, 16; call it once the call is admitted: from then on the
+ * exchange has used its input, and what was thought before. */
 void ask_decide(struct ask *a, struct exchange *x);
 
 /* Tells the limits what it needs: its input, and max_tokens. */

@@ -57,11 +57,14 @@ static const char *finish_reason(const struct chat *c)
 
 static void add_usage(struct chat *c)
 {
+    const struct used *u = &c->x->used;
+
     buf_addf(&c->out,
              "{\"prompt_tokens\":%" PRId64 ",\"completion_tokens\":%" PRId64 ",\"total_tokens\":%" PRId64
-             ",\"prompt_tokens_details\":{\"cached_tokens\":%" PRId64 ",\"audio_tokens\":0},\"completion_tokens_details\":"
-             "{\"reasoning_tokens\":0,\"audio_tokens\":0,\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}",
-             c->x->input, c->x->output, c->x->input + c->x->output, chat_request_cached(&c->request, c->x->input));
+             ",\"prompt_tokens_details\":{\"cached_tokens\":%" PRId64 ",\"cache_write_tokens\":%" PRId64
+             ",\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":%" PRId64
+             ",\"audio_tokens\":0,\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}",
+             u->input, u->output, u->input + u->output, u->cached, u->written, u->reasoning);
 }
 
 static void add_head(struct chat *c, const char *object)
@@ -69,6 +72,12 @@ static void add_head(struct chat *c, const char *object)
     buf_reset(&c->out);
     buf_addf(&c->out, "{\"id\":\"chatcmpl-%016" PRIx64 "\",\"object\":\"%s\",\"created\":%d,\"model\":", c->seed, object, CREATED);
     audit_quote(&c->out, slice_str(c->request.model));
+}
+
+static void add_tier(struct chat *c)
+{
+    buf_addf(&c->out, ",\"service_tier\":\"%s\",\"system_fingerprint\":\"fp_simulator\"",
+             c->x->used.tier ? c->x->used.tier : "default");
 }
 
 static void add_tool_call(struct chat *c, int64_t index, const char *arguments_end)
@@ -90,7 +99,7 @@ static void add_choice(struct chat *c, int64_t index)
     buf_init(&text, BUF_UNLIMITED);
     while (prose_next(&p, &piece, &tokens)) {
         buf_add_slice(&text, piece);
-        c->x->output += tokens;
+        c->x->used.output += tokens;
     }
     buf_addf(&c->out, "%s{\"index\":%" PRId64 ",\"message\":{\"role\":\"assistant\",\"content\":", index ? "," : "", index);
     if (c->tool) {
@@ -118,7 +127,8 @@ static void answer_in_one(struct chat *c)
         buf_add_str(&c->out, ",\"usage\":");
         add_usage(c);
     }
-    buf_add_str(&c->out, ",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_simulator\"}");
+    add_tier(c);
+    buf_add_char(&c->out, '}');
     exchange_json(c->x, 200, buf_slice(&c->out));
 }
 
@@ -152,9 +162,8 @@ static bool send_event(struct chat *c)
 static void begin_chunk(struct chat *c, int64_t index)
 {
     add_head(c, "chat.completion.chunk");
-    buf_addf(&c->out,
-             ",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_simulator\",\"choices\":[{\"index\":%" PRId64 ",\"delta\":{",
-             index);
+    add_tier(c);
+    buf_addf(&c->out, ",\"choices\":[{\"index\":%" PRId64 ",\"delta\":{", index);
 }
 
 static bool send_role(struct chat *c, int64_t index)
@@ -209,7 +218,7 @@ static bool send_choice(struct chat *c, int64_t index)
     while (prose_next(&p, &piece, &tokens)) {
         bool json = c->tool || c->schema, first = json && p.left + tokens == c->tokens;
 
-        c->x->output += tokens;
+        c->x->used.output += tokens;
         if (!send_piece(c, index, piece, first ? "{\\\"text\\\":\\\"" : "", json && p.left == 0 ? "\\\"}" : ""))
             return false;
     }
@@ -219,7 +228,8 @@ static bool send_choice(struct chat *c, int64_t index)
 static void send_usage(struct chat *c)
 {
     add_head(c, "chat.completion.chunk");
-    buf_add_str(&c->out, ",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_simulator\",\"choices\":[],\"usage\":");
+    add_tier(c);
+    buf_add_str(&c->out, ",\"choices\":[],\"usage\":");
     add_usage(c);
     buf_add_char(&c->out, '}');
     answer_event(&c->x->answer, buf_slice(&c->out));
@@ -251,14 +261,14 @@ static void serve(struct chat *c)
                             .chars = c->request.chars,
                             .max_output = c->request.max_tokens > 0 ? c->request.max_tokens * c->request.n : 0};
 
-    demand.cached = chat_request_cached(&c->request, demand.input);
+    demand.cached = chat_request_used(&c->request, demand.input).cached;
     if (!exchange_admit(x, model, &demand))
         return;
     if (x->plan.refuse_stream_options > 0 && c->request.has_stream_options) {
         exchange_error(x, 400, "invalid_request_error", "stream_options", NULL, "Unrecognized request argument supplied: stream_options");
         return;
     }
-    x->input = demand.input;
+    x->used = chat_request_used(&c->request, demand.input);
     c->seed = seed;
     c->tool = c->request.wants_tool && c->request.tool;
     c->schema = !c->tool && chat_request_member(chat_request_member(c->request.json, "response_format"), "json_schema");

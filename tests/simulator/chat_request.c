@@ -49,16 +49,39 @@ static void gather(struct chat_request *r, const cJSON *content)
     }
 }
 
+static int read_tier(struct chat_request *r, struct slice value, struct chat_fault *why)
+{
+    static const char *const tiers[] = {"flex", "batch", "priority"};
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(tiers); i++)
+        if (slice_eq(value, slice_str(tiers[i]))) {
+            r->tier = tiers[i];
+            return 0;
+        }
+    return refuse(why, "messages", NULL, "[[tier=NAME]] wants flex, batch or priority");
+}
+
 /* Obeys what stands between [[ and ]]; prompts may have such brackets for reasons of their own. */
 static int directive(struct chat_request *r, struct slice text, struct plan *plan, struct chat_fault *why)
 {
+    const struct {
+        const char *name;
+        int64_t *at;
+    } counts[] = {{"out", &r->out},
+                  {"cached", &r->cached},
+                  {"written", &r->written},
+                  {"written_1h", &r->written_1h},
+                  {"reasoning", &r->reasoning}};
     struct slice key = slice_head(text, slice_find(text, '=')), value = slice_skip(text, key.n + 1);
     struct errbuf e;
 
-    if (slice_eq(key, SLICE("out")))
-        return slice_int64(value, &r->out) < 0 ? refuse(why, "messages", NULL, "[[out=N]] wants a number") : 0;
-    if (slice_eq(key, SLICE("cached")))
-        return slice_int64(value, &r->cached) < 0 ? refuse(why, "messages", NULL, "[[cached=N]] wants a number") : 0;
+    for (size_t i = 0; i < MG_ARRAY_LEN(counts); i++)
+        if (slice_eq(key, slice_str(counts[i].name)))
+            return slice_int64(value, counts[i].at) < 0
+                       ? refuse(why, "messages", NULL, "[[%s=N]] wants a number", counts[i].name)
+                       : 0;
+    if (slice_eq(key, SLICE("tier")))
+        return read_tier(r, value, why);
     if (slice_eq(key, SLICE("fault")))
         return plan_add(plan, value, &e) < 0 ? refuse(why, "messages", NULL, "%s", e.text) : 0;
     if (slice_eq(text, SLICE("tool")))
@@ -68,11 +91,25 @@ static int directive(struct chat_request *r, struct slice text, struct plan *pla
     return 0;
 }
 
-int64_t chat_request_cached(const struct chat_request *r, int64_t input)
+/* Of `wanted` what is left of *room, and takes it. */
+static int64_t take(int64_t wanted, int64_t *room)
 {
-    if (r->cached <= 0 || input <= 1)
-        return 0;
-    return r->cached < input ? r->cached : input - 1;
+    int64_t n = wanted < *room ? wanted : *room;
+
+    n = n > 0 ? n : 0;
+    *room -= n;
+    return n;
+}
+
+struct used chat_request_used(const struct chat_request *r, int64_t input)
+{
+    struct used u = {.input = input, .output = r->reasoning, .reasoning = r->reasoning, .tier = r->tier};
+    int64_t room = input - 1;
+
+    u.cached = take(r->cached, &room);
+    u.written = take(r->written, &room);
+    u.written_1h = take(r->written_1h, &room);
+    return u;
 }
 
 int chat_request_obey(struct chat_request *r, struct plan *plan, struct chat_fault *why)

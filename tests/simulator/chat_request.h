@@ -1,6 +1,7 @@
 /*
  * chat_request: what a chat/completions request asks for, and what its prompt tells the simulator to do: directives in
- * double brackets, anywhere in the messages, `[[out=12]] [[cached=900]] [[tool]] [[unicode]] [[fault=latency_ms:50]]`.
+ * double brackets, anywhere in the messages, `[[out=12]] [[cached=900]] [[tool]] [[unicode]] [[fault=latency_ms:50]]`,
+ * and what it says that it used: `[[written=50]] [[written_1h=50]] [[reasoning=20]] [[tier=flex]]`.
  */
 #ifndef SIMULATOR_CHAT_REQUEST_H
 #define SIMULATOR_CHAT_REQUEST_H
@@ -12,6 +13,7 @@
 #include "metergate/base/buf.h"
 #include "metergate/base/err.h"
 #include "metergate/base/slice.h"
+#include "tariff.h"
 
 struct cJSON;
 
@@ -26,6 +28,9 @@ struct chat_request {
     struct buf prompt;  /* all text of the messages, for the directives and the seed */
     int64_t out;        /* [[out=N]], or -1 */
     int64_t cached;     /* [[cached=N]]: so much of the prompt comes from a cache */
+    int64_t written, written_1h; /* and so much goes into one, for five minutes, for an hour */
+    int64_t reasoning;  /* [[reasoning=N]]: tokens that nobody sees, before the answer */
+    const char *tier;   /* [[tier=NAME]], static text, or NULL */
     bool wants_tool, unicode;
 };
 
@@ -42,8 +47,11 @@ int chat_request_read(struct chat_request *r, struct slice body, struct slice de
                       struct chat_fault *why) MG_MUSTCHECK;
 void chat_request_release(struct chat_request *r);
 
-/* What of so many tokens of input comes from a cache: never all of it, as the end of a prompt is always read. */
-int64_t chat_request_cached(const struct chat_request *r, int64_t input);
+/*
+ * What a call with so many tokens of input has used before its first word: of the input never all comes from a cache or
+ * goes into one, as the end of a prompt is always read; what was thought is output already.
+ */
+struct used chat_request_used(const struct chat_request *r, int64_t input);
 
 /* Obeys the directives in r->prompt, for requests of other dialects. 0; -EINVAL. */
 int chat_request_obey(struct chat_request *r, struct plan *plan, struct chat_fault *why) MG_MUSTCHECK;

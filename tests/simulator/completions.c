@@ -38,7 +38,7 @@ static bool read_completion(struct completion *c)
     if (cJSON_IsArray(prompt) && !cJSON_IsNumber(prompt->child))
         c->choices *= cJSON_GetArraySize(prompt);
     c->ask.r.max_tokens = number(&c->ask, "max_tokens", 16);
-    c->include_usage = cJSON_IsTrue(ask_at(&c->ask, "stream_options.include_usage"));
+    c->include_usage = cJSON_IsTrue(ask_at(&c->ask, "stream_options.include_usage")) && c->x->plan.no_usage <= 0;
     return true;
 }
 
@@ -64,7 +64,7 @@ static void add_usage(struct completion *c)
 {
     buf_addf(&c->out,
              "{\"prompt_tokens\":%" PRId64 ",\"completion_tokens\":%" PRId64 ",\"total_tokens\":%" PRId64 "}",
-             c->x->input, c->x->output, c->x->input + c->x->output);
+             c->x->used.input, c->x->used.output, c->x->used.input + c->x->used.output);
 }
 
 static const char *finish(const struct completion *c)
@@ -84,8 +84,11 @@ static void answer_in_one(struct completion *c)
         add_choice(c, i, buf_slice(&text), finish(c));
         buf_release(&text);
     }
-    buf_add_str(&c->out, "],\"usage\":");
-    add_usage(c);
+    buf_add_char(&c->out, ']');
+    if (c->x->plan.no_usage <= 0) {
+        buf_add_str(&c->out, ",\"usage\":");
+        add_usage(c);
+    }
     buf_add_char(&c->out, '}');
     exchange_json(c->x, 200, buf_slice(&c->out));
 }

@@ -73,7 +73,7 @@ static void answer_embeddings(struct exchange *x, const cJSON *json, const cJSON
         add_vector(&out, i, base64);
     buf_add_str(&out, "],\"model\":");
     audit_quote(&out, model);
-    buf_addf(&out, ",\"usage\":{\"prompt_tokens\":%" PRId64 ",\"total_tokens\":%" PRId64 "}}", x->input, x->input);
+    buf_addf(&out, ",\"usage\":{\"prompt_tokens\":%" PRId64 ",\"total_tokens\":%" PRId64 "}}", x->used.input, x->used.input);
     exchange_json(x, 200, buf_slice(&out));
     buf_release(&out);
 }
@@ -95,7 +95,7 @@ void embeddings_serve(struct exchange *x)
     demand.input = tally_input(name, input);
     demand.chars = demand.input * 4;
     if (exchange_admit(x, name, &demand)) {
-        x->input = demand.input;
+        x->used.input = demand.input;
         answer_embeddings(x, json, input, name);
     }
     cJSON_Delete(json);

@@ -255,7 +255,7 @@ static void on_last(void *arg)
 {
     struct exchange *x = arg;
 
-    sim_settle(x->sim, &x->call, x->input, x->output, x->answer.status);
+    sim_settle(x->sim, &x->call, &x->used, x->answer.status);
 }
 
 static void serve(struct exchange *x, const struct endpoint *endpoint, int64_t connection, int64_t arrived_us)
@@ -270,7 +270,10 @@ static void serve(struct exchange *x, const struct endpoint *endpoint, int64_t c
     endpoint->serve(x);
     MG_ASSERT(x->arrived);
     MG_ASSERT(x->answer.state != ANSWER_OPEN);
-    sim_finish(x->sim, &x->call, x->input, x->output, x->answer.status, x->answer.state == ANSWER_GONE);
+    sim_finish(x->sim, &x->call, &x->used, x->answer.status,
+               x->answer.state == ANSWER_GONE  ? SIM_END_LEFT
+               : x->answer.state == ANSWER_CUT ? SIM_END_CUT
+                                               : SIM_END_WHOLE);
 }
 
 /* A body in a content coding, as providers take it; the digest stays that of the bytes that came. */

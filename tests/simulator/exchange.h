@@ -25,7 +25,7 @@ struct exchange {
     struct call call;
     bool arrived;           /* the call is in the audit */
     struct buf error_details; /* of a Google error: `,"details":[...]` */
-    int64_t input, output;  /* for the settling: what was read and what was produced so far */
+    struct used used;       /* for the settling: what was read and what was produced so far */
 };
 
 /*

@@ -36,6 +36,8 @@ static const struct fault_row rows[] = {
     ROW(close_after, 1, "close after so many bytes of the body: cuts a chunked or a counted one"),
     ROW(reset_after, 1, "RST after so many bytes of the body"),
     ROW(stall_after, 1, "fall silent after so many bytes of the body, until the client leaves or a release"),
+    ROW(close_event, 1, "close after so many stream events"),
+    ROW(stall_event, 1, "fall silent after so many stream events, until the client leaves or a release"),
     ROW(length_off, 10, "Content-Length says so many bytes more than come"),
     ROW(length_short, 10, "Content-Length says so many bytes fewer than come"),
     ROW(bad_chunk, 0, "an invalid chunk size after so many pieces"),

@@ -31,6 +31,8 @@ struct plan {
     int64_t close_after;         /* FIN after so many bytes of the body */
     int64_t reset_after;         /* RST after so many bytes of the body */
     int64_t stall_after;         /* silence after so many bytes of the body */
+    int64_t close_event;         /* FIN after so many stream events */
+    int64_t stall_event;         /* silence after so many stream events */
     int64_t length_off;          /* Content-Length says so many bytes more than come */
     int64_t length_short;        /* or so many fewer */
     int64_t bad_chunk;           /* a chunk size that is none, after so many pieces */

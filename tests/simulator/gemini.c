@@ -16,7 +16,6 @@
 struct generation {
     struct ask ask;
     struct exchange *x;
-    bool thinks;
     struct buf out;
 };
 
@@ -51,24 +50,27 @@ static bool read_generation(struct generation *g)
     a->r.wants_tool = a->r.wants_tool && a->r.tool;
     a->as_json = a->r.wants_tool || ask_at(a, "generationConfig.responseSchema") ||
                  ask_at(a, "generationConfig.responseJsonSchema");
-    g->thinks = ask_at(a, "generationConfig.thinkingConfig") != NULL;
+    if (ask_at(a, "generationConfig.thinkingConfig") && !a->r.reasoning)
+        a->r.reasoning = THOUGHTS;
     return true;
 }
 
 static void add_usage(struct generation *g)
 {
-    int64_t thoughts = g->thinks ? THOUGHTS : 0, input = g->ask.input, output = g->x->output;
+    const struct used *u = &g->x->used;
 
     buf_addf(&g->out,
-             ",\"usageMetadata\":{\"promptTokenCount\":%" PRId64 ",\"candidatesTokenCount\":%" PRId64, input,
-             output);
-    if (thoughts)
-        buf_addf(&g->out, ",\"thoughtsTokenCount\":%" PRId64, thoughts);
+             ",\"usageMetadata\":{\"promptTokenCount\":%" PRId64 ",\"candidatesTokenCount\":%" PRId64,
+             u->input, u->output - u->reasoning);
+    if (u->cached)
+        buf_addf(&g->out, ",\"cachedContentTokenCount\":%" PRId64, u->cached);
+    if (u->reasoning)
+        buf_addf(&g->out, ",\"thoughtsTokenCount\":%" PRId64, u->reasoning);
     buf_addf(&g->out,
              ",\"totalTokenCount\":%" PRId64
              ",\"promptTokensDetails\":[{\"modality\":\"TEXT\",\"tokenCount\":%" PRId64
              "}]},\"modelVersion\":",
-             input + output + thoughts, input);
+             u->input + u->output, u->input);
     audit_quote(&g->out, slice_str(g->ask.model));
     buf_addf(&g->out, ",\"responseId\":\"%016" PRIx64 "\"}", g->ask.seed);
 }
@@ -165,7 +167,7 @@ static void answer_vectors(struct generation *g)
         add_vector(g, 0);
         buf_add_char(&g->out, '}');
     }
-    g->x->input = g->ask.input;
+    g->x->used.input = g->ask.input;
     exchange_json(g->x, 200, buf_slice(&g->out));
 }
 

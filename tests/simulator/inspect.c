@@ -102,8 +102,10 @@ static void print_account(const struct account *a, struct buf *out, int64_t limi
     buf_add_char(out, '{');
     if (m) {
         print_limits(&m->limits, span_ms, out);
-        buf_addf(out, ",\"foreign_tokens\":%" PRId64 ",\"refused\":%" PRId64 ",\"organization\":\"%s\",",
+        buf_addf(out, ",\"foreign_tokens\":%" PRId64 ",\"refused\":%" PRId64 ",\"organization\":\"%s\",\"bill\":",
                  m->foreign_tokens, m->refused, a->organization.name);
+        bill_print(&a->bill, out);
+        buf_add_char(out, ',');
     }
     arrivals_print(&a->arrivals, out, limit, start_us);
     buf_add_char(out, '}');

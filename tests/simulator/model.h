@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #include "limits.h"
+#include "tariff.h"
 
 enum charging { CHARGING_ACTUAL, CHARGING_OPENAI, CHARGING_AZURE, CHARGING_GEMINI, CHARGING_GROQ };
 
@@ -71,6 +72,7 @@ struct model_config {
     int64_t tokenizer_percent; /* its own tokenizer makes so much of what ours counts; 0: the same */
     int64_t noise_percent;     /* and up to so much more or less, by the text */
     int64_t out;               /* tokens of an answer whose request does not say; 0: max_tokens, else 16 */
+    struct tariff tariff;      /* without any rate: that of the name */
 };
 
 #define MODEL_NAME_MAX 128

@@ -20,7 +20,7 @@ static void add_line(struct ask *a, bool chat, struct slice text, bool done, con
     buf_addf(out, "%s,\"done\":%s", chat ? "}" : "", done ? "true" : "false");
     if (done)
         buf_addf(out, ",\"done_reason\":\"stop\",\"prompt_eval_count\":%" PRId64 ",\"eval_count\":%" PRId64,
-                 x->input, x->output);
+                 x->used.input, x->used.output);
     buf_add_str(out, "}\n");
 }
 

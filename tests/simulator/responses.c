@@ -97,6 +97,8 @@ static void add_item(struct response *r, struct slice text, const char *status, 
 /* The response object; `text` NULL: nothing of the output is there yet, nor usage. */
 static void add_response(struct response *r, const char *status, const struct slice *text)
 {
+    const struct used *u = &r->x->used;
+
     buf_addf(&r->out,
              "{\"id\":\"%s\",\"object\":\"response\",\"created_at\":1700000000,\"status\":\"%s\","
              "\"background\":%s,"
@@ -108,13 +110,15 @@ static void add_response(struct response *r, const char *status, const struct sl
         add_item(r, *text, "completed", false);
     buf_add_str(&r->out, "],\"parallel_tool_calls\":true,\"previous_response_id\":null,\"temperature\":1,"
                          "\"tool_choice\":\"auto\","
-                         "\"tools\":[],\"top_p\":1,\"usage\":");
+                         "\"tools\":[],\"top_p\":1");
+    buf_addf(&r->out, ",\"service_tier\":\"%s\",\"usage\":", u->tier ? u->tier : "default");
     if (text)
         buf_addf(&r->out,
                  "{\"input_tokens\":%" PRId64
-                 ",\"input_tokens_details\":{\"cached_tokens\":%" PRId64 "},\"output_tokens\":%" PRId64
-                 ",\"output_tokens_details\":{\"reasoning_tokens\":0},\"total_tokens\":%" PRId64 "}}",
-                 r->x->input, chat_request_cached(&r->ask.r, r->x->input), r->x->output, r->x->input + r->x->output);
+                 ",\"input_tokens_details\":{\"cached_tokens\":%" PRId64 ",\"cache_write_tokens\":%" PRId64
+                 "},\"output_tokens\":%" PRId64 ",\"output_tokens_details\":{\"reasoning_tokens\":%" PRId64
+                 "},\"total_tokens\":%" PRId64 "}}",
+                 u->input, u->cached, u->written, u->output, u->reasoning, u->input + u->output);
     else
         buf_add_str(&r->out, "null}");
 }
@@ -122,7 +126,7 @@ static void add_response(struct response *r, const char *status, const struct sl
 static void keep(struct response *r, struct slice text)
 {
     const cJSON *conversation = ask_at(&r->ask, "conversation");
-    int64_t total = r->x->input + r->x->output;
+    int64_t total = r->x->used.input + r->x->used.output;
     struct buf mine = r->out;
 
     buf_init(&r->out, BUF_UNLIMITED);

@@ -66,6 +66,11 @@ static const struct key limit_keys[] = {
         #name, offsetof(struct model_config, name), KIND_CHOICE, words                                       \
     }
 
+#define PRICE_KEY(name, rate)                                                                                \
+    {                                                                                                        \
+        name, offsetof(struct model_config, tariff.rate), KIND_INT, NULL                                     \
+    }
+
 static const struct key model_keys[] = {
     MODEL_CHOICE(charging, chargings),
     MODEL_CHOICE(headers, families),
@@ -76,6 +81,11 @@ static const struct key model_keys[] = {
     MODEL_KEY(out, KIND_INT),
     MODEL_KEY(tokenizer_percent, KIND_INT),
     MODEL_KEY(noise_percent, KIND_INT),
+    PRICE_KEY("price_input", input),
+    PRICE_KEY("price_cached", cached),
+    PRICE_KEY("price_written", written),
+    PRICE_KEY("price_written_1h", written_1h),
+    PRICE_KEY("price_output", output),
 };
 
 #define FOREIGN_KEY(name)                                                                                    \

@@ -201,20 +201,23 @@ void sim_arrive(struct sim *s, struct slice model, struct slice key, struct slic
     unlock_changed(s);
 }
 
-static void settle(struct sim *s, struct call *call, int64_t input, int64_t output, int status)
+static void settle(struct sim *s, struct call *call, const struct used *used, int status, bool whole)
 {
     struct arrival *arrival = call->arrival;
+    struct account *a = call->account;
 
     if (call->settled)
         return;
     call->settled = true;
     arrival->end_us = clock_now_us();
     arrival->status = status;
-    arrival->output = output;
-    accounts_look(&s->accounts, call->account, arrival->end_us);
+    arrival->output = used->output;
+    accounts_look(&s->accounts, a, arrival->end_us);
     if (call->claimed)
-        model_finish(call->account->model, &call->claim, input, output, arrival->end_us);
-    arrivals_end(&call->account->arrivals, arrival);
+        model_finish(a->model, &call->claim, used->input, used->output, arrival->end_us);
+    if (a->model)
+        bill_add(&a->bill, &a->model->config.tariff, a->model->name, used, status, whole);
+    arrivals_end(&a->arrivals, arrival);
 }
 
 void sim_produce(struct sim *s, struct call *call, int64_t output)
@@ -228,18 +231,20 @@ void sim_produce(struct sim *s, struct call *call, int64_t output)
     unlock(s);
 }
 
-void sim_settle(struct sim *s, struct call *call, int64_t input, int64_t output, int status)
+void sim_settle(struct sim *s, struct call *call, const struct used *used, int status)
 {
     lock(s);
-    settle(s, call, input, output, status);
+    settle(s, call, used, status, true);
     unlock_changed(s);
 }
 
-void sim_finish(struct sim *s, struct call *call, int64_t input, int64_t output, int status, bool aborted)
+void sim_finish(struct sim *s, struct call *call, const struct used *used, int status, enum sim_end end)
 {
     lock(s);
-    settle(s, call, input, output, status);
-    arrivals_close(&call->account->arrivals, call->arrival, aborted);
+    if (call->settled && end != SIM_END_WHOLE && call->account->model)
+        bill_was_cut(&call->account->bill, status);
+    settle(s, call, used, status, end == SIM_END_WHOLE);
+    arrivals_close(&call->account->arrivals, call->arrival, end == SIM_END_LEFT);
     call->arrival = NULL;
     unlock_changed(s);
 }

@@ -91,10 +91,12 @@ void sim_produce(struct sim *s, struct call *call, int64_t output);
  * The answer is made: its output is charged now, and the audit shows its end. To be called before its last
  * bytes are written, so that no client can have the answer before the provider has counted it.
  */
-void sim_settle(struct sim *s, struct call *call, int64_t input, int64_t output, int status);
+void sim_settle(struct sim *s, struct call *call, const struct used *used, int status);
+
+enum sim_end { SIM_END_WHOLE, SIM_END_CUT, SIM_END_LEFT /* by the client */ };
 
 /* The call is over; `status` 0 when none was sent. Once for each sim_arrive; settles what was not. */
-void sim_finish(struct sim *s, struct call *call, int64_t input, int64_t output, int status, bool aborted);
+void sim_finish(struct sim *s, struct call *call, const struct used *used, int status, enum sim_end end);
 
 /* Appends the lines about the limits as they are now, as that speech has them. */
 void sim_print_limits(struct sim *s, const struct call *call, enum speech speech, struct buf *out);

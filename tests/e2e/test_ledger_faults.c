@@ -1,0 +1,352 @@
+/*
+ * The ledger when its files cannot be had: calls go on as if nothing were, people are told, and when it is
+ * over what was missed is there. Disks of their own come from a mount namespace; where none may be made,
+ * those tests are skipped.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <cjson/cJSON.h>
+
+#include "ledger_fixture.h"
+#include "metergate/ledger/db.h"
+
+static const char config[] = LEDGER_STATE LEDGER_UPSTREAMS;
+
+/* ---- disks ---- */
+
+static void write_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    (void)!write(fd, text, strlen(text));
+    close(fd);
+}
+
+/* A mount namespace of our own; without root, with a user namespace around it. Before there is any thread. */
+static bool may_mount(void)
+{
+    static int may = -1;
+    char map[64];
+    uid_t uid = getuid();
+    gid_t gid = getgid();
+
+    if (may >= 0)
+        return may;
+    may = 0;
+    if (unshare(CLONE_NEWNS) < 0) {
+        if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+            return false;
+        write_text("/proc/self/setgroups", "deny");
+        snprintf(map, sizeof map, "0 %u 1", uid);
+        write_text("/proc/self/uid_map", map);
+        snprintf(map, sizeof map, "0 %u 1", gid);
+        write_text("/proc/self/gid_map", map);
+    }
+    may = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+    return may;
+}
+
+/* The simulator runs, and DIR/state is a small disk. False: it may not be. */
+static bool start_with_disk(struct fixture *f, const char *size)
+{
+    char options[64];
+
+    *f = (struct fixture){0};
+    fixture_start_simulator(f, NULL, NULL);
+    fixture_write_config(f, config);
+    assert_int_equal(mkdir(ledger_path(f, ""), 0700), 0);
+    snprintf(options, sizeof options, "size=%s,mode=700", size);
+    if (may_mount() && mount("tmpfs", ledger_path(f, ""), "tmpfs", MS_NOSUID | MS_NODEV, options) == 0)
+        return true;
+    print_message("a disk of our own may not be mounted: %s\n", strerror(errno));
+    fixture_stop(f);
+    return false;
+}
+
+static void stop_with_disk(struct fixture *f)
+{
+    fixture_stop_daemon(f);
+    assert_int_equal(umount2(ledger_path(f, ""), MNT_DETACH), 0);
+    fixture_stop(f);
+}
+
+/* Takes all room that there is. */
+static void fill_disk(const struct fixture *f)
+{
+    static const char block[4096];
+    int fd = open(ledger_path(f, "filler"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    while (write(fd, block, sizeof block) > 0)
+        ;
+    assert_int_equal(errno, ENOSPC);
+    close(fd);
+}
+
+/* ---- what people are told ---- */
+
+static void check_told(const struct fixture *f, bool ok)
+{
+    static const char *const wells[] = {"metergate_ledger_ok 0\n", "metergate_ledger_ok 1\n"};
+    struct client_reply ready = fixture_call(f, "GET", "/readyz", NULL),
+                        metrics = fixture_call(f, "GET", "/metrics", NULL);
+    cJSON *status = fixture_status(f);
+
+    assert_int_equal(ready.status, 200);
+    if (ok && strcmp(ready.body.p, "ok\n") != 0)
+        fail_msg("readyz says %s", ready.body.p);
+    if (!ok && (strncmp(ready.body.p, "ok\n", 3) != 0 || !strstr(ready.body.p + 3, "ledger")))
+        fail_msg("readyz says %s", ready.body.p);
+    if (!strstr(metrics.body.p, wells[ok]))
+        fail_msg("no %s in the metrics", wells[ok]);
+    if (!ok)
+        assert_true(strlen(json_text(status, "ledger.problem")) > 5);
+    cJSON_Delete(status);
+    client_reply_release(&ready);
+    client_reply_release(&metrics);
+}
+
+static void make_calls(const struct fixture *f, int n)
+{
+    for (int i = 0; i < n; i++)
+        ledger_chat(f, "gpt-4o", 5, 200);
+}
+
+/* ---- */
+
+static void test_full_disk__calls_go_on__and_are_there_when_there_is_room_again(void **state)
+{
+    struct fixture f;
+    int calls = 5;
+
+    (void)state;
+    if (!start_with_disk(&f, "8m"))
+        skip();
+    fixture_start_daemon(&f, config, NULL);
+    make_calls(&f, 5);
+    ledger_wait_calls(&f, 5);
+    check_told(&f, true);
+    fill_disk(&f);
+    /* what the files have already may last for a while */
+    for (bool ok = true; ok && calls < 5000; calls += 20) {
+        cJSON *status;
+
+        make_calls(&f, 20);
+        status = fixture_status(&f);
+        ok = cJSON_IsTrue(json_at(status, "ledger.ok"));
+        cJSON_Delete(status);
+    }
+    ledger_wait_ok(&f, false);
+    check_told(&f, false);
+    make_calls(&f, 20);
+    calls += 20;
+    assert_int_equal(unlink(ledger_path(&f, "filler")), 0);
+    ledger_wait_ok(&f, true);
+    check_told(&f, true);
+    ledger_wait_calls(&f, calls);
+    stop_with_disk(&f);
+}
+
+static void test_read_only_directory__calls_go_on__and_are_there_when_it_can_be_written(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    if (!start_with_disk(&f, "8m"))
+        skip();
+    assert_int_equal(mount(NULL, ledger_path(&f, ""), NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+    fixture_start_daemon(&f, config, NULL);
+    make_calls(&f, 10);
+    ledger_wait_ok(&f, false);
+    check_told(&f, false);
+    assert_int_equal(mount(NULL, ledger_path(&f, ""), NULL, MS_REMOUNT, NULL), 0);
+    ledger_wait_ok(&f, true);
+    check_told(&f, true);
+    make_calls(&f, 3);
+    ledger_wait_calls(&f, 13);
+    stop_with_disk(&f);
+}
+
+static void test_locked_database__calls_go_on__and_are_there_when_it_is_free(void **state)
+{
+    struct fixture f;
+    struct db *db;
+
+    (void)state;
+    fixture_start(&f, NULL, config);
+    make_calls(&f, 2);
+    ledger_wait_calls(&f, 2);
+    assert_int_equal(db_open(ledger_path(&f, "ledger.db"), 5000, &db), DB_OK);
+    assert_int_equal(db_exec(db, "BEGIN EXCLUSIVE"), DB_OK);
+    make_calls(&f, 10);
+    ledger_wait_ok(&f, false);
+    check_told(&f, false);
+    make_calls(&f, 10);
+    assert_int_equal(ledger_ask(&f, "SELECT count(*) FROM calls"), 2);
+    assert_int_equal(db_exec(db, "COMMIT"), DB_OK);
+    db_close(db);
+    ledger_wait_ok(&f, true);
+    check_told(&f, true);
+    ledger_wait_calls(&f, 22);
+    fixture_stop(&f);
+}
+
+/* ---- garbage ---- */
+
+static void put_garbage(const struct fixture *f, const char *name)
+{
+    FILE *file = fopen(ledger_path(f, name), "we");
+
+    assert_non_null(file);
+    for (int i = 0; i < 3000; i++)
+        fprintf(file, "this is no ledger %d\n", i * 7919);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* How many files of the state directory have such a name. */
+static int count_files(const struct fixture *f, const char *part)
+{
+    DIR *dir = opendir(ledger_path(f, ""));
+    int n = 0;
+
+    assert_non_null(dir);
+    for (struct dirent *e = readdir(dir); e; e = readdir(dir))
+        n += strstr(e->d_name, part) != NULL;
+    closedir(dir);
+    return n;
+}
+
+static void test_garbage_in_the_database__it_is_set_aside__and_a_new_one_begun(void **state)
+{
+    struct fixture f = {0};
+
+    (void)state;
+    fixture_start_simulator(&f, NULL, NULL);
+    fixture_write_config(&f, config);
+    assert_int_equal(mkdir(ledger_path(&f, ""), 0700), 0);
+    put_garbage(&f, "ledger.db");
+    fixture_start_daemon(&f, config, NULL);
+    make_calls(&f, 5);
+    ledger_wait_ok(&f, true);
+    ledger_wait_calls(&f, 5);
+    assert_true(count_files(&f, "ledger.db.damaged-") >= 1);
+    fixture_stop(&f);
+}
+
+/* Pages in the middle of a database that was good, while nobody had it open. */
+static void test_damaged_database__it_is_set_aside__and_calls_are_kept_from_then_on(void **state)
+{
+    struct fixture f;
+    struct stat st;
+    int fd;
+
+    (void)state;
+    fixture_start(&f, NULL, config);
+    make_calls(&f, 30);
+    ledger_wait_calls(&f, 30);
+    fixture_stop_daemon(&f);
+    fd = open(ledger_path(&f, "ledger.db"), O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    for (off_t at = 100; at + 512 < st.st_size; at += 512)
+        assert_int_equal(pwrite(fd, "not a page of a b-tree, nor a number", 36, at), 36);
+    close(fd);
+    fixture_start_daemon(&f, config, NULL);
+    make_calls(&f, 5);
+    ledger_wait_ok(&f, true);
+    ledger_wait_calls(&f, 5);
+    assert_true(count_files(&f, "ledger.db.damaged-") >= 1);
+    fixture_stop(&f);
+}
+
+static void test_garbage_in_the_journal__is_not_believed__and_calls_are_kept(void **state)
+{
+    struct fixture f = {0};
+
+    (void)state;
+    fixture_start_simulator(&f, NULL, NULL);
+    fixture_write_config(&f, config);
+    assert_int_equal(mkdir(ledger_path(&f, ""), 0700), 0);
+    put_garbage(&f, "journal");
+    fixture_start_daemon(&f, config, NULL);
+    make_calls(&f, 5);
+    ledger_wait_ok(&f, true);
+    ledger_wait_calls(&f, 5);
+    ledger_kill(&f);
+    fixture_start_daemon(&f, config, NULL);
+    make_calls(&f, 1);
+    ledger_wait_calls(&f, 6);
+    fixture_stop(&f);
+}
+
+/* ---- who may read it, and none at all ---- */
+
+static void test_files__of_the_ledger__are_their_owners_alone(void **state)
+{
+    static const char *const names[] = {"ledger.db", "ledger.db-wal", "ledger.db-shm", "journal"};
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, NULL, config);
+    make_calls(&f, 1);
+    ledger_wait_calls(&f, 1);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct stat st;
+
+        if (stat(ledger_path(&f, names[i]), &st) < 0)
+            fail_msg("%s: %s", names[i], strerror(errno));
+        assert_int_equal(st.st_mode & 0777, 0600);
+    }
+    fixture_stop(&f);
+}
+
+static void test_state_dir_none__everything_works__and_there_is_no_usage(void **state)
+{
+    struct client_reply r;
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, NULL, LEDGER_UPSTREAMS);
+    make_calls(&f, 5);
+    r = fixture_call(&f, "GET", "/-/usage", NULL);
+    assert_int_equal(r.status, 404);
+    client_reply_release(&r);
+    r = fixture_call(&f, "GET", "/readyz", NULL);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(r.body.p, "ok\n");
+    client_reply_release(&r);
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_files__of_the_ledger__are_their_owners_alone),
+        cmocka_unit_test(test_state_dir_none__everything_works__and_there_is_no_usage),
+        cmocka_unit_test(test_locked_database__calls_go_on__and_are_there_when_it_is_free),
+        cmocka_unit_test(test_garbage_in_the_database__it_is_set_aside__and_a_new_one_begun),
+        cmocka_unit_test(test_damaged_database__it_is_set_aside__and_calls_are_kept_from_then_on),
+        cmocka_unit_test(test_garbage_in_the_journal__is_not_believed__and_calls_are_kept),
+        cmocka_unit_test(test_full_disk__calls_go_on__and_are_there_when_there_is_room_again),
+        cmocka_unit_test(test_read_only_directory__calls_go_on__and_are_there_when_it_can_be_written),
+    };
+
+    (void)may_mount(); /* no thread runs yet */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
