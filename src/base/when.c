@@ -1,4 +1,5 @@
-/* when: the calendar is the system's (timegm, gmtime_r); what it would put right (30 February) is refused first. */
+/* when: the calendar is the system's (timegm, gmtime_r); what it would put right (30 February) is refused
+ * first. */
 #include "metergate/base/when.h"
 
 #include <errno.h>
@@ -9,7 +10,7 @@
 #include "metergate/base/clock.h"
 #include "metergate/base/log.h"
 
-#define LAST_US   (INT64_C(253402300800) * CLOCK_S - 1) /* of the year 9999 */
+#define LAST_US (INT64_C(253402300800) * CLOCK_S - 1) /* of the year 9999 */
 
 /* ---- reading ---- */
 
@@ -44,8 +45,8 @@ static bool take_one(struct slice *s, const char *of)
 
 static bool take_date(struct slice *s, struct tm *tm)
 {
-    return take_digits(s, 4, &tm->tm_year) && take_one(s, "-") && take_digits(s, 2, &tm->tm_mon) && take_one(s, "-") &&
-           take_digits(s, 2, &tm->tm_mday);
+    return take_digits(s, 4, &tm->tm_year) && take_one(s, "-") && take_digits(s, 2, &tm->tm_mon) &&
+           take_one(s, "-") && take_digits(s, 2, &tm->tm_mday);
 }
 
 /* ".123456789": microseconds. A point wants a digit. */
@@ -73,8 +74,8 @@ static bool take_zone(struct slice *s, int64_t *ret_s)
     if (take_one(s, "Zz"))
         return true;
     west = s->n && s->p[0] == '-';
-    if (!take_one(s, "+-") || !take_digits(s, 2, &hours) || !take_one(s, ":") || !take_digits(s, 2, &minutes) ||
-        hours > 23 || minutes > 59)
+    if (!take_one(s, "+-") || !take_digits(s, 2, &hours) || !take_one(s, ":") ||
+        !take_digits(s, 2, &minutes) || hours > 23 || minutes > 59)
         return false;
     *ret_s = (west ? -1 : 1) * (hours * INT64_C(3600) + minutes * INT64_C(60));
     return true;
@@ -83,7 +84,8 @@ static bool take_zone(struct slice *s, int64_t *ret_s)
 /* What follows the date. RFC 3339 5.6 lets a space stand for the T, and has a second of 60. */
 static bool take_time(struct slice *s, struct tm *tm, int64_t *us, int64_t *zone_s)
 {
-    if (!take_one(s, "Tt ") || !take_digits(s, 2, &tm->tm_hour) || !take_one(s, ":") || !take_digits(s, 2, &tm->tm_min))
+    if (!take_one(s, "Tt ") || !take_digits(s, 2, &tm->tm_hour) || !take_one(s, ":") ||
+        !take_digits(s, 2, &tm->tm_min))
         return false;
     if (take_one(s, ":") && (!take_digits(s, 2, &tm->tm_sec) || !take_fraction(s, us)))
         return false;
@@ -122,7 +124,8 @@ static bool read_duration(struct slice s, int64_t *ret_us)
         return false;
     if (!slice_ends(s, SLICE("w")))
         return slice_duration_us(s, ret_us) == 0;
-    return slice_int64(slice_head(s, s.n - 1), &weeks) == 0 && !__builtin_mul_overflow(weeks, 7 * WHEN_DAY_US, ret_us);
+    return slice_int64(slice_head(s, s.n - 1), &weeks) == 0 &&
+           !__builtin_mul_overflow(weeks, 7 * WHEN_DAY_US, ret_us);
 }
 
 int when_read(struct slice text, int64_t now_us, int64_t *ret_us, struct errbuf *e)
@@ -160,10 +163,9 @@ static struct tm calendar_of(int64_t *us)
 void when_text(int64_t us, char ret[WHEN_SIZE])
 {
     struct tm tm = calendar_of(&us);
-    char whole[WHEN_SIZE];
+    size_t n = strftime(ret, WHEN_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
 
-    (void)strftime(whole, sizeof whole, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(ret, WHEN_SIZE, "%.19s.%03dZ", whole, (int)(us / 1000 % 1000));
+    snprintf(ret + n, WHEN_SIZE - n, ".%03uZ", (unsigned)((uint64_t)us / 1000 % 1000));
 }
 
 void when_hour_text(int64_t us, char ret[WHEN_SIZE])

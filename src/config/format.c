@@ -169,7 +169,7 @@ static void print_number(enum table_type type, int64_t v, struct buf *out)
         format_decimal(v, 6, out);
         break;
     case TABLE_MONEY:
-        print_decimal(v, 9, out);
+        format_decimal(v, 9, out);
         break;
     default:
         buf_addf(out, "%" PRId64, v);

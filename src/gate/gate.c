@@ -750,6 +750,18 @@ struct gate_reason gate_why(struct gate *g, const struct ticket *t, int64_t now_
     return head == t ? why : ticket_earliest(t, now_us);
 }
 
+struct gate_reason gate_head_why(struct gate *g, struct budget *b, int64_t now_us, const struct ticket **ret_head)
+{
+    struct ticket *head;
+    struct gate_reason why;
+
+    (void)g;
+    MG_ASSERT(b->line.n > 0);
+    why = pick_head(b, now_us, &head);
+    *ret_head = head;
+    return why;
+}
+
 int64_t gate_next_dispatch_us(struct gate *g, struct budget *b, int64_t now_us)
 {
     struct ticket *head;

@@ -61,6 +61,7 @@ _Static_assert(JOURNAL_SLOTS_MAX % JOURNAL_STEP == 0, "whole steps");
 struct journal *journal_new(void)
 {
     struct journal *j = xcalloc(1, sizeof *j);
+    /* cppcheck-suppress invalidFunctionArg; -1 is what an anonymous mapping has there */
     void *at = mmap(NULL, ALL_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     MG_ASSERT(at != MAP_FAILED);
@@ -102,9 +103,13 @@ static bool is_whole(const struct journal *j)
 static bool map_step(struct journal *j, int fd)
 {
     int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+    off_t offset = fd < 0 ? 0 : journal_file_offset(j->count);
+    void *want = &j->slots[j->count];
 
-    return mmap(&j->slots[j->count], STEP_BYTES, PROT_READ | PROT_WRITE, MAP_FIXED | flags, fd,
-                fd < 0 ? 0 : journal_file_offset(j->count)) != MAP_FAILED;
+    /* cppcheck-suppress invalidFunctionArg; -1 is what an anonymous mapping has there */
+    void *at = mmap(want, STEP_BYTES, PROT_READ | PROT_WRITE, MAP_FIXED | flags, fd, offset);
+
+    return at == want; /* cppcheck-suppress memleak; journal_free unmaps all of it */
 }
 
 /* Of the file, or where it cannot grow, of memory: better a row that a crash loses than none. */

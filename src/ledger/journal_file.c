@@ -51,7 +51,7 @@ uint64_t slot_checksum(const struct slot *s, uint32_t state)
     uint64_t lane[4] = {PRIME_1 + state, PRIME_2 + s->sequence, 0, PRIME_3}, sum;
 
     for (; end - at >= 32; at += 32) {
-        for (int i = 0; i < 4; i++)
+        for (size_t i = 0; i < 4; i++)
             lane[i] = add_word(lane[i], at + 8 * i);
     }
     for (; at < end; at += 8)
@@ -305,9 +305,11 @@ static bool give(const struct rows *rows, journal_found *found, void *arg)
     return kept;
 }
 
-/* In place, so that a full disk does not keep the blocks that it has; what is more than the first step goes back. */
+/* In place, so that a full disk does not keep the blocks that it has; what is more than the first step goes back, and half a
+ * slot at the end, whose other half would come back with the blocks. */
 static int empty(int fd, int64_t slots)
 {
+    const int64_t bytes = journal_file_offset((size_t)(slots < JOURNAL_STEP ? slots : JOURNAL_STEP));
     const struct head ours = head_of_ours();
     struct stat st;
 
@@ -325,9 +327,7 @@ static int empty(int fd, int64_t slots)
     }
     if (pwrite(fd, &ours, sizeof ours, 0) != (ssize_t)sizeof ours || fstat(fd, &st) < 0)
         return -EIO;
-    if (st.st_size > journal_file_offset(JOURNAL_STEP) && ftruncate(fd, journal_file_offset(JOURNAL_STEP)) < 0)
-        return -errno;
-    return 0;
+    return st.st_size > bytes && ftruncate(fd, bytes) < 0 ? -errno : 0;
 }
 
 int journal_file_recover(int fd, journal_found *found, void *arg, int64_t *ret_damaged)

@@ -14,7 +14,8 @@
 
 /* ---- names ---- */
 
-static const char *const by_names[REPORT_BYS] = {"model", "client", "budget", "upstream", "endpoint", "day", "hour"};
+static const char *const by_names[REPORT_BYS] = {"model",    "client", "budget", "upstream",
+                                                 "endpoint", "day",    "hour"};
 
 const char *report_by_name(enum report_by by)
 {
@@ -61,7 +62,8 @@ int report_step(struct report *r, struct db_stmt *s, struct errbuf *e)
     return rc == DB_ROW || rc == DB_OK ? rc : problem(r, rc, e);
 }
 
-int report_number(struct report *r, const char *sql, const int64_t *bound, size_t n, int64_t *ret, struct errbuf *e)
+int report_number(struct report *r, const char *sql, const int64_t *bound, size_t n, int64_t *ret,
+                  struct errbuf *e)
 {
     struct db_stmt *s = NULL;
     int rc = report_prepare(r, sql, &s, e);
@@ -110,16 +112,18 @@ static int check_version(struct report *r, struct errbuf *e)
     if (rc != DB_OK || version == SCHEMA_VERSION)
         return rc;
     if (version > SCHEMA_VERSION)
-        err_set(e, "%s was written by a newer Metergate (its version is %" PRId64 ", this one knows %d)", r->path.p, version,
-                SCHEMA_VERSION);
+        err_set(e, "%s was written by a newer Metergate (its version is %" PRId64 ", this one knows %d)",
+                r->path.p, version, SCHEMA_VERSION);
     else
-        err_set(e, "%s has not got its tables yet (its version is %" PRId64 ", it wants %d)", r->path.p, version, SCHEMA_VERSION);
+        err_set(e, "%s has not got its tables yet (its version is %" PRId64 ", it wants %d)", r->path.p,
+                version, SCHEMA_VERSION);
     return DB_READONLY;
 }
 
 /*
- * What SQLite only knows as "unable to open database file". The file must not be opened here to find out: closing it would
- * take the locks away that other connections of this process have on it (sqlite.org, howtocorrupt, 2.2).
+ * What SQLite only knows as "unable to open database file". The file must not be opened here to find out:
+ * closing it would take the locks away that other connections of this process have on it (sqlite.org,
+ * howtocorrupt, 2.2).
  */
 static int check_file(const struct report *r, struct errbuf *e)
 {

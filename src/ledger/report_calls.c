@@ -1,6 +1,7 @@
 /*
- * report_calls: rows of `calls`, with the texts of their names. What a statement gives is put into one struct ledger_row,
- * whatever is in the file: enums that have no such value become the nearest to "nothing is known".
+ * report_calls: rows of `calls`, with the texts of their names. What a statement gives is put into one struct
+ * ledger_row, whatever is in the file: enums that have no such value become the nearest to "nothing is
+ * known".
  */
 #include "report_inside.h"
 
@@ -8,14 +9,17 @@
 
 /* ---- a row ---- */
 
-#define ROW_SQL                                                                                                          \
-    "SELECT c.id, c.t_us, client.text, upstream.text, budget.text, account.text, model.text, endpoint.text, reason.text," \
-    " c.outcome, c.status, c.attempts, c.estimated_input, c.estimated_output, c.input, c.cached, c.cache_write,"         \
-    " c.cache_write_1h, c.output, c.reasoning, c.tier, c.source, c.cost_nano, c.queued_ms, c.total_ms, c.first_byte_ms," \
-    " p.name, p.since, p.input, p.cached, p.cache_write, p.cache_write_1h, p.output FROM calls c"                        \
-    " LEFT JOIN names client ON client.id = c.client LEFT JOIN names upstream ON upstream.id = c.upstream"               \
-    " LEFT JOIN names budget ON budget.id = c.budget LEFT JOIN names account ON account.id = c.account"                  \
-    " LEFT JOIN names model ON model.id = c.model LEFT JOIN names endpoint ON endpoint.id = c.endpoint"                  \
+#define ROW_SQL                                                                                              \
+    "SELECT c.id, c.t_us, client.text, upstream.text, budget.text, account.text, model.text, "               \
+    "endpoint.text, reason.text,"                                                                            \
+    " c.outcome, c.status, c.attempts, c.estimated_input, c.estimated_output, c.input, c.cached, "           \
+    "c.cache_write,"                                                                                         \
+    " c.cache_write_1h, c.output, c.reasoning, c.tier, c.source, c.cost_nano, c.queued_ms, c.total_ms, "     \
+    "c.first_byte_ms,"                                                                                       \
+    " p.name, p.since, p.input, p.cached, p.cache_write, p.cache_write_1h, p.output FROM calls c"            \
+    " LEFT JOIN names client ON client.id = c.client LEFT JOIN names upstream ON upstream.id = c.upstream"   \
+    " LEFT JOIN names budget ON budget.id = c.budget LEFT JOIN names account ON account.id = c.account"      \
+    " LEFT JOIN names model ON model.id = c.model LEFT JOIN names endpoint ON endpoint.id = c.endpoint"      \
     " LEFT JOIN names reason ON reason.id = c.reason LEFT JOIN prices p ON p.id = c.price"
 
 static void copy(const struct db_stmt *s, int column, char *to, size_t size)
@@ -76,9 +80,10 @@ static void read_row(const struct db_stmt *s, struct ledger_row *r)
 
 /* ---- many ---- */
 
-#define LIST_SQL                                                                                                         \
-    ROW_SQL " WHERE c.t_us >= ?1 AND c.t_us <= ?2 AND (c.t_us < ?2 OR c.id < ?3) AND (?4 = 0 OR c.client = ?4)"          \
-            " AND (?5 = 0 OR c.model = ?5) ORDER BY c.t_us DESC, c.id DESC LIMIT ?6"
+#define LIST_SQL                                                                                             \
+    ROW_SQL                                                                                                  \
+        " WHERE c.t_us >= ?1 AND c.t_us <= ?2 AND (c.t_us < ?2 OR c.id < ?3) AND (?4 = 0 OR c.client = ?4)"  \
+        " AND (?5 = 0 OR c.model = ?5) ORDER BY c.t_us DESC, c.id DESC LIMIT ?6"
 
 struct listing {
     struct report *r;
@@ -124,7 +129,8 @@ static int list(struct listing *l, struct errbuf *e)
     return rc == DB_ROW ? DB_OK : rc;
 }
 
-int report_calls(struct report *r, const struct report_filter *f, report_call_row *give, void *arg, struct errbuf *e)
+int report_calls(struct report *r, const struct report_filter *f, report_call_row *give, void *arg,
+                 struct errbuf *e)
 {
     struct listing l = {
         .r = r,
@@ -151,10 +157,11 @@ int report_calls(struct report *r, const struct report_filter *f, report_call_ro
 static int read_holds(struct report *r, struct ledger_row *row, struct errbuf *e)
 {
     struct db_stmt *s = NULL;
-    int rc = report_prepare(r,
-                            "SELECT names.text, whose, from_ms, to_ms FROM holds LEFT JOIN names ON names.id = what"
-                            " WHERE call = ?1 ORDER BY n",
-                            &s, e);
+    int rc = report_prepare(
+        r,
+        "SELECT names.text, whose, from_ms, to_ms FROM holds LEFT JOIN names ON names.id = what"
+        " WHERE call = ?1 ORDER BY n",
+        &s, e);
 
     if (rc == DB_OK)
         db_bind_int(s, 1, row->id);

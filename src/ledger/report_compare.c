@@ -1,5 +1,5 @@
-/* report_compare: the sample is found hour by hour, from the latest one in which the model was asked; other hours are not
- * looked at. */
+/* report_compare: the sample is found hour by hour, from the latest one in which the model was asked; other
+ * hours are not looked at. */
 #include "report_inside.h"
 
 #include <stdlib.h>
@@ -70,9 +70,9 @@ static void add(int64_t *to, int64_t v)
 }
 
 _Static_assert(ROW_COMPLETED == 0 && ROW_NO_USAGE == 0, "as the statement and take_call have them");
-#define SAMPLE_SQL                                                                                                       \
-    "SELECT queued_ms, total_ms, first_byte_ms, source, input, output, cost_nano FROM calls"                             \
-    " WHERE t_us >= ?1 AND t_us < ?2 AND model = ?3 AND outcome = 0 AND status < 400"                                    \
+#define SAMPLE_SQL                                                                                           \
+    "SELECT queued_ms, total_ms, first_byte_ms, source, input, output, cost_nano FROM calls"                 \
+    " WHERE t_us >= ?1 AND t_us < ?2 AND model = ?3 AND outcome = 0 AND status < 400"                        \
     " ORDER BY t_us DESC, id DESC LIMIT ?4"
 
 static void take_call(struct sampling *g)
@@ -110,7 +110,8 @@ static int take_hour(void *arg, const struct report_span *part, struct errbuf *e
     return rc == DB_OK && g->sample->calls < REPORT_SAMPLE ? DB_ROW : rc;
 }
 
-static int sample(struct report *r, int64_t model, const struct report_span *span, struct report_sample *ret, struct errbuf *e)
+static int sample(struct report *r, int64_t model, const struct report_span *span, struct report_sample *ret,
+                  struct errbuf *e)
 {
     struct sampling g = {.r = r, .model = model, .sample = ret};
     int rc = report_prepare(r, SAMPLE_SQL, &g.s, e);
@@ -130,8 +131,8 @@ static int sample(struct report *r, int64_t model, const struct report_span *spa
     return rc;
 }
 
-int report_compare(struct report *r, struct slice model, const struct report_span *span, struct report_model *ret,
-                   struct errbuf *e)
+int report_compare(struct report *r, struct slice model, const struct report_span *span,
+                   struct report_model *ret, struct errbuf *e)
 {
     int64_t id;
     int rc = report_name(r, model, &id, e);

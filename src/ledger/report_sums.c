@@ -1,6 +1,6 @@
 /*
- * report_sums: a span is whole hours, read from `hours`, and at most two parts of hours, read from `calls`. Both statements
- * give the same columns, in the order of read_sums.
+ * report_sums: a span is whole hours, read from `hours`, and at most two parts of hours, read from `calls`.
+ * Both statements give the same columns, in the order of read_sums.
  */
 #include "report_inside.h"
 
@@ -36,27 +36,25 @@ void report_sums_add(struct report_sums *to, const struct report_sums *more)
 
 #define USAGE_COLUMNS "attempts, input, cached, cache_write, cache_write_1h, output, reasoning"
 
-#define HOURS_SQL                                                                                                        \
-    "SELECT %s, calls, completed, refused, cancelled, failed, " USAGE_COLUMNS                                            \
-    ", cost_nano, unpriced, queued_ms, total_ms, first_bytes, first_byte_ms"                                             \
+#define HOURS_SQL                                                                                            \
+    "SELECT %s, calls, completed, refused, cancelled, failed, " USAGE_COLUMNS                                \
+    ", cost_nano, unpriced, queued_ms, total_ms, first_bytes, first_byte_ms"                                 \
     " FROM hours WHERE hour >= ?1 AND hour < ?2 AND (?3 = 0 OR model = ?3)"
 
-_Static_assert(ROW_COMPLETED == 0 && ROW_REFUSED == 1 && ROW_CANCELLED == 2 && ROW_FAILED == 3, "as the statement has them");
-#define CALLS_SQL                                                                                                        \
-    "SELECT %s, 1, outcome = 0, outcome = 1, outcome = 2, outcome = 3, " USAGE_COLUMNS                                   \
-    ", cost_nano, cost_nano IS NULL, queued_ms, total_ms, first_byte_ms IS NOT NULL, first_byte_ms"                      \
+_Static_assert(ROW_COMPLETED == 0 && ROW_REFUSED == 1 && ROW_CANCELLED == 2 && ROW_FAILED == 3,
+               "as the statement has them");
+#define CALLS_SQL                                                                                            \
+    "SELECT %s, 1, outcome = 0, outcome = 1, outcome = 2, outcome = 3, " USAGE_COLUMNS                       \
+    ", cost_nano, cost_nano IS NULL, queued_ms, total_ms, first_byte_ms IS NOT NULL, first_byte_ms"          \
     " FROM calls WHERE t_us >= ?1 AND t_us < ?2 AND (?3 = 0 OR model = ?3)"
 
 /* How each key is computed from a row of either table. */
 static const struct {
     const char *of_hours, *of_calls;
 } keys[REPORT_BYS] = {
-    [REPORT_BY_MODEL] = {"model", "model"},
-    [REPORT_BY_CLIENT] = {"client", "client"},
-    [REPORT_BY_BUDGET] = {"budget", "budget"},
-    [REPORT_BY_UPSTREAM] = {"upstream", "upstream"},
-    [REPORT_BY_ENDPOINT] = {"endpoint", "endpoint"},
-    [REPORT_BY_DAY] = {"hour / 24", "t_us / 86400000000"},
+    [REPORT_BY_MODEL] = {"model", "model"},           [REPORT_BY_CLIENT] = {"client", "client"},
+    [REPORT_BY_BUDGET] = {"budget", "budget"},        [REPORT_BY_UPSTREAM] = {"upstream", "upstream"},
+    [REPORT_BY_ENDPOINT] = {"endpoint", "endpoint"},  [REPORT_BY_DAY] = {"hour / 24", "t_us / 86400000000"},
     [REPORT_BY_HOUR] = {"hour", "t_us / 3600000000"},
 };
 
@@ -92,9 +90,10 @@ struct parts {
 static int any_call(struct report *r, int64_t since_us, int64_t until_us, bool *ret, struct errbuf *e)
 {
     int64_t any = 0, bound[] = {since_us, until_us};
-    int rc = since_us >= until_us ? DB_OK
-                                  : report_number(r, "SELECT EXISTS(SELECT 1 FROM calls WHERE t_us >= ?1 AND t_us < ?2)",
-                                                  bound, 2, &any, e);
+    int rc = since_us >= until_us
+                 ? DB_OK
+                 : report_number(r, "SELECT EXISTS(SELECT 1 FROM calls WHERE t_us >= ?1 AND t_us < ?2)",
+                                 bound, 2, &any, e);
 
     *ret = any != 0;
     return rc;
@@ -104,7 +103,8 @@ static int any_call(struct report *r, int64_t since_us, int64_t until_us, bool *
 static int hour_has_lost_rows(struct report *r, int64_t hour, bool *ret, struct errbuf *e)
 {
     int64_t rows = 0, summed = 0, bound[] = {hour * HOUR_US, (hour + 1) * HOUR_US};
-    int rc = report_number(r, "SELECT count(*) FROM calls WHERE t_us >= ?1 AND t_us < ?2", bound, 2, &rows, e);
+    int rc =
+        report_number(r, "SELECT count(*) FROM calls WHERE t_us >= ?1 AND t_us < ?2", bound, 2, &rows, e);
 
     if (rc == DB_OK)
         rc = report_number(r, "SELECT sum(calls) FROM hours WHERE hour = ?1", &hour, 1, &summed, e);
@@ -113,10 +113,12 @@ static int hour_has_lost_rows(struct report *r, int64_t hour, bool *ret, struct 
 }
 
 /*
- * Whether the sums of the whole hour stand for a part of it: nothing of it lies outside the part (so it is with the present
- * hour until now), or rows of the part itself may be gone. Rows go oldest first: what lies after the oldest is all there.
+ * Whether the sums of the whole hour stand for a part of it: nothing of it lies outside the part (so it is
+ * with the present hour until now), or rows of the part itself may be gone. Rows go oldest first: what lies
+ * after the oldest is all there.
  */
-static int stands_whole(struct report *r, const struct report_span *part, int64_t hour, bool *ret, struct errbuf *e)
+static int stands_whole(struct report *r, const struct report_span *part, int64_t hour, bool *ret,
+                        struct errbuf *e)
 {
     bool before = false, after = false, lost = false;
     int64_t oldest = 0;
@@ -133,7 +135,8 @@ static int stands_whole(struct report *r, const struct report_span *part, int64_
 }
 
 /* The part of an hour becomes one of the whole ones, or is to be read from `calls`. */
-static int add_part(struct report *r, struct parts *p, const struct report_span *part, int64_t hour, struct errbuf *e)
+static int add_part(struct report *r, struct parts *p, const struct report_span *part, int64_t hour,
+                    struct errbuf *e)
 {
     bool whole = false;
     int rc = stands_whole(r, part, hour, &whole, e);
@@ -171,7 +174,8 @@ static int find_parts(struct report *r, const struct report_span *span, struct p
 
 /* ---- all of them ---- */
 
-static int sum_table(struct report *r, const char *sql, const int64_t bound[3], report_sums_row *give, void *arg, struct errbuf *e)
+static int sum_table(struct report *r, const char *sql, const int64_t bound[3], report_sums_row *give,
+                     void *arg, struct errbuf *e)
 {
     struct report_sums sums;
     struct db_stmt *s = NULL;
@@ -189,8 +193,8 @@ static int sum_table(struct report *r, const char *sql, const int64_t bound[3], 
     return rc;
 }
 
-int report_sum(struct report *r, enum report_by by, int64_t model, const struct report_span *span, report_sums_row *give,
-               void *arg, struct errbuf *e)
+int report_sum(struct report *r, enum report_by by, int64_t model, const struct report_span *span,
+               report_sums_row *give, void *arg, struct errbuf *e)
 {
     char sql[1024];
     struct parts p;
@@ -208,16 +212,17 @@ int report_sum(struct report *r, enum report_by by, int64_t model, const struct 
 
 /* ---- backwards ---- */
 
-int report_hours_back(struct report *r, int64_t client, int64_t model, const struct report_span *span, report_hour *each,
-                      void *arg, struct errbuf *e)
+int report_hours_back(struct report *r, int64_t client, int64_t model, const struct report_span *span,
+                      report_hour *each, void *arg, struct errbuf *e)
 {
     int64_t since = span->since_us < 0 ? 0 : span->since_us;
     int64_t until = span->until_us > UNTIL_MAX ? UNTIL_MAX : span->until_us;
     struct db_stmt *s = NULL;
-    int rc = report_prepare(r,
-                            "SELECT hour FROM hours WHERE hour >= ?1 AND hour <= ?2 AND (?3 = 0 OR client = ?3)"
-                            " AND (?4 = 0 OR model = ?4) GROUP BY hour ORDER BY hour DESC",
-                            &s, e);
+    int rc =
+        report_prepare(r,
+                       "SELECT hour FROM hours WHERE hour >= ?1 AND hour <= ?2 AND (?3 = 0 OR client = ?3)"
+                       " AND (?4 = 0 OR model = ?4) GROUP BY hour ORDER BY hour DESC",
+                       &s, e);
 
     if (rc == DB_OK && since < until) {
         db_bind_int(s, 1, since / HOUR_US);

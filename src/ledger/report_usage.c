@@ -1,6 +1,6 @@
 /*
- * report_usage: sums by key. A key is a number until all rows are read: that of a name, or a day or hour since 1970. Each
- * number has one row in the table, but for those that found it full.
+ * report_usage: sums by key. A key is a number until all rows are read: that of a name, or a day or hour
+ * since 1970. Each number has one row in the table, but for those that found it full.
  */
 #include "report_inside.h"
 
@@ -142,8 +142,8 @@ static void release(struct usage_table *t)
     map_release(&t->index);
 }
 
-int report_usage(struct report *r, enum report_by by, const struct report_span *span, report_row *give, void *arg,
-                 struct errbuf *e)
+int report_usage(struct report *r, enum report_by by, const struct report_span *span, report_row *give,
+                 void *arg, struct errbuf *e)
 {
     struct usage_table t = {0};
     int rc;

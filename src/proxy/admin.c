@@ -3,6 +3,8 @@
  * and never count as calls (but /-/reserve, which is one: reserve.h). A request that came through /@CLIENT is
  * answered alike: base URLs are often probed with GET.
  */
+#include <inttypes.h>
+
 #include "metergate/base/clock.h"
 #include "metergate/base/json.h"
 #include "metergate/proxy/cors.h"
@@ -30,9 +32,16 @@ static void get_health(const struct proxy *p, struct answer_text *a)
 
 static void get_ready(const struct proxy *p, struct answer_text *a)
 {
+    struct ledger_health h;
+
     if (p->draining)
         a->status = 503;
     buf_add_str(&a->body, p->draining ? "draining\n" : "ok\n");
+    if (!p->ledger)
+        return;
+    ledger_health(p->ledger, &h);
+    if (!h.ok) /* calls go on: it is no reason to be sent none */
+        buf_addf(&a->body, "ledger: %s; %" PRId64 " rows wait in memory\n", h.problem, h.waiting);
 }
 
 static void get_status(const struct proxy *p, struct answer_text *a)

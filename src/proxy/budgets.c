@@ -11,6 +11,7 @@
 #include "metergate/base/clock.h"
 #include "metergate/config/models.h"
 #include "metergate/proxy/clients.h"
+#include "metergate/proxy/history.h"
 #include "metergate/proxy/learned.h"
 
 void budgets_init(struct budgets *bs, const struct config *config, struct gate *g, struct learned *learned)
@@ -35,6 +36,7 @@ static void free_budget(struct model_budget *b)
     for (size_t i = 0; i < b->model_count; i++)
         free(b->models[i]);
     organizations_release(&b->organizations);
+    purse_release(&b->purse);
     list_unlink(&b->link);
     free(b->key);
     free(b->name);
@@ -101,6 +103,7 @@ static void give(struct budgets *bs, struct model_budget *b, const struct config
     if ((b->given_count > 0 || b->learn) && !b->is_rest)
         b->limits = b->account ? &b->own_limits
                                : learned_limits(bs->learned, slice_str(b->provider->config->name), slice_str(b->name));
+    purse_set(&b->purse, entry ? entry->money : NULL, entry ? entry->money_count : 0);
     work_out(bs, b);
 }
 
@@ -199,6 +202,8 @@ static struct model_budget *add(struct budgets *bs, const struct wanted *w)
     b->budget = gate_budget_new(bs->gate, b->name, (int)bs->config->headroom_permille, NULL, 0);
     give(bs, b, entry);
     gate_budget_polite(bs->gate, b->budget, polite_of(entry), expected_classes(bs->config));
+    if (bs->history)
+        history_give_budget(bs->history, b);
     map_init(&b->shares);
     list_init(&b->link);
     list_push_back(&bs->all, &b->link);
@@ -275,6 +280,11 @@ void budgets_saw_answer(struct model_budget *b, int status)
         b->account->proven = true;
 }
 
+const char *budgets_kind(const struct model_budget *b)
+{
+    return b->of_entry ? "entry" : b->is_rest ? "rest" : "model";
+}
+
 struct budget *budgets_of_account(const struct model_budget *b)
 {
     return b->account ? b->account->budget : b->provider->budget;
@@ -334,15 +344,15 @@ static bool is_idle(const struct model_budget *b)
 }
 
 /* Forgetting it loses nothing. What a credential holds that no provider has taken was never charged there. */
-static bool remembers_nothing(const struct model_budget *b, int64_t now_us)
+static bool remembers_nothing(struct model_budget *b, int64_t now_us)
 {
     if (b->account && !b->account->proven)
         return is_idle(b);
-    return budget_is_forgettable(b->budget, now_us) &&
+    return budget_is_forgettable(b->budget, now_us) && purse_is_forgettable(&b->purse, now_us) &&
            (!b->account || budget_is_forgettable(b->account->budget, now_us));
 }
 
-static bool may_go(const struct model_budget *b, bool full, int64_t now_us)
+static bool may_go(struct model_budget *b, bool full, int64_t now_us)
 {
     bool made_by_callers = b->account || !b->of_entry;
 

@@ -10,6 +10,7 @@
 
 #include "metergate/base/log.h"
 #include "metergate/proxy/hub.h"
+#include "metergate/proxy/record.h"
 
 #define BIT(s) (1u << (unsigned)(s))
 
@@ -45,7 +46,8 @@ struct call *call_new(struct proxy *p, struct exchange *x)
     list_init(&c->link);
     list_init(&c->told);
     lease_init(&c->lease);
-    snprintf(c->id, sizeof c->id, "mg-%07" PRIx32 "-%" PRIu64, p->boot & 0xfffffff, ++p->next_id);
+    c->number = row_id(p->boot, ++p->next_id);
+    row_id_text(c->number, c->id);
     buf_init(&c->spliced, BUF_UNLIMITED);
     buf_init(&c->left_body, BUF_UNLIMITED);
     buf_init(&c->left_about, BUF_UNLIMITED);
@@ -100,6 +102,7 @@ static void move(struct call *c, enum call_state to)
     log_debug("%s %s -> %s", c->id, state_names[c->state], state_names[to]);
     if (c->state == CALL_HELD) {
         c->queued_us += now - c->held_us;
+        hold_end(c, now);
         keepalive_end(c);
         patience_end(c);
     }
@@ -110,6 +113,7 @@ static void move(struct call *c, enum call_state to)
     count_state(c, +1);
     if (to == CALL_HELD) {
         c->held_us = now;
+        hold_begin(c);
         keepalive_begin(c);
     }
     list_push_back(&c->proxy->calls[to], &c->link);
@@ -162,8 +166,14 @@ static void learn(struct call *c, enum call_outcome outcome, const struct usage 
     learned_changed(&c->proxy->learned);
 }
 
-/* Closes the attempt that is open; `usage` NULL: guessed. */
-static void close_attempt(struct call *c, enum call_outcome outcome, const struct usage *usage)
+/* An error is not billed: its answer is made of no tokens that the provider would report. */
+static bool is_billed(const struct call *c, enum call_outcome outcome, const struct usage *usage)
+{
+    return usage || outcome != OUTCOME_COMPLETED || c->status < 400;
+}
+
+/* Closes the attempt that is open; `usage` NULL: guessed. Returns what it took of the limits. */
+static struct cost close_attempt(struct call *c, enum call_outcome outcome, const struct usage *usage)
 {
     struct proxy *p = c->proxy;
     bool refused = c->never_sent || (usage == NULL && c->status == 429);
@@ -176,7 +186,7 @@ static void close_attempt(struct call *c, enum call_outcome outcome, const struc
     if (!usage && outcome == OUTCOME_COMPLETED && memory_take_background(&p->memory, c)) {
         c->used = (struct usage){.input = c->estimate.input, .output = c->estimate.expected_output};
         c->usage_source = "estimated";
-        return;
+        return profile_reserve(c->profile, &c->estimate);
     }
     c->used = usage ? *usage : guessed_usage(c, outcome);
     if (refused)
@@ -188,6 +198,11 @@ static void close_attempt(struct call *c, enum call_outcome outcome, const struc
     if (!refused)
         learn(c, outcome, usage);
     gate_close(p->gate, &c->ticket, loop_now_us(p->loop), &cost);
+    if (!is_billed(c, outcome, usage)) {
+        c->used = (struct usage){0};
+        c->usage_source = "none";
+    }
+    return cost;
 }
 
 /* A call that is refused more often in a row than this may itself be why: it lets 1, 2, 4, ... others go first. */
@@ -206,9 +221,11 @@ void call_back_to_queue(struct call *c, int64_t until_us, int64_t told_us)
     int64_t now = loop_now_us(p->loop);
     struct cost cost = profile_refused(c->profile);
 
+    record_attempt(c, &cost);
     c->is_spliced = false;
     buf_release(&c->spliced);
     c->produced = 0;
+    c->sent_us = 0;
     if (c->refusals > PATIENT_REFUSALS)
         gate_requeue_behind(p->gate, &c->ticket, now, &cost, 1u << (c->refusals - PATIENT_REFUSALS - 1));
     else
@@ -242,26 +259,42 @@ static void log_end(const struct call *c)
              c->reason ? c->reason : "");
 }
 
+/* What it cost, for all who want to know. `cost` is what its last attempt took of the limits; NULL: none was open. */
+static void settle_accounts(struct call *c, const struct cost *cost)
+{
+    struct proxy *p = c->proxy;
+    struct row_price price = {0};
+
+    c->cost_nano = bill_of_call(c, &price);
+    bill_settle(&c->spending, c->settled_us, c->cost_nano);
+    p->totals.outcome[c->outcome]++;
+    if (c->client) {
+        c->client->calls++;
+        c->client->tokens += c->used.input + c->used.output;
+        if (c->cost_nano != PRICE_UNKNOWN)
+            c->client->cost_nano += c->cost_nano;
+    }
+    record_end(c, cost, &price);
+}
+
 void call_settle(struct call *c, enum call_outcome outcome, const char *reason, const struct usage *usage)
 {
     struct proxy *p = c->proxy;
+    bool was_open = c->seated && c->state != CALL_HELD;
+    struct cost cost;
 
     MG_ASSERT(!c->transfer);
-    if (c->seated && c->state == CALL_HELD) {
+    if (was_open) {
+        cost = close_attempt(c, outcome, usage);
+    } else if (c->seated) {
         gate_cancel(p->gate, &c->ticket, loop_now_us(p->loop));
         c->seated = false;
-    } else if (c->seated) {
-        close_attempt(c, outcome, usage);
     }
     c->outcome = outcome;
     c->reason = reason;
     move(c, CALL_SETTLED);
     c->settled_us = loop_now_us(p->loop);
-    p->totals.outcome[outcome]++;
-    if (c->client) {
-        c->client->calls++;
-        c->client->tokens += c->used.input + c->used.output;
-    }
+    settle_accounts(c, was_open ? &cost : NULL);
     log_end(c);
     hub_turn_soon(p);
     call_reap(c);
@@ -357,6 +390,7 @@ static void release(struct call *c)
     buf_release(&c->error_body);
     headers_release(&c->error_head);
     answer_free(c->answer);
+    free(c->holds);
     free(c);
 }
 

@@ -27,9 +27,19 @@ static void free_value(void *arg, struct slice key, void *value)
     free(value);
 }
 
+static void free_client(void *arg, struct slice key, void *value)
+{
+    struct client *client = value;
+
+    (void)arg;
+    (void)key;
+    purse_release(&client->purse);
+    free(client);
+}
+
 void clients_release(struct clients *c)
 {
-    map_each(&c->by_name, free_value, NULL);
+    map_each(&c->by_name, free_client, NULL);
     map_each(&c->users, free_value, NULL);
     map_release(&c->by_name);
     map_release(&c->users);
@@ -74,6 +84,8 @@ static void lift_unless_known(void *arg, struct slice key, void *value)
     const struct config_client *known = config_client_named(lift->config, key);
     struct client *client = value;
 
+    if (client->purse.n > 0 && (!known || known->money_count == 0))
+        purse_set(&client->purse, NULL, 0);
     if (client->budget && (!known || known->limit_count == 0))
         gate_budget_update(lift->gate, client->budget, 0, NULL, 0);
 }
@@ -92,8 +104,14 @@ void clients_apply(struct clients *c, const struct config *config, struct gate *
     for (size_t i = 0; i < config->clients.n; i++) {
         const struct config_client *known = config->clients.v[i];
 
+        struct client *client;
+
+        if (known->limit_count == 0 && known->money_count == 0)
+            continue;
+        client = clients_named(c, slice_str(known->name), true);
+        purse_set(&client->purse, known->money, known->money_count);
         if (known->limit_count > 0)
-            set_limits(clients_named(c, slice_str(known->name), true), known, g);
+            set_limits(client, known, g);
     }
 }
 

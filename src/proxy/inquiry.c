@@ -1,4 +1,5 @@
-/* inquiry: one table has the parameters of all kinds; each is read once, but for the models of a comparison. */
+/* inquiry: one table has the parameters of all kinds; each is read once, but for the models of a comparison.
+ */
 #include "metergate/proxy/inquiry.h"
 
 #include <errno.h>
@@ -110,11 +111,13 @@ static int refuse_unknown(const struct inquiry *q, struct slice name, struct err
         if (parameters[i].of & OF(q->kind))
             snprintf(names + n, sizeof names - n, "%s%s", n ? ", " : "", parameters[i].name);
     }
-    err_set(e, "\"%s\" is no parameter of this address, which takes %s", log_quote(name).text, *names ? names : "none");
+    err_set(e, "\"%s\" is no parameter of this address, which takes %s", log_quote(name).text,
+            *names ? names : "none");
     return -EINVAL;
 }
 
-static int read_parameter(struct inquiry *q, struct slice name, struct slice v, unsigned *seen, struct errbuf *e)
+static int read_parameter(struct inquiry *q, struct slice name, struct slice v, unsigned *seen,
+                          struct errbuf *e)
 {
     struct errbuf why;
 
@@ -169,7 +172,8 @@ static int check_span(struct inquiry *q, struct errbuf *e)
     }
     if (q->kind == INQUIRY_USAGE && q->by == REPORT_BY_HOUR &&
         (q->shown_until_us - q->span.since_us) / WHEN_HOUR_US >= REPORT_KEYS_MAX) {
-        err_set(e, "by: hour takes a span of less than %d hours; ask for a later since, or by day", REPORT_KEYS_MAX);
+        err_set(e, "by: hour takes a span of less than %d hours; ask for a later since, or by day",
+                REPORT_KEYS_MAX);
         return -EINVAL;
     }
     return 0;
@@ -202,7 +206,9 @@ static int read_path(struct slice path, struct inquiry *q, struct errbuf *e)
         id = slice_skip(path, sizeof one - 1);
         if (row_id_read(id.p, id.n, &q->id) == 0)
             return 0;
-        err_set(e, "\"%s\" is not the id of a call (mg-1a2b3c4-17, as answers have it in Metergate-Request-Id)", log_quote(id).text);
+        err_set(e,
+                "\"%s\" is not the id of a call (mg-1a2b3c4-17, as answers have it in Metergate-Request-Id)",
+                log_quote(id).text);
         return -EINVAL;
     } else {
         return -ENOENT;

@@ -5,11 +5,13 @@
 #include "metergate/proxy/memory.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "metergate/base/buf.h"
 #include "metergate/base/err.h"
 #include "metergate/base/log.h"
 #include "metergate/proxy/hub.h"
+#include "metergate/proxy/record.h"
 
 struct fact {
     struct list age;
@@ -26,6 +28,9 @@ struct background {
     struct model_budget *budget;
     struct provider *provider;
     struct client *client;
+    struct spending spending;
+    int64_t number;               /* of the call */
+    char model[DIALECT_MODEL_MAX];
     int64_t until_us;
 };
 
@@ -104,8 +109,10 @@ void memory_learn(struct memory *m, const struct call *c, const struct usage *u)
 
 /* ---- background ---- */
 
-static void drop(struct memory *m, struct proxy *p, struct background *b, const struct cost *cost)
+/* `nano` is what it cost; PRICE_UNKNOWN: as estimated. */
+static void drop(struct memory *m, struct proxy *p, struct background *b, const struct cost *cost, int64_t nano)
 {
+    bill_settle(&b->spending, loop_now_us(p->loop), nano);
     gate_correct(p->gate, &b->left, loop_now_us(p->loop), cost);
     map_remove(&m->background, buf_slice(&b->id));
     list_unlink(&b->age);
@@ -121,7 +128,7 @@ static void drop_old(struct memory *m, struct proxy *p)
 
         if (map_count(&m->background) < MEMORY_MAX && b->until_us > loop_now_us(p->loop))
             return;
-        drop(m, p, b, NULL);
+        drop(m, p, b, NULL, PRICE_UNKNOWN);
     }
 }
 
@@ -141,6 +148,7 @@ bool memory_take_background(struct memory *m, struct call *c)
         .budget = c->budget,
         .provider = c->provider,
         .client = c->client,
+        .number = c->number,
         .until_us = loop_now_us(p->loop) + MEMORY_BACKGROUND_US,
     };
     list_init(&b->age);
@@ -151,6 +159,9 @@ bool memory_take_background(struct memory *m, struct call *c)
         free(b);
         return false;
     }
+    memcpy(b->model, c->request.model, sizeof b->model);
+    b->spending = c->spending;
+    c->spending = (struct spending){0};
     gate_leave(p->gate, &c->ticket, loop_now_us(p->loop), &b->left);
     map_set(&m->background, buf_slice(&b->id), b);
     list_push_back(&m->backgrounds, &b->age);
@@ -160,7 +171,10 @@ bool memory_take_background(struct memory *m, struct call *c)
 void memory_saw_response(struct memory *m, struct proxy *p, struct slice id, const struct usage *u)
 {
     struct background *b = map_get(&m->background, id);
+    struct row_price price;
+    struct usage before;
     struct cost cost;
+    int64_t nano, nano_before;
 
     if (!b)
         return;
@@ -169,7 +183,13 @@ void memory_saw_response(struct memory *m, struct proxy *p, struct slice id, con
     log_info("background response: estimated %lld tokens, used %lld",
              (long long)(b->estimate.input + b->estimate.expected_output), (long long)(u->input + u->output));
     b->client->tokens += u->input + u->output - b->estimate.input - b->estimate.expected_output;
-    drop(m, p, b, &cost);
+    before = (struct usage){.input = b->estimate.input, .output = b->estimate.expected_output};
+    nano_before = bill_cost(p, slice_str(b->model), &before, NULL);
+    nano = bill_cost(p, slice_str(b->model), u, &price);
+    if (nano != PRICE_UNKNOWN && nano_before != PRICE_UNKNOWN)
+        b->client->cost_nano += nano - nano_before;
+    record_correction(p, b->number, u, nano, &price);
+    drop(m, p, b, &cost, nano);
     hub_turn_soon(p);
 }
 
@@ -197,7 +217,7 @@ void memory_init(struct memory *m)
 void memory_release(struct memory *m, struct proxy *p)
 {
     while (!list_empty(&m->backgrounds))
-        drop(m, p, LIST_ENTRY(list_first(&m->backgrounds), struct background, age), NULL);
+        drop(m, p, LIST_ENTRY(list_first(&m->backgrounds), struct background, age), NULL, PRICE_UNKNOWN);
     while (!list_empty(&m->by_age))
         forget(m, LIST_ENTRY(list_first(&m->by_age), struct fact, age));
     map_release(&m->by_id);

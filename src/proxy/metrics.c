@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "metergate/base/clock.h"
+#include "metergate/base/money.h"
 #include "metergate/proxy/hub.h"
 
 static void head(struct buf *out, const char *name, const char *type, const char *help)
@@ -48,6 +49,18 @@ static void write_outcomes(const struct proxy *p, struct buf *out)
     for (int r = 0; r < REFUSAL_REASONS; r++)
         buf_addf(out, "metergate_refused_total{reason=\"%s\"} %" PRId64 "\n", refusal_name((enum refusal_reason)r),
                  p->totals.refused[r]);
+}
+
+static void write_ledger(struct ledger *l, struct buf *out)
+{
+    struct ledger_health h;
+
+    ledger_health(l, &h);
+    plain(out, "ledger_ok", "gauge", "0 while rows cannot be written to the ledger.", h.ok);
+    plain(out, "ledger_rows_waiting", "gauge", "Rows that are not in the ledger's database yet.", h.waiting);
+    plain(out, "ledger_rows_written_total", "counter", "Rows written to the ledger's database.", h.written);
+    plain(out, "ledger_rows_lost_total", "counter", "Rows that found no room while the database took none.", h.lost);
+    plain(out, "ledger_rows_recovered", "gauge", "Rows that the run before had left in its journal.", h.recovered);
 }
 
 static void write_leases(const struct proxy *p, struct buf *out)
@@ -221,6 +234,17 @@ static void write_client(void *arg, struct slice key, void *value)
     buf_addf(m->out, "} %" PRId64 "\n", *(const int64_t *)(const void *)((const char *)value + m->offset));
 }
 
+static void write_client_cost(void *arg, struct slice key, void *value)
+{
+    const struct client *c = value;
+    char text[MONEY_TEXT_MAX];
+    struct buf *out = arg;
+
+    buf_add_str(out, "metergate_client_cost_usd_total{");
+    label(out, "client", key);
+    buf_addf(out, "} %s\n", money_text(c->cost_nano, text));
+}
+
 static void write_clients(const struct proxy *p, struct buf *out)
 {
     static const struct {
@@ -240,6 +264,8 @@ static void write_clients(const struct proxy *p, struct buf *out)
         head(out, rows[i].name, rows[i].type, rows[i].help);
         map_each(&p->clients.by_name, write_client, &m);
     }
+    head(out, "client_cost_usd_total", "counter", "What calls cost, by client, as far as prices are known.");
+    map_each(&p->clients.by_name, write_client_cost, out);
 }
 
 static int64_t provider_in_flight(const struct provider *u)
@@ -310,6 +336,8 @@ void metrics_write(const struct proxy *p, struct buf *out)
     plain(out, "retries_total", "counter", "Attempts after a call's first.", p->totals.retries);
     plain(out, "upstream_429_total", "counter", "Answers of status 429 from providers.", p->totals.upstream_429);
     write_outcomes(p, out);
+    if (p->ledger)
+        write_ledger(p->ledger, out);
     write_leases(p, out);
     write_budgets(p, out, "budget_held", "Calls that wait, by budget.", held);
     write_budgets(p, out, "budget_in_flight", "Calls sent and not answered yet, by budget.", in_flight);

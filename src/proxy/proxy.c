@@ -117,6 +117,7 @@ static void turn(void *ctx)
     while (!upstream_is_full(p->pool) && (t = gate_next(p->gate, now)) != NULL)
         start(call_of(t));
     expire(p, now);
+    hold_look(p, now);
     while ((c = keepalive_admit(p)) != NULL)
         patience_begin(c);
     at = upstream_is_full(p->pool) ? CLOCK_NEVER : gate_wakeup(p->gate);
@@ -203,12 +204,15 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
     places_init(&p->places);
     memory_init(&p->memory);
     learned_init(&p->learned, l);
+    history_init(&p->history);
+    bill_init(&p->prices);
     estimates_init(&p->estimates);
     reports_init(&p->reports);
     leases_init(&p->leases);
     p->gate = gate_new();
     providers_init(&p->providers);
     budgets_init(&p->budgets, config, p->gate, &p->learned);
+    p->budgets.history = &p->history;
     rc = providers_plan(&p->providers, config, &plan, e);
     if (rc == 0)
         reload_apply(p, config, &plan); /* the first one, too */
@@ -223,6 +227,26 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
     return 0;
 }
 
+static void restore_client(void *arg, struct slice key, void *value)
+{
+    struct proxy *p = arg;
+
+    (void)key;
+    history_give_client(&p->history, value);
+}
+
+/* What the run before charged: to clients now, to budgets when they are made. */
+static void open_ledger(struct proxy *p, const char *dir)
+{
+    unsigned char salt[32];
+
+    p->ledger = ledger_open(dir, p->config->retention_us);
+    if (ledger_salt(p->ledger, salt))
+        accounts_set_salt(&p->budgets.accounts, salt);
+    history_load(&p->history, p->ledger, p->config, loop_now_us(p->loop));
+    map_each(&p->clients.by_name, restore_client, p);
+}
+
 void proxy_keep(struct proxy *p, const char *dir)
 {
     struct buf path;
@@ -231,6 +255,7 @@ void proxy_keep(struct proxy *p, const char *dir)
     buf_addf(&path, "%s/learned.jsonl", dir);
     learned_keep(&p->learned, path.p, p->workers);
     buf_release(&path);
+    open_ledger(p, dir);
 }
 
 int proxy_listen(struct proxy *p, struct listener *ln)
@@ -298,6 +323,7 @@ void proxy_free(struct proxy *p)
     reserve_stop(p);
     loop_task_clear(p->loop, &p->turn);
     loop_timer_clear(p->loop, &p->wake);
+    loop_timer_clear(p->loop, &p->hold_timer);
     keepalive_release(p);
     places_release(&p->places);
     loop_timer_clear(p->loop, &p->drain_timer);
@@ -310,6 +336,9 @@ void proxy_free(struct proxy *p)
     leases_release(&p->leases);
     providers_release(&p->providers);
     budgets_release(&p->budgets);
+    history_release(&p->history);
+    bill_release(&p->prices);
+    ledger_close(p->ledger);
     gate_free(p->gate);
     clients_release(&p->clients);
     trust_free(p->trust);

@@ -1,4 +1,5 @@
-/* query: the query was checked with its target (no blanks, no raw control characters) and is as long as a head may be. */
+/* query: the query was checked with its target (no blanks, no raw control characters) and is as long as a
+ * head may be. */
 #include "metergate/proxy/query.h"
 
 #include <errno.h>
@@ -59,7 +60,8 @@ int query_next(struct slice *rest, struct query_pair *ret, struct errbuf *e)
     } while (pair.n == 0);
     name = slice_head(pair, slice_find(pair, '='));
     if (!decode(name, &ret->name) || !decode(slice_skip(pair, name.n + 1), &ret->value)) {
-        err_set(e, "%s: a broken %%-escape, a control character or bytes that are not UTF-8", log_quote(name).text);
+        err_set(e, "%s: a broken %%-escape, a control character or bytes that are not UTF-8",
+                log_quote(name).text);
         return -EINVAL;
     }
     return 1;

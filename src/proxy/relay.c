@@ -137,8 +137,9 @@ void relay_sent(void *ctx, struct transfer *t)
     (void)t;
     /* A near provider answers in the turn that sent the call: the turn's own time lies before the arrival, and a charge
      * stamped with it would leave its window too early. */
+    c->sent_us = loop_resample_us(c->proxy->loop);
     if (c->seated)
-        gate_sent(c->proxy->gate, &c->ticket, loop_resample_us(c->proxy->loop));
+        gate_sent(c->proxy->gate, &c->ticket, c->sent_us);
     retry_connected(c);
     hub_turn_soon(c->proxy);
 }

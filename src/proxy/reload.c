@@ -121,6 +121,7 @@ static void move_call(struct proxy *p, struct call *c)
         b = budgets_find_limited(&p->budgets, c->provider, &payer, slice_str(c->request.model));
     }
     if (b && b != c->budget) {
+        bill_move(c, b);
         budgets_count_held(c->share, c->ticket.class, -1);
         c->budget = b;
         c->share = budgets_share(b, c->client);
@@ -152,10 +153,13 @@ void reload_apply(struct proxy *p, struct config *next, struct providers_plan *p
         front_set_body_bytes_total(p->front, next->queue.max_bytes);
     gate_set_policy(p->gate, &(struct gate_policy){.fifo = next->queue.order == CONFIG_ORDER_FIFO});
     providers_apply(&p->providers, next, plan, p->gate, keep_trust, p);
+    bill_forget(&p->prices);
     budgets_apply(&p->budgets, next);
     clients_apply(&p->clients, next, p->gate);
     move_held(p);
     keepalive_rearm(p);
+    if (p->ledger)
+        ledger_keep_for(p->ledger, next->retention_us);
     config_free(last);
 }
 

@@ -108,7 +108,7 @@ static void write_usage(struct json_writer *w, const struct ledger_row *r)
     json_member_str(w, "usage_source", slice_str(row_source_name(r->source)));
 }
 
-void report_text_call(struct json_writer *w, const struct ledger_row *r)
+void report_text_call(struct json_writer *w, const struct ledger_row *r, bool ended)
 {
     char id[ROW_ID_SIZE];
 
@@ -122,7 +122,10 @@ void report_text_call(struct json_writer *w, const struct ledger_row *r)
     json_member_str(w, "model", slice_str(r->model));
     json_member_str(w, "upstream", slice_str(r->upstream));
     json_member_str(w, "endpoint", slice_str(r->endpoint));
-    json_member_str(w, "outcome", slice_str(row_outcome_name(r->outcome)));
+    if (ended)
+        json_member_str(w, "outcome", slice_str(row_outcome_name(r->outcome)));
+    else
+        member_null(w, "outcome");
     json_member_int(w, "status", r->status);
     if (r->reason[0])
         json_member_str(w, "reason", slice_str(r->reason));
@@ -191,13 +194,16 @@ static void write_per_call(struct json_writer *w, const char *key, int64_t sum, 
 }
 
 /* (m's cost a call) / (first's) */
-static void write_ratio(struct json_writer *w, const struct report_sample *m, const struct report_sample *first)
+static void write_ratio(struct json_writer *w, const struct report_sample *m,
+                        const struct report_sample *first)
 {
     json_key(w, "cost_ratio");
     if (m->cost_nano <= 0 || first->cost_nano <= 0)
         json_null(w);
     else
-        write_decimal(w, quotient((int128)m->cost_nano * first->priced * 10000, (int128)first->cost_nano * m->priced), 4, false);
+        write_decimal(
+            w, quotient((int128)m->cost_nano * first->priced * 10000, (int128)first->cost_nano * m->priced),
+            4, false);
 }
 
 static void write_spread(struct json_writer *w, const char *key, const struct report_spread *s)
@@ -210,7 +216,8 @@ static void write_spread(struct json_writer *w, const char *key, const struct re
     json_object_end(w);
 }
 
-void report_text_model(struct json_writer *w, struct slice name, const struct report_model *m, const struct report_model *first)
+void report_text_model(struct json_writer *w, struct slice name, const struct report_model *m,
+                       const struct report_model *first)
 {
     const struct report_sample *s = &m->sample;
 
@@ -226,7 +233,8 @@ void report_text_model(struct json_writer *w, struct slice name, const struct re
     json_member_int(w, "sampled_calls", s->calls);
     write_per_call(w, "input_tokens_per_call", s->input, s->used);
     write_per_call(w, "output_tokens_per_call", s->output, s->used);
-    member_unless(w, "cost_nano_usd_per_call", s->priced ? quotient(at_least_0(s->cost_nano), s->priced) : 0, s->priced == 0);
+    member_unless(w, "cost_nano_usd_per_call", s->priced ? quotient(at_least_0(s->cost_nano), s->priced) : 0,
+                  s->priced == 0);
     write_ratio(w, s, &first->sample);
     write_spread(w, "queued_ms", &s->queued);
     write_spread(w, "first_byte_ms", &s->first_byte);

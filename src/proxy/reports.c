@@ -1,6 +1,7 @@
 /*
- * reports: a question is on `asking` from its request until it comes back from the worker, whose everything in it but `link`,
- * `x` and `gone` is meanwhile. One whose exchange ended has x NULL and is freed when it comes back.
+ * reports: a question is on `asking` from its request until it comes back from the worker, whose everything
+ * in it but `link`, `x` and `gone` is meanwhile. One whose exchange ended has x NULL and is freed when it
+ * comes back.
  */
 #include "metergate/proxy/reports.h"
 
@@ -16,10 +17,12 @@
 #include "metergate/ledger/report.h"
 #include "metergate/proxy/hub.h"
 #include "metergate/proxy/inquiry.h"
+#include "metergate/proxy/live.h"
 #include "metergate/proxy/report_text.h"
 
-#define BODY_MAX ((size_t)4096) /* there should be none; what a client sends with its GET is not looked at */
-#define FLUSH_MS 1000 /* for what was just answered to be in the database */
+#define BODY_MAX ((size_t)4096) /* there should be none; what a client sends with its GET is not looked at   \
+                                 */
+#define FLUSH_MS 1000           /* for what was just answered to be in the database */
 
 struct question {
     struct list link; /* on reports.asking */
@@ -33,7 +36,8 @@ struct question {
     struct buf body; /* JSON with 200, else a sentence */
 };
 
-/* ---- asking: in the worker's thread ------------------------------------------------------------------------------------- */
+/* ---- asking: in the worker's thread
+ * ------------------------------------------------------------------------------------- */
 
 static void begin(struct json_writer *w, struct question *q)
 {
@@ -107,7 +111,7 @@ static void write_call(void *arg, const struct ledger_row *row)
     struct json_writer *w = arg;
 
     json_object_begin(w);
-    report_text_call(w, row);
+    report_text_call(w, row, true);
     json_object_end(w);
 }
 
@@ -155,7 +159,7 @@ static int ask_call(struct question *q, struct report *r, struct errbuf *e)
         return rc;
     }
     begin(&w, q);
-    report_text_call(&w, &row);
+    report_text_call(&w, &row, true);
     json_member_str(&w, "state", SLICE("ended"));
     report_text_holds(&w, &row);
     json_object_end(&w);
@@ -205,12 +209,15 @@ static void ask(struct worker_job *job)
     buf_addf(&q->body, "The ledger cannot be read: %s.", e.text);
 }
 
-/* ---- answering ------------------------------------------------------------------------------------------------------------ */
+/* ---- answering
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 static void reply(const struct proxy *p, struct exchange *x, int status, struct buf *body)
 {
     buf_add_char(body, '\n');
-    hub_reply(p, x, status, status == 200 ? "application/json" : "text/plain; charset=utf-8", buf_slice(body));
+    hub_reply(p, x, status, status == 200 ? "application/json" : "text/plain; charset=utf-8",
+              buf_slice(body));
 }
 
 static void refuse(const struct proxy *p, struct exchange *x, int status, const char *sentence)
@@ -240,7 +247,9 @@ static void answered(struct worker_job *job)
     free_question(q);
 }
 
-/* ---- the way in ------------------------------------------------------------------------------------------------------------ */
+/* ---- the way in
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 static void submit(struct proxy *p, struct exchange *x, const struct inquiry *what)
 {
@@ -277,12 +286,16 @@ static bool admit(struct proxy *p, struct exchange *x, const struct route *r, st
         return false;
     }
     if (!p->ledger) {
-        refuse(p, x, 404, "No call is kept: the daemon has no state_dir (`state_dir: none`, or it could not be made), so there is "
-                          "no ledger that could be asked.");
+        refuse(p, x, 404,
+               "No call is kept: the daemon has no state_dir (`state_dir: none`, or it could not be made), "
+               "so there is "
+               "no ledger that could be asked.");
         return false;
     }
     if (p->reports.count >= REPORTS_WAITING_MAX) {
-        refuse(p, x, 503, "Too many questions to the ledger are waiting already; ask again when one of them was answered.");
+        refuse(
+            p, x, 503,
+            "Too many questions to the ledger are waiting already; ask again when one of them was answered.");
         return false;
     }
     return true;
@@ -308,6 +321,8 @@ bool reports_body(struct proxy *p, struct exchange *x, int rc)
         return false;
     if (rc < 0)
         refuse(p, x, 413, "This address takes no body.");
+    else if (inquiry_read(r.path, r.query, 0, &what, NULL) == 0 && what.kind == INQUIRY_CALL && live_reply(p, x, what.id))
+        return true;
     else if (admit(p, x, &r, &what))
         submit(p, x, &what);
     return true;
@@ -325,7 +340,9 @@ void reports_gone(struct proxy *p, struct exchange *x)
     }
 }
 
-/* ---- start and stop --------------------------------------------------------------------------------------------------------- */
+/* ---- start and stop
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 void reports_init(struct reports *rs)
 {

@@ -14,6 +14,7 @@
 #include "metergate/proxy/hub.h"
 #include "metergate/proxy/identity.h"
 #include "metergate/proxy/lease_text.h"
+#include "metergate/proxy/record.h"
 #include "metergate/proxy/seat.h"
 
 /* What a program that was answered 429 without a time waits, and the most that its word may hold up
@@ -235,6 +236,8 @@ void reserve_grant(struct call *c)
     c->attempts = 1;
     c->dispatched_us = now;
     p->totals.dispatched++;
+    record_begin(c);
+    c->sent_us = now;
     gate_sent(p->gate, &c->ticket, now);
     leases_open(&p->leases, &c->lease, now);
     if (!loop_timer_is_set(&p->lease_timer))

@@ -213,6 +213,7 @@ void seat_take(struct call *c)
     struct proxy *p = c->proxy;
     int64_t now = loop_now_us(p->loop);
     struct gate_refusal why;
+    struct refusal money;
     enum gate_verdict v;
     bool came_back;
 
@@ -227,6 +228,11 @@ void seat_take(struct call *c)
     v = offer(c, now, &why, &came_back);
     if (v != GATE_HELD) {
         refuse_offer(c, &why, v);
+        return;
+    }
+    if (!bill_reserve(c, &money)) {
+        gate_cancel(p->gate, &c->ticket, now);
+        call_refuse(c, &money);
         return;
     }
     if (!queue_has_room(c) && !goes_at_once(c, now)) {

@@ -9,6 +9,7 @@
 #include "metergate/base/log.h"
 #include "metergate/proxy/headers.h"
 #include "metergate/proxy/hub.h"
+#include "metergate/proxy/record.h"
 #include "metergate/proxy/retry.h"
 
 static const struct transfer_ops ops = {
@@ -97,6 +98,7 @@ void send_attempt(struct call *c)
     call_enter(c, CALL_SENT);
     count_attempt(c);
     splice(c);
+    record_begin(c);
     start(c, false);
 }
 

@@ -1,6 +1,7 @@
 /* status: the body of GET /-/status, written in one go from one moment. */
 #include "metergate/base/clock.h"
 #include "metergate/base/json.h"
+#include "metergate/base/money.h"
 #include "metergate/proxy/hub.h"
 
 static void write_totals(struct json_writer *w, const struct totals *t)
@@ -59,13 +60,39 @@ static void write_share(void *arg, struct slice key, void *value)
     json_object_end(w);
 }
 
-/* Advance first. */
-static void write_limits(struct json_writer *w, const struct budget *b)
+static void member_usd(struct json_writer *w, const char *key, int64_t nano)
+{
+    char text[MONEY_TEXT_MAX];
+
+    json_key(w, key);
+    json_raw(w, slice_str(money_text(nano, text)));
+}
+
+/* In USD, and used in full. */
+static void write_money(struct json_writer *w, const struct purse *purse, size_t i)
+{
+    const struct money_limit *l = &purse->limit[i];
+
+    json_object_begin(w);
+    json_member_str(w, "metric", slice_str(l->key));
+    member_usd(w, "max", l->max);
+    json_member_int(w, "window_s", l->span_us / CLOCK_S);
+    member_usd(w, "used", purse->window[i].used);
+    member_usd(w, "reserved", purse->reserved);
+    member_usd(w, "usable", l->max);
+    json_member_bool(w, "learned", false);
+    json_object_end(w);
+}
+
+/* Advance both first. */
+static void write_limits(struct json_writer *w, const struct budget *b, const struct purse *purse)
 {
     json_key(w, "limits");
     json_array_begin(w);
     for (size_t i = 0; b && i < b->limit_count; i++)
         write_limit(w, b, &b->limits[i]);
+    for (size_t i = 0; i < purse->n; i++)
+        write_money(w, purse, i);
     json_array_end(w);
 }
 
@@ -74,7 +101,7 @@ static int64_t ms_until(int64_t at_us, int64_t now)
     return at_us > now ? (at_us - now + 999) / 1000 : 0;
 }
 
-static void write_budget(struct json_writer *w, const struct proxy *p, const struct model_budget *b, int64_t now)
+static void write_budget(struct json_writer *w, const struct proxy *p, struct model_budget *b, int64_t now)
 {
     struct budget *g = b->budget;
     int64_t next;
@@ -103,7 +130,8 @@ static void write_budget(struct json_writer *w, const struct proxy *p, const str
     json_member_double(w, "headroom", (double)g->headroom_permille / 1000, 3);
     json_member_int(w, "paused_until_ms", ms_until(budget_paused_until_us(g), now));
     json_member_int(w, "organizations", (int64_t)b->organizations.n);
-    write_limits(w, g);
+    purse_advance(&b->purse, now);
+    write_limits(w, g, &b->purse);
     json_key(w, "clients");
     json_array_begin(w);
     map_each(&b->shares, write_share, w);
@@ -139,7 +167,7 @@ struct client_writer {
 static void write_client(void *arg, struct slice key, void *value)
 {
     const struct client_writer *cw = arg;
-    const struct client *c = value;
+    struct client *c = value;
     struct json_writer *w = cw->w;
 
     if (c->budget)
@@ -150,9 +178,9 @@ static void write_client(void *arg, struct slice key, void *value)
     json_member_int(w, "in_flight", c->in_flight);
     json_member_int(w, "calls", c->calls);
     json_member_int(w, "tokens", c->tokens);
-    json_key(w, "cost_usd");
-    json_null(w); /* not known: no prices in this version */
-    write_limits(w, c->budget);
+    member_usd(w, "cost_usd", c->cost_nano);
+    purse_advance(&c->purse, cw->now);
+    write_limits(w, c->budget, &c->purse);
     json_object_end(w);
 }
 
@@ -165,6 +193,30 @@ static void write_upstream(struct json_writer *w, const struct provider *u)
     json_member_str(w, "dialect", slice_str(u->dialect->name));
     json_member_bool(w, "reachable", u->reachable && !u->health.breaker.open);
     json_member_int(w, "connections", u->in_flight); /* HTTP/1.1: one a call */
+    json_object_end(w);
+}
+
+static void write_ledger(struct json_writer *w, struct ledger *l)
+{
+    struct ledger_health h;
+
+    json_key(w, "ledger");
+    if (!l) {
+        json_null(w);
+        return;
+    }
+    ledger_health(l, &h);
+    json_object_begin(w);
+    json_member_bool(w, "ok", h.ok);
+    json_key(w, "problem");
+    if (h.ok)
+        json_null(w);
+    else
+        json_str(w, slice_str(h.problem));
+    json_member_int(w, "waiting", h.waiting);
+    json_member_int(w, "written", h.written);
+    json_member_int(w, "lost", h.lost);
+    json_member_int(w, "recovered", h.recovered);
     json_object_end(w);
 }
 
@@ -183,6 +235,7 @@ void status_write(const struct proxy *p, struct buf *out)
     json_member_int(&w, "held_bytes", p->held_bytes);
     json_member_int(&w, "in_flight", hub_in_flight(p));
     write_totals(&w, &p->totals);
+    write_ledger(&w, p->ledger);
     json_key(&w, "budgets");
     json_array_begin(&w);
     LIST_EACH (&p->budgets.all, node, next)

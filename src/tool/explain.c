@@ -29,9 +29,17 @@ static bool has_ended(struct slice call)
 
 /* ---- who and what ---- */
 
+/* A string that says something. */
+static bool has(struct slice call, const char *name)
+{
+    struct slice raw = doc_get(call, name);
+
+    return raw.n > sizeof "\"\"" - 1 && raw.p[0] == '"';
+}
+
 static void print_member(struct slice call, const char *before, const char *name)
 {
-    if (!doc_get(call, name).n)
+    if (!has(call, name))
         return;
     fputs(before, stdout);
     shown_text(call, name);
@@ -65,7 +73,10 @@ static void print_head(struct slice call)
     print_member(call, " of ", "client");
     putchar('\n');
     label("for");
-    print_member(call, "", "model");
+    if (has(call, "model"))
+        shown_text(call, "model");
+    else
+        fputs("an unknown model", stdout);
     print_member(call, ", ", "endpoint");
     print_member(call, ", at ", "upstream");
     print_member(call, ", from budget ", "budget");
@@ -230,8 +241,8 @@ static void print_cost(struct slice call)
 
     label("cost");
     if (!doc_get(call, "cost_nano_usd").n) {
-        fputs("unpriced: no price of ", stdout);
-        shown_text(call, "model");
+        fputs("unpriced: no price", stdout);
+        print_member(call, " of ", "model");
         puts(" was known; `prices:` in the configuration adds one");
         return;
     }

@@ -66,8 +66,10 @@ const char *figure_ms(int64_t ms, char out[FIGURE_SIZE])
 
     if (ms > -1000 && ms < 1000)
         snprintf(out, FIGURE_SIZE, "%" PRId64 " ms", ms);
-    else if (n >= 0 && n < 100 && ms % 1000 >= 50)
+    else if (n >= 0 && n < 100 && (ms + 50) / 100 % 10)
         snprintf(out, FIGURE_SIZE, "%" PRId64 ".%" PRId64 " s", (ms + 50) / 1000, (ms + 50) / 100 % 10);
+    else if (n >= 0 && n < 100)
+        snprintf(out, FIGURE_SIZE, "%" PRId64 " s", (ms + 50) / 1000);
     else if (n < 120)
         snprintf(out, FIGURE_SIZE, "%" PRId64 " s", n);
     else if (n < 7200)

@@ -41,10 +41,10 @@ static void add_up(struct slice doc, struct total *ret)
     }
 }
 
-/* Nothing of it has a price: then the sum of nothing says nothing. */
+/* Nothing that was used has a price: there is no sum, not even 0, though refused calls cost nothing. */
 static bool all_unpriced(const int64_t *figure)
 {
-    return figure[CALLS] > 0 && figure[UNPRICED] >= figure[CALLS];
+    return figure[UNPRICED] > 0 && figure[COST] == 0;
 }
 
 static void add_figures(struct table *t, const int64_t *figure, const struct total *total)
@@ -124,7 +124,7 @@ static int show_text(const struct arguments *a, struct slice doc)
 static void add_record(struct csv *c, struct slice row)
 {
     const int64_t figure[FIGURES] = {
-        [CALLS] = doc_int(row, names[CALLS]), [UNPRICED] = doc_int(row, names[UNPRICED])};
+        [COST] = doc_int(row, names[COST]), [UNPRICED] = doc_int(row, names[UNPRICED])};
     struct slice cost = all_unpriced(figure) ? SLICE("") : row;
 
     for (int i = 0; i < FIGURES; i++)

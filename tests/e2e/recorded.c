@@ -10,7 +10,7 @@ const char recorded_usage[] =
     "\"unpriced_calls\":0},{\"key\":\"=SUM(A1),\\\"x\\\"\",\"calls\":3,\"input_tokens\":900,"
     "\"cached_tokens\":0,\"cache_write_tokens\":0,\"output_tokens\":300,"
     "\"reasoning_tokens\":0,\"cost_nano_usd\":1234000000000,\"unpriced_calls\":1},"
-    "{\"key\":\"\",\"calls\":7,\"input_tokens\":70,\"cached_tokens\":0,\"cache_write_tokens\":0,"
+    "{\"key\":\"\",\"calls\":9,\"input_tokens\":70,\"cached_tokens\":0,\"cache_write_tokens\":0,"
     "\"output_tokens\":8,\"reasoning_tokens\":0,\"cost_nano_usd\":0,\"unpriced_calls\":7}]}";
 
 const char recorded_calls[] =
@@ -97,8 +97,8 @@ const char recorded_compare[] =
     "\"cost_nano_usd\":1200000000,\"unpriced_calls\":1,\"input_tokens_per_call\":1200.05,"
     "\"output_tokens_per_call\":300,\"cost_nano_usd_per_call\":60000000,"
     "\"cost_ratio\":10.0,\"queued_ms\":{\"mean\":1200,\"p50\":800,\"p95\":5230},"
-    "\"first_byte_ms\":{\"mean\":1000,\"p50\":340,\"p95\":61000},\"total_ms\":{\"mean\":1200,"
-    "\"p50\":800,\"p95\":190000}}]}";
+    "\"first_byte_ms\":{\"mean\":1000,\"p50\":340,\"p95\":61000},\"total_ms\":{\"mean\":2980,"
+    "\"p50\":3020,\"p95\":99960}}]}";
 
 const char recorded_prices[] =
     "{\"day\":\"2026-11-28\",\"prices\":[{\"match\":\"gpt-4o\",\"since\":\"2024-10-01\","

@@ -147,8 +147,8 @@ static void test_check__a_good_file__is_ok_and_warned_of(void **state)
     (void)state;
     snprintf(ok, sizeof ok, "%s: OK\n", path);
     assert_outcome(RUN("-t", "-c", path), EX_OK, ok, "");
-    path = write_config("good", GOOD "retention: 3d\n");
-    snprintf(warning, sizeof warning, "%s:5:1: retention: not implemented in this version, ignored\n", path);
+    path = write_config("good", GOOD "prices: {\"*\": {input: 1}, b: {input: 1}}\n");
+    snprintf(warning, sizeof warning, "%s:5:27: prices.b: never used; prices.* in line 5 matches its names first\n", path);
     assert_outcome(RUN("--test", "--config", path), EX_OK, ok, warning);
     assert_outcome(RUN("-t"), EX_OK, "built-in configuration: OK\n", "");
 }

@@ -80,8 +80,8 @@ static void test_usage__text__is_a_table_with_a_total_and_says_what_is_unpriced(
         "MODEL         CALLS      INPUT  CACHED  CACHE WRITE  OUTPUT  REASONING           COST  UNPRICED\n"
         "gpt-4o        1,200  1,234,567   1,024            5  98,765         77      $0.004210         0\n"
         "=SUM(A1),\"x\"      3        900       0            0     300          0  $1,234.000000         1\n"
-        "(none)            7         70       0            0       8          0       unpriced         7\n"
-        "total         1,210  1,235,537   1,024            5  99,073         77  $1,234.004210         8\n"
+        "(none)            9         70       0            0       8          0       unpriced         7\n"
+        "total         1,212  1,235,537   1,024            5  99,073         77  $1,234.004210         8\n"
         "\n"
         "unpriced: 8 calls: what they cost is not known and in no sum. `metergate prices` shows the\n"
         "prices in force, `prices:` in the configuration adds one.\n");
@@ -99,7 +99,7 @@ static void test_usage__csv__has_every_figure_in_full_and_no_formula(void **stat
                "cost_nano_usd,unpriced_calls,cost_usd\r\n"
                "gpt-4o,1200,1234567,1024,5,98765,77,4210000,0,0.004210000\r\n"
                "\"'=SUM(A1),\"\"x\"\"\",3,900,0,0,300,0,1234000000000,1,1234.000000000\r\n"
-               ",7,70,0,0,8,0,,7,\r\n");
+               ",9,70,0,0,8,0,,7,\r\n");
     outcome_release(&o);
 }
 
@@ -351,6 +351,25 @@ static void test_explain__call_without_a_price__is_unpriced_and_not_free(void **
     outcome_release(&o);
 }
 
+/* A call of something that is only passed through has neither model nor budget. */
+static void test_explain__call_without_a_model__is_told_without_gaps(void **state)
+{
+    static const struct fake_answer one[] = {{"/-/calls/mg-0000001-1", 200,
+                                              "{\"id\":\"mg-0000001-1\",\"state\":\"ended\",\"client\":\"\","
+                                              "\"model\":\"\",\"budget\":\"\",\"upstream\":\"openai\","
+                                              "\"endpoint\":\"passed\",\"outcome\":\"completed\",\"status\":"
+                                              "404,\"attempts\":1,\"usage_source\":\"counted\"}"},
+                                             {0}};
+    struct outcome o = ASK(one, "explain", "mg-0000001-1");
+
+    (void)state;
+    assert_done(&o);
+    text_has(o.out, "call     mg-0000001-1\nfor      an unknown model, passed, at openai\noutcome  "
+                    "completed, status 404\n");
+    text_has(o.out, "cost     unpriced: no price was known;");
+    outcome_release(&o);
+}
+
 static void test_explain__id_with_a_path_in_it__stays_one_part_of_the_path(void **state)
 {
     static const char *const ids[] = {"../../status?a", ".."};
@@ -382,7 +401,8 @@ static void test_compare__text__has_a_column_a_model_and_ratios_in_words(void **
         "\nuntil the first byte                       ",
         " 1 s / 340 ms / 61 s ",
         "  - / - / -  ",
-        "1.2 s / 800 ms / 3m 10s\n",
+        " 1.2 s / 800 ms / 3m 10s ",
+        "  3 s / 3 s / 100 s\n",
         "\n\ngpt-3.5-turbo costs 1/13.4 of gpt-4o a call\n",
         "\nllama and gpt-4o: no ratio, the cost of llama a call is not known\n",
         "\ngpt-6 costs 10.0 times gpt-4o a call\n",
@@ -724,6 +744,7 @@ int main(void)
                                tool_environment),
         cmocka_unit_test_setup(test_explain__call_without_a_price__is_unpriced_and_not_free,
                                tool_environment),
+        cmocka_unit_test_setup(test_explain__call_without_a_model__is_told_without_gaps, tool_environment),
         cmocka_unit_test_setup(test_explain__id_with_a_path_in_it__stays_one_part_of_the_path,
                                tool_environment),
         cmocka_unit_test_setup(test_compare__text__has_a_column_a_model_and_ratios_in_words,

@@ -32,7 +32,7 @@ static inline int clear_dir(const char *prefix)
     DIR *d = opendir(dir);
     int n = 0;
 
-    for (struct dirent *e; d && (e = readdir(d)) != NULL;) {
+    for (struct dirent *e; d && (e = readdir(d)) != NULL;) { /* cppcheck-suppress readdirCalled */
         if (e->d_name[0] == '.')
             continue;
         n += strncmp(e->d_name, prefix, strlen(prefix)) == 0;

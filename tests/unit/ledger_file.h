@@ -1,6 +1,6 @@
 /*
- * ledger_file: a ledger.db that a test fills by plain statements of its own, so that what reads it is not tested against
- * what writes it. For the tests of reports.
+ * ledger_file: a ledger.db that a test fills by plain statements of its own, so that what reads it is not
+ * tested against what writes it. For the tests of reports.
  */
 #ifndef TEST_LEDGER_FILE_H
 #define TEST_LEDGER_FILE_H
@@ -30,6 +30,13 @@ static inline void ledger_file_path(const struct ledger_file *f, const char *nam
     snprintf(ret, 128, "%s/%s", f->dir, name);
 }
 
+/* An empty directory, for whoever writes there. */
+static inline void ledger_file_begin_empty(struct ledger_file *f)
+{
+    *f = (struct ledger_file){.dir = "/tmp/metergate-ledger-XXXXXX"};
+    assert_non_null(mkdtemp(f->dir));
+}
+
 static inline void ledger_file_run(struct ledger_file *f, const char *sql)
 {
     if (db_exec(f->db, sql) != DB_OK)
@@ -41,8 +48,7 @@ static inline void ledger_file_begin(struct ledger_file *f)
     char path[128];
     struct errbuf e;
 
-    *f = (struct ledger_file){.dir = "/tmp/metergate-ledger-XXXXXX"};
-    assert_non_null(mkdtemp(f->dir));
+    ledger_file_begin_empty(f);
     ledger_file_path(f, "ledger.db", path);
     assert_int_equal(db_open(path, 1000, &f->db), DB_OK);
     assert_int_equal(schema_prepare(f->db, &e), DB_OK);
@@ -51,11 +57,11 @@ static inline void ledger_file_begin(struct ledger_file *f)
 
 static inline void ledger_file_end(struct ledger_file *f)
 {
-    static const char *const names[] = {"ledger.db", "ledger.db-wal", "ledger.db-shm"};
+    static const char *const names[] = {"ledger.db", "ledger.db-wal", "ledger.db-shm", "journal"};
     char path[128];
 
     db_close(f->db);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < MG_ARRAY_LEN(names); i++) {
         ledger_file_path(f, names[i], path);
         unlink(path);
     }
@@ -75,7 +81,8 @@ static inline int64_t ledger_file_number(struct ledger_file *f, const char *sql)
 }
 
 /* One of the texts of a row becomes the number of its name. */
-static inline void ledger_file_bind_name(struct ledger_file *f, struct db_stmt *s, int place, const char *text)
+static inline void ledger_file_bind_name(struct ledger_file *f, struct db_stmt *s, int place,
+                                         const char *text)
 {
     struct db_stmt *q;
 
@@ -94,11 +101,12 @@ static inline int64_t ledger_file_add_price(struct ledger_file *f, const struct 
 {
     struct db_stmt *s;
 
-    assert_int_equal(db_prepare(f->db,
-                                "INSERT INTO prices(name, since, input, cached, cache_write, cache_write_1h, output)"
-                                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                                &s),
-                     DB_OK);
+    assert_int_equal(
+        db_prepare(f->db,
+                   "INSERT INTO prices(name, since, input, cached, cache_write, cache_write_1h, output)"
+                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                   &s),
+        DB_OK);
     db_bind_text(s, 1, slice_str(p->name));
     db_bind_int(s, 2, p->since);
     for (int i = 0; i < RATES; i++)
@@ -112,8 +120,11 @@ static inline void ledger_file_add_holds(struct ledger_file *f, const struct led
 {
     struct db_stmt *s;
 
-    assert_int_equal(db_prepare(f->db, "INSERT INTO holds(call, n, what, whose, from_ms, to_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)", &s),
-                     DB_OK);
+    assert_int_equal(
+        db_prepare(f->db,
+                   "INSERT INTO holds(call, n, what, whose, from_ms, to_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                   &s),
+        DB_OK);
     for (int i = 0; i < r->hold_count; i++) {
         db_bind_int(s, 1, r->id);
         db_bind_int(s, 2, i);
@@ -128,9 +139,21 @@ static inline void ledger_file_add_holds(struct ledger_file *f, const struct led
 
 static inline void ledger_file_bind_row(struct ledger_file *f, struct db_stmt *s, const struct ledger_row *r)
 {
-    const int64_t ints[] = {r->outcome,     r->status,       r->attempts,          r->estimated_input, r->estimated_output,
-                            r->usage.input, r->usage.cached, r->usage.cache_write, r->usage.cache_write_1h, r->usage.output,
-                            r->usage.reasoning, r->usage.tier, r->source, r->queued_us / 1000, r->total_us / 1000};
+    const int64_t ints[] = {r->outcome,
+                            r->status,
+                            r->attempts,
+                            r->estimated_input,
+                            r->estimated_output,
+                            r->usage.input,
+                            r->usage.cached,
+                            r->usage.cache_write,
+                            r->usage.cache_write_1h,
+                            r->usage.output,
+                            r->usage.reasoning,
+                            r->usage.tier,
+                            r->source,
+                            r->queued_us / 1000,
+                            r->total_us / 1000};
 
     db_bind_int(s, 1, r->id);
     db_bind_int(s, 2, r->t_us);
@@ -157,14 +180,17 @@ static inline void ledger_file_add(struct ledger_file *f, const struct ledger_ro
 {
     struct db_stmt *s;
 
-    assert_int_equal(
-        db_prepare(f->db,
-                   "INSERT INTO calls(id, t_us, client, upstream, budget, account, model, endpoint, outcome, status, attempts,"
-                   " estimated_input, estimated_output, input, cached, cache_write, cache_write_1h, output, reasoning, tier,"
-                   " source, queued_ms, total_ms, reason, cost_nano, price, first_byte_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7,"
-                   " ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)",
-                   &s),
-        DB_OK);
+    assert_int_equal(db_prepare(f->db,
+                                "INSERT INTO calls(id, t_us, client, upstream, budget, account, model, "
+                                "endpoint, outcome, status, attempts,"
+                                " estimated_input, estimated_output, input, cached, cache_write, "
+                                "cache_write_1h, output, reasoning, tier,"
+                                " source, queued_ms, total_ms, reason, cost_nano, price, first_byte_ms) "
+                                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7,"
+                                " ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, "
+                                "?23, ?24, ?25, ?26, ?27)",
+                                &s),
+                     DB_OK);
     ledger_file_run(f, "BEGIN");
     for (size_t i = 0; i < n; i++) {
         ledger_file_bind_row(f, s, &rows[i]);
@@ -178,11 +204,14 @@ static inline void ledger_file_add(struct ledger_file *f, const struct ledger_ro
 /* The sums of all calls that are there. */
 static inline void ledger_file_sum(struct ledger_file *f)
 {
-    ledger_file_run(f, "DELETE FROM hours; INSERT INTO hours SELECT t_us / 3600000000, client, upstream, budget, account, model,"
-                       " endpoint, count(*), sum(outcome = 0), sum(outcome = 1), sum(outcome = 2), sum(outcome = 3), sum(attempts),"
-                       " sum(input), sum(cached), sum(cache_write), sum(cache_write_1h), sum(output), sum(reasoning),"
-                       " coalesce(sum(cost_nano), 0), sum(cost_nano IS NULL), sum(queued_ms), count(first_byte_ms),"
-                       " coalesce(sum(first_byte_ms), 0), sum(total_ms) FROM calls GROUP BY 1, 2, 3, 4, 5, 6, 7");
+    ledger_file_run(
+        f, "DELETE FROM hours; INSERT INTO hours SELECT t_us / 3600000000, client, upstream, budget, "
+           "account, model,"
+           " endpoint, count(*), sum(outcome = 0), sum(outcome = 1), sum(outcome = 2), sum(outcome = 3), "
+           "sum(attempts),"
+           " sum(input), sum(cached), sum(cache_write), sum(cache_write_1h), sum(output), sum(reasoning),"
+           " coalesce(sum(cost_nano), 0), sum(cost_nano IS NULL), sum(queued_ms), count(first_byte_ms),"
+           " coalesce(sum(first_byte_ms), 0), sum(total_ms) FROM calls GROUP BY 1, 2, 3, 4, 5, 6, 7");
 }
 
 #endif

@@ -1,4 +1,5 @@
-/* ledger_rows: what tests of the ledger share: a directory that goes away, random rows, and one number of a database. */
+/* ledger_rows: what tests of the ledger share: a directory that goes away, random rows, and one number of a
+ * database. */
 #ifndef METERGATE_TESTS_UNIT_LEDGER_ROWS_H
 #define METERGATE_TESTS_UNIT_LEDGER_ROWS_H
 

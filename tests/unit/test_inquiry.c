@@ -19,7 +19,9 @@
 static void test_query__pairs__are_decoded_one_by_one(void **state)
 {
     static const char *const want[][2] = {
-        {"a", "1"}, {"b", ""}, {"c", ""}, {"d&e", "x=y%"}, {"", "v"}, {"plus", "2026-11-01T00:00:00+02:00"}, {"u", "caf\xc3\xa9"},
+        {"a", "1"},           {"b", ""}, {"c", ""},
+        {"d&e", "x=y%"},      {"", "v"}, {"plus", "2026-11-01T00:00:00+02:00"},
+        {"u", "caf\xc3\xa9"},
     };
     struct slice rest = SLICE("a=1&&b&c=&d%26e=x=y%25&=v&plus=2026-11-01T00:00:00+02:00&u=caf%C3%a9&");
     struct query_pair q;
@@ -39,7 +41,8 @@ static void test_query__pairs__are_decoded_one_by_one(void **state)
 
 static void test_query__what_is_no_text__is_refused_by_its_name(void **state)
 {
-    static const char *const rows[] = {"x=%", "x=%4", "x=%4g", "x=%00", "x=a%0Ab", "x=%7f", "x=%ff", "x=%c3", "x=%ed%a0%80"};
+    static const char *const rows[] = {"x=%",   "x=%4",  "x=%4g", "x=%00",      "x=a%0Ab",
+                                       "x=%7f", "x=%ff", "x=%c3", "x=%ed%a0%80"};
     struct query_pair q;
 
     (void)state;
@@ -124,7 +127,8 @@ static void test_inquiry__compare__reads_its_models_in_order(void **state)
     assert_string_equal(q.model[0], "gpt-4o");
     assert_string_equal(q.model[1], "gpt-3.5-turbo");
     assert_int_equal(q.span.since_us, NOW - 30 * WHEN_DAY_US);
-    q = ask("/-/compare", "model=0&model=1&model=2&model=3&model=4&model=5&model=6&model=7&model=8&model=9&since=1h");
+    q = ask("/-/compare",
+            "model=0&model=1&model=2&model=3&model=4&model=5&model=6&model=7&model=8&model=9&since=1h");
     assert_int_equal(q.model_count, 10);
     assert_string_equal(q.model[9], "9");
 }
@@ -137,10 +141,12 @@ static void test_inquiry__bad_ones__are_refused_in_words(void **state)
     static const struct {
         const char *path, *query, *words;
     } rows[] = {
-        {"/-/usage", "by=month", "by: \"month\" is not model, client, budget, upstream, endpoint, day or hour"},
+        {"/-/usage", "by=month",
+         "by: \"month\" is not model, client, budget, upstream, endpoint, day or hour"},
         {"/-/usage", "since=yesterday", "since: \"yesterday\" is not a duration back from now"},
         {"/-/usage", "until=2026-02-30", "until: \"2026-02-30\" is not"},
-        {"/-/usage", "since=1h&until=2h", "since (2026-11-28T21:00:00.000Z) is not before until (2026-11-28T20:00:00.000Z)"},
+        {"/-/usage", "since=1h&until=2h",
+         "since (2026-11-28T21:00:00.000Z) is not before until (2026-11-28T20:00:00.000Z)"},
         {"/-/usage", "since=0s", "is not before until"},
         {"/-/usage", "since=2030-01-01", "is not before until"},
         {"/-/usage", "by=hour&since=10000h", "by: hour takes a span of less than 10000 hours"},
@@ -163,9 +169,11 @@ static void test_inquiry__bad_ones__are_refused_in_words(void **state)
         {"/-/calls/mg-000000a-17", "limit=5", "which takes none"},
         {"/-/compare", "", "model: a comparison takes 2 to 10 of them"},
         {"/-/compare", "model=a&since=1h", "model: a comparison takes 2 to 10"},
-        {"/-/compare", "model=0&model=1&model=2&model=3&model=4&model=5&model=6&model=7&model=8&model=9&model=10",
+        {"/-/compare",
+         "model=0&model=1&model=2&model=3&model=4&model=5&model=6&model=7&model=8&model=9&model=10",
          "model: there are more than 10"},
-        {"/-/compare", "model=a&model=b&by=day", "\"by\" is no parameter of this address, which takes since, until, model"},
+        {"/-/compare", "model=a&model=b&by=day",
+         "\"by\" is no parameter of this address, which takes since, until, model"},
     };
 
     (void)state;
@@ -189,7 +197,8 @@ static void test_inquiry__the_largest_that_are_taken__are_taken(void **state)
 
 static void test_inquiry__other_paths__are_not_its_own(void **state)
 {
-    static const char *const rows[] = {"/", "/-/usages", "/-/usage/", "/-/call", "/-/callsx", "/-/compare/x", "/usage", "/-/status"};
+    static const char *const rows[] = {"/",         "/-/usages",    "/-/usage/", "/-/call",
+                                       "/-/callsx", "/-/compare/x", "/usage",    "/-/status"};
     struct inquiry q;
 
     (void)state;

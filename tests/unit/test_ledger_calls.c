@@ -2,6 +2,7 @@
 #include "ledger_file.h"
 
 #include "metergate/base/prng.h"
+#include "metergate/ledger/ledger.h"
 #include "metergate/ledger/report.h"
 
 #define HOUR INT64_C(3600000000)
@@ -15,7 +16,7 @@ struct world {
     struct ledger_row rows[ROWS];
 };
 
-/* Several of one moment, some in an hour of their own, some models seldom. */
+/* Several of one moment, some at the very end of an hour, some models seldom. */
 static struct world *world_new(void)
 {
     static const char *const models[] = {"gpt-4o", "gpt-4o", "gpt-4o", "gpt-4o-mini", "seldom"};
@@ -29,6 +30,8 @@ static struct world *world_new(void)
 
         r->id = row_id(3, (uint64_t)i + 1);
         r->t_us = T0 + hour * HOUR + prng_below(&random, 40) * (HOUR / 40);
+        if (i % 10 == 0)
+            r->t_us = T0 + hour * HOUR + HOUR - 1;
         snprintf(r->model, sizeof r->model, "%s", models[prng_below(&random, hour % 7 == 3 ? 5 : 4)]);
         snprintf(r->client, sizeof r->client, "c%d", (int)prng_below(&random, 3));
     }
@@ -81,7 +84,8 @@ static int64_t expect(const struct world *w, const struct report_filter *f, int6
             const struct ledger_row *r = &w->rows[i], *b = best < 0 ? NULL : &w->rows[best];
 
             if (used[i] || (f->model.n && !slice_eq(f->model, slice_str(r->model))) ||
-                (f->client.n && !slice_eq(f->client, slice_str(r->client))) || (f->before_us && r->t_us >= f->before_us))
+                (f->client.n && !slice_eq(f->client, slice_str(r->client))) ||
+                (f->before_us && r->t_us >= f->before_us))
                 continue;
             if (!b || r->t_us > b->t_us || (r->t_us == b->t_us && r->id > b->id))
                 best = i;
@@ -171,7 +175,13 @@ static const struct ledger_row whole = {
     .attempts = 3,
     .estimated_input = 1,
     .estimated_output = 2,
-    .usage = {.input = 30, .cached = 4, .cache_write = 5, .cache_write_1h = 6, .output = 7, .reasoning = 8, .tier = TIER_BATCH},
+    .usage = {.input = 30,
+              .cached = 4,
+              .cache_write = 5,
+              .cache_write_1h = 6,
+              .output = 7,
+              .reasoning = 8,
+              .tier = TIER_BATCH},
     .source = ROW_COUNTED,
     .cost_nano = 1234567,
     .price = {.name = "gpt-4o", .since = 20240806, .rates = {{2500000, 1250000, PRICE_UNKNOWN, 9, 10000000}}},
@@ -214,6 +224,29 @@ static void test_call__one_that_was_written__is_the_same_row(void **state)
     ledger_file_end(&f);
 }
 
+static void test_call__one_that_the_ledger_wrote__is_the_same_row(void **state)
+{
+    struct ledger_row got, *row;
+    struct ledger_file f;
+    struct ledger *l;
+    bool found = false;
+
+    (void)state;
+    ledger_file_begin_empty(&f);
+    l = ledger_open(f.dir, INT64_MAX / 4);
+    row = ledger_take(l);
+    assert_non_null(row);
+    *row = whole;
+    ledger_end(l, row);
+    assert_true(ledger_flush(l, 20000));
+    got = read_one(&f, whole.id, &found);
+    assert_true(found);
+    assert_memory_equal(&got, &whole, offsetof(struct ledger_row, hold));
+    assert_memory_equal(got.hold, whole.hold, sizeof got.hold);
+    ledger_close(l);
+    ledger_file_end(&f);
+}
+
 static void test_call__one_with_little_known__says_so(void **state)
 {
     const struct ledger_row little = {.id = 7, .t_us = T0, .cost_nano = PRICE_UNKNOWN, .first_byte_us = -1};
@@ -236,7 +269,8 @@ static void test_call__one_with_little_known__says_so(void **state)
     ledger_file_end(&f);
 }
 
-/* Somebody else may have written into the file: nothing that is asked of the row may then break the daemon. */
+/* Somebody else may have written into the file: nothing that is asked of the row may then break the daemon.
+ */
 static void test_call__nonsense_in_the_file__is_read_as_nothing_known(void **state)
 {
     struct ledger_row got;
@@ -246,7 +280,8 @@ static void test_call__nonsense_in_the_file__is_read_as_nothing_known(void **sta
     (void)state;
     ledger_file_begin(&f);
     ledger_file_add(&f, &whole, 1);
-    ledger_file_run(&f, "UPDATE calls SET outcome = 77, source = -3, tier = 99, status = 5000000000, attempts = -1, model = 999,"
+    ledger_file_run(&f, "UPDATE calls SET outcome = 77, source = -3, tier = 99, status = 5000000000, "
+                        "attempts = -1, model = 999,"
                         " total_ms = 9223372036854775807, queued_ms = -9, price = 999;"
                         "UPDATE holds SET whose = 12, to_ms = 9223372036854775807;"
                         "UPDATE names SET text = printf('%.*c', 5000, 'n') WHERE text = 'nightly';"
@@ -273,6 +308,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_call__one_that_was_written__is_the_same_row),
+        cmocka_unit_test(test_call__one_that_the_ledger_wrote__is_the_same_row),
         cmocka_unit_test(test_call__one_with_little_known__says_so),
         cmocka_unit_test(test_call__nonsense_in_the_file__is_read_as_nothing_known),
         cmocka_unit_test(test_calls__any_filter__gives_the_latest_that_it_means),

@@ -119,7 +119,7 @@ static void test_journal__ended_rows__come_oldest_first_and_stay_until_written(v
 static void test_journal__nobody_writes__ended_rows_leave_a_quarter_to_attempts(void **state)
 {
     static struct ledger_row *open[JOURNAL_SLOTS_MAX / 4];
-    const int64_t most = JOURNAL_SLOTS_MAX / 4 * 3;
+    const int64_t most = INT64_C(3) * JOURNAL_SLOTS_MAX / 4;
     struct journal *j = attached();
 
     (void)state;
@@ -171,7 +171,7 @@ static void test_journal__it_grows__rows_keep_their_addresses(void **state)
 
 static void test_journal__what_waits_in_memory__is_moved_into_the_file(void **state)
 {
-    enum { MANY = 3 * JOURNAL_STEP };
+    enum { MANY = 3 * JOURNAL_STEP, LAST = 10 * MANY };
     static struct ledger_row *open[MANY];
     struct journal *j = journal_new();
     struct errbuf e;
@@ -186,7 +186,7 @@ static void test_journal__what_waits_in_memory__is_moved_into_the_file(void **st
     assert_true(journal_is_attached(j));
     journal_drop(j, open[0]);
     journal_written(j, 1);
-    end_row(j, 10 * MANY, 1);
+    end_row(j, LAST, 1);
     for (int i = 1; i < MANY; i++)
         assert_true(is_filled(open[i]));
     journal_free(j);
@@ -199,7 +199,7 @@ static void test_journal__what_waits_in_memory__is_moved_into_the_file(void **st
         assert_int_equal(found.v[MANY + i].id, i + 2);
         assert_true(found.v[MANY + i].open);
     }
-    assert_int_equal(found.v[MANY - 1].id, 10 * MANY);
+    assert_int_equal(found.v[MANY - 1].id, LAST);
     journal_free(j);
     clear_dir("");
 }

@@ -1,89 +1,12 @@
 /* report: sums by any key over any span are those of the calls, computed here from rows of chance. */
-#include "ledger_file.h"
+#include "ledger_world.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "metergate/base/prng.h"
-#include "metergate/base/when.h"
-#include "metergate/ledger/report.h"
+#include "metergate/ledger/ledger.h"
 
-#define ROWS  2500
-#define T0    (INT64_C(495000) * WHEN_HOUR_US) /* some full hour of 2026 */
-#define HOURS 60
 #define MINUTE (WHEN_HOUR_US / 60)
-
-static const char *const models[] = {"gpt-4o", "claude-sonnet-4-5", "", "gpt-4o-mini", "caf\xc3\xa9"};
-static const char *const clients[] = {"nightly", "editor", "ana"};
-
-struct world {
-    struct ledger_file file;
-    struct prng random;
-    struct ledger_row rows[ROWS];
-    bool removed[ROWS];
-};
-
-static const char *pick(struct prng *p, const char *const *of, size_t n)
-{
-    return of[prng_below(p, (int64_t)n)];
-}
-
-static void random_row(struct prng *p, int64_t id, struct ledger_row *r)
-{
-    static const char *const budgets[] = {"gpt-4o", "other"}, *const upstreams[] = {"openai", "azure"},
-                      *const endpoints[] = {"chat", "embeddings"};
-
-    *r = (struct ledger_row){
-        .id = id,
-        .t_us = T0 + prng_below(p, HOURS * WHEN_HOUR_US),
-        .outcome = (enum row_outcome)prng_below(p, ROW_OUTCOMES),
-        .status = prng_below(p, 4) ? 200 : 400,
-        .attempts = (int)prng_below(p, 4),
-        .usage = {.input = prng_below(p, 9000), .cached = prng_below(p, 900), .cache_write = prng_below(p, 90),
-                  .cache_write_1h = prng_below(p, 9), .output = prng_below(p, 5000), .reasoning = prng_below(p, 500)},
-        .source = (enum row_source)prng_below(p, ROW_SOURCES),
-        .cost_nano = prng_below(p, 5) ? prng_below(p, 100000000) : PRICE_UNKNOWN,
-        .queued_us = prng_below(p, 60000) * 1000,
-        .total_us = prng_below(p, 90000) * 1000,
-        .first_byte_us = prng_below(p, 3) ? prng_below(p, 30000) * 1000 : -1,
-    };
-    if (prng_below(p, 20) == 0)
-        r->t_us -= r->t_us % WHEN_HOUR_US; /* on the hour */
-    snprintf(r->model, sizeof r->model, "%s", pick(p, models, MG_ARRAY_LEN(models)));
-    snprintf(r->client, sizeof r->client, "%s", pick(p, clients, MG_ARRAY_LEN(clients)));
-    snprintf(r->budget, sizeof r->budget, "%s", pick(p, budgets, 2));
-    snprintf(r->upstream, sizeof r->upstream, "%s", pick(p, upstreams, 2));
-    snprintf(r->endpoint, sizeof r->endpoint, "%s", pick(p, endpoints, 2));
-}
-
-static struct world *world_new(uint64_t seed)
-{
-    struct world *w = calloc(1, sizeof *w);
-
-    w->random.state = seed;
-    ledger_file_begin(&w->file);
-    for (int i = 0; i < ROWS; i++)
-        random_row(&w->random, i + 1, &w->rows[i]);
-    ledger_file_add(&w->file, w->rows, ROWS);
-    ledger_file_sum(&w->file);
-    return w;
-}
-
-static void world_free(struct world *w)
-{
-    ledger_file_end(&w->file);
-    free(w);
-}
-
-static struct report *open_report(const struct ledger_file *f)
-{
-    struct report *r = NULL;
-    struct errbuf e = {""};
-
-    if (report_open(f->dir, &r, &e) != DB_OK)
-        fail_msg("%s", e.text);
-    return r;
-}
 
 /* ---- usage ---- */
 
@@ -106,7 +29,8 @@ static void take_row(void *arg, struct slice key, const struct report_sums *sums
     t->row[t->n++].sums = *sums;
 }
 
-static void ask(const struct ledger_file *f, enum report_by by, const struct report_span *span, struct table *ret)
+static void ask(const struct ledger_file *f, enum report_by by, const struct report_span *span,
+                struct table *ret)
 {
     struct report *r = open_report(f);
     struct errbuf e = {""};
@@ -127,29 +51,6 @@ static void key_of(const struct ledger_row *r, enum report_by by, char ret[64])
         when_hour_text(r->t_us, ret);
     else
         snprintf(ret, 64, "%s", names[by]);
-}
-
-static void count(struct report_sums *s, const struct ledger_row *r)
-{
-    s->calls++;
-    s->outcome[r->outcome]++;
-    s->attempts += r->attempts;
-    s->usage.input += r->usage.input;
-    s->usage.cached += r->usage.cached;
-    s->usage.cache_write += r->usage.cache_write;
-    s->usage.cache_write_1h += r->usage.cache_write_1h;
-    s->usage.output += r->usage.output;
-    s->usage.reasoning += r->usage.reasoning;
-    if (r->cost_nano == PRICE_UNKNOWN)
-        s->unpriced++;
-    else
-        s->cost_nano += r->cost_nano;
-    s->queued_ms += r->queued_us / 1000;
-    s->total_ms += r->total_us / 1000;
-    if (r->first_byte_us >= 0) {
-        s->first_bytes++;
-        s->first_byte_ms += r->first_byte_us / 1000;
-    }
 }
 
 /* Rows of [since, until), summed by their keys, unordered. */
@@ -173,16 +74,6 @@ static void expect(const struct world *w, enum report_by by, int64_t since, int6
     }
 }
 
-static bool sums_equal(const struct report_sums *a, const struct report_sums *b)
-{
-    return a->calls == b->calls && memcmp(a->outcome, b->outcome, sizeof a->outcome) == 0 && a->attempts == b->attempts &&
-           a->usage.input == b->usage.input && a->usage.cached == b->usage.cached &&
-           a->usage.cache_write == b->usage.cache_write && a->usage.cache_write_1h == b->usage.cache_write_1h &&
-           a->usage.output == b->usage.output && a->usage.reasoning == b->usage.reasoning && a->cost_nano == b->cost_nano &&
-           a->unpriced == b->unpriced && a->queued_ms == b->queued_ms && a->total_ms == b->total_ms &&
-           a->first_bytes == b->first_bytes && a->first_byte_ms == b->first_byte_ms;
-}
-
 static bool in_order(enum report_by by, const struct table *t, size_t a, size_t b)
 {
     const struct report_sums *x = &t->row[a].sums, *y = &t->row[b].sums;
@@ -196,39 +87,23 @@ static bool in_order(enum report_by by, const struct table *t, size_t a, size_t 
     return strcmp(t->row[a].key, t->row[b].key) < 0;
 }
 
-static void assert_table(const struct table *got, const struct table *want, enum report_by by, const struct report_span *span)
+static void assert_table(const struct table *got, const struct table *want, enum report_by by,
+                         const struct report_span *span)
 {
     if (got->n != want->n)
-        fail_msg("by %s, %lld to %lld: %zu rows, not %zu", report_by_name(by), (long long)(span->since_us - T0),
-                 (long long)(span->until_us - T0), got->n, want->n);
+        fail_msg("by %s, %lld to %lld: %zu rows, not %zu", report_by_name(by),
+                 (long long)(span->since_us - T0), (long long)(span->until_us - T0), got->n, want->n);
     for (size_t i = 0; i < got->n; i++) {
         size_t at = 0;
 
         while (at < want->n && strcmp(want->row[at].key, got->row[i].key) != 0)
             at++;
         if (at == want->n || !sums_equal(&want->row[at].sums, &got->row[i].sums))
-            fail_msg("by %s, %lld to %lld: \"%s\": %lld calls", report_by_name(by), (long long)(span->since_us - T0),
-                     (long long)(span->until_us - T0), got->row[i].key, (long long)got->row[i].sums.calls);
+            fail_msg("by %s, %lld to %lld: \"%s\": %lld calls", report_by_name(by),
+                     (long long)(span->since_us - T0), (long long)(span->until_us - T0), got->row[i].key,
+                     (long long)got->row[i].sums.calls);
         assert_true(i == 0 || in_order(by, got, i - 1, i));
     }
-}
-
-static void random_span(struct world *w, struct report_span *ret)
-{
-    int64_t a = T0 + prng_below(&w->random, (HOURS + 4) * WHEN_HOUR_US) - 2 * WHEN_HOUR_US, n = 0;
-
-    switch (prng_below(&w->random, 4)) {
-    case 0: /* inside an hour, mostly */
-        n = prng_below(&w->random, WHEN_HOUR_US);
-        break;
-    case 1: /* whole hours */
-        a -= a % WHEN_HOUR_US;
-        n = prng_below(&w->random, HOURS) * WHEN_HOUR_US;
-        break;
-    default:
-        n = prng_below(&w->random, HOURS * WHEN_HOUR_US);
-    }
-    *ret = (struct report_span){a, a + n};
 }
 
 static void test_usage__any_span_by_any_key__is_the_sum_of_its_calls(void **state)
@@ -246,6 +121,40 @@ static void test_usage__any_span_by_any_key__is_the_sum_of_its_calls(void **stat
         expect(w, by, span.since_us, span.until_us, &want);
         assert_table(&got, &want, by, &span);
     }
+    world_free(w);
+}
+
+/* Written by the ledger's own writer: what it sums by hour and what it keeps of calls agree, and with what
+ * was given. */
+static void test_usage__of_what_the_ledger_wrote__is_the_sum_of_its_calls(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    struct report_span span;
+    struct table got, want;
+    struct ledger *l;
+
+    (void)state;
+    w->random.state = 6;
+    ledger_file_begin_empty(&w->file);
+    l = ledger_open(w->file.dir, INT64_C(4000) * WHEN_DAY_US);
+    for (int i = 0; i < ROWS; i++) {
+        struct ledger_row *row = ledger_take(l);
+
+        assert_non_null(row);
+        random_row(&w->random, row_id(1, (uint64_t)i + 1), &w->rows[i]);
+        *row = w->rows[i];
+        ledger_end(l, row);
+    }
+    assert_true(ledger_flush(l, 20000));
+    for (int i = 0; i < 70; i++) {
+        enum report_by by = (enum report_by)(i % REPORT_BYS);
+
+        random_span(w, &span);
+        ask(&w->file, by, &span, &got);
+        expect(w, by, span.since_us, span.until_us, &want);
+        assert_table(&got, &want, by, &span);
+    }
+    ledger_close(l);
     world_free(w);
 }
 
@@ -295,8 +204,8 @@ static int64_t floor_hour(int64_t us)
 }
 
 /*
- * Rows before a moment in the middle of an hour are gone. A span that begins after it is exact to the microsecond; of an hour
- * of which a part before it is asked for, all counts.
+ * Rows before a moment in the middle of an hour are gone. A span that begins after it is exact to the
+ * microsecond; of an hour of which a part before it is asked for, all counts.
  */
 static void test_usage__rows_are_gone__whole_hours_stand_for_parts_of_them(void **state)
 {
@@ -379,9 +288,11 @@ static void test_usage__more_keys_than_are_given__the_others_are_one_row(void **
     ledger_file_begin(&f);
     ledger_file_run(&f, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10007)"
                         " INSERT INTO names SELECT i, 'm' || i FROM n;"
-                        "INSERT INTO hours SELECT 495000, 1, 1, 1, 1, id, 1, 2,2,0,0,0,2, 3,0,0,0,0,0, 5,0, 0,0,0,0 FROM names");
+                        "INSERT INTO hours SELECT 495000, 1, 1, 1, 1, id, 1, 2,2,0,0,0,2, 3,0,0,0,0,0, 5,0, "
+                        "0,0,0,0 FROM names");
     r = open_report(&f);
-    assert_int_equal(report_usage(r, REPORT_BY_MODEL, &(struct report_span){0, INT64_MAX}, take_many, &m, &e), DB_OK);
+    assert_int_equal(report_usage(r, REPORT_BY_MODEL, &(struct report_span){0, INT64_MAX}, take_many, &m, &e),
+                     DB_OK);
     assert_int_equal(m.rows, REPORT_KEYS_MAX + 1);
     assert_int_equal(m.calls, 2 * 10007);
     assert_string_equal(m.last, REPORT_OTHERS);
@@ -393,10 +304,11 @@ static void test_usage__more_keys_than_are_given__the_others_are_one_row(void **
 
 static void test_usage__sums_that_would_overflow__stay_at_the_largest(void **state)
 {
-    struct ledger_row rows[4] = {{.id = 1, .t_us = T0 + 10, .cost_nano = INT64_MAX},
-                                 {.id = 2, .t_us = T0 + 11, .cost_nano = 5, .usage.input = INT64_MAX},
-                                 {.id = 3, .t_us = T0 + 12, .cost_nano = 5, .usage.input = 7},
-                                 {.id = 4, .t_us = T0 + 99}}; /* behind the span, so that calls are added up */
+    struct ledger_row rows[4] = {
+        {.id = 1, .t_us = T0 + 10, .cost_nano = INT64_MAX},
+        {.id = 2, .t_us = T0 + 11, .cost_nano = 5, .usage.input = INT64_MAX},
+        {.id = 3, .t_us = T0 + 12, .cost_nano = 5, .usage.input = 7},
+        {.id = 4, .t_us = T0 + 99}}; /* behind the span, so that calls are added up */
     struct ledger_file f;
     struct table got;
 
@@ -408,135 +320,6 @@ static void test_usage__sums_that_would_overflow__stay_at_the_largest(void **sta
     assert_int_equal(got.row[0].sums.calls, 3);
     assert_int_equal(got.row[0].sums.cost_nano, INT64_MAX);
     assert_int_equal(got.row[0].sums.usage.input, INT64_MAX);
-    ledger_file_end(&f);
-}
-
-/* ---- comparing ---- */
-
-static int compare_int(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-/* By counting: the smallest value that p of 100 do not pass. */
-static struct report_spread spread_of(int64_t *v, int64_t n)
-{
-    struct report_spread s = {.n = n};
-    int64_t sum = 0;
-
-    if (n == 0)
-        return s;
-    qsort(v, (size_t)n, sizeof *v, compare_int);
-    for (int64_t i = n; i-- > 0;) {
-        sum += v[i];
-        if ((i + 1) * 100 >= n * 50)
-            s.p50 = v[i];
-        if ((i + 1) * 100 >= n * 95)
-            s.p95 = v[i];
-    }
-    s.mean = (2 * sum + n) / (2 * n);
-    s.max = v[n - 1];
-    return s;
-}
-
-static void expect_model(const struct world *w, const char *model, const struct report_span *span, struct report_model *ret)
-{
-    static int64_t queued[ROWS], first[ROWS], total[ROWS];
-    int64_t n = 0, firsts = 0;
-
-    memset(ret, 0, sizeof *ret);
-    for (int i = 0; i < ROWS; i++) {
-        const struct ledger_row *r = &w->rows[i];
-
-        if (r->t_us < span->since_us || r->t_us >= span->until_us || strcmp(r->model, model) != 0)
-            continue;
-        count(&ret->sums, r);
-        if (r->outcome != ROW_COMPLETED || r->status >= 400)
-            continue;
-        queued[n] = r->queued_us / 1000;
-        total[n++] = r->total_us / 1000;
-        if (r->first_byte_us >= 0)
-            first[firsts++] = r->first_byte_us / 1000;
-        if (r->source == ROW_NO_USAGE)
-            continue;
-        ret->sample.used++;
-        ret->sample.input += r->usage.input;
-        ret->sample.output += r->usage.output;
-        ret->sample.priced += r->cost_nano != PRICE_UNKNOWN;
-        ret->sample.cost_nano += r->cost_nano != PRICE_UNKNOWN ? r->cost_nano : 0;
-    }
-    ret->sample.calls = n;
-    ret->sample.queued = spread_of(queued, n);
-    ret->sample.first_byte = spread_of(first, firsts);
-    ret->sample.total = spread_of(total, n);
-}
-
-static void test_compare__models_over_any_span__have_their_calls_sums_and_spreads(void **state)
-{
-    struct world *w = world_new(11);
-    struct report_model got, want;
-    struct report_span span;
-    struct errbuf e;
-
-    (void)state;
-    for (int i = 0; i < 100; i++) {
-        const char *model = models[i % (int)MG_ARRAY_LEN(models)];
-        struct report *r = open_report(&w->file);
-
-        random_span(w, &span);
-        memset(&got, 0x55, sizeof got);
-        assert_int_equal(report_compare(r, slice_str(model), &span, &got, &e), DB_OK);
-        expect_model(w, model, &span, &want);
-        if (!sums_equal(&got.sums, &want.sums) || memcmp(&got.sample, &want.sample, sizeof got.sample) != 0)
-            fail_msg("%s, %lld to %lld: %lld calls, not %lld, %lld sampled, not %lld", model, (long long)(span.since_us - T0),
-                     (long long)(span.until_us - T0), (long long)got.sums.calls, (long long)want.sums.calls,
-                     (long long)got.sample.calls, (long long)want.sample.calls);
-        report_close(r);
-    }
-    world_free(w);
-}
-
-static void test_compare__a_model_that_never_was__is_zeros(void **state)
-{
-    struct world *w = world_new(12);
-    struct report_model got, zeros = {0};
-    struct report *r = open_report(&w->file);
-    struct errbuf e;
-
-    (void)state;
-    memset(&got, 0x55, sizeof got);
-    assert_int_equal(report_compare(r, SLICE("gpt-9"), &(struct report_span){0, INT64_MAX}, &got, &e), DB_OK);
-    assert_memory_equal(&got, &zeros, sizeof got);
-    report_close(r);
-    world_free(w);
-}
-
-/* 12,000 calls over three hours, each waits as many ms as its number: the sample is the latest 10,000. */
-static void test_compare__many_calls__the_latest_are_sampled_and_all_are_summed(void **state)
-{
-    struct ledger_file f;
-    struct report_model got;
-    struct errbuf e;
-    struct report *r;
-
-    (void)state;
-    ledger_file_begin(&f);
-    ledger_file_run(&f, "INSERT INTO names VALUES (1, 'm'); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000)"
-                        " INSERT INTO calls SELECT i, 495000 * 3600000000 + i * 900000, 1,1,1,1,1,1, 0,200,NULL, 1,0,0, 1,0,0,0,1,0,0,1,"
-                        " 3,NULL, i,i,i FROM n");
-    ledger_file_sum(&f);
-    r = open_report(&f);
-    assert_int_equal(report_compare(r, SLICE("m"), &(struct report_span){0, INT64_MAX}, &got, &e), DB_OK);
-    assert_int_equal(got.sums.calls, 12000);
-    assert_int_equal(got.sample.calls, REPORT_SAMPLE);
-    assert_int_equal(got.sample.cost_nano, 3 * REPORT_SAMPLE);
-    assert_int_equal(got.sample.total.p50, 7000);
-    assert_int_equal(got.sample.total.p95, 11500);
-    assert_int_equal(got.sample.total.max, 12000);
-    assert_int_equal(got.sample.total.mean, 7001); /* 7000.5 */
-    report_close(r);
     ledger_file_end(&f);
 }
 
@@ -595,7 +378,8 @@ static void test_report__a_file_that_cannot_be_used__is_named_with_the_reason(vo
     unlink(path);
     assert_refused(&f, DB_IO, "ledger.db is not there");
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_refused(&f, DB_IO, "ledger.db is no regular file"); /* and nobody waits for one who writes into it */
+    assert_refused(&f, DB_IO,
+                   "ledger.db is no regular file"); /* and nobody waits for one who writes into it */
     unlink(path);
     memset(junk, 'x', sizeof junk);
     fd = open(path, O_WRONLY | O_CREAT, 0600);
@@ -614,7 +398,8 @@ static void test_report__interrupted__ends_in_words(void **state)
 
     (void)state;
     report_interrupt(r);
-    assert_int_equal(report_usage(r, REPORT_BY_MODEL, &(struct report_span){0, INT64_MAX}, take_row, &t, &e), DB_ERROR);
+    assert_int_equal(report_usage(r, REPORT_BY_MODEL, &(struct report_span){0, INT64_MAX}, take_row, &t, &e),
+                     DB_ERROR);
     assert_non_null(strstr(e.text, "the daemon is stopping"));
     assert_int_equal(t.n, 0);
     report_close(r);
@@ -640,14 +425,12 @@ int main(void)
         cmocka_unit_test(test_by__names__are_read_back),
         cmocka_unit_test(test_usage__an_empty_span_or_ledger__has_no_rows),
         cmocka_unit_test(test_usage__any_span_by_any_key__is_the_sum_of_its_calls),
+        cmocka_unit_test(test_usage__of_what_the_ledger_wrote__is_the_sum_of_its_calls),
         cmocka_unit_test(test_usage__until_whenever__has_all_that_came),
         cmocka_unit_test(test_usage__rows_are_gone__whole_hours_stand_for_parts_of_them),
         cmocka_unit_test(test_usage__the_first_hour_of_a_ledger__is_exact),
         cmocka_unit_test(test_usage__more_keys_than_are_given__the_others_are_one_row),
         cmocka_unit_test(test_usage__sums_that_would_overflow__stay_at_the_largest),
-        cmocka_unit_test(test_compare__models_over_any_span__have_their_calls_sums_and_spreads),
-        cmocka_unit_test(test_compare__a_model_that_never_was__is_zeros),
-        cmocka_unit_test(test_compare__many_calls__the_latest_are_sampled_and_all_are_summed),
         cmocka_unit_test(test_report__while_it_is_open__sees_one_moment),
         cmocka_unit_test(test_report__a_file_that_cannot_be_used__is_named_with_the_reason),
         cmocka_unit_test(test_report__interrupted__ends_in_words),

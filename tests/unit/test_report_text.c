@@ -59,35 +59,41 @@ static void test_call__a_row__has_every_member(void **state)
     (void)state;
     begin(&w, &out);
     json_object_begin(&w);
-    report_text_call(&w, &row);
+    report_text_call(&w, &row, true);
     report_text_holds(&w, &row);
     json_object_end(&w);
     assert_written(
-        &out, "{\"id\":\"mg-000000a-17\",\"time\":\"2026-11-28T22:00:00.123Z\",\"client\":\"nightly\",\"budget\":\"gpt-4o\","
-              "\"account\":\"k-3f9a02bc\",\"model\":\"gpt-4o-2024-08-06\",\"upstream\":\"openai\",\"endpoint\":\"chat\","
-              "\"outcome\":\"refused\",\"status\":429,\"reason\":\"max-wait\",\"estimated_input_tokens\":1,"
-              "\"estimated_output_tokens\":2,\"input_tokens\":30,\"cached_tokens\":4,\"cache_write_tokens\":5,"
-              "\"cache_write_1h_tokens\":6,\"output_tokens\":7,\"reasoning_tokens\":8,\"usage_source\":\"provider\","
-              "\"cost_nano_usd\":1234567,\"price\":{\"name\":\"gpt-4o\",\"since\":\"2024-08-06\",\"usd_per_million\":"
-              "{\"input\":2.5,\"cached\":0.075,\"cache_write\":null,\"cache_write_1h\":0.000001,\"output\":10}},"
-              "\"queued_ms\":5230,\"first_byte_ms\":6000,\"total_ms\":7000,\"attempts\":3,\"holds\":["
-              "{\"limit\":\"tpm\",\"of\":\"budget\",\"name\":\"gpt-4o\",\"from_ms\":0,\"to_ms\":1000},"
-              "{\"limit\":\"concurrent\",\"of\":\"upstream\",\"name\":\"openai\",\"from_ms\":1000,\"to_ms\":2000},"
-              "{\"limit\":\"rpm\",\"of\":\"account\",\"name\":\"k-3f9a02bc\",\"from_ms\":2000,\"to_ms\":3000},"
-              "{\"limit\":\"tpd\",\"of\":\"client\",\"name\":\"nightly\",\"from_ms\":3000,\"to_ms\":4000},"
-              "{\"limit\":\"queue\",\"of\":\"\",\"name\":\"\",\"from_ms\":4000,\"to_ms\":5230}]}");
+        &out,
+        "{\"id\":\"mg-000000a-17\",\"time\":\"2026-11-28T22:00:00.123Z\",\"client\":\"nightly\",\"budget\":"
+        "\"gpt-4o\","
+        "\"account\":\"k-3f9a02bc\",\"model\":\"gpt-4o-2024-08-06\",\"upstream\":\"openai\",\"endpoint\":"
+        "\"chat\","
+        "\"outcome\":\"refused\",\"status\":429,\"reason\":\"max-wait\",\"estimated_input_tokens\":1,"
+        "\"estimated_output_tokens\":2,\"input_tokens\":30,\"cached_tokens\":4,\"cache_write_tokens\":5,"
+        "\"cache_write_1h_tokens\":6,\"output_tokens\":7,\"reasoning_tokens\":8,\"usage_source\":"
+        "\"provider\","
+        "\"cost_nano_usd\":1234567,\"price\":{\"name\":\"gpt-4o\",\"since\":\"2024-08-06\",\"usd_per_"
+        "million\":"
+        "{\"input\":2.5,\"cached\":0.075,\"cache_write\":null,\"cache_write_1h\":0.000001,\"output\":10}},"
+        "\"queued_ms\":5230,\"first_byte_ms\":6000,\"total_ms\":7000,\"attempts\":3,\"holds\":["
+        "{\"limit\":\"tpm\",\"of\":\"budget\",\"name\":\"gpt-4o\",\"from_ms\":0,\"to_ms\":1000},"
+        "{\"limit\":\"concurrent\",\"of\":\"upstream\",\"name\":\"openai\",\"from_ms\":1000,\"to_ms\":2000},"
+        "{\"limit\":\"rpm\",\"of\":\"account\",\"name\":\"k-3f9a02bc\",\"from_ms\":2000,\"to_ms\":3000},"
+        "{\"limit\":\"tpd\",\"of\":\"client\",\"name\":\"nightly\",\"from_ms\":3000,\"to_ms\":4000},"
+        "{\"limit\":\"queue\",\"of\":\"\",\"name\":\"\",\"from_ms\":4000,\"to_ms\":5230}]}");
 }
 
 static void test_call__what_is_not_known__is_null(void **state)
 {
-    const struct ledger_row little = {.cost_nano = PRICE_UNKNOWN, .first_byte_us = -1, .price.name = "", .price.since = 7};
+    const struct ledger_row little = {
+        .cost_nano = PRICE_UNKNOWN, .first_byte_us = -1, .price.name = "", .price.since = 7};
     struct json_writer w;
     struct buf out;
 
     (void)state;
     begin(&w, &out);
     json_object_begin(&w);
-    report_text_call(&w, &little);
+    report_text_call(&w, &little, true);
     json_object_end(&w);
     assert_non_null(strstr(out.p, "\"reason\":null,"));
     assert_non_null(strstr(out.p, "\"cost_nano_usd\":null,\"price\":null,"));
@@ -109,7 +115,7 @@ static void test_call__a_price_without_a_date__is_shown(void **state)
     r.cost_nano = 0;
     begin(&w, &out);
     json_object_begin(&w);
-    report_text_call(&w, &r);
+    report_text_call(&w, &r, true);
     json_object_end(&w);
     assert_non_null(strstr(out.p, "\"cost_nano_usd\":0,\"price\":{\"name\":\"gpt-4o\",\"since\":null,"));
     buf_release(&out);
@@ -117,25 +123,41 @@ static void test_call__a_price_without_a_date__is_shown(void **state)
 
 static void test_sums__a_row__has_every_member(void **state)
 {
-    const struct report_sums s = {.calls = 9, .usage = {.input = 8, .cached = 7, .cache_write = 6, .output = 5, .reasoning = 4},
-                                  .cost_nano = INT64_MAX, .unpriced = 3};
+    const struct report_sums s = {
+        .calls = 9,
+        .usage = {.input = 8, .cached = 7, .cache_write = 6, .output = 5, .reasoning = 4},
+        .cost_nano = INT64_MAX,
+        .unpriced = 3};
     struct json_writer w;
     struct buf out;
 
     (void)state;
     begin(&w, &out);
     report_text_sums(&w, SLICE("a \"model\""), &s);
-    assert_written(&out, "{\"key\":\"a \\\"model\\\"\",\"calls\":9,\"input_tokens\":8,\"cached_tokens\":7,\"cache_write_tokens\":6,"
-                         "\"output_tokens\":5,\"reasoning_tokens\":4,\"cost_nano_usd\":9223372036854775807,\"unpriced_calls\":3}");
+    assert_written(
+        &out, "{\"key\":\"a "
+              "\\\"model\\\"\",\"calls\":9,\"input_tokens\":8,\"cached_tokens\":7,\"cache_write_tokens\":6,"
+              "\"output_tokens\":5,\"reasoning_tokens\":4,\"cost_nano_usd\":9223372036854775807,\"unpriced_"
+              "calls\":3}");
 }
 
 static void test_model__compared__has_figures_a_call_and_a_ratio(void **state)
 {
     const struct report_model first = {.sample = {.calls = 4, .used = 4, .priced = 4, .cost_nano = 4000}};
     const struct report_model m = {
-        .sums = {.calls = 10, .outcome = {5, 1, 2, 2}, .usage = {.input = 100, .output = 50}, .cost_nano = 700, .unpriced = 1},
-        .sample = {.calls = 5, .used = 3, .input = 100, .output = 50, .priced = 3, .cost_nano = 200,
-                   .queued = {5, 10, 20, 30, 40}, .total = {5, 1, 2, 3, 4}},
+        .sums = {.calls = 10,
+                 .outcome = {5, 1, 2, 2},
+                 .usage = {.input = 100, .output = 50},
+                 .cost_nano = 700,
+                 .unpriced = 1},
+        .sample = {.calls = 5,
+                   .used = 3,
+                   .input = 100,
+                   .output = 50,
+                   .priced = 3,
+                   .cost_nano = 200,
+                   .queued = {5, 10, 20, 30, 40},
+                   .total = {5, 1, 2, 3, 4}},
     };
     struct json_writer w;
     struct buf out;
@@ -143,11 +165,15 @@ static void test_model__compared__has_figures_a_call_and_a_ratio(void **state)
     (void)state;
     begin(&w, &out);
     report_text_model(&w, SLICE("cheap"), &m, &first);
-    assert_written(&out, "{\"model\":\"cheap\",\"calls\":10,\"completed\":5,\"refused\":1,\"cancelled\":2,\"failed\":2,"
-                         "\"input_tokens\":100,\"output_tokens\":50,\"cost_nano_usd\":700,\"unpriced_calls\":1,\"sampled_calls\":5,"
-                         "\"input_tokens_per_call\":33.33,\"output_tokens_per_call\":16.67,\"cost_nano_usd_per_call\":67,"
-                         "\"cost_ratio\":0.0667,\"queued_ms\":{\"mean\":10,\"p50\":20,\"p95\":30},"
-                         "\"first_byte_ms\":{\"mean\":null,\"p50\":null,\"p95\":null},\"total_ms\":{\"mean\":1,\"p50\":2,\"p95\":3}}");
+    assert_written(
+        &out,
+        "{\"model\":\"cheap\",\"calls\":10,\"completed\":5,\"refused\":1,\"cancelled\":2,\"failed\":2,"
+        "\"input_tokens\":100,\"output_tokens\":50,\"cost_nano_usd\":700,\"unpriced_calls\":1,\"sampled_"
+        "calls\":5,"
+        "\"input_tokens_per_call\":33.33,\"output_tokens_per_call\":16.67,\"cost_nano_usd_per_call\":67,"
+        "\"cost_ratio\":0.0667,\"queued_ms\":{\"mean\":10,\"p50\":20,\"p95\":30},"
+        "\"first_byte_ms\":{\"mean\":null,\"p50\":null,\"p95\":null},\"total_ms\":{\"mean\":1,\"p50\":2,"
+        "\"p95\":3}}");
 }
 
 static void test_model__ratios__are_exact_and_null_without_both_costs(void **state)
@@ -171,7 +197,8 @@ static void test_model__ratios__are_exact_and_null_without_both_costs(void **sta
     (void)state;
     for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
         const struct report_model m = {.sample = {.priced = rows[i].priced, .cost_nano = rows[i].cost}};
-        const struct report_model first = {.sample = {.priced = rows[i].first_priced, .cost_nano = rows[i].first_cost}};
+        const struct report_model first = {
+            .sample = {.priced = rows[i].first_priced, .cost_nano = rows[i].first_cost}};
         char want[64];
         struct json_writer w;
         struct buf out;

@@ -201,6 +201,9 @@ struct prediction gate_predict(struct gate *g, const struct ticket *t, int64_t n
 /* What a held call waits for now, besides those before it. */
 struct gate_reason gate_why(struct gate *g, const struct ticket *t, int64_t now_us);
 
+/* What the head of this budget's queue waits for now; *ret_head: who that is. The queue is not empty. */
+struct gate_reason gate_head_why(struct gate *g, struct budget *b, int64_t now_us, const struct ticket **ret_head);
+
 /* When the head of this budget's queue will go; CLOCK_NEVER: nobody waits, everything is stopped, or an event
  * decides. */
 int64_t gate_next_dispatch_us(struct gate *g, struct budget *b, int64_t now_us);

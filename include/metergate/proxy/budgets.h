@@ -22,13 +22,16 @@
 #include "metergate/base/map.h"
 #include "metergate/config/config.h"
 #include "metergate/gate/gate.h"
+#include "metergate/gate/purse.h"
 #include "metergate/proxy/account.h"
 #include "metergate/proxy/health.h"
+#include "metergate/proxy/hold.h"
 #include "metergate/proxy/limits.h"
 #include "metergate/proxy/organizations.h"
 #include "metergate/proxy/provider.h"
 
 struct client;
+struct history;
 struct learned;
 
 #define BUDGETS_MAX       1000
@@ -53,6 +56,8 @@ struct model_budget {
     struct provider *provider;
     struct account *account;         /* whose it is; NULL: of all callers */
     struct budget *budget;           /* of the gate */
+    struct purse purse;              /* what it may spend */
+    struct hold_history holds;       /* what its calls waited for */
     struct health health;            /* of its models */
     struct limits *limits;           /* what the provider said of them; owned by `learned`, or its own; NULL: nothing is asked */
     struct limits own_limits;        /* of one account, which the next run would not know again */
@@ -70,6 +75,7 @@ struct budgets {
     struct gate *gate;
     struct accounts accounts;
     struct learned *learned;
+    struct history *history; /* what the run before charged; its owner sets it; NULL: nothing */
     struct map by_key;
     struct list all;
     int64_t swept_us; /* when budgets_sweep was last called */
@@ -92,6 +98,9 @@ struct model_budget *budgets_find_limited(struct budgets *bs, struct provider *v
 
 /* An answer of that status came to a call of it: what it says of its account's credential. */
 void budgets_saw_answer(struct model_budget *b, int status);
+
+/* What kind of budget it is, for the ledger: budgets of different kinds may have the same name. Static. */
+const char *budgets_kind(const struct model_budget *b);
 
 /* What to pause when the whole account has to wait. */
 struct budget *budgets_of_account(const struct model_budget *b);

@@ -41,16 +41,19 @@
 #include "metergate/net/exchange.h"
 #include "metergate/net/loop.h"
 #include "metergate/net/upstream.h"
+#include "metergate/proxy/bill.h"
 #include "metergate/proxy/headers.h"
 #include "metergate/proxy/lease.h"
 #include "metergate/proxy/route.h"
 #include "metergate/proxy/worker.h"
 
 struct client;
+struct ledger_row;
 struct learned_model;
 struct model_budget;
 struct provider;
 struct proxy;
+struct row_hold;
 struct share;
 
 enum call_state {
@@ -78,7 +81,8 @@ struct call {
     enum call_state state;
     struct proxy *proxy;
     struct exchange *x; /* NULL once it is done */
-    char id[24];        /* Metergate-Request-Id */
+    int64_t number;     /* Metergate-Request-Id, as the ledger has it (row.h) */
+    char id[24];        /* and as text */
 
     /* receive.c: who asks for what, where it goes */
     struct route route;
@@ -118,6 +122,13 @@ struct call {
     struct estimate estimate;
     struct ticket ticket;
     bool seated; /* the ticket is held or dispatched */
+    struct spending spending; /* what it has taken out of purses */
+
+    /* hold.c, record.c: for the ledger */
+    const char *own_limit;    /* static: while it is HELD, the limit of its own client that keeps it back; NULL: none */
+    struct row_hold *holds;   /* what kept it waiting until it went, by the loop's clock; owned */
+    int hold_count;
+    struct ledger_row *row;   /* of the attempt that is under way; NULL: there is none, or nothing is kept */
 
     /* while it is HELD: keepalive.c, patience.c, places.c */
     struct list told;           /* in keepalive.told */
@@ -147,10 +158,12 @@ struct call {
     bool upload_paused;
     bool never_sent;       /* the attempt failed before the provider can have seen any of it */
     struct usage used;     /* of the attempt that was closed last */
+    int64_t cost_nano;        /* of it, once it is settled; PRICE_UNKNOWN */
     const char *usage_source; /* of it: "provider", "counted", "estimated", or "none" without an attempt */
 
     /* times, CLOCK_BOOTTIME; 0 where it did not come to that */
     int64_t arrived_us, held_us, dispatched_us, first_byte_us, settled_us;
+    int64_t sent_us;   /* when its last attempt had left whole */
     int64_t queued_us; /* all the time spent HELD */
 
     enum call_outcome outcome;

@@ -18,6 +18,7 @@
 #include "metergate/base/slice.h"
 #include "metergate/config/config.h"
 #include "metergate/gate/gate.h"
+#include "metergate/gate/purse.h"
 
 #define CLIENTS_MAX 1000
 
@@ -30,6 +31,8 @@ struct client {
     int64_t reservations; /* held and leased, now */
     int64_t calls;      /* finished, whatever their outcome */
     int64_t tokens;     /* reported or estimated, in plus out */
+    int64_t cost_nano;     /* of them, as far as prices are known */
+    struct purse purse;    /* what it may spend */
     struct budget *budget; /* of the gate: what the configuration limits it to; NULL: it never did */
 };
 

@@ -17,13 +17,17 @@
 #include "metergate/net/front.h"
 #include "metergate/net/loop.h"
 #include "metergate/net/trust.h"
+#include "metergate/ledger/ledger.h"
 #include "metergate/net/upstream.h"
+#include "metergate/proxy/bill.h"
 #include "metergate/proxy/budgets.h"
 #include "metergate/proxy/call.h"
 #include "metergate/proxy/capacity.h"
 #include "metergate/proxy/clients.h"
 #include "metergate/proxy/estimate.h"
 #include "metergate/proxy/guard.h"
+#include "metergate/proxy/history.h"
+#include "metergate/proxy/hold.h"
 #include "metergate/proxy/keepalive.h"
 #include "metergate/proxy/learned.h"
 #include "metergate/proxy/lease.h"
@@ -63,8 +67,13 @@ struct proxy {
     struct places places;
     struct memory memory;
     struct learned learned;
-    struct ledger *ledger;   /* NULL: nothing is kept */
+    struct ledger *ledger;     /* NULL: nothing is kept */
     struct reports reports;
+    struct history history;
+    struct bill_prices prices;
+    struct loop_timer hold_timer; /* hold.c: when queues are looked at again, */
+    int64_t hold_looked_us;       /* when they last were, */
+    bool hold_any;                /* and whether anybody was held then */
     struct estimates estimates;
     struct leases leases;
     struct loop_timer lease_timer; /* for the next one that is due, or earlier */

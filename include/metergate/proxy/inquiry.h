@@ -1,5 +1,6 @@
 /*
- * inquiry: what a request asks of the ledger, read from its path and query. Pure; nothing of the request is kept.
+ * inquiry: what a request asks of the ledger, read from its path and query. Pure; nothing of the request is
+ * kept.
  *
  *   /-/usage?by=&since=&until=                 sums; by model, and of 24 hours, if not said otherwise
  *   /-/calls?limit=&client=&model=&before=     calls, the latest first; 100 of them
@@ -25,8 +26,8 @@ struct inquiry {
     enum inquiry_kind kind;
     int64_t now_us;
 
-    /* USAGE, COMPARE. Without `until` the span has no end, so that a call that was just answered is in it though a clock was
-     * stepped; what is shown as its end is now. */
+    /* USAGE, COMPARE. Without `until` the span has no end, so that a call that was just answered is in it
+     * though a clock was stepped; what is shown as its end is now. */
     enum report_by by;
     struct report_span span;
     int64_t shown_until_us;
@@ -42,9 +43,10 @@ struct inquiry {
 };
 
 /*
- * -ENOENT: the path is none of these (whatever `now_us` and the query are). -EINVAL: it is, but something is wrong with it or with a parameter; the sentence names
- * it and says what it takes. Then ret->kind is set.
+ * -ENOENT: the path is none of these (whatever `now_us` and the query are). -EINVAL: it is, but something is
+ * wrong with it or with a parameter; the sentence names it and says what it takes. Then ret->kind is set.
  */
-int inquiry_read(struct slice path, struct slice query, int64_t now_us, struct inquiry *ret, struct errbuf *e) MG_MUSTCHECK;
+int inquiry_read(struct slice path, struct slice query, int64_t now_us, struct inquiry *ret,
+                 struct errbuf *e) MG_MUSTCHECK;
 
 #endif

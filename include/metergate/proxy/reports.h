@@ -1,7 +1,8 @@
 /*
- * reports: GET /-/usage, /-/calls, /-/calls/ID and /-/compare: what the ledger kept (inquiry.h has what they take,
- * docs/reports.md what they answer). A thread of their own asks it, one question after the other, so that the loop waits for
- * no disk; a client that leaves takes its question along, unless it is being answered.
+ * reports: GET /-/usage, /-/calls, /-/calls/ID and /-/compare: what the ledger kept (inquiry.h has what they
+ * take, docs/reports.md what they answer). A thread of their own asks it, one question after the other, so
+ * that the loop waits for no disk; a client that leaves takes its question along, unless it is being
+ * answered.
  *
  * What ended before a question came is in its answer, unless the disk is slower than a second.
  */
@@ -38,7 +39,8 @@ struct reports {
 void reports_init(struct reports *rs);
 int reports_start(struct reports *rs, struct loop *l) MG_MUSTCHECK; /* -EAGAIN: the system gives no thread */
 
-/* Interrupts what is being asked, and ends the thread. What it has asked for is not answered; the exchanges are still there. */
+/* Interrupts what is being asked, and ends the thread. What it has asked for is not answered; the exchanges
+ * are still there. */
 void reports_stop(struct reports *rs);
 
 /* After reports_stop, when no exchange is left. */
@@ -47,7 +49,8 @@ void reports_release(struct reports *rs);
 /* Takes over a request whose head came: true when its path is one of these. */
 bool reports_serve(struct proxy *p, struct exchange *x, const struct route *r);
 
-/* The body of a request is there, or rc says why not, as receive_body has it: true when its path is one of these. */
+/* The body of a request is there, or rc says why not, as receive_body has it: true when its path is one of
+ * these. */
 bool reports_body(struct proxy *p, struct exchange *x, int rc);
 
 /* A request that is no call ends: nothing is owed to it any more. */
