@@ -2,7 +2,7 @@
  * kill -9 at any moment of a busy daemon, again and again on one state directory: the database opens, no
  * answered call is missing, what was in flight is there as that, and no restart grants a budget twice.
  *
- * 12 times; `make kills KILLS=200 SEED=1` (LEDGER_KILLS, LEDGER_SEED) for more, at other moments.
+ * 20 times; `make kills KILLS=200 SEED=1` (LEDGER_KILLS, LEDGER_SEED) for more, at other moments.
  */
 #include <dirent.h>
 #include <inttypes.h>
@@ -197,7 +197,7 @@ static void test_kill__at_random_moments_under_load__loses_no_answer_and_grants_
     static const char config[] =
         LEDGER_STATE LEDGER_UPSTREAMS "models:\n"
                                       "  gpt-4o: {tpm: {max: 5000, per: 1s}, rpm: {max: 30, per: 1s}}\n";
-    int kills = (int)from_environment("LEDGER_KILLS", 12);
+    int kills = (int)from_environment("LEDGER_KILLS", 20);
     struct load l = {.lock = PTHREAD_MUTEX_INITIALIZER};
     struct fixture f;
     struct prng moments = {(uint64_t)from_environment("LEDGER_SEED", 1)};
