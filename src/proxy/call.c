@@ -137,18 +137,38 @@ bool call_has_output(const struct call *c)
     return c->endpoint != ENDPOINT_EMBEDDINGS && c->endpoint != ENDPOINT_EMBED && c->endpoint != ENDPOINT_INVOKE;
 }
 
-/* What can be known of an answer that did not report its usage. */
-static struct usage guessed_usage(const struct call *c, enum call_outcome outcome)
+/* It told its usage, but ended before it told all of it. */
+static bool is_behind(const struct call *c)
+{
+    return c->answer && answer_usage_is_behind(c->answer);
+}
+
+/*
+ * What it used, as the provider told it (NULL: it did not). What it did not tell is what can be seen of the answer; where
+ * nothing can be seen of one that was lost, what was expected of it.
+ */
+static struct usage usage_of(const struct call *c, enum call_outcome outcome, const struct usage *told, const char **ret_source)
 {
     struct usage u = {.input = c->estimate.input};
+    int64_t seen;
 
-    if (outcome == OUTCOME_COMPLETED && c->status >= 400)
-        return u; /* an error produces no output; what was charged on arrival stays */
-    if (!call_has_output(c))
+    *ret_source = told ? "provider" : "estimated";
+    if (told)
+        u = *told;
+    else if (c->answer)
+        u.tier = answer_tier(c->answer);
+    if (told && !is_behind(c))
         return u;
-    u.output = c->answer ? answer_counted_output(c->answer) : 0;
-    if (outcome != OUTCOME_COMPLETED && u.output == 0)
+    /* an error produces no output; what was charged on arrival stays */
+    if ((outcome == OUTCOME_COMPLETED && c->status >= 400) || !call_has_output(c))
+        return u;
+    seen = c->answer ? answer_counted_output(c->answer) : 0;
+    if (seen > u.output) {
+        u.output = seen;
+        *ret_source = "counted";
+    } else if (!told && outcome != OUTCOME_COMPLETED) {
         u.output = c->estimate.expected_output;
+    }
     return u;
 }
 
@@ -161,7 +181,7 @@ static void learn(struct call *c, enum call_outcome outcome, const struct usage 
         return;
     if (usage && counted && c->request.reference == REFERENCE_NONE)
         calibration_learn(&c->learned->calibration, &c->count.parts, c->estimate.input, usage->input);
-    if ((usage || outcome == OUTCOME_COMPLETED) && call_has_output(c))
+    if ((usage || outcome == OUTCOME_COMPLETED) && !is_behind(c) && call_has_output(c))
         expect_learn(learned_output(c->learned, slice_str(c->client->name)), c->used.output);
     learned_changed(&c->proxy->learned);
 }
@@ -177,6 +197,7 @@ static struct cost close_attempt(struct call *c, enum call_outcome outcome, cons
 {
     struct proxy *p = c->proxy;
     bool refused = c->never_sent || (usage == NULL && c->status == 429);
+    struct usage told;
     struct cost cost;
 
     MG_ASSERT(c->provider && c->budget);
@@ -188,13 +209,16 @@ static struct cost close_attempt(struct call *c, enum call_outcome outcome, cons
         c->usage_source = "estimated";
         return profile_reserve(c->profile, &c->estimate);
     }
-    c->used = usage ? *usage : guessed_usage(c, outcome);
-    if (refused)
+    if (!usage && outcome != OUTCOME_COMPLETED && c->answer && answer_usage(c->answer, &told))
+        usage = &told;
+    c->used = usage_of(c, outcome, usage, &c->usage_source);
+    if (refused) {
         c->used = (struct usage){0};
+        c->usage_source = "none";
+    }
     /* what is one request is that, whatever tokens it reports */
     cost = refused || c->endpoint == ENDPOINT_INVOKE ? profile_refused(c->profile)
                                                      : profile_settle(c->profile, &c->estimate, &c->used);
-    c->usage_source = refused ? "none" : usage ? "provider" : c->used.output > 0 && c->answer ? "counted" : "estimated";
     if (!refused)
         learn(c, outcome, usage);
     gate_close(p->gate, &c->ticket, loop_now_us(p->loop), &cost);
