@@ -250,6 +250,16 @@ static int write_one_by_one(struct writer *w, const struct ledger_row *const *ro
     return rc;
 }
 
+static bool is_stopping(struct writer *w)
+{
+    bool stopping;
+
+    lock(w);
+    stopping = w->stopping;
+    unlock(w);
+    return stopping;
+}
+
 /* One batch; false: there was trouble, or nothing to write. */
 static bool write_some(struct writer *w)
 {
@@ -270,6 +280,13 @@ static bool write_some(struct writer *w)
     if (w->tidy_us > w->tidied_us + WRITER_TIDY_MS * CLOCK_MS)
         w->tidy_us = w->tidied_us + WRITER_TIDY_MS * CLOCK_MS;
     return true;
+}
+
+/* While they are full ones: then rows come faster than they are collected. */
+static void write_batches(struct writer *w)
+{
+    while (write_some(w) && journal_figures(w->j).waiting >= WRITER_ROWS && !is_stopping(w)) {
+    }
 }
 
 static void tidy_some(struct writer *w)
@@ -440,7 +457,7 @@ static void work(struct writer *w)
     if (!w->base.on || is_time(w->base.retry_us)) { /* this thread alone changes the troubles */
         w->collect_us = 0;
         if (journal_figures(w->j).waiting > 0)
-            (void)write_some(w);
+            write_batches(w);
         else if (w->base.on)
             try_base(w);
     }
