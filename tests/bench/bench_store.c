@@ -1,7 +1,7 @@
 /*
- * bench_store [ROWS [keep]]: what a row costs the loop and the writer, how large the database gets, and how long a start
- * takes beside it: 10,000,000 calls of 300 days, of 20 clients and 8 models, unless another number is given. "keep" leaves
- * the directory where it is.
+ * bench_store [ROWS [keep]]: what a row costs the loop and the writer, how large the database gets, and how
+ * long a start takes beside it: 10,000,000 calls of 300 days, of 20 clients and 8 models, unless another
+ * number is given. "keep" leaves the directory where it is.
  */
 #include <ftw.h>
 #include <signal.h>

@@ -1,4 +1,6 @@
-/* docs/ledger.md: its SQL is what people copy, so it runs here, one block after the other, on one connection. */
+/*
+ * docs/ledger.md: its SQL is what people copy, so it runs here, one block after the other, on one connection.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
