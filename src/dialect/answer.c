@@ -46,6 +46,7 @@ struct answer {
     char id[DIALECT_ID_MAX];
     struct buf text[CHOICES];
     size_t text_bytes, text_lost_bytes;
+    size_t text_at_usage; /* of both, when usage was last reported */
 };
 
 /* ---- what the dialect sees
@@ -86,6 +87,7 @@ void answer_saw_usage(struct answer *a, const struct usage *u)
 {
     a->usage = *u;
     a->has_usage = true;
+    a->text_at_usage = a->text_bytes + a->text_lost_bytes;
 }
 
 void answer_saw_tier(struct answer *a, enum usage_tier tier)
@@ -326,6 +328,11 @@ int64_t answer_produced(const struct answer *a)
 bool answer_complete(const struct answer *a)
 {
     return a->done || (a->mode == MODE_JSON && tap_whole(&a->tap));
+}
+
+bool answer_usage_is_behind(const struct answer *a)
+{
+    return a->has_usage && a->text_bytes + a->text_lost_bytes > a->text_at_usage && !answer_complete(a);
 }
 
 bool answer_lacks_end(const struct answer *a)

@@ -61,11 +61,15 @@ _Static_assert(JOURNAL_SLOTS_MAX % JOURNAL_STEP == 0, "whole steps");
 struct journal *journal_new(void)
 {
     struct journal *j = xcalloc(1, sizeof *j);
+    pthread_condattr_t attr;
+
     /* cppcheck-suppress invalidFunctionArg; -1 is what an anonymous mapping has there */
     void *at = mmap(NULL, ALL_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     MG_ASSERT(at != MAP_FAILED);
-    MG_ASSERT(pthread_mutex_init(&j->lock, NULL) == 0 && pthread_cond_init(&j->changed, NULL) == 0);
+    MG_ASSERT(pthread_condattr_init(&attr) == 0 && pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
+    MG_ASSERT(pthread_mutex_init(&j->lock, NULL) == 0 && pthread_cond_init(&j->changed, &attr) == 0);
+    pthread_condattr_destroy(&attr);
     j->slots = at;
     j->fd = -1;
     return j;
@@ -156,7 +160,7 @@ static bool wait_for_quiet(struct journal *j)
     struct timespec until;
     int rc = 0;
 
-    MG_ASSERT(clock_gettime(CLOCK_REALTIME, &until) == 0);
+    MG_ASSERT(clock_gettime(CLOCK_MONOTONIC, &until) == 0);
     until.tv_sec += QUIET_S;
     while (j->taken > 0 && rc == 0)
         rc = pthread_cond_timedwait(&j->changed, &j->lock, &until);

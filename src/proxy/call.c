@@ -137,33 +137,44 @@ bool call_has_output(const struct call *c)
     return c->endpoint != ENDPOINT_EMBEDDINGS && c->endpoint != ENDPOINT_EMBED && c->endpoint != ENDPOINT_INVOKE;
 }
 
-/* The provider's answer is an error: no tokens were made for it, and it is not billed. */
+/* The provider's answer is an error, whole or cut: no tokens were made for it, and it is not billed. */
 static bool is_error(const struct call *c)
 {
     return c->state == CALL_STREAMING && c->status >= 400;
 }
 
+/* It told its usage, but ended before it told all of it. */
+static bool is_behind(const struct call *c)
+{
+    return c->answer && answer_usage_is_behind(c->answer);
+}
+
 /*
- * What can be known of an answer that did not report all that was used: what it reported so far, and at least the output
- * that was seen; of a lost answer of which nothing was seen, the output that was expected. Sets where that is from.
+ * What it used, as the provider told it (NULL: it did not). What it did not tell is what can be seen of the answer; where
+ * nothing can be seen of one that was lost, what was expected of it.
  */
-static struct usage guessed_usage(struct call *c, enum call_outcome outcome)
+static struct usage usage_of(const struct call *c, enum call_outcome outcome, const struct usage *told, const char **ret_source)
 {
     struct usage u = {.input = c->estimate.input};
-    bool reported = c->answer && answer_usage(c->answer, &u);
-    int64_t seen = 0;
+    int64_t seen;
 
-    c->usage_source = reported ? "provider" : "estimated";
+    *ret_source = told ? "provider" : "estimated";
+    if (told)
+        u = *told;
+    else if (c->answer)
+        u.tier = answer_tier(c->answer);
+    if (told && !is_behind(c))
+        return u;
+    /* an error produces no output; what was charged on arrival stays */
     if (is_error(c) || !call_has_output(c))
         return u;
-    if (c->answer)
-        seen = answer_counted_output(c->answer);
+    seen = c->answer ? answer_counted_output(c->answer) : 0;
     if (seen > u.output) {
-        c->usage_source = "counted";
         u.output = seen;
-    }
-    if (u.output == 0 && outcome != OUTCOME_COMPLETED)
+        *ret_source = "counted";
+    } else if (!told && outcome != OUTCOME_COMPLETED) {
         u.output = c->estimate.expected_output;
+    }
     return u;
 }
 
@@ -176,7 +187,7 @@ static void learn(struct call *c, enum call_outcome outcome, const struct usage 
         return;
     if (usage && counted && c->request.reference == REFERENCE_NONE)
         calibration_learn(&c->learned->calibration, &c->count.parts, c->estimate.input, usage->input);
-    if (outcome == OUTCOME_COMPLETED && call_has_output(c)) /* a lost answer would have been longer */
+    if ((usage || outcome == OUTCOME_COMPLETED) && !is_behind(c) && call_has_output(c))
         expect_learn(learned_output(c->learned, slice_str(c->client->name)), c->used.output);
     learned_changed(&c->proxy->learned);
 }
@@ -185,7 +196,8 @@ static void learn(struct call *c, enum call_outcome outcome, const struct usage 
 static struct cost close_attempt(struct call *c, enum call_outcome outcome, const struct usage *usage)
 {
     struct proxy *p = c->proxy;
-    bool refused = c->never_sent || (usage == NULL && c->status == 429), whole;
+    bool refused = c->never_sent || (usage == NULL && c->status == 429);
+    struct usage told;
     struct cost cost;
 
     MG_ASSERT(c->provider && c->budget);
@@ -197,19 +209,20 @@ static struct cost close_attempt(struct call *c, enum call_outcome outcome, cons
         c->usage_source = "estimated";
         return profile_reserve(c->profile, &c->estimate);
     }
-    whole = usage && outcome == OUTCOME_COMPLETED;
-    c->used = whole ? *usage : guessed_usage(c, outcome);
-    if (whole)
-        c->usage_source = "provider";
-    if (refused)
+    if (!usage && outcome != OUTCOME_COMPLETED && c->answer && answer_usage(c->answer, &told))
+        usage = &told;
+    c->used = usage_of(c, outcome, usage, &c->usage_source);
+    if (refused) {
         c->used = (struct usage){0};
+        c->usage_source = "none";
+    }
     /* what is one request is that, whatever tokens it reports */
     cost = refused || c->endpoint == ENDPOINT_INVOKE ? profile_refused(c->profile)
                                                      : profile_settle(c->profile, &c->estimate, &c->used);
     if (!refused)
         learn(c, outcome, usage);
     gate_close(p->gate, &c->ticket, loop_now_us(p->loop), &cost);
-    if (refused || (is_error(c) && !usage)) {
+    if (is_error(c) && !usage) {
         c->used = (struct usage){0};
         c->usage_source = "none";
     }

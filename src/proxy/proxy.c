@@ -243,7 +243,8 @@ static void open_ledger(struct proxy *p, const char *dir)
     p->ledger = ledger_open(dir, p->config->retention_us);
     if (ledger_salt(p->ledger, salt))
         accounts_set_salt(&p->budgets.accounts, salt);
-    history_load(&p->history, p->ledger, p->config, loop_now_us(p->loop));
+    /* the loop's time stood still while the files were opened: it would make what was charged that much older */
+    history_load(&p->history, p->ledger, p->config, clock_now_us());
     map_each(&p->clients.by_name, restore_client, p);
 }
 

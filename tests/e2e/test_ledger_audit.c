@@ -80,6 +80,8 @@ static const struct kind kinds[] = {
     /* cut between two events: what arrived is what was produced */
     {"/v1/chat/completions", NULL, CHAT("gpt-4o", "[[out=40]] [[fault=close_event:12]]", STREAM), 200,
      ROW_COUNTED},
+    {"/v1/chat/completions", NULL, CHAT("gpt-4o", "[[tier=flex]] [[out=40]] [[fault=close_event:4]]", STREAM),
+     200, ROW_COUNTED},
     {"/v1/chat/completions", NULL,
      CHAT("gpt-3.5-turbo", "[[unicode]] [[out=40]] [[fault=close_event:9]]", STREAM), 200, ROW_COUNTED},
     {"/v1/completions", NULL,

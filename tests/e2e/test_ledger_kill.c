@@ -2,13 +2,14 @@
  * kill -9 at any moment of a busy daemon, again and again on one state directory: the database opens, no
  * answered call is missing, what was in flight is there as that, and no restart grants a budget twice.
  *
- * 12 times; `make kills KILLS=200 SEED=1` (LEDGER_KILLS, LEDGER_SEED) for more, at other moments.
+ * 20 times; `make kills KILLS=200 SEED=1` (LEDGER_KILLS, LEDGER_SEED) for more, at other moments.
  */
 #include <dirent.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +29,7 @@
 #define TOKENS_MAX 5000
 #define CALLS_MAX  30
 #define LIFE_MS    700 /* at most, of one daemon */
+#define START_MS   120 /* and of one that is killed while it starts */
 
 /* A call whose head was seen, and when its answer was complete; 0: it never was. */
 struct seen {
@@ -35,7 +37,7 @@ struct seen {
     bool refused; /* by the daemon: it was not sent */
 };
 
-/* Clients that call one after the other until nobody answers. */
+/* Clients that call one after the other until nobody answers, or they are refused. */
 struct load {
     const struct fixture *f;
     pthread_t threads[CLIENTS];
@@ -87,7 +89,7 @@ static void *call_on(void *arg)
                  i % 2 ? "true" : "false", OUT, i, (int)(i % 10 * 60), words);
         r = fixture_chat(l->f, body);
         note(l, &r);
-        go = r.error == 0;
+        go = r.error == 0 && r.status == 200;
         client_reply_release(&r);
         if (!go)
             return NULL;
@@ -125,6 +127,26 @@ static void check_database(const struct fixture *f)
         if (strstr(e->d_name, "damaged"))
             fail_msg("%s was set aside", e->d_name);
     closedir(dir);
+}
+
+/* Each call is once in the sums by hour, and once in what its budget was charged, however often it was
+ * recovered. */
+static void check_sums(const struct fixture *f)
+{
+    static const char *const columns[] = {"input", "output", "cost_nano", "attempts"};
+
+    assert_int_equal(ledger_ask(f, "SELECT total(calls) FROM hours"),
+                     ledger_ask(f, "SELECT count(*) FROM calls"));
+    for (size_t i = 0; i < MG_ARRAY_LEN(columns); i++) {
+        char hours[128], calls[128];
+
+        snprintf(hours, sizeof hours, "SELECT total(%s) FROM hours", columns[i]);
+        snprintf(calls, sizeof calls, "SELECT total(%s) FROM calls", columns[i]);
+        assert_int_equal(ledger_ask(f, hours), ledger_ask(f, calls));
+    }
+    assert_int_equal(ledger_ask(f, "SELECT total(requests) FROM charges JOIN names ON names.id = scope "
+                                   "WHERE text LIKE 'budget:%'"),
+                     ledger_ask(f, "SELECT total(attempts) FROM calls"));
 }
 
 /* Every call that was answered is a row, and every one that was not and had a head is one that the daemon
@@ -190,6 +212,38 @@ static int64_t from_environment(const char *name, int64_t otherwise)
     return text ? strtoll(text, NULL, 10) : otherwise;
 }
 
+/* A daemon that is killed while it starts: perhaps while it looks at what the one before it left. */
+static void start_in_vain(const struct fixture *f, int64_t ms)
+{
+    char path[256];
+    const char *argv[] = {path, "-c", f->config, NULL};
+    struct process *p;
+
+    fixture_program("metergated", path, sizeof path);
+    p = process_start(argv);
+    poll(NULL, 0, (int)ms);
+    process_signal(p, SIGKILL);
+    (void)process_wait_exit(p, FIXTURE_TIMEOUT_MS);
+    process_free(p);
+}
+
+/* One life, its end, and the beginning of the next. The moments themselves are what is tested. */
+static void live_and_die(struct fixture *f, struct load *l, struct prng *moments, const char *config)
+{
+    int64_t killed_us;
+
+    load_begin(l, f);
+    poll(NULL, 0, (int)prng_below(moments, LIFE_MS));
+    killed_us = clock_now_us();
+    ledger_kill(f);
+    load_end(l);
+    if (prng_below(moments, 3) == 0)
+        start_in_vain(f, prng_below(moments, START_MS));
+    fixture_start_daemon(f, config, NULL);
+    check_database(f);
+    check_calls(f, l, killed_us);
+}
+
 static void test_kill__at_random_moments_under_load__loses_no_answer_and_grants_nothing_twice(void **state)
 {
     static const char settings[] =
@@ -197,7 +251,7 @@ static void test_kill__at_random_moments_under_load__loses_no_answer_and_grants_
     static const char config[] =
         LEDGER_STATE LEDGER_UPSTREAMS "models:\n"
                                       "  gpt-4o: {tpm: {max: 5000, per: 1s}, rpm: {max: 30, per: 1s}}\n";
-    int kills = (int)from_environment("LEDGER_KILLS", 12);
+    int kills = (int)from_environment("LEDGER_KILLS", 20);
     struct load l = {.lock = PTHREAD_MUTEX_INITIALIZER};
     struct fixture f;
     struct prng moments = {(uint64_t)from_environment("LEDGER_SEED", 1)};
@@ -205,24 +259,55 @@ static void test_kill__at_random_moments_under_load__loses_no_answer_and_grants_
     (void)state;
     fixture_start(&f, settings, config);
     for (int k = 0; k < kills; k++) {
-        int64_t killed_us;
-
-        load_begin(&l, &f);
-        poll(NULL, 0, (int)prng_below(&moments, LIFE_MS)); /* the moment itself is what is tested */
-        killed_us = clock_now_us();
-        ledger_kill(&f);
-        load_end(&l);
-        fixture_start_daemon(&f, config, NULL);
-        check_database(&f);
-        check_calls(&f, &l, killed_us);
+        live_and_die(&f, &l, &moments, config);
         check_limits(&f);
     }
     fixture_stop_daemon(&f);
     fixture_start_daemon(&f, config, NULL);
     fixture_sim_wait(&f, "in_flight=0");
     check_database(&f);
+    check_sums(&f);
     check_limits(&f);
     check_arrivals(&f, kills);
+    free(l.seen);
+    fixture_stop(&f);
+}
+
+/* A call is 0.0011 USD on average. What died is taken for what was expected of it, so that not all can be
+ * spent. */
+static void test_kill__with_a_limit_of_money__never_spends_more(void **state)
+{
+    static const char settings[] =
+        "{\"models\":{\"gpt-4o\":{\"first_byte_ms\":15,\"event_ms\":1,\"out\":100}}}";
+    static const char config[] = LEDGER_STATE LEDGER_UPSTREAMS "models:\n  gpt-4o: {usd_per_day: 0.15}\n";
+    int kills = (int)from_environment("LEDGER_KILLS", 20) / 4;
+    struct load l = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    struct prng moments = {(uint64_t)from_environment("LEDGER_SEED", 1) + 1000};
+    struct client_reply r;
+    struct fixture f;
+    int64_t billed;
+    cJSON *audit;
+
+    (void)state;
+    fixture_start(&f, settings, config);
+    for (int k = 0; k < kills; k++)
+        live_and_die(&f, &l, &moments, config);
+    do {
+        r = fixture_chat(
+            &f,
+            "{\"model\":\"gpt-4o\",\"max_tokens\":100,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}");
+        client_reply_release(&r);
+    } while (r.status == 200);
+    assert_int_equal(r.status, 429);
+    fixture_sim_wait(&f, "in_flight=0");
+    audit = fixture_audit(&f);
+    billed = ledger_int(audit, "models.gpt-4o.bill.cost_nano");
+    print_message("%d kills: %" PRId64 " of 150000000 nano-dollars were spent, %" PRId64 " were kept\n",
+                  kills, billed, ledger_ask(&f, "SELECT total(cost_nano) FROM calls"));
+    assert_true(billed <= 150000000 && billed > 100000000);
+    assert_true(ledger_ask(&f, "SELECT total(cost_nano) FROM calls") >= billed);
+    check_sums(&f);
+    cJSON_Delete(audit);
     free(l.seen);
     fixture_stop(&f);
 }
@@ -231,6 +316,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kill__at_random_moments_under_load__loses_no_answer_and_grants_nothing_twice),
+        cmocka_unit_test(test_kill__with_a_limit_of_money__never_spends_more),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

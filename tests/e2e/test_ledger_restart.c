@@ -136,6 +136,50 @@ static void test_restart__call_in_flight_at_the_kill__counts_at_its_charge(void 
     fixture_stop(&f);
 }
 
+static int chat_with_key(const struct fixture *f, const char *key, int out)
+{
+    const char *const headers[] = {key, "Metergate-Max-Wait: 1", NULL};
+    char url[128], body[256];
+    struct client_reply r;
+
+    snprintf(url, sizeof url, "%s/v1/chat/completions", f->url);
+    snprintf(body, sizeof body,
+             "{\"model\":\"gpt-4o-mini\",\"max_tokens\":%d,\"messages\":[{\"role\":\"user\",\"content\":"
+             "\"hello\"}]}",
+             out);
+    r = client_run(&(struct client_call){.url = url, .headers = headers, .body = body});
+    client_reply_release(&r);
+    return r.status;
+}
+
+/* Keys are known again by a hash that is the same in the next run; neither they nor it are in the files. */
+static void test_restart__where_each_key_has_its_limits__remembers_each(void **state)
+{
+    static const char keys[] =
+        LEDGER_STATE "upstreams:\n"
+                     "  openai: {dialect: openai, base_url: $SIMULATOR/v1, counting: actual, "
+                     "scope: key}\n"
+                     "models:\n"
+                     "  small: {match: [gpt-4o-mini], tpd: 1000}\n";
+    static const char ana[] = "Authorization: Bearer sk-ana-secret",
+                      bo[] = "Authorization: Bearer sk-bo-secret";
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, "{\"scope\":\"key\"}", keys);
+    assert_int_equal(chat_with_key(&f, ana, 600), 200);
+    assert_int_equal(chat_with_key(&f, bo, 100), 200);
+    ledger_kill(&f);
+    fixture_start_daemon(&f, keys, NULL);
+    assert_int_equal(chat_with_key(&f, ana, 600), 429);
+    assert_int_equal(chat_with_key(&f, bo, 600), 200);
+    assert_int_equal(chat_with_key(&f, ana, 300), 200);
+    assert_int_equal(chat_with_key(&f, bo, 600), 429);
+    ledger_wait_calls(&f, 6);
+    assert_int_equal(ledger_ask(&f, "SELECT count(*) FROM names WHERE text LIKE '%secret%'"), 0);
+    fixture_stop(&f);
+}
+
 /* A second daemon on the same directory would grant everything twice: it does not take what the first one
  * has. */
 static void test_restart__of_another_beside_it__leaves_the_ledger_to_the_first(void **state)
@@ -168,6 +212,7 @@ int main(void)
         cmocka_unit_test(test_restart__after_a_stop__remembers_what_was_spent),
         cmocka_unit_test(test_restart__after_a_kill__remembers_what_was_spent),
         cmocka_unit_test(test_restart__call_in_flight_at_the_kill__counts_at_its_charge),
+        cmocka_unit_test(test_restart__where_each_key_has_its_limits__remembers_each),
         cmocka_unit_test(test_restart__of_another_beside_it__leaves_the_ledger_to_the_first),
     };
 

@@ -8,6 +8,8 @@
 #include <cmocka.h>
 
 #include "metergate/dialect/answer.h"
+#include "metergate/dialect/anthropic.h"
+#include "metergate/dialect/gemini.h"
 #include "metergate/dialect/openai.h"
 #include "metergate/gate/profile.h"
 
@@ -228,6 +230,50 @@ static void test_answer__nested_without_end__does_no_harm(void **state)
     answer_free(a);
 }
 
+/* Anthropic's first event tells of one token of output; Gemini tells with each event; OpenAI at the end. */
+static void test_answer__that_tells_its_usage_before_its_text__is_behind_until_its_end(void **state)
+{
+    static const struct {
+        const struct dialect *dialect;
+        const char *events[4];
+        bool behind[4]; /* after each */
+    } streams[] = {
+        {&dialect_anthropic,
+         {"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,"
+          "\"output_tokens\":1}}}\n\n",
+          "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":"
+          "\"text_delta\",\"text\":\"The water flows\"}}\n\n",
+          "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{},\"usage\":{\"output_tokens\":3}}\n\n",
+          "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"},
+         {false, true, false, false}},
+        {&dialect_gemini,
+         {"data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"The\"}]}}],\"usageMetadata\":{"
+          "\"promptTokenCount\":9,\"candidatesTokenCount\":1}}\r\n\r\n",
+          "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\" water\"}]}}],\"usageMetadata\":{"
+          "\"promptTokenCount\":9,\"candidatesTokenCount\":2}}\r\n\r\n"},
+         {false, false}},
+        {&dialect_openai,
+         {"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"The\"}}]}\n\n",
+          "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":1}}\n\n", "data: [DONE]\n\n"},
+         {false, false, false}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MG_ARRAY_LEN(streams); i++) {
+        struct answer_conf conf = {.dialect = streams[i].dialect,
+                                   .model = "m",
+                                   .stream = true,
+                                   .content_type = SLICE("text/event-stream")};
+        struct answer *a = answer_new(&conf);
+
+        for (size_t k = 0; k < MG_ARRAY_LEN(streams[i].events) && streams[i].events[k]; k++) {
+            assert_int_equal(answer_feed(a, slice_str(streams[i].events[k]), NULL), 0);
+            assert_int_equal(answer_usage_is_behind(a), streams[i].behind[k]);
+        }
+        answer_free(a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_answer__compressed__passes_unread),
         cmocka_unit_test(test_answer__of_fifty_megabytes__gives_its_usage),
         cmocka_unit_test(test_answer__nested_without_end__does_no_harm),
+        cmocka_unit_test(test_answer__that_tells_its_usage_before_its_text__is_behind_until_its_end),
     };
 
     return cmocka_run_group_tests_name("answer", tests, NULL, NULL);

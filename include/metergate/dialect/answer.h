@@ -70,6 +70,12 @@ bool answer_usage(const struct answer *a, struct usage *ret);
 enum usage_tier answer_tier(const struct answer *a);
 
 /*
+ * Whether text came after that report and the end did not: what it says of output is too little. Anthropic's first event
+ * reports all of the input and one token of output; Gemini's usage comes with each event, after its text.
+ */
+bool answer_usage_is_behind(const struct answer *a);
+
+/*
  * Tokens of the answer's text seen so far (content, refusals, reasoning, tool calls), for when no usage came.
  * Exact where the encoding is known and the text was not cut; text beyond ANSWER_TEXT_MAX counts as a quarter
  * of its bytes. Costs a count over the kept text: ask once.

@@ -24,7 +24,7 @@ struct history {
 void history_init(struct history *h);
 void history_release(struct history *h);
 
-/* Reads what the ledger has; `now_us` is the loop's clock. */
+/* Reads what the ledger has; `now_us` is the loop's clock, as it is at this very moment: it is held against the wall's. */
 void history_load(struct history *h, struct ledger *l, const struct config *config, int64_t now_us);
 
 /* Charges the budget, or client, with what is known of it, once. Its limits must be in place, and nothing else charged. */
