@@ -1,5 +1,6 @@
 /*
- * ledger: the journal and its writer under one roof; rows go straight to the journal. The writer ends before the journal.
+ * ledger: the journal and its writer under one roof; rows go straight to the journal. The writer ends before
+ * the journal.
  */
 #include "metergate/ledger/ledger.h"
 
@@ -145,14 +146,16 @@ bool ledger_flush(struct ledger *l, int wait_ms)
 
 /* ---- history ---- */
 
-void ledger_history(struct ledger *l, struct slice prefix, int64_t span_us, ledger_scope_charged *give, void *arg)
+void ledger_history(struct ledger *l, struct slice prefix, int64_t span_us, ledger_scope_charged *give,
+                    void *arg)
 {
+    int64_t from_s = (clock_wall_us() - span_us) / CLOCK_S;
     struct errbuf e = {""};
     struct buf path;
 
     buf_init(&path, BUF_UNLIMITED);
     buf_addf(&path, "%s/ledger.db", l->dir);
-    if (history_read(path.p, WRITER_BUSY_MS, prefix, (clock_wall_us() - span_us) / CLOCK_S, give, arg, &e) != DB_OK)
+    if (history_read(path.p, WRITER_BUSY_MS, prefix, from_s, give, arg, &e) != DB_OK)
         log_error("ledger: what was charged before cannot be read (%s): %s", e.text, path.p);
     buf_release(&path);
 }

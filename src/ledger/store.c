@@ -1,6 +1,6 @@
 /*
- * store: what is prepared belongs to the connection and goes before it. After any failure the transaction is rolled
- * back, and with it go the numbers that names gave and the sums of the batch.
+ * store: what is prepared belongs to the connection and goes before it. After any failure the transaction is
+ * rolled back, and with it go the numbers that names gave and the sums of the batch.
  */
 #include <stdlib.h>
 

@@ -1,13 +1,14 @@
 /*
- * tidy: a round goes through all scopes by their number, then removes old calls. Each age's slots are a multiple of
- * those of the age before it, and each cut a multiple of its slot, so that no slot lies on both sides of a cut.
+ * tidy: a round goes through all scopes by their number, then removes old calls. Each age's slots are a
+ * multiple of those of the age before it, and each cut a multiple of its slot, so that no slot lies on both
+ * sides of a cut.
  *
  *      31 days     1 day          1 hour          10 minutes      now
  *   gone |  1 hour   |   2 minutes   |   10 seconds   |   1 second
  *                  cut[2]          cut[1]           cut[0]
  *
- * What lies before done[i] has the slots of age i already, so that a round reads no more than what has passed a cut
- * since the round before (the first one reads all charges once: done is not kept).
+ * What lies before done[i] has the slots of age i already, so that a round reads no more than what has passed
+ * a cut since the round before (the first one reads all charges once: done is not kept).
  *
  * Slots are added one by one and not by sum(), which fails where a sum would pass 2^63.
  */

@@ -1,12 +1,13 @@
 /*
- * writer: `lock` guards what other threads look at: the two troubles, the counters, `stopping`, `flushers`, the retention.
- * It is never held while the disk is waited for. All else is the thread's alone (until it starts: its maker's).
+ * writer: `lock` guards what other threads look at: the two troubles, the counters, `stopping`, `flushers`,
+ * the retention. It is never held while the disk is waited for. All else is the thread's alone (until it
+ * starts: its maker's).
  *
- * The counter `done` and journal_written change together, under the lock, so that a flusher who adds up what is done
- * and what waits knows when all of it is done.
+ * The counter `done` and journal_written change together, under the lock, so that a flusher who adds up what
+ * is done and what waits knows when all of it is done.
  *
- * The thread sleeps until a row waits, until something is to be tried again or tidied. journal_end wakes it only when
- * nothing waited before, therefore it looks again after every batch.
+ * The thread sleeps until a row waits, until something is to be tried again or tidied. journal_end wakes it
+ * only when nothing waited before, therefore it looks again after every batch.
  */
 #include "metergate/ledger/writer.h"
 
@@ -177,7 +178,8 @@ static bool set_aside(struct writer *w, const struct errbuf *why)
     rc = damaged_set_aside(w->path, clock_wall_us(), &name);
     if (rc == 0) {
         w->aside_us = now_us;
-        log_error("ledger: %s is damaged (%s): it is kept as %s, and a new one begun", w->path, why->text, name.p);
+        log_error("ledger: %s is damaged (%s): it is kept as %s, and a new one begun", w->path, why->text,
+                  name.p);
     }
     buf_release(&name);
     return rc == 0;
@@ -224,7 +226,10 @@ static int write_or_drop(struct writer *w, const struct ledger_row *r, struct er
     return DB_OK;
 }
 
-/* The first n that wait do so no more, because so many were written. Who was waiting for that finds no trouble any more. */
+/*
+ * The first n that wait do so no more, because so many were written. Who was waiting for that finds no
+ * trouble any more.
+ */
 static void count_done(struct writer *w, size_t n, int64_t written)
 {
     works(w, &w->base, "ledger.db");
@@ -236,7 +241,8 @@ static void count_done(struct writer *w, size_t n, int64_t written)
     unlock(w);
 }
 
-static int write_one_by_one(struct writer *w, const struct ledger_row *const *rows, size_t n, struct errbuf *e)
+static int write_one_by_one(struct writer *w, const struct ledger_row *const *rows, size_t n,
+                            struct errbuf *e)
 {
     int rc = DB_OK;
 

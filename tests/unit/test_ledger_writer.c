@@ -1,4 +1,7 @@
-/* writer: what ended is in the database, whatever happens to the file, the disk or the process. Seen through ledger.h. */
+/*
+ * writer: what ended is in the database, whatever happens to the file, the disk or the process. Seen through
+ * ledger.h.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
