@@ -20,9 +20,10 @@
 #include "metergate/proxy/live.h"
 #include "metergate/proxy/report_text.h"
 
-#define BODY_MAX ((size_t)4096) /* there should be none; what a client sends with its GET is not looked at   \
-                                 */
-#define FLUSH_MS 1000           /* for what was just answered to be in the database */
+#define BODY_MAX                                                                                             \
+    ((size_t)4096)    /* there should be none; what a client sends with its GET is not looked at             \
+                       */
+#define FLUSH_MS 1000 /* for what was just answered to be in the database */
 
 struct question {
     struct list link; /* on reports.asking */
@@ -36,8 +37,7 @@ struct question {
     struct buf body; /* JSON with 200, else a sentence */
 };
 
-/* ---- asking: in the worker's thread
- * ------------------------------------------------------------------------------------- */
+/* ---- asking: in the worker's thread ---- */
 
 static void begin(struct json_writer *w, struct question *q)
 {
@@ -209,9 +209,7 @@ static void ask(struct worker_job *job)
     buf_addf(&q->body, "The ledger cannot be read: %s.", e.text);
 }
 
-/* ---- answering
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- answering ---- */
 
 static void reply(const struct proxy *p, struct exchange *x, int status, struct buf *body)
 {
@@ -247,9 +245,7 @@ static void answered(struct worker_job *job)
     free_question(q);
 }
 
-/* ---- the way in
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- the way in ---- */
 
 static void submit(struct proxy *p, struct exchange *x, const struct inquiry *what)
 {
@@ -268,8 +264,8 @@ static void submit(struct proxy *p, struct exchange *x, const struct inquiry *wh
     workers_submit(p->reports.workers, &q->job);
 }
 
-/* What is asked, if it can be: else it was refused, and the answer is false. */
-static bool admit(struct proxy *p, struct exchange *x, const struct route *r, struct inquiry *ret)
+/* False: it is no question, and was refused. */
+static bool understand(struct proxy *p, struct exchange *x, const struct route *r, struct inquiry *ret)
 {
     struct slice method = exchange_head(x)->method;
     struct errbuf e;
@@ -279,35 +275,44 @@ static bool admit(struct proxy *p, struct exchange *x, const struct route *r, st
         refuse(p, x, 405, "This address answers GET and HEAD only.");
         return false;
     }
-    if (inquiry_read(r->path, r->query, clock_wall_us(), ret, &e) < 0) {
-        n = strlen(e.text);
-        snprintf(e.text + n, sizeof e.text - n, ".");
-        refuse(p, x, 400, e.text);
-        return false;
-    }
-    if (!p->ledger) {
-        refuse(p, x, 404,
-               "No call is kept: the daemon has no state_dir (`state_dir: none`, or it could not be made), "
-               "so there is "
-               "no ledger that could be asked.");
-        return false;
-    }
-    if (p->reports.count >= REPORTS_WAITING_MAX) {
+    if (inquiry_read(r->path, r->query, clock_wall_us(), ret, &e) == 0)
+        return true;
+    n = strlen(e.text);
+    snprintf(e.text + n, sizeof e.text - n, ".");
+    refuse(p, x, 400, e.text);
+    return false;
+}
+
+/* What the loop's thread knows by itself is told at once; the rest is for the worker, if it can be asked. */
+static void admit(struct proxy *p, struct exchange *x, const struct inquiry *what)
+{
+    if (what->kind == INQUIRY_CALL && live_reply(p, x, what->id))
+        return;
+    if (!p->ledger)
         refuse(
-            p, x, 503,
-            "Too many questions to the ledger are waiting already; ask again when one of them was answered.");
-        return false;
-    }
-    return true;
+            p, x, 404,
+            "No call is kept: the daemon has no state_dir (`state_dir: none`, or it could not be made), so "
+            "there is no ledger that could be asked.");
+    else if (p->reports.count >= REPORTS_WAITING_MAX)
+        refuse(p, x, 503, "Too many questions to the ledger are waiting already; ask again in a moment.");
+    else
+        submit(p, x, what);
+}
+
+static bool is_ours(const struct route *r)
+{
+    struct inquiry what;
+
+    return inquiry_read(r->path, r->query, 0, &what, NULL) != -ENOENT;
 }
 
 bool reports_serve(struct proxy *p, struct exchange *x, const struct route *r)
 {
     struct inquiry what;
 
-    if (inquiry_read(r->path, r->query, 0, &what, NULL) == -ENOENT)
+    if (!is_ours(r))
         return false;
-    if (admit(p, x, r, &what))
+    if (understand(p, x, r, &what))
         exchange_buffer_body(x, BODY_MAX);
     return true;
 }
@@ -317,14 +322,12 @@ bool reports_body(struct proxy *p, struct exchange *x, int rc)
     const struct route r = hub_route(p, x);
     struct inquiry what;
 
-    if (inquiry_read(r.path, r.query, 0, &what, NULL) == -ENOENT)
+    if (!is_ours(&r))
         return false;
     if (rc < 0)
         refuse(p, x, 413, "This address takes no body.");
-    else if (inquiry_read(r.path, r.query, 0, &what, NULL) == 0 && what.kind == INQUIRY_CALL && live_reply(p, x, what.id))
-        return true;
-    else if (admit(p, x, &r, &what))
-        submit(p, x, &what);
+    else if (understand(p, x, &r, &what))
+        admit(p, x, &what);
     return true;
 }
 
@@ -340,9 +343,7 @@ void reports_gone(struct proxy *p, struct exchange *x)
     }
 }
 
-/* ---- start and stop
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- start and stop ---- */
 
 void reports_init(struct reports *rs)
 {
