@@ -206,6 +206,31 @@ static void test_locked_database__calls_go_on__and_are_there_when_it_is_free(voi
     fixture_stop(&f);
 }
 
+/* What waited for the lock outlives the daemon, and a start that finds it locked. */
+static void test_locked_database__kill_and_start__lose_nothing(void **state)
+{
+    struct fixture f;
+    struct db *db;
+
+    (void)state;
+    fixture_start(&f, NULL, config);
+    make_calls(&f, 2);
+    ledger_wait_calls(&f, 2);
+    assert_int_equal(db_open(ledger_path(&f, "ledger.db"), 5000, &db), DB_OK);
+    assert_int_equal(db_exec(db, "BEGIN EXCLUSIVE"), DB_OK);
+    make_calls(&f, 10);
+    ledger_kill(&f);
+    fixture_start_daemon(&f, config, NULL);
+    make_calls(&f, 10);
+    ledger_wait_ok(&f, false);
+    assert_int_equal(ledger_ask(&f, "SELECT count(*) FROM calls"), 2);
+    assert_int_equal(db_exec(db, "COMMIT"), DB_OK);
+    db_close(db);
+    ledger_wait_ok(&f, true);
+    ledger_wait_calls(&f, 22);
+    fixture_stop(&f);
+}
+
 /* ---- garbage ---- */
 
 static void put_garbage(const struct fixture *f, const char *name)
@@ -340,6 +365,7 @@ int main(void)
         cmocka_unit_test(test_files__of_the_ledger__are_their_owners_alone),
         cmocka_unit_test(test_state_dir_none__everything_works__and_there_is_no_usage),
         cmocka_unit_test(test_locked_database__calls_go_on__and_are_there_when_it_is_free),
+        cmocka_unit_test(test_locked_database__kill_and_start__lose_nothing),
         cmocka_unit_test(test_garbage_in_the_database__it_is_set_aside__and_a_new_one_begun),
         cmocka_unit_test(test_damaged_database__it_is_set_aside__and_calls_are_kept_from_then_on),
         cmocka_unit_test(test_garbage_in_the_journal__is_not_believed__and_calls_are_kept),
