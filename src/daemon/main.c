@@ -1,6 +1,7 @@
 /*
  * main: boot order. Each step needs the ones before it, and what was made is released in the opposite order:
- * options, configuration, limits of the process, sockets handed over, loop and signals (before any thread), proxy, listeners, run.
+ * options, configuration, limits of the process, sockets handed over, loop and signals (before any thread), proxy, listeners,
+ * state, run.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -222,13 +223,13 @@ static int run(struct daemon *d)
         log_error("%s", e.text);
         return EXIT_FAILURE;
     }
-    keep_state(d);
     d->reload.proxy = d->proxy;
     proxy_on_reload(d->proxy, on_reload, d);
     rc = open_listeners(d, &e);
     if (rc < 0) {
         log_error("%s", e.text);
     } else {
+        keep_state(d); /* it is ours now: nobody else listens where we do. Nobody is served before the loop runs */
         capacity_say(&capacity);
         capacity_check_queue(&capacity, d->config->queue.max_requests);
         log_info("metergated %s ready, listening on %s", METERGATE_VERSION, d->where.p);

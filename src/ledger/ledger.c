@@ -34,11 +34,6 @@ static void salt_text(const unsigned char salt[SALT_BYTES], char ret[2 * SALT_BY
         snprintf(ret + 2 * i, 3, "%02x", salt[i]);
 }
 
-static int nibble(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool salt_read(struct slice text, unsigned char ret[SALT_BYTES])
 {
     unsigned char salt[SALT_BYTES];
@@ -46,7 +41,7 @@ static bool salt_read(struct slice text, unsigned char ret[SALT_BYTES])
     if (text.n != 2 * sizeof salt)
         return false;
     for (size_t i = 0; i < sizeof salt; i++) {
-        int high = nibble(text.p[2 * i]), low = nibble(text.p[2 * i + 1]);
+        int high = slice_hex_digit(text.p[2 * i]), low = slice_hex_digit(text.p[2 * i + 1]);
 
         if (high < 0 || low < 0)
             return false;

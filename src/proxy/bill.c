@@ -91,7 +91,8 @@ static int64_t estimated_cost(struct call *c)
 
 static void put_why(struct refusal *r, const struct call *c, const struct purse *from)
 {
-    *r = (struct refusal){.reason = REFUSAL_BUDGET_USD, .model = slice_str(c->request.model)};
+    *r = (struct refusal){
+        .reason = REFUSAL_BUDGET_USD, .model = slice_str(c->request.model), .wall_us = clock_wall_us()};
     if (from == &c->client->purse)
         r->client = slice_str(c->client->name);
     else
