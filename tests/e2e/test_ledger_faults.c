@@ -129,6 +129,23 @@ static void make_calls(const struct fixture *f, int n)
 
 /* ---- */
 
+/* Calls until the daemon says so: what its files have already may last for a while. How many. */
+static int call_until_unwell(const struct fixture *f)
+{
+    int calls = 0;
+
+    for (bool ok = true; ok && calls < 5000; calls += 20) {
+        cJSON *status;
+
+        make_calls(f, 20);
+        status = fixture_status(f);
+        ok = cJSON_IsTrue(json_at(status, "ledger.ok"));
+        cJSON_Delete(status);
+    }
+    ledger_wait_ok(f, false);
+    return calls;
+}
+
 static void test_full_disk__calls_go_on__and_are_there_when_there_is_room_again(void **state)
 {
     struct fixture f;
@@ -142,16 +159,7 @@ static void test_full_disk__calls_go_on__and_are_there_when_there_is_room_again(
     ledger_wait_calls(&f, 5);
     check_told(&f, true);
     fill_disk(&f);
-    /* what the files have already may last for a while */
-    for (bool ok = true; ok && calls < 5000; calls += 20) {
-        cJSON *status;
-
-        make_calls(&f, 20);
-        status = fixture_status(&f);
-        ok = cJSON_IsTrue(json_at(status, "ledger.ok"));
-        cJSON_Delete(status);
-    }
-    ledger_wait_ok(&f, false);
+    calls += call_until_unwell(&f);
     check_told(&f, false);
     make_calls(&f, 20);
     calls += 20;
@@ -159,6 +167,34 @@ static void test_full_disk__calls_go_on__and_are_there_when_there_is_room_again(
     ledger_wait_ok(&f, true);
     check_told(&f, true);
     ledger_wait_calls(&f, calls);
+    stop_with_disk(&f);
+}
+
+/* By a stop first, then by a kill: each leaves rows in the journal that the next one finds, and cannot write
+ * either. */
+static void test_full_disk__over_two_restarts__loses_nothing(void **state)
+{
+    struct fixture f;
+    int calls;
+
+    (void)state;
+    if (!start_with_disk(&f, "8m"))
+        skip();
+    fixture_start_daemon(&f, config, NULL);
+    make_calls(&f, 5);
+    ledger_wait_calls(&f, 5);
+    fill_disk(&f);
+    calls = 5 + call_until_unwell(&f);
+    fixture_stop_daemon(&f);
+    fixture_start_daemon(&f, config, NULL);
+    ledger_wait_ok(&f, false);
+    ledger_kill(&f);
+    fixture_start_daemon(&f, config, NULL);
+    make_calls(&f, 10);
+    ledger_wait_ok(&f, false);
+    assert_int_equal(unlink(ledger_path(&f, "filler")), 0);
+    ledger_wait_ok(&f, true);
+    ledger_wait_calls(&f, calls + 10);
     stop_with_disk(&f);
 }
 
@@ -427,6 +463,7 @@ int main(void)
         cmocka_unit_test(test_damaged_database__it_is_set_aside__and_calls_are_kept_from_then_on),
         cmocka_unit_test(test_garbage_in_the_journal__is_not_believed__and_calls_are_kept),
         cmocka_unit_test(test_full_disk__calls_go_on__and_are_there_when_there_is_room_again),
+        cmocka_unit_test(test_full_disk__over_two_restarts__loses_nothing),
         cmocka_unit_test(test_read_only_directory__calls_go_on__and_are_there_when_it_can_be_written),
     };
 
