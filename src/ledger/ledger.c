@@ -146,16 +146,31 @@ bool ledger_flush(struct ledger *l, int wait_ms)
 
 /* ---- history ---- */
 
-void ledger_history(struct ledger *l, struct slice prefix, int64_t span_us, ledger_scope_charged *give,
-                    void *arg)
+/* Who asked, and what the database does not know. */
+struct asked {
+    struct arrears *arrears;
+    int64_t from_us;
+    ledger_scope_charged *give;
+    void *arg;
+};
+
+static void give_all(void *arg, struct slice scope, const struct ledger_charged *v, size_t n)
 {
-    int64_t from_s = (clock_wall_us() - span_us) / CLOCK_S;
+    const struct asked *a = arg;
+
+    arrears_join(a->arrears, scope, v, n, a->from_us, a->give, a->arg);
+}
+
+void ledger_history(struct ledger *l, struct slice prefix, int64_t span_us, ledger_scope_charged *give, void *arg)
+{
+    struct asked asked = {writer_arrears(l->w), clock_wall_us() - span_us, give, arg};
     struct errbuf e = {""};
     struct buf path;
 
     buf_init(&path, BUF_UNLIMITED);
     buf_addf(&path, "%s/ledger.db", l->dir);
-    if (history_read(path.p, WRITER_BUSY_MS, prefix, from_s, give, arg, &e) != DB_OK)
+    if (history_read(path.p, WRITER_BUSY_MS, prefix, asked.from_us / CLOCK_S, give_all, &asked, &e) != DB_OK)
         log_error("ledger: what was charged before cannot be read (%s): %s", e.text, path.p);
+    arrears_give(asked.arrears, prefix, asked.from_us, give, arg);
     buf_release(&path);
 }

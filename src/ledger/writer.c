@@ -34,7 +34,8 @@
 struct writer {
     pthread_mutex_t lock;
     pthread_cond_t wake, moved; /* the thread waits for one, flushers for the other */
-    bool stopping, started;
+    bool stopping;
+    bool started; /* set once, before the thread is there */
     int flushers;
     int64_t stop_by_us;
     int64_t retention_us;
@@ -46,6 +47,7 @@ struct writer {
     char *dir, *path; /* owned */
     struct journal *j;
     struct store *store; /* NULL: to be opened */
+    struct arrears arrears; /* of rows that an earlier process left and that could not be written before the start */
     struct stat st;      /* of the file that is open */
     int64_t collect_us;  /* until then rows are collected; 0: none wait */
     int64_t tidied_us, tidy_us; /* when a round ended, when the next begins */
@@ -335,6 +337,7 @@ static void end_for_the_dead(struct ledger_row *r)
 /* Rows that are written together; whoever gave them forgets them only when all were. */
 struct leftovers {
     struct writer *w;
+    bool failed;     /* the database does not take them now */
     int64_t written; /* all in all */
     size_t n;
     struct ledger_row rows[LEFTOVERS];
@@ -371,16 +374,31 @@ static bool keep_leftovers(struct writer *w, struct leftovers *o)
     return true;
 }
 
+/* What they were charged is known all the same. Later on it is in the windows already. */
+static void owe_leftovers(struct writer *w, struct leftovers *o)
+{
+    for (size_t i = 0; i < o->n && !w->started; i++)
+        arrears_add(&w->arrears, &o->rows[i]);
+    o->n = 0;
+}
+
 static bool found(void *arg, const struct ledger_row *row, bool open)
 {
     struct leftovers *o = arg;
+    struct writer *w = o->w;
 
-    if (!row)
-        return keep_leftovers(o->w, o);
-    o->rows[o->n] = *row;
-    if (open)
-        end_for_the_dead(&o->rows[o->n]);
-    return ++o->n < LEFTOVERS || keep_leftovers(o->w, o);
+    if (row) {
+        o->rows[o->n] = *row;
+        if (open)
+            end_for_the_dead(&o->rows[o->n]);
+        if (++o->n < LEFTOVERS)
+            return true;
+    }
+    o->failed = o->failed || !keep_leftovers(w, o);
+    if (!o->failed)
+        return true;
+    owe_leftovers(w, o);
+    return row && !w->started; /* at the start the others are looked at, too */
 }
 
 static void attach(struct writer *w)
@@ -520,15 +538,20 @@ struct store *writer_store(struct writer *w)
     return w->store;
 }
 
+struct arrears *writer_arrears(struct writer *w)
+{
+    return &w->arrears;
+}
+
 void writer_start(struct writer *w)
 {
     sigset_t all, old;
 
     sigfillset(&all);
     MG_ASSERT(pthread_sigmask(SIG_BLOCK, &all, &old) == 0);
+    w->started = true; /* before it runs: it looks */
     MG_ASSERT(pthread_create(&w->thread, NULL, run, w) == 0);
     MG_ASSERT(pthread_sigmask(SIG_SETMASK, &old, NULL) == 0);
-    w->started = true;
 }
 
 void writer_free(struct writer *w)
@@ -543,6 +566,7 @@ void writer_free(struct writer *w)
     if (w->started)
         MG_ASSERT(pthread_join(w->thread, NULL) == 0);
     store_close(w->store);
+    arrears_release(&w->arrears);
     pthread_cond_destroy(&w->wake);
     pthread_cond_destroy(&w->moved);
     pthread_mutex_destroy(&w->lock);

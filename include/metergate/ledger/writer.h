@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "metergate/base/err.h"
+#include "metergate/ledger/arrears.h"
 #include "metergate/ledger/journal.h"
 #include "metergate/ledger/ledger.h"
 #include "metergate/ledger/store.h"
@@ -36,6 +37,12 @@ struct writer *writer_new(const char *dir, struct journal *j, int64_t retention_
 
 /* Until writer_start: the database, for other things at the start; NULL: it could not be opened. */
 struct store *writer_store(struct writer *w);
+
+/*
+ * What rows that an earlier process left were charged, if they could not be put into the database by writer_new. The
+ * writer's own; it does not change.
+ */
+struct arrears *writer_arrears(struct writer *w);
 
 /* Starts the thread; all signals are blocked in it. */
 void writer_start(struct writer *w);
