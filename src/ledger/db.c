@@ -74,7 +74,7 @@ static int claim_old(const char *path)
     if (lstat(path, &st) < 0)
         return errno;
     if (!S_ISREG(st.st_mode))
-        return EISDIR;
+        return S_ISDIR(st.st_mode) ? EISDIR : ENOTSUP;
     if ((st.st_mode & 0177) && chmod(path, 0600) < 0)
         return errno;
     return access(path, R_OK | W_OK) < 0 ? errno : 0;
@@ -93,7 +93,7 @@ static int claim(struct db *db, const char *path)
         close(fd);
     else
         e = errno == EEXIST ? claim_old(path) : errno;
-    return e ? set_problem(db, of_errno(e), e == EISDIR ? "it is no regular file" : strerror(e)) : DB_OK;
+    return e ? set_problem(db, of_errno(e), e == ENOTSUP ? "it is no regular file" : strerror(e)) : DB_OK;
 }
 
 static int connect_to(struct db *db, const char *path, int flags, int busy_ms)
