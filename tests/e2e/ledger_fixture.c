@@ -2,6 +2,7 @@
  * anything. */
 #include "ledger_fixture.h"
 
+#include <glob.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -92,6 +93,16 @@ const char *ledger_path(const struct fixture *f, const char *name)
 
     snprintf(path, sizeof paths[0], "%s/state/%s", f->dir, name);
     return path;
+}
+
+int ledger_files(const struct fixture *f, const char *pattern)
+{
+    glob_t found;
+    int rc = glob(ledger_path(f, pattern), 0, NULL, &found), n = rc == 0 ? (int)found.gl_pathc : 0;
+
+    assert_true(rc == 0 || rc == GLOB_NOMATCH);
+    globfree(&found);
+    return n;
 }
 
 /* False when it is not there, or cannot be asked now. */

@@ -3,7 +3,6 @@
  * over what was missed is there. Disks of their own come from a mount namespace; where none may be made,
  * those tests are skipped.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -335,19 +334,6 @@ static void put_garbage(const struct fixture *f, const char *name)
     assert_int_equal(fclose(file), 0);
 }
 
-/* How many files of the state directory have such a name. */
-static int count_files(const struct fixture *f, const char *part)
-{
-    DIR *dir = opendir(ledger_path(f, ""));
-    int n = 0;
-
-    assert_non_null(dir);
-    for (struct dirent *e = readdir(dir); e; e = readdir(dir))
-        n += strstr(e->d_name, part) != NULL;
-    closedir(dir);
-    return n;
-}
-
 static void test_garbage_in_the_database__it_is_set_aside__and_a_new_one_begun(void **state)
 {
     struct fixture f = {0};
@@ -361,7 +347,7 @@ static void test_garbage_in_the_database__it_is_set_aside__and_a_new_one_begun(v
     make_calls(&f, 5);
     ledger_wait_ok(&f, true);
     ledger_wait_calls(&f, 5);
-    assert_true(count_files(&f, "ledger.db.damaged-") >= 1);
+    assert_true(ledger_files(&f, "ledger.db.damaged-*") >= 1);
     fixture_stop(&f);
 }
 
@@ -387,7 +373,7 @@ static void test_damaged_database__it_is_set_aside__and_calls_are_kept_from_then
     make_calls(&f, 5);
     ledger_wait_ok(&f, true);
     ledger_wait_calls(&f, 5);
-    assert_true(count_files(&f, "ledger.db.damaged-") >= 1);
+    assert_true(ledger_files(&f, "ledger.db.damaged-*") >= 1);
     fixture_stop(&f);
 }
 
