@@ -82,6 +82,11 @@ void store_close(struct store *s)
     free(s);
 }
 
+void store_settle(struct store *s)
+{
+    (void)!db_exec(s->db, "PRAGMA wal_checkpoint"); /* where it cannot be done nothing is worse than before */
+}
+
 /* ---- transactions ---- */
 
 /* Ends the one that is open: keeps it when rc is DB_OK. */

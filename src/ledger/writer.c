@@ -31,6 +31,8 @@
 #define LEFTOVERS    256              /* rows of an earlier process in one transaction */
 #define ASIDE_US     (60 * CLOCK_S)   /* between two databases that are set aside */
 
+#define WRITER_PARTS 3
+
 struct writer {
     pthread_mutex_t lock;
     pthread_cond_t wake, moved; /* the thread waits for one, flushers for the other */
@@ -48,7 +50,7 @@ struct writer {
     struct journal *j;
     struct store *store; /* NULL: to be opened */
     struct arrears arrears; /* of rows that an earlier process left and that could not be written before the start */
-    struct stat st;      /* of the file that is open */
+    struct stat st[WRITER_PARTS]; /* of the files that are open: the database, its log, the log's index */
     int64_t collect_us;  /* until then rows are collected; 0: none wait */
     int64_t tidied_us, tidy_us; /* when a round ended, when the next begins */
     int64_t aside_us;           /* when a database was set aside; 0: never */
@@ -141,12 +143,31 @@ static void fail_base(struct writer *w, int code, const struct errbuf *e)
 
 /* ---- the database ---- */
 
-/* Somebody removed or replaced the file: what is written now would be nobody's. */
+static bool stat_part(const struct writer *w, size_t part, struct stat *ret)
+{
+    static const char *const parts[WRITER_PARTS] = {"", "-wal", "-shm"};
+    struct buf path;
+    bool there;
+
+    buf_init(&path, BUF_UNLIMITED);
+    buf_addf(&path, "%s%s", w->path, parts[part]);
+    there = stat(path.p, ret) == 0;
+    buf_release(&path);
+    return there;
+}
+
+/* Somebody removed or replaced a file: what is written now would be nobody's. */
 static bool was_replaced(const struct writer *w)
 {
-    struct stat st;
+    for (size_t i = 0; i < WRITER_PARTS; i++) {
+        struct stat st;
 
-    return stat(w->path, &st) < 0 || st.st_ino != w->st.st_ino || st.st_dev != w->st.st_dev;
+        if (w->st[i].st_ino == 0 && i > 0)
+            continue; /* it was not there either when the database was opened */
+        if (!stat_part(w, i, &st) || st.st_ino != w->st[i].st_ino || st.st_dev != w->st[i].st_dev)
+            return true;
+    }
+    return false;
 }
 
 static int open_base(struct writer *w, struct errbuf *e)
@@ -154,14 +175,17 @@ static int open_base(struct writer *w, struct errbuf *e)
     int rc;
 
     if (w->store && was_replaced(w)) {
+        store_settle(w->store);
         store_close(w->store);
         w->store = NULL;
     }
     if (w->store)
         return DB_OK;
     rc = store_open(w->path, WRITER_BUSY_MS, &w->store, e);
-    if (rc == DB_OK && stat(w->path, &w->st) < 0)
-        w->st = (struct stat){0}; /* gone again: noticed the next time */
+    for (size_t i = 0; i < WRITER_PARTS && rc == DB_OK; i++) {
+        if (!stat_part(w, i, &w->st[i]))
+            w->st[i] = (struct stat){0}; /* the database: gone again, and noticed the next time */
+    }
     return rc;
 }
 
@@ -485,7 +509,8 @@ static void work(struct writer *w)
         else if (w->base.on)
             try_base(w);
     }
-    if (w->file.on ? is_time(w->file.retry_us) : !journal_is_attached(w->j))
+    if (w->file.on ? is_time(w->file.retry_us)
+                   : !journal_is_attached(w->j) || !journal_is_in_place(w->j, w->dir))
         attach(w);
     if (!w->base.on && is_time(w->tidy_us))
         tidy_some(w);

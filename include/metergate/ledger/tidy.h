@@ -2,12 +2,13 @@
  * tidy: what gets old in the database. Works in small steps, each a transaction of its own that touches about
  * TIDY_ROWS rows, so that who writes never waits long.
  *
- * Charges get coarser: a slot of one second whose end is older than 10 minutes becomes part of one of 10
- * seconds, after an hour of 2 minutes, after a day of an hour; after 31 days (the longest window has 30) it
- * is removed. A slot's end is rounded up, never down: what comes back from it after a start leaves its window
- * late, by a slot at most, and never early.
+ * Charges get coarser: a slot of one second whose end is older than 10 minutes becomes part of one of 10 seconds, after
+ * an hour of 2 minutes, after a day of an hour, after 31 days of a day; after 366 days, the longest window there can be,
+ * it is removed. A slot's end is rounded up, never down: what comes back from it after a start leaves its window late, by
+ * a slot at most, and never early.
  *
- * Calls and their holds that ended before the retention are removed. Hours stay.
+ * Calls and their holds that ended before the retention are removed. Hours stay. Time goes on by a day a round at the
+ * most, however far the wall clock jumps ahead.
  */
 #ifndef METERGATE_LEDGER_TIDY_H
 #define METERGATE_LEDGER_TIDY_H
