@@ -321,7 +321,7 @@ static void test_explain__held_call__tells_what_it_waits_for_and_when_it_goes(vo
         " 0 ms  waited 40 ms: no room in the requests per minute (rpm) of upstream openai\n",
         "40 ms  waited until now: no room in weekly\n",
         "next     it goes in 3.2 s, as things are now\n",
-        "1,200 in and 300 out were expected\n",
+        "1,200 in and 300 out are expected\n",
     };
     struct outcome o = ASK(answers, "explain", "mg-00c0ffe-9");
 
@@ -364,7 +364,7 @@ static void test_explain__call_without_a_model__is_told_without_gaps(void **stat
 
     (void)state;
     assert_done(&o);
-    text_has(o.out, "call     mg-0000001-1\nfor      an unknown model, passed, at openai\noutcome  "
+    text_has(o.out, "call     mg-0000001-1\nfor      no model, passed through uncounted, at openai\noutcome  "
                     "completed, status 404\n");
     text_has(o.out, "cost     unpriced: no price was known;");
     outcome_release(&o);
