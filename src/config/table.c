@@ -65,7 +65,7 @@ static const struct table_row rows[] = {
      .fallback = "",
      .choices = "none",
      .restart = true,
-     .help = "directory for what is learned of models (later also the ledger); `none` keeps nothing; default "
+     .help = "directory for the ledger of all calls and for what is learned of models; `none` keeps nothing; default "
              "$STATE_DIRECTORY, else $XDG_STATE_HOME/metergate (~/.local/state/metergate)"},
     {.path = "log.level",
      .type = TABLE_CHOICE,

@@ -350,6 +350,8 @@ void call_refuse(struct call *c, const struct refusal *r)
     stop_transfer(c);
     c->proxy->totals.refused[r->reason]++;
     known.request_id = c->id;
+    c->refused_for = r->unpriced ? "price" : r->metric;
+    c->refused_by_client = r->client.n > 0;
     c->status = refuse_reply(c->proxy, c->x, c->endpoint == ENDPOINT_RESERVE ? NULL : c->dialect, &known);
     call_settle(c, failed ? OUTCOME_FAILED : OUTCOME_REFUSED, refusal_name(r->reason), NULL);
 }

@@ -176,6 +176,18 @@ void hold_end(struct call *c, int64_t now_us)
     c->hold_count = n;
 }
 
+/* What it was refused for, unless that is what it waited for. */
+static int add_refused(const struct call *c, int64_t now_us, struct row_hold *v, int n)
+{
+    enum row_whose whose = c->refused_by_client ? ROW_OF_CLIENT : ROW_OF_BUDGET;
+
+    if (n == ROW_HOLDS_MAX || (n > 0 && v[n - 1].whose == whose && strcmp(v[n - 1].what, c->refused_for) == 0))
+        return n;
+    v[n] = (struct row_hold){.whose = whose, .from_us = now_us, .to_us = now_us};
+    snprintf(v[n].what, sizeof v[n].what, "%s", c->refused_for);
+    return n + 1;
+}
+
 int hold_list(const struct call *c, int64_t now_us, struct row_hold *ret)
 {
     int n = c->hold_count;
@@ -184,6 +196,8 @@ int hold_list(const struct call *c, int64_t now_us, struct row_hold *ret)
         memcpy(ret, c->holds, (size_t)n * sizeof *ret);
     if (c->state == CALL_HELD)
         n = add_present(c, now_us, ret, n);
+    if (c->refused_for)
+        n = add_refused(c, now_us, ret, n);
     for (int i = 0; i < n; i++) {
         ret[i].from_us -= c->arrived_us;
         ret[i].to_us -= c->arrived_us;

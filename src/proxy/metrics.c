@@ -268,6 +268,85 @@ static void write_clients(const struct proxy *p, struct buf *out)
     map_each(&p->clients.by_name, write_client_cost, out);
 }
 
+/* ---- limits of money: of budgets and of clients ---- */
+
+static int64_t money_spent(const struct purse *p, size_t i)
+{
+    return p->window[i].used;
+}
+
+static int64_t money_reserved(const struct purse *p, size_t i)
+{
+    (void)i;
+    return p->reserved;
+}
+
+static int64_t money_max(const struct purse *p, size_t i)
+{
+    return p->limit[i].max;
+}
+
+struct money_metric {
+    const char *name, *help;
+    int64_t (*value)(const struct purse *p, size_t i);
+    struct buf *out;
+    int64_t now_us;
+};
+
+/* `labels` are whose it is. */
+static void write_purse(const struct money_metric *m, struct purse *p, struct slice labels)
+{
+    char text[MONEY_TEXT_MAX];
+
+    purse_advance(p, m->now_us);
+    for (size_t i = 0; i < p->n; i++) {
+        buf_addf(m->out, "metergate_%s{", m->name);
+        buf_add_slice(m->out, labels);
+        buf_add_char(m->out, ',');
+        label(m->out, "limit", slice_str(p->limit[i].key));
+        buf_addf(m->out, "} %s\n", money_text(m->value(p, i), text));
+    }
+}
+
+static void write_client_purse(void *arg, struct slice key, void *value)
+{
+    struct client *c = value;
+    struct buf labels;
+
+    if (c->purse.n == 0)
+        return;
+    buf_init(&labels, BUF_UNLIMITED);
+    label(&labels, "client", key);
+    write_purse(arg, &c->purse, buf_slice(&labels));
+    buf_release(&labels);
+}
+
+static void write_money(const struct proxy *p, struct buf *out)
+{
+    struct money_metric rows[] = {
+        {"money_spent_usd", "What calls that have ended cost within the window of a limit of money.", money_spent, out, 0},
+        {"money_reserved_usd", "What calls that have not ended will probably cost.", money_reserved, out, 0},
+        {"money_max_usd", "The limit of money itself.", money_max, out, 0},
+    };
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
+        rows[i].now_us = loop_now_us(p->loop);
+        head(out, rows[i].name, "gauge", rows[i].help);
+        LIST_EACH (&p->budgets.all, node, next) {
+            struct model_budget *b = LIST_ENTRY(node, struct model_budget, link);
+            struct buf labels;
+
+            if (budgets_is_past(b) || b->purse.n == 0)
+                continue;
+            buf_init(&labels, BUF_UNLIMITED);
+            budget_labels(&labels, b);
+            write_purse(&rows[i], &b->purse, buf_slice(&labels));
+            buf_release(&labels);
+        }
+        map_each(&p->clients.by_name, write_client_purse, &rows[i]);
+    }
+}
+
 static int64_t provider_in_flight(const struct provider *u)
 {
     return u->in_flight;
@@ -349,6 +428,7 @@ void metrics_write(const struct proxy *p, struct buf *out)
     write_limits(p, out, "limit_max", "The limit itself.", LIMIT_MAX);
     write_limits(p, out, "limit_learned", "1 where that number is the provider's and not the configuration's.", LIMIT_LEARNED);
     write_clients(p, out);
+    write_money(p, out);
     write_estimates(p, out);
     write_upstreams(p, out, "upstream_in_flight", "Calls sent and not answered yet, by upstream.",
                     provider_in_flight);

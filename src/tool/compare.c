@@ -63,23 +63,20 @@ static void add_cost(struct table *t, const struct models *m, size_t i, const ch
         table_add(t, "%s", unpriced > 0 ? "unpriced" : "-");
 }
 
-static void add_spread(struct table *t, const struct models *m, size_t i, const char *name)
+/* Of a spread: "queued_ms.p95". */
+static void add_ms(struct table *t, const struct models *m, size_t i, const char *name)
 {
-    static const char *const parts[] = {"mean", "p50", "p95"};
-    struct slice spread = doc_get(m->v[i], name);
-    char cell[3 * FIGURE_SIZE] = "";
-    size_t at = 0;
+    char ms[FIGURE_SIZE];
+    int64_t v;
 
-    for (size_t k = 0; k < MG_ARRAY_LEN(parts); k++) {
-        char ms[FIGURE_SIZE];
-        int64_t v;
-        bool known = doc_scaled(spread, parts[k], 0, &v) == 0;
-
-        at += (size_t)snprintf(cell + at, sizeof cell - at, "%s%s", k ? " / " : "",
-                               known ? figure_ms(v, ms) : "-");
-    }
-    table_add(t, "%s", cell);
+    table_add(t, "%s", doc_scaled(m->v[i], name, 0, &v) < 0 ? "-" : figure_ms(v, ms));
 }
+
+#define SPREAD(label, name)                                                                                  \
+    {label ", mean", name ".mean", add_ms}, {"  half of them within", name ".p50", add_ms},                  \
+    {                                                                                                        \
+        "  95 % of them within", name ".p95", add_ms                                                         \
+    }
 
 static const struct {
     const char *label, *name;
@@ -96,9 +93,9 @@ static const struct {
     {"input tokens", "input_tokens", add_int},
     {"output tokens", "output_tokens", add_int},
     {"cost", "cost_nano_usd", add_cost},
-    {"waited (mean / half within / 95 % within)", "queued_ms", add_spread},
-    {"until the first byte", "first_byte_ms", add_spread},
-    {"until the end", "total_ms", add_spread},
+    SPREAD("waited", "queued_ms"),
+    SPREAD("until the first byte", "first_byte_ms"),
+    SPREAD("until the end", "total_ms"),
 };
 
 static void print_table(const struct models *m)

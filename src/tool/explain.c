@@ -22,6 +22,28 @@ static void label(const char *text)
     printf("%-9s", text);
 }
 
+/* Words in lines of at most so many places, under each other behind the label. */
+#define LINE_PLACES 71
+
+static void print_lines(struct slice text)
+{
+    while (text.n) {
+        size_t n = text.n;
+
+        if (plain_width(text) > LINE_PLACES) {
+            n = plain_fit(text, LINE_PLACES);
+            while (n > 0 && text.p[n] != ' ')
+                n--;
+            if (n == 0) /* one long word */
+                n = slice_find(text, ' ');
+        }
+        printf("%.*s\n", (int)n, text.p);
+        text = slice_skip(text, n + (n < text.n));
+        if (text.n)
+            label("");
+    }
+}
+
 static bool has_ended(struct slice call)
 {
     return !doc_get(call, "state").n || doc_is(call, "state", "ended");
@@ -66,6 +88,12 @@ static void print_outcome(struct slice call)
     putchar('\n');
 }
 
+/* Of endpoints that are not metered. */
+static bool passes_through(struct slice call)
+{
+    return doc_is(call, "endpoint", "passed") || doc_is(call, "endpoint", "retrieve");
+}
+
 static void print_head(struct slice call)
 {
     label("call");
@@ -76,8 +104,11 @@ static void print_head(struct slice call)
     if (has(call, "model"))
         shown_text(call, "model");
     else
-        fputs("an unknown model", stdout);
-    print_member(call, ", ", "endpoint");
+        fputs(passes_through(call) ? "no model" : "an unknown model", stdout);
+    if (passes_through(call))
+        fputs(", passed through uncounted", stdout);
+    else
+        print_member(call, ", ", "endpoint");
     print_member(call, ", at ", "upstream");
     print_member(call, ", from budget ", "budget");
     putchar('\n');
@@ -99,7 +130,7 @@ static void add_event(struct table *t, int64_t at_ms, struct slice what)
     table_add_slice(t, what);
 }
 
-static void add_hold(struct table *t, struct slice hold, int64_t *last_ms)
+static void add_hold(struct table *t, struct slice hold, bool refused_for, int64_t *last_ms)
 {
     int64_t from = doc_int(hold, "from_ms"), to = doc_int(hold, "to_ms");
     bool over = doc_get(hold, "to_ms").n > 0;
@@ -107,7 +138,10 @@ static void add_hold(struct table *t, struct slice hold, int64_t *last_ms)
     struct buf what;
 
     buf_init(&what, BUF_UNLIMITED);
-    buf_addf(&what, "waited %s: ", over && to >= from ? figure_ms(to - from, span) : "until now");
+    if (refused_for)
+        buf_add_str(&what, "refused: ");
+    else
+        buf_addf(&what, "waited %s: ", over && to >= from ? figure_ms(to - from, span) : "until now");
     meaning_of_hold(hold, &what);
     add_event(t, from, buf_slice(&what));
     if (over && to > *last_ms)
@@ -126,11 +160,21 @@ static void add_sent(struct table *t, struct slice call, int64_t held_ms)
     if (attempts <= 0 && !flies)
         return;
     if (attempts <= 1) {
-        add_event(t, doc_get(call, "queued_ms").n ? doc_int(call, "queued_ms") : held_ms, SLICE("sent"));
+        add_event(t, doc_get(call, "queued_ms").n ? doc_int(call, "queued_ms") : held_ms,
+                  doc_is(call, "endpoint", "reserve") ? SLICE("granted, as a lease") : SLICE("sent"));
         return;
     }
     snprintf(text, sizeof text, "sent, attempt %s", figure_int(attempts, n));
     add_event(t, held_ms ? held_ms : doc_int(call, "queued_ms"), slice_str(text));
+}
+
+/* The last one of a refused call, without a length: it did not wait for that, but was refused for it. */
+static bool is_refused_for(struct slice call, struct slice hold, struct doc_list after)
+{
+    struct slice next;
+
+    return doc_is(call, "outcome", "refused") && doc_int(hold, "from_ms") == doc_int(hold, "to_ms") &&
+           !doc_list_next(&after, &next);
 }
 
 static void print_events(struct slice call)
@@ -145,7 +189,7 @@ static void print_events(struct slice call)
     add_event(&t, 0, SLICE("arrived"));
     doc_list_begin(&holds, call, "holds");
     while (doc_list_next(&holds, &hold))
-        add_hold(&t, hold, &held_ms);
+        add_hold(&t, hold, is_refused_for(call, hold, holds), &held_ms);
     add_sent(&t, call, held_ms);
     if (doc_get(call, "first_byte_ms").n)
         add_event(&t, doc_int(call, "first_byte_ms"), SLICE("first byte of the answer"));
@@ -154,6 +198,19 @@ static void print_events(struct slice call)
     putchar('\n');
     table_print(&t, stdout);
     table_release(&t);
+}
+
+/* Whether what keeps it is that everything is paused. */
+static bool is_stopped(struct slice call)
+{
+    struct doc_list holds;
+    struct slice hold;
+    bool stopped = false;
+
+    doc_list_begin(&holds, call, "holds");
+    while (doc_list_next(&holds, &hold))
+        stopped = doc_is(hold, "limit", "stop");
+    return stopped;
 }
 
 static void print_prediction(struct slice call)
@@ -166,6 +223,8 @@ static void print_prediction(struct slice call)
     label("next");
     if (doc_get(call, "predicted_start_ms").n)
         printf("it goes in %s, as things are now\n", figure_ms(doc_int(call, "predicted_start_ms"), ms));
+    else if (is_stopped(call))
+        puts("it goes after `metergate resume`");
     else
         puts("it goes when a call in flight has ended");
 }
@@ -184,9 +243,13 @@ static void print_expected(struct slice call)
 {
     char in[FIGURE_SIZE], out[FIGURE_SIZE];
 
+    if (has_ended(call) && !doc_int(call, "estimated_input_tokens") && !doc_int(call, "estimated_output_tokens"))
+        return; /* what is not metered */
+    putchar('\n');
     label("tokens");
-    printf("%s in and %s out were expected\n", figure_int(doc_int(call, "estimated_input_tokens"), in),
-           figure_int(doc_int(call, "estimated_output_tokens"), out));
+    printf("%s in and %s out %s expected%s\n", figure_int(doc_int(call, "estimated_input_tokens"), in),
+           figure_int(doc_int(call, "estimated_output_tokens"), out), has_ended(call) ? "were" : "are",
+           has_ended(call) && doc_int(call, "attempts") > 0 ? ", none were used" : "");
 }
 
 static void print_used(struct slice call)
@@ -194,6 +257,7 @@ static void print_used(struct slice call)
     char n[FIGURE_SIZE], expected[FIGURE_SIZE];
     struct buf source;
 
+    putchar('\n');
     label("tokens");
     printf("%s in (%s expected)", figure_int(doc_int(call, "input_tokens"), n),
            figure_int(doc_int(call, "estimated_input_tokens"), expected));
@@ -221,6 +285,9 @@ static void print_rates(struct slice call)
     static const char *const words[] = {"input", "cached", "cache write", "cache write of an hour", "output"};
     const char *before = "USD per million tokens: ";
     struct slice rates = doc_get(call, "price.usd_per_million");
+    struct buf line;
+
+    buf_init(&line, BUF_UNLIMITED);
 
     label("");
     for (size_t i = 0; i < MG_ARRAY_LEN(names); i++) {
@@ -228,10 +295,11 @@ static void print_rates(struct slice call)
 
         if (!rate.n || rate.p[0] == '"' || rate.p[0] == '{' || rate.p[0] == '[')
             continue;
-        printf("%s%s %.*s", before, words[i], (int)(rate.n < FIGURE_SIZE ? rate.n : FIGURE_SIZE), rate.p);
+        buf_addf(&line, "%s%s %.*s", before, words[i], (int)(rate.n < FIGURE_SIZE ? rate.n : FIGURE_SIZE), rate.p);
         before = ", ";
     }
-    putchar('\n');
+    print_lines(buf_slice(&line));
+    buf_release(&line);
 }
 
 static void print_cost(struct slice call)
@@ -240,6 +308,15 @@ static void print_cost(struct slice call)
     char usd[FIGURE_SIZE];
 
     label("cost");
+    if (!doc_get(call, "cost_nano_usd").n && doc_get(call, "price").n) {
+        fputs("unpriced: the price of ", stdout);
+        shown_text(call, "price.name");
+        puts(" lacks a figure that it needs;");
+        label("");
+        puts("`prices:` in the configuration adds what is missing");
+        print_rates(call);
+        return;
+    }
     if (!doc_get(call, "cost_nano_usd").n) {
         fputs("unpriced: no price", stdout);
         print_member(call, " of ", "model");
@@ -270,7 +347,7 @@ static void print_why(struct slice call)
     if (why.n) {
         putchar('\n');
         label("why");
-        puts(why.p);
+        print_lines(buf_slice(&why));
     }
     buf_release(&why);
 }
@@ -283,12 +360,11 @@ static int show_text(const struct arguments *a, struct slice call)
     print_head(call);
     print_events(call);
     print_prediction(call);
-    putchar('\n');
     if (used)
         print_used(call);
     else
         print_expected(call);
-    if (has_ended(call) && (used || doc_int(call, "attempts") > 0))
+    if (has_ended(call) && (used || (doc_int(call, "attempts") > 0 && !doc_get(call, "cost_nano_usd").n)))
         print_cost(call);
     print_why(call);
     return EX_OK;

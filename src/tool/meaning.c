@@ -21,6 +21,9 @@ static const struct word limits[] = {
     {"otpm", "output tokens per minute"},
     {"otpd", "output tokens per day"},
     {"concurrent", "calls in flight at once"},
+    {"usd_per_hour", "dollars per hour"},
+    {"usd_per_day", "dollars per day"},
+    {"usd_per_month", "dollars per month"},
     {"learning", "calls in flight at once until its limits are known"},
 };
 
@@ -30,6 +33,7 @@ static const struct word others[] = {
     {"politeness", "room was left to higher priorities"},
     {"stop", "everything was paused (metergate pause)"},
     {"connections", "no connection was free"},
+    {"price", "no price of its model was known, and one is needed for a money limit"},
 };
 
 static const struct word states[] = {
@@ -42,8 +46,8 @@ static const struct word states[] = {
 
 static const struct word sources[] = {
     {"provider", "as the provider reported"},
-    {"counted", "counted from the answer's text, the provider reported nothing"},
-    {"estimated", "estimated, the end of the answer was lost"},
+    {"counted", "counted from the answer's text: it was cut, or told no usage"},
+    {"estimated", "estimated: no usage was seen, the answer was lost or is to be asked for later"},
 };
 
 /* Where the sentence that the client got depends on figures that are not kept. */
@@ -59,8 +63,8 @@ static const struct word reasons[] = {
      "It can never fit: its tokens are more than a limit's maximum, or its body is over `queue.max_body`; "
      "send less, or raise that limit."},
     {"budget-usd",
-     "A money limit was spent, or a model under one has no price: wait, raise the `usd_per_...` limit, or "
-     "give the model a price under `prices:` (`metergate usage` and `metergate prices` show both)."},
+     "A money limit had no room for what it would probably cost, or needs a price of its model: wait, raise "
+     "the `usd_per_...` limit (`metergate status` shows what is spent), or add the price to `prices:`."},
 };
 
 static const char *find(const struct word *words, size_t n, struct slice word)

@@ -1,106 +1,84 @@
 /* status: what a document does not have counts as 0 or empty: an older daemon's status is shown as far as it
- * goes. */
+ * goes. Money is never a floating-point number: its digits are read where they stand. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <sysexits.h>
 
-#include "metergate/base/json.h"
 #include "metergate/base/plain.h"
 #include "metergate/tool/client.h"
 #include "metergate/tool/command.h"
+#include "metergate/tool/doc.h"
 #include "metergate/tool/figure.h"
 #include "metergate/tool/report.h"
+#include "metergate/tool/shown.h"
 #include "metergate/tool/table.h"
 #include "metergate/tool/token.h"
 
-static int64_t whole(const struct json *node, const char *path)
+/* Thousandths, as milliseconds of seconds; what no daemon would say is none. */
+static int64_t thousandths(struct slice node, const char *path)
 {
-    int64_t v = 0;
+    int64_t v;
 
-    return json_as_int64(json_path(node, path), &v) < 0 ? 0 : v;
+    return doc_scaled(node, path, 3, &v) < 0 || v < 0 ? 0 : v;
 }
 
-static double number(const struct json *node, const char *path)
+static int64_t nano(struct slice node, const char *path)
 {
-    double v = 0;
+    int64_t v;
 
-    return json_as_double(json_path(node, path), &v) < 0 ? 0 : v;
+    return doc_scaled(node, path, 9, &v) < 0 ? 0 : v;
 }
 
-static bool truth(const struct json *node, const char *path)
-{
-    bool v = false;
-
-    return json_as_bool(json_path(node, path), &v) == 0 && v;
-}
-
-static struct slice text(const struct json *node, const char *path)
-{
-    struct slice v;
-
-    return json_as_str(json_path(node, path), &v) < 0 ? SLICE("") : v;
-}
-
-static void print_text(struct slice s)
-{
-    struct buf safe;
-
-    buf_init(&safe, BUF_UNLIMITED);
-    plain_add(&safe, s);
-    fwrite(safe.n ? safe.p : "", 1, safe.n, stdout);
-    buf_release(&safe);
-}
-
-/* Whole seconds; what no daemon would say is none. */
-static int64_t uptime_s(const struct json *doc)
-{
-    double s = number(doc, "uptime_s");
-
-    return s >= 0 && s < 1e12 ? (int64_t)s : 0;
-}
-
-static void print_summary(const struct json *doc, const char *url)
+static void print_summary(struct slice doc, const char *url)
 {
     char up[FIGURE_SIZE];
 
     fputs("Metergate ", stdout);
-    print_text(text(doc, "version"));
-    printf(" at %s, up %s%s%s\n", url, figure_ms(1000 * uptime_s(doc), up), truth(doc, "paused") ? ", paused" : "",
-           truth(doc, "draining") ? ", stopping" : "");
-    printf("now     %" PRId64 " held (%" PRId64 " KiB), %" PRId64 " in flight\n", whole(doc, "held"),
-           (whole(doc, "held_bytes") + 1023) / 1024, whole(doc, "in_flight"));
+    shown_text(doc, "version");
+    printf(" at %s, up %s%s%s\n", url, figure_ms(thousandths(doc, "uptime_s") / 1000 * 1000, up), doc_truth(doc, "paused") ? ", paused" : "",
+           doc_truth(doc, "draining") ? ", stopping" : "");
+    printf("now     %" PRId64 " held (%" PRId64 " KiB), %" PRId64 " in flight\n", doc_int(doc, "held"),
+           (doc_int(doc, "held_bytes") + 1023) / 1024, doc_int(doc, "in_flight"));
     printf("so far  %" PRId64 " calls: %" PRId64 " completed, %" PRId64 " refused, %" PRId64
            " cancelled, %" PRId64 " failed; the provider said 429 %" PRId64 " times; %" PRId64 " retries\n",
-           whole(doc, "totals.calls"), whole(doc, "totals.completed"), whole(doc, "totals.refused"),
-           whole(doc, "totals.cancelled"), whole(doc, "totals.failed"), whole(doc, "totals.upstream_429"),
-           whole(doc, "totals.retries"));
+           doc_int(doc, "totals.calls"), doc_int(doc, "totals.completed"), doc_int(doc, "totals.refused"),
+           doc_int(doc, "totals.cancelled"), doc_int(doc, "totals.failed"), doc_int(doc, "totals.upstream_429"),
+           doc_int(doc, "totals.retries"));
+    if (!doc_get(doc, "ledger.problem").n)
+        return;
+    fputs("ledger  not written: ", stdout);
+    shown_text(doc, "ledger.problem");
+    printf("; rows that wait: %" PRId64 ", lost: %" PRId64 "; calls go on\n", doc_int(doc, "ledger.waiting"),
+           doc_int(doc, "ledger.lost"));
 }
 
-/* ---- budgets: one row a limit; what concerns the budget stands in its first row
- * --------------------------------- */
+/* ---- budgets: one row a limit; what concerns the budget stands in its first row ---- */
 
-static void add_next(struct table *t, const struct json *budget)
+static void add_next(struct table *t, struct slice budget, bool stopped)
 {
-    int64_t paused_ms = whole(budget, "paused_until_ms"), next_ms;
+    int64_t paused_ms = doc_int(budget, "paused_until_ms"), next_ms = doc_int(budget, "next_dispatch_ms");
     char s[FIGURE_SIZE];
 
     if (paused_ms > 0)
         table_add(t, "paused for %s", figure_ms(paused_ms, s));
-    else if (whole(budget, "held") == 0)
+    else if (doc_int(budget, "held") == 0)
         table_add(t, "%s", "-");
-    else if (json_as_int64(json_get(budget, "next_dispatch_ms"), &next_ms) < 0)
+    else if (stopped)
+        table_add(t, "after `metergate resume`");
+    else if (!doc_get(budget, "next_dispatch_ms").n)
         table_add(t, "when a call ends");
     else
         table_add(t, "in %s", figure_ms(next_ms, s));
 }
 
-static void add_budget_columns(struct table *t, const struct json *budget, bool first)
+/* Its last columns; nothing but in its first row, and nothing for a client, whose `budget` is empty. */
+static void add_budget_columns(struct table *t, struct slice budget, bool stopped)
 {
-    if (first) {
-        table_add_int(t, whole(budget, "held"));
-        table_add_int(t, whole(budget, "in_flight"));
-        add_next(t, budget);
+    if (budget.n) {
+        table_add_int(t, doc_int(budget, "held"));
+        table_add_int(t, doc_int(budget, "in_flight"));
+        add_next(t, budget, stopped);
         return;
     }
     for (int i = 0; i < 3; i++)
@@ -108,106 +86,157 @@ static void add_budget_columns(struct table *t, const struct json *budget, bool 
 }
 
 /* "gpt-4o", "gpt-4o (k-3f9a02bc)" of one key, "client nightly" */
-static void add_name(struct table *t, const struct json *budget, bool of_client)
+static void add_name(struct table *t, struct slice budget, bool of_client)
 {
-    struct slice key = text(budget, "key");
-    struct buf name;
+    struct buf name, key;
 
     buf_init(&name, BUF_UNLIMITED);
+    buf_init(&key, BUF_UNLIMITED);
     buf_add_str(&name, of_client ? "client " : "");
-    buf_add_slice(&name, text(budget, "name"));
+    doc_text(budget, "name", &name);
+    doc_text(budget, "key", &key);
     if (key.n) {
         buf_add_str(&name, " (");
-        buf_add_slice(&name, key);
+        buf_add_slice(&name, buf_slice(&key));
         buf_add_char(&name, ')');
     }
     table_add_slice(t, buf_slice(&name));
     buf_release(&name);
+    buf_release(&key);
+}
+
+/* "60 s", "6 h", "30 d"; nothing counts over no time. */
+static void add_window(struct table *t, int64_t ms)
+{
+    if (ms <= 0)
+        table_add(t, "%s", "-");
+    else if (ms % 86400000 == 0)
+        table_add(t, "%" PRId64 " d", ms / 86400000);
+    else if (ms % 3600000 == 0)
+        table_add(t, "%" PRId64 " h", ms / 3600000);
+    else if (ms % 1000 == 0)
+        table_add(t, "%" PRId64 " s", ms / 1000);
+    else
+        table_add(t, "%" PRId64 ".%03" PRId64 " s", ms / 1000, ms % 1000);
+}
+
+static void add_amount(struct table *t, int64_t v, bool money)
+{
+    char usd[FIGURE_SIZE];
+
+    if (money)
+        table_add(t, "%s", figure_usd(v, 6, usd));
+    else
+        table_add_int(t, v);
 }
 
 /* Its first columns, without those that concern the budget. */
-static void add_limit(struct table *t, const struct json *limit)
+static void add_limit(struct table *t, struct slice limit)
 {
-    struct slice metric = text(limit, "metric");
-    int64_t used = whole(limit, "used"), reserved = whole(limit, "reserved"), usable = whole(limit, "usable");
-    double window_s = number(limit, "window_s");
+    static const char *const names[] = {"max", "usable", "used", "reserved"};
+    int64_t v[MG_ARRAY_LEN(names)], taken;
+    struct buf metric;
+    bool money;
 
-    table_add(t, "%.*s%s", (int)metric.n, metric.p, truth(limit, "learned") ? " (learned)" : "");
-    if (window_s > 0)
-        table_add(t, "%.6g s", window_s);
-    else
-        table_add(t, "%s", "-");
-    table_add_int(t, whole(limit, "max"));
-    table_add_int(t, usable);
-    table_add_int(t, used);
-    table_add_int(t, reserved);
-    table_add_int(t, used + reserved < usable ? usable - used - reserved : 0);
+    buf_init(&metric, BUF_UNLIMITED);
+    doc_text(limit, "metric", &metric);
+    money = slice_starts(buf_slice(&metric), SLICE("usd_"));
+    buf_add_str(&metric, doc_truth(limit, "learned") ? " (learned)" : "");
+    table_add_slice(t, buf_slice(&metric));
+    buf_release(&metric);
+    add_window(t, thousandths(limit, "window_s"));
+    for (size_t i = 0; i < MG_ARRAY_LEN(names); i++) {
+        v[i] = money ? nano(limit, names[i]) : doc_int(limit, names[i]);
+        add_amount(t, v[i], money);
+    }
+    taken = figure_sum(v[2], v[3]);
+    add_amount(t, taken < v[1] ? v[1] - taken : 0, money);
 }
 
-static void add_budget(struct table *t, const struct json *budget)
+static void add_budget(struct table *t, struct slice budget, bool stopped)
 {
-    bool first = true;
+    struct slice of_first = budget, limit;
+    struct doc_list limits;
 
-    JSON_EACH(json_get(budget, "limits"), limit)
-    {
-        if (first)
+    doc_list_begin(&limits, budget, "limits");
+    while (doc_list_next(&limits, &limit)) {
+        if (of_first.n)
             add_name(t, budget, false);
         else
             table_add(t, "%s", "");
         add_limit(t, limit);
-        add_budget_columns(t, budget, first);
-        first = false;
+        add_budget_columns(t, of_first, stopped);
+        of_first = SLICE("");
     }
-    if (!first)
+    if (!of_first.n)
         return;
     add_name(t, budget, false);
     table_add(t, "none known");
     for (int i = 0; i < 6; i++)
         table_add(t, "%s", "");
-    add_budget_columns(t, budget, true);
+    add_budget_columns(t, budget, stopped);
 }
 
 /* What it is limited to itself; the queues are its budgets'. */
-static void add_client(struct table *t, const struct json *client)
+static void add_client(struct table *t, struct slice client)
 {
-    JSON_EACH(json_get(client, "limits"), limit)
-    {
+    struct doc_list limits;
+    struct slice limit;
+
+    doc_list_begin(&limits, client, "limits");
+    while (doc_list_next(&limits, &limit)) {
         add_name(t, client, true);
         add_limit(t, limit);
-        add_budget_columns(t, client, false);
+        add_budget_columns(t, SLICE(""), false);
     }
 }
 
-static void print_budgets(const struct json *doc)
+static void print_budgets(struct slice doc)
 {
     static const char *const heads[] = {"BUDGET",   "LIMIT", "WINDOW", "MAX",       "USABLE", "USED",
                                         "RESERVED", "FREE",  "HELD",   "IN FLIGHT", "NEXT"};
+    bool stopped = doc_truth(doc, "paused");
+    struct doc_list list;
+    struct slice one;
     struct table t;
 
     table_init(&t, heads, MG_ARRAY_LEN(heads), 0x3fc);
-    JSON_EACH(json_get(doc, "budgets"), budget)
-    add_budget(&t, budget);
-    JSON_EACH(json_get(doc, "clients"), client)
-    add_client(&t, client);
+    doc_list_begin(&list, doc, "budgets");
+    while (doc_list_next(&list, &one))
+        add_budget(&t, one, stopped);
+    doc_list_begin(&list, doc, "clients");
+    while (doc_list_next(&list, &one))
+        add_client(&t, one);
     if (t.n)
         putchar('\n');
     table_print(&t, stdout);
     table_release(&t);
 }
 
-static void print_clients(const struct json *doc)
+static void print_clients(struct slice doc)
 {
-    static const char *const heads[] = {"CLIENT", "HELD", "IN FLIGHT", "CALLS", "TOKENS"};
+    static const char *const heads[] = {"CLIENT", "HELD", "IN FLIGHT", "CALLS", "TOKENS", "COST"};
+    struct doc_list list;
+    struct slice client;
     struct table t;
 
-    table_init(&t, heads, MG_ARRAY_LEN(heads), 0x1e);
-    JSON_EACH(json_get(doc, "clients"), client)
-    {
-        table_add_slice(&t, text(client, "name"));
-        table_add_int(&t, whole(client, "held"));
-        table_add_int(&t, whole(client, "in_flight"));
-        table_add_int(&t, whole(client, "calls"));
-        table_add_int(&t, whole(client, "tokens"));
+    table_init(&t, heads, MG_ARRAY_LEN(heads), 0x3e);
+    doc_list_begin(&list, doc, "clients");
+    while (doc_list_next(&list, &client)) {
+        struct buf name;
+
+        buf_init(&name, BUF_UNLIMITED);
+        doc_text(client, "name", &name);
+        table_add_slice(&t, buf_slice(&name));
+        buf_release(&name);
+        table_add_int(&t, doc_int(client, "held"));
+        table_add_int(&t, doc_int(client, "in_flight"));
+        table_add_int(&t, doc_int(client, "calls"));
+        table_add_int(&t, doc_int(client, "tokens"));
+        if (doc_get(client, "cost_usd").n)
+            add_amount(&t, nano(client, "cost_usd"), true);
+        else
+            table_add(&t, "-");
     }
     if (t.n)
         putchar('\n');
@@ -215,14 +244,17 @@ static void print_clients(const struct json *doc)
     table_release(&t);
 }
 
-static void print_unreachable(const struct json *doc)
+static void print_unreachable(struct slice doc)
 {
-    JSON_EACH(json_get(doc, "upstreams"), upstream)
-    {
-        if (truth(upstream, "reachable"))
+    struct doc_list list;
+    struct slice upstream;
+
+    doc_list_begin(&list, doc, "upstreams");
+    while (doc_list_next(&list, &upstream)) {
+        if (doc_truth(upstream, "reachable"))
             continue;
         fputs("\nThe last connection to upstream ", stdout);
-        print_text(text(upstream, "name"));
+        shown_text(upstream, "name");
         fputs(" failed.\n", stdout);
     }
 }
@@ -233,7 +265,7 @@ int command_status(const struct arguments *a)
     struct address address;
     struct client client;
     struct secret token;
-    struct json *doc = NULL;
+    struct slice doc;
     struct errbuf e;
     int status = EX_OK, rc;
 
@@ -246,7 +278,8 @@ int command_status(const struct arguments *a)
     secret_release(&token);
     if (rc < 0)
         return report(rc == -EACCES ? EX_NOPERM : EX_UNAVAILABLE, "%s", e.text);
-    if (json_parse(buf_slice(&answer.body), &doc) < 0 || !json_is_object(doc)) {
+    doc = buf_slice(&answer.body);
+    if (!doc_check(doc)) {
         status = report(EX_UNAVAILABLE, "what answers at %s is not Metergate", address.text);
     } else if (a->json) {
         fwrite(answer.body.p, 1, answer.body.n, stdout);
@@ -258,7 +291,6 @@ int command_status(const struct arguments *a)
         print_clients(doc);
         print_unreachable(doc);
     }
-    json_free(doc);
     client_answer_release(&answer);
     return status;
 }

@@ -48,6 +48,9 @@ static void test_demo__story__holds(void **state)
     assert_non_null(strstr(o.out, "Limit 30000, Requested 40666"));
     /* `metergate status` against the real daemon */
     assert_non_null(strstr(o.out, "gpt-4o         tpm       3 s   30,000   30,000  12,071         0   17,929     1"));
+    /* `metergate compare` of twenty texts, 60 to 155 tokens, by the prices of both */
+    assert_non_null(strstr(o.out, "cost                        $0.015375000   $0.002575000\n"));
+    assert_non_null(strstr(o.out, "gpt-3.5-turbo costs 1/6.0 of gpt-4o a call\n"));
     assert_null(strstr(o.out, "NOT SO"));
     assert_null(strchr(o.out, '\033')); /* no colours in a file */
     outcome_release(&o);

@@ -193,6 +193,52 @@ static void test_holds__the_call_still_waits__tells_so_far(void **state)
     fixture_stop(&f);
 }
 
+/* The limit that a call was refused for, at the moment of its refusal. */
+static void assert_refused_for(const struct fixture *f, const char *client, const char *body, const char *limit,
+                               const char *of, const char *name)
+{
+    char url[128], id[32];
+    struct client_reply r;
+    cJSON *doc;
+
+    snprintf(url, sizeof url, "%s/@%s/v1/chat/completions", f->url, client);
+    r = client_run(&(struct client_call){.url = url, .headers = (const char *const[]){"Metergate-Max-Wait: 1", NULL}, .body = body});
+    if (!client_header(&r, "Metergate-Refused"))
+        fail_msg("not refused: %s", body);
+    snprintf(id, sizeof id, "%s", client_header(&r, "Metergate-Request-Id"));
+    client_reply_release(&r);
+    doc = ask(f, id);
+    assert_string_equal(json_text(doc, "outcome"), "refused");
+    assert_int_equal(cJSON_GetArraySize(json_at(doc, "holds")), 1);
+    assert_string_equal(json_text(doc, "holds.0.limit"), limit);
+    assert_string_equal(json_text(doc, "holds.0.of"), of);
+    assert_string_equal(json_text(doc, "holds.0.name"), name);
+    assert_int_equal(json_number(doc, "holds.0.from_ms"), json_number(doc, "holds.0.to_ms"));
+    cJSON_Delete(doc);
+}
+
+static void test_holds__a_call_is_refused__names_the_limit_and_whose_it_is(void **state)
+{
+    struct client_async *first;
+    char id[32], big[9200];
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, NULL,
+                  KEPT "models:\n  gpt-4o: {rpm: 1, tpm: 1k}\n  mine: {match: [mine*], usd_per_day: 5}\n"
+                       "clients:\n  poor: {usd_per_hour: 0.000001}\n");
+    first = fixture_chat_start(&f, CHAT("takes the minute's request"));
+    end_well(first, id);
+    assert_refused_for(&f, "a", CHAT("waits too long"), "rpm", "budget", "gpt-4o");
+    assert_refused_for(&f, "poor", "{\"model\":\"gpt-4\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}",
+                       "usd_per_hour", "client", "poor");
+    assert_refused_for(&f, "a", "{\"model\":\"mine-1\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}", "price",
+                       "budget", "mine");
+    snprintf(big, sizeof big, CHAT("%0*d"), 9000, 7); /* a thousand tokens for each three thousand digits */
+    assert_refused_for(&f, "a", big, "tpm", "budget", "gpt-4o");
+    fixture_stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +246,7 @@ int main(void)
         cmocka_unit_test(test_holds__its_clients_limit_is_used_up__names_the_client),
         cmocka_unit_test(test_holds__a_window_is_full__names_it_until_it_has_room),
         cmocka_unit_test(test_holds__the_provider_asks_to_wait__names_the_pause),
+        cmocka_unit_test(test_holds__a_call_is_refused__names_the_limit_and_whose_it_is),
         cmocka_unit_test(test_holds__the_call_still_waits__tells_so_far),
     };
 

@@ -252,6 +252,61 @@ static void test_money__of_speech__is_unpriced_though_its_tokens_have_a_price(vo
     fixture_stop(&f);
 }
 
+static int count_of(const char *text, const char *part, size_t n)
+{
+    int count = 0;
+
+    for (const char *line = text; *line; line += strcspn(line, "\n") + (line[strcspn(line, "\n")] == '\n'))
+        count += strncmp(line, part, n) == 0;
+    return count;
+}
+
+/* No head stands twice and no series has two values: either makes Prometheus drop all of it. */
+static void assert_well_formed(const char *text)
+{
+    for (const char *line = text; *line; line += strcspn(line, "\n") + 1) {
+        size_t n = strcspn(line, "\n");
+
+        while (n > 0 && line[0] != '#' && line[n - 1] != ' ')
+            n--; /* without the value */
+        if (count_of(text, line, n) != 1)
+            fail_msg("twice: %.*s", (int)n, line);
+    }
+}
+
+static void test_money__limits__are_in_the_metrics_in_dollars(void **state)
+{
+    static const char *const lines[] = {
+        "\nmetergate_money_spent_usd{budget=\"gpt-4o\",upstream=\"openai\",limit=\"usd_per_day\"} 0.00102\n",
+        "\nmetergate_money_reserved_usd{budget=\"gpt-4o\",upstream=\"openai\",limit=\"usd_per_day\"} 0.0040325\n",
+        "\nmetergate_money_max_usd{budget=\"gpt-4o\",upstream=\"openai\",limit=\"usd_per_day\"} 5.5\n",
+        "\nmetergate_money_spent_usd{client=\"nightly\",limit=\"usd_per_month\"} 0.00102\n",
+        "\nmetergate_money_reserved_usd{client=\"nightly\",limit=\"usd_per_month\"} 0\n",
+    };
+    struct client_async *a;
+    struct client_reply r;
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, NULL,
+                  LEDGER_STATE LEDGER_UPSTREAMS "models:\n  gpt-4o: {usd_per_day: 5.5}\nclients:\n  nightly: {usd_per_month: 3}\n");
+    goes(&f, "/@nightly", HELLO("gpt-4o", "100"));
+    a = fixture_chat_start(&f, "{\"model\":\"gpt-4o\",\"max_tokens\":400,\"messages\":[{\"role\":\"user\",\"content\":"
+                               "\"hello[[fault=hold]]\"}]}");
+    fixture_sim_wait(&f, "held=1");
+    r = fixture_call(&f, "GET", "/metrics", NULL);
+    for (size_t i = 0; i < MG_ARRAY_LEN(lines); i++) {
+        if (!strstr(r.body.p, lines[i]))
+            fail_msg("no %s in %s", lines[i], strstr(r.body.p, "# HELP metergate_money"));
+    }
+    assert_well_formed(r.body.p);
+    client_reply_release(&r);
+    fixture_sim_post(&f, "/_sim/release", NULL);
+    r = client_finish(a);
+    client_reply_release(&r);
+    fixture_stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_money__for_a_model_without_a_price__refuses_and_names_prices),
         cmocka_unit_test(test_money__prices_of_the_configuration__are_what_is_billed),
         cmocka_unit_test(test_money__of_many_calls_at_once__is_never_more_than_the_limit),
+        cmocka_unit_test(test_money__limits__are_in_the_metrics_in_dollars),
         cmocka_unit_test(test_money__that_an_answer_did_not_need__is_there_again),
         cmocka_unit_test(test_money__of_calls_that_came_before_their_limit__is_counted),
         cmocka_unit_test(test_money__of_speech__is_unpriced_though_its_tokens_have_a_price),

@@ -321,7 +321,7 @@ static void test_explain__held_call__tells_what_it_waits_for_and_when_it_goes(vo
         " 0 ms  waited 40 ms: no room in the requests per minute (rpm) of upstream openai\n",
         "40 ms  waited until now: no room in weekly\n",
         "next     it goes in 3.2 s, as things are now\n",
-        "1,200 in and 300 out were expected\n",
+        "1,200 in and 300 out are expected\n",
     };
     struct outcome o = ASK(answers, "explain", "mg-00c0ffe-9");
 
@@ -364,7 +364,7 @@ static void test_explain__call_without_a_model__is_told_without_gaps(void **stat
 
     (void)state;
     assert_done(&o);
-    text_has(o.out, "call     mg-0000001-1\nfor      an unknown model, passed, at openai\noutcome  "
+    text_has(o.out, "call     mg-0000001-1\nfor      no model, passed through uncounted, at openai\noutcome  "
                     "completed, status 404\n");
     text_has(o.out, "cost     unpriced: no price was known;");
     outcome_release(&o);
@@ -390,19 +390,22 @@ static void test_compare__text__has_a_column_a_model_and_ratios_in_words(void **
 {
     static const char *const parts[] = {
         "2026-10-29 14:03:12 to 2026-11-28 14:03:12 UTC\n",
-        " gpt-4o            gpt-3.5-turbo ",
-        "\ninput tokens a call                                        1,200.1 ",
-        "\noutput tokens a call                                         300.0 ",
-        "\ncost a call                                           $0.006000000   ",
+        " gpt-4o  gpt-3.5-turbo ",
+        "\ninput tokens a call              1,200.1 ",
+        "\noutput tokens a call               300.0 ",
+        "\ncost a call                 $0.006000000   ",
         "   $0.000447600 ",
-        "\ncost                                                  $0.120000000   ",
-        "   $0.002238000                 unpriced ",
-        "\nwaited (mean / half within / 95 % within)   1.2 s / 800 ms / 5.2 s ",
-        "\nuntil the first byte                       ",
-        " 1 s / 340 ms / 61 s ",
-        "  - / - / -  ",
-        " 1.2 s / 800 ms / 3m 10s ",
-        "  3 s / 3 s / 100 s\n",
+        "\ncost                        $0.120000000   ",
+        "   $0.002238000  unpriced ",
+        "\nwaited, mean                       1.2 s          1.2 s     1.2 s         1.2 s\n"
+        "  half of them within             800 ms         800 ms    800 ms        800 ms\n"
+        "  95 % of them within              5.2 s          5.2 s     5.2 s         5.2 s\n",
+        "\nuntil the first byte, mean           1 s            1 s         -           1 s\n"
+        "  half of them within             340 ms         340 ms         -        340 ms\n"
+        "  95 % of them within               61 s           61 s         -          61 s\n",
+        "\nuntil the end, mean                1.2 s          1.2 s     1.2 s           3 s\n"
+        "  half of them within             800 ms         800 ms    800 ms           3 s\n"
+        "  95 % of them within             3m 10s         3m 10s    3m 10s         100 s\n",
         "\n\ngpt-3.5-turbo costs 1/13.4 of gpt-4o a call\n",
         "\nllama and gpt-4o: no ratio, the cost of llama a call is not known\n",
         "\ngpt-6 costs 10.0 times gpt-4o a call\n",

@@ -17,6 +17,7 @@
 #include "metergate/base/clock.h"
 #include "narrator.h"
 #include "stage.h"
+#include "texts.h"
 
 #define LIMIT        30000
 #define LIMIT_OTHER  200000
@@ -222,7 +223,7 @@ static void scene_release(struct demo *d)
 
     narrator_heading("4. The moment at which there is room");
     narrator_note("$ metergate status");
-    stage_show_status(d->stage);
+    stage_show(d->stage, (const char *const[]){"status", NULL});
     narrator_note("%s", "");
     while (!call_join_within(&d->report, TELL_EVERY_MS))
         say_held(d);
@@ -294,12 +295,12 @@ static void scene_audit(struct demo *d)
     int64_t calls = ask_number(doc, "arrivals"), n429 = ask_number(doc, "n429"),
             peak = ask_number(gpt_4o, "peak_tokens");
 
-    narrator_heading("6. What the provider says about it");
+    narrator_heading("7. What the provider says about it");
     narrator_say(TONE_PLAIN, "provider",
                  "got %" PRId64 " calls and said 429 (rate limit reached) %" PRId64 " times", calls, n429);
     narrator_say(TONE_PLAIN, "provider", "the most gpt-4o tokens in any %d s were %s of 30,000", d->window_s,
                  thousands(peak).text);
-    narrator_check(n429 == 0 && calls == 3 + BATCH, "no script has seen a rate limit");
+    narrator_check(n429 == 0 && calls == 3 + BATCH + 2 * TEXTS, "no script has seen a rate limit");
     narrator_check(peak <= LIMIT && peak > LIMIT * 9 / 10, "the limit was used, and never passed");
     narrator_check(ask_number(doc, "n_violations") == 0, "the provider found nothing wrong with any request");
     json_free(doc);
@@ -326,7 +327,7 @@ static void scene_without(struct demo *d)
 {
     int good, failed;
 
-    narrator_heading("7. The same calls without Metergate");
+    narrator_heading("8. The same calls without Metergate");
     release_calls(d);
     cast(d, true);
     json_free(ask(&d->provider, "/_sim/reset", true));
@@ -375,6 +376,7 @@ static void tell(struct demo *d)
     scene_too_large(d);
     scene_release(d);
     scene_batch(d);
+    texts_compare(d->stage, &d->daemon);
     scene_audit(d);
     scene_without(d);
     release_calls(d);

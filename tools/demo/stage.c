@@ -27,6 +27,7 @@
 #define START_TIMEOUT_S 10
 #define END_TIMEOUT_MS  5000
 #define LOG_MAX         ((size_t)1 << 20)
+#define WORDS_MAX       16 /* of a command */
 
 struct program {
     _Atomic pid_t pid; /* 0: not running; the watchman reads it */
@@ -40,7 +41,7 @@ struct program {
 
 struct stage {
     struct program simulator, daemon;
-    char dir[256], config[280];
+    char dir[256], config[280], state[280];
     char provider_url[64], daemon_url[64];
     unsigned limit_s;
     pthread_t watchman;
@@ -177,6 +178,14 @@ static void program_kill(const struct program *p)
 
 static void remove_files(const struct stage *s)
 {
+    static const char *const state[] = {"ledger.db", "ledger.db-wal", "ledger.db-shm", "journal", "learned.jsonl"};
+    char path[sizeof s->state + 32];
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(state); i++) {
+        snprintf(path, sizeof path, "%s/%s", s->state, state[i]);
+        unlink(path);
+    }
+    rmdir(s->state);
     unlink(s->config);
     rmdir(s->dir);
 }
@@ -238,9 +247,9 @@ static int write_config(struct stage *s, const char *models, struct errbuf *e)
 
     if (f) {
         rc = fprintf(f,
-                     "listen: [127.0.0.1:0]\nstate_dir: none\nheadroom: 0%%\nupstreams:\n"
+                     "listen: [127.0.0.1:0]\nstate_dir: %s\nheadroom: 0%%\nupstreams:\n"
                      "  openai: {dialect: openai, base_url: %s/v1}\n%s",
-                     s->provider_url, models) < 0
+                     s->state, s->provider_url, models) < 0
                  ? -EIO
                  : 0;
         if (fclose(f) != 0)
@@ -296,6 +305,7 @@ struct stage *stage_new(const char *simulator_settings, const char *daemon_model
         return NULL;
     }
     snprintf(s->config, sizeof s->config, "%s/metergate.yaml", s->dir);
+    snprintf(s->state, sizeof s->state, "%s/state", s->dir);
     start_watchman(s);
     if (start_simulator(s, simulator_settings, e) < 0 || start_daemon(s, daemon_models, e) < 0) {
         stage_free(s);
@@ -314,11 +324,17 @@ const char *stage_daemon_url(const struct stage *s)
     return s->daemon_url;
 }
 
-void stage_show_status(const struct stage *s)
+void stage_show(const struct stage *s, const char *const *words)
 {
     char path[600];
-    const char *const argv[] = {path, "status", "--url", s->daemon_url, NULL};
+    const char *argv[WORDS_MAX + 2] = {path};
+    size_t n = 1;
     pid_t pid;
+
+    for (; *words && n < WORDS_MAX - 1; words++)
+        argv[n++] = *words;
+    argv[n++] = "--url";
+    argv[n] = s->daemon_url;
 
     path_of("metergate", path, sizeof path);
     pid = fork();

@@ -21,8 +21,8 @@ struct stage *stage_new(const char *simulator_settings, const char *daemon_model
 const char *stage_provider_url(const struct stage *s);
 const char *stage_daemon_url(const struct stage *s);
 
-/* Runs `metergate status` against the daemon; its output is ours. */
-void stage_show_status(const struct stage *s);
+/* Runs `metergate` with these words (NULL at the end) against the daemon; its output is ours. */
+void stage_show(const struct stage *s, const char *const *words);
 
 /* Asks both to end. The daemon's exit status, or -1 when it had to be killed. */
 int stage_end(struct stage *s);

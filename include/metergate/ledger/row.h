@@ -38,7 +38,8 @@ enum row_whose { ROW_OF_BUDGET, ROW_OF_UPSTREAM, ROW_OF_ACCOUNT, ROW_OF_CLIENT, 
 struct row_hold {
     char what[16]; /* a limit's key ("tpm", "concurrent"), or "queue": others before it, "pause": the provider asked for
                       it, "politeness": room left to higher priorities, "stop": the operator paused everything,
-                      "connections": as many are open as may be */
+                      "connections": as many are open as may be. What a call was refused for stands last, from and to the
+                      same moment: a limit's key, or "price": a money limit needs one, and none is known */
     enum row_whose whose;
     int64_t from_us, to_us;
 };

@@ -126,6 +126,8 @@ struct call {
 
     /* hold.c, record.c: for the ledger */
     const char *own_limit;    /* static: while it is HELD, the limit of its own client that keeps it back; NULL: none */
+    const char *refused_for;  /* static: the limit that it was refused for, or "price"; NULL: none */
+    bool refused_by_client;   /* it is the client's own */
     struct row_hold *holds;   /* what kept it waiting until it went, by the loop's clock; owned */
     int hold_count;
     struct ledger_row *row;   /* of the attempt that is under way; NULL: there is none, or nothing is kept */

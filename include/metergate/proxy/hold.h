@@ -45,7 +45,7 @@ void hold_end(struct call *c, int64_t now_us);
 
 /*
  * What a call waited for so far, from its arrival on, into ret[ROW_HOLDS_MAX]; their number. A call that is held: the
- * last one goes on.
+ * last one goes on. A call that was refused for a limit: that one stands last, without a length if it did not wait for it.
  */
 int hold_list(const struct call *c, int64_t now_us, struct row_hold *ret);
 
