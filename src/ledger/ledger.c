@@ -152,12 +152,20 @@ bool ledger_flush(struct ledger *l, int wait_ms)
 
 void ledger_history(struct ledger *l, struct slice prefix, int64_t span_us, ledger_scope_charged *give, void *arg)
 {
+    int64_t from_s = (clock_wall_us() - span_us) / CLOCK_S;
+    struct unwritten_giver g = {.u = writer_unwritten(l->w),
+                                .give = give,
+                                .arg = arg,
+                                .prefix = prefix,
+                                .from_us = from_s * CLOCK_S};
     struct errbuf e = {""};
     struct buf path;
 
     buf_init(&path, BUF_UNLIMITED);
     buf_addf(&path, "%s/ledger.db", l->dir);
-    if (history_read(path.p, LEDGER_PATIENCE_MS, prefix, (clock_wall_us() - span_us) / CLOCK_S, give, arg, &e) != DB_OK)
+    unwritten_begin(&g);
+    if (history_read(path.p, LEDGER_PATIENCE_MS, prefix, from_s, unwritten_give, &g, &e) != DB_OK)
         log_error("ledger: what was charged before cannot be read (%s): %s", e.text, path.p);
+    unwritten_give_rest(&g);
     buf_release(&path);
 }

@@ -46,6 +46,7 @@ struct writer {
     pthread_t thread;
     char *dir, *path; /* owned */
     struct journal *j;
+    struct unwritten unwritten; /* filled before the thread starts, and read only from then on */
     struct store *store; /* NULL: to be opened */
     struct stat st[WRITER_PARTS]; /* of the files that are open: the database, its log, the log's index */
     int64_t collect_us;  /* until then rows are collected; 0: none wait */
@@ -337,6 +338,7 @@ static void end_for_the_dead(struct ledger_row *r)
 struct leftovers {
     struct writer *w;
     int64_t written; /* all in all */
+    bool failed;     /* at the start: none is written from here on, but what they were charged is noted */
     size_t n;
     struct ledger_row rows[LEFTOVERS];
 };
@@ -372,16 +374,36 @@ static bool keep_leftovers(struct writer *w, struct leftovers *o)
     return true;
 }
 
+/* Windows of this run shall know of them, though the database does not. */
+static void note_leftovers(struct writer *w, struct leftovers *o)
+{
+    for (size_t i = 0; i < o->n; i++)
+        unwritten_add(&w->unwritten, &o->rows[i]);
+    o->n = 0;
+}
+
+/* The rows at hand are kept: they may be forgotten if all others are, too. */
+static bool keep_or_note(struct writer *w, struct leftovers *o)
+{
+    if (!o->failed && keep_leftovers(w, o))
+        return true;
+    if (w->started) /* the windows are filled */
+        return false;
+    o->failed = true;
+    note_leftovers(w, o);
+    return true;
+}
+
 static bool found(void *arg, const struct ledger_row *row, bool open)
 {
     struct leftovers *o = arg;
 
     if (!row)
-        return keep_leftovers(o->w, o);
+        return keep_or_note(o->w, o) && !o->failed;
     o->rows[o->n] = *row;
     if (open)
         end_for_the_dead(&o->rows[o->n]);
-    return ++o->n < LEFTOVERS || keep_leftovers(o->w, o);
+    return ++o->n < LEFTOVERS || keep_or_note(o->w, o);
 }
 
 static void attach(struct writer *w)
@@ -510,6 +532,7 @@ struct writer *writer_new(const char *dir, struct journal *j, int64_t retention_
     w->dir = xstrdup(dir);
     w->j = j;
     w->retention_us = retention_us;
+    unwritten_init(&w->unwritten);
     w->tidied_us = -WRITER_TIDY_MS * CLOCK_MS; /* the first row brings the first round */
     w->tidy_us = clock_now_us() + TIDY_IDLE_US;
     (void)have_base(w);
@@ -520,6 +543,11 @@ struct writer *writer_new(const char *dir, struct journal *j, int64_t retention_
 struct store *writer_store(struct writer *w)
 {
     return w->store;
+}
+
+struct unwritten *writer_unwritten(struct writer *w)
+{
+    return &w->unwritten;
 }
 
 void writer_start(struct writer *w)
@@ -545,6 +573,7 @@ void writer_free(struct writer *w)
     if (w->started)
         MG_ASSERT(pthread_join(w->thread, NULL) == 0);
     store_close(w->store);
+    unwritten_release(&w->unwritten);
     pthread_cond_destroy(&w->wake);
     pthread_cond_destroy(&w->moved);
     pthread_mutex_destroy(&w->lock);

@@ -82,7 +82,7 @@ struct ledger_charged {
 
 /*
  * A scope is a text: row_budget_scope, row_client_scope. Gives all that were charged in the last span_us (the future
- * included, if the clock was stepped back) whose text begins with `prefix`, each with its charges, oldest first. Nothing
+ * included, if the clock was stepped back), by rows of the journal too that cannot be written now, whose text begins with `prefix`, each with its charges, oldest first. Nothing
  * when the database cannot be read; while somebody has it locked, that is waited for, for LEDGER_PATIENCE_MS.
  */
 typedef void ledger_scope_charged(void *arg, struct slice scope, const struct ledger_charged *v, size_t n);

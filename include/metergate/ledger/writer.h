@@ -16,6 +16,7 @@
 #include "metergate/ledger/journal.h"
 #include "metergate/ledger/ledger.h"
 #include "metergate/ledger/store.h"
+#include "metergate/ledger/unwritten.h"
 
 #define WRITER_ROWS       1000
 #define WRITER_COLLECT_MS 50
@@ -33,6 +34,9 @@ struct writer *writer_new(const char *dir, struct journal *j, int64_t retention_
 
 /* Until writer_start: the database, for other things at the start; NULL: it could not be opened. */
 struct store *writer_store(struct writer *w);
+
+/* What those rows of the journal were charged that could not be put into the database at the start; for one thread. */
+struct unwritten *writer_unwritten(struct writer *w);
 
 /* Starts the thread; all signals are blocked in it. */
 void writer_start(struct writer *w);
