@@ -6,12 +6,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "metergate/base/clock.h"
 
 struct db {
     sqlite3 *handle;
@@ -66,34 +69,53 @@ static int of_errno(int e)
     return e == ENOSPC || e == EDQUOT ? DB_FULL : e == EACCES || e == EROFS || e == EPERM ? DB_READONLY : DB_IO;
 }
 
-/* 0, or what keeps a file that is there from being ours alone. Without opening it: see claim. */
+/* 0, or an errno: it is a file that we may read and write, and nobody else. */
 static int claim_old(const char *path)
 {
     struct stat st;
 
     if (lstat(path, &st) < 0)
         return errno;
+    if (S_ISLNK(st.st_mode))
+        return ELOOP;
     if (!S_ISREG(st.st_mode))
         return S_ISDIR(st.st_mode) ? EISDIR : ENOTSUP;
     if ((st.st_mode & 0177) && chmod(path, 0600) < 0)
         return errno;
-    return access(path, R_OK | W_OK) < 0 ? errno : 0;
+    return faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) < 0 ? errno : 0;
 }
 
 /*
- * The file is there, and nobody else may read it. One that is there already is never opened here: to close any descriptor
- * of a database takes away the locks that other connections of this process have on it (SQLite, "How To Corrupt An SQLite
- * Database File", 2.2).
+ * One who read while the database could not be written has made them of its mode: read-only, and they would stay so when
+ * the database no longer is. What cannot be changed SQLite will complain of.
+ */
+static void claim_part(const char *path, const char *part)
+{
+    char name[PATH_MAX];
+    struct stat st;
+    int n = snprintf(name, sizeof name, "%s%s", path, part);
+
+    if (n < (int)sizeof name && lstat(name, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0777) != 0600)
+        (void)!chmod(name, 0600);
+}
+
+/*
+ * The files are there, and nobody else may read them. What is there already is not opened: closing it would take the locks
+ * away that other connections of this process have on it (sqlite.org, howtocorrupt, 2.2).
  */
 static int claim(struct db *db, const char *path)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600), e = 0;
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), e = fd < 0 ? errno : 0;
 
     if (fd >= 0)
         close(fd);
-    else
-        e = errno == EEXIST ? claim_old(path) : errno;
-    return e ? set_problem(db, of_errno(e), e == ENOTSUP ? "it is no regular file" : strerror(e)) : DB_OK;
+    if (e == EEXIST)
+        e = claim_old(path);
+    if (e)
+        return set_problem(db, of_errno(e), e == ENOTSUP ? "it is no regular file" : strerror(e));
+    claim_part(path, "-wal");
+    claim_part(path, "-shm");
+    return DB_OK;
 }
 
 static int connect_to(struct db *db, const char *path, int flags, int busy_ms)
@@ -107,6 +129,19 @@ static int connect_to(struct db *db, const char *path, int flags, int busy_ms)
     return DB_OK;
 }
 
+/* Of two who make a database into one with a log at the same time, one is told at once that it is busy. */
+static int set_up(struct db *db, int busy_ms)
+{
+    int64_t until_us = clock_now_us() + busy_ms * CLOCK_MS;
+    int rc;
+
+    do
+        rc = db_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = OFF;"
+                         "PRAGMA cell_size_check = ON; PRAGMA journal_size_limit = 16777216");
+    while (rc == DB_BUSY && clock_now_us() < until_us && sqlite3_sleep(1) >= 0);
+    return rc;
+}
+
 int db_open(const char *path, int busy_ms, struct db **ret)
 {
     struct db *db = xcalloc(1, sizeof *db);
@@ -115,10 +150,7 @@ int db_open(const char *path, int busy_ms, struct db **ret)
     *ret = db;
     if (rc == DB_OK)
         rc = connect_to(db, path, SQLITE_OPEN_READWRITE, busy_ms);
-    if (rc == DB_OK)
-        rc = db_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = OFF;"
-                         "PRAGMA cell_size_check = ON; PRAGMA journal_size_limit = 16777216");
-    return rc;
+    return rc == DB_OK ? set_up(db, busy_ms) : rc;
 }
 
 int db_open_reader(const char *path, int busy_ms, struct db **ret)

@@ -169,7 +169,7 @@ void ledger_history(struct ledger *l, struct slice prefix, int64_t span_us, ledg
 
     buf_init(&path, BUF_UNLIMITED);
     buf_addf(&path, "%s/ledger.db", l->dir);
-    if (history_read(path.p, WRITER_BUSY_MS, prefix, asked.from_us / CLOCK_S, give_all, &asked, &e) != DB_OK)
+    if (history_read(path.p, LEDGER_PATIENCE_MS, prefix, asked.from_us / CLOCK_S, give_all, &asked, &e) != DB_OK)
         log_error("ledger: what was charged before cannot be read (%s): %s", e.text, path.p);
     arrears_give(asked.arrears, prefix, asked.from_us, give, arg);
     buf_release(&path);

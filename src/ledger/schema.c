@@ -52,11 +52,19 @@ static int read_version(struct db *db, int64_t *ret)
     return rc == DB_ROW ? DB_OK : rc;
 }
 
-static int migrate(struct db *db, int64_t from)
+/* Another process may have done it by the time that it is our turn. */
+static int migrate(struct db *db)
 {
+    int64_t from = 0;
     char set[64];
     int rc = db_exec(db, "BEGIN IMMEDIATE");
 
+    if (rc == DB_OK)
+        rc = read_version(db, &from);
+    if (rc == DB_OK && from >= SCHEMA_VERSION)
+        return db_exec(db, "COMMIT");
+    if (from < 0)
+        from = 0;
     for (int64_t v = from; v < SCHEMA_VERSION && rc == DB_OK; v++)
         rc = db_exec(db, migrations[v]);
     snprintf(set, sizeof set, "PRAGMA user_version = %d; COMMIT", SCHEMA_VERSION);
@@ -76,7 +84,7 @@ int schema_prepare(struct db *db, struct errbuf *e)
         return DB_READONLY;
     }
     if (rc == DB_OK && version < SCHEMA_VERSION)
-        rc = migrate(db, version < 0 ? 0 : version);
+        rc = migrate(db);
     if (rc == DB_OK)
         return DB_OK;
     err_set(e, "%s", db_problem(db));

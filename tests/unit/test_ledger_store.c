@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -514,6 +515,67 @@ static void test_store__its_files__are_their_owners_alone(void **state)
 
 /* ---- facts, plans ---- */
 
+/* Who read while the database was read-only has left them so; with them it could never be written again. */
+static void test_store__parts_that_may_not_be_written__are_its_owners_again(void **state)
+{
+    static const char *const parts[] = {"-wal", "-shm"};
+    char path[256];
+    struct store *s;
+
+    (void)state;
+    store_close(opened());
+    for (size_t i = 0; i < MG_ARRAY_LEN(parts); i++) {
+        int fd;
+
+        snprintf(path, sizeof path, "%s%s", at.db, parts[i]);
+        fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
+        assert_true(fd >= 0);
+        close(fd);
+    }
+    s = opened();
+    for (size_t i = 0; i < MG_ARRAY_LEN(parts); i++) {
+        struct stat st;
+
+        snprintf(path, sizeof path, "%s%s", at.db, parts[i]);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0600);
+    }
+    store_close(s);
+}
+
+static pthread_barrier_t together;
+
+static void *open_together(void *arg)
+{
+    struct store *s = NULL;
+    struct errbuf e = {""};
+
+    pthread_barrier_wait(&together);
+    *(int *)arg = store_open(at.db, 10000, &s, &e);
+    store_close(s);
+    return NULL;
+}
+
+static void test_store__many_make_it_at_once__all_can_use_it(void **state)
+{
+    enum { MANY = 4, ROUNDS = 20 };
+    pthread_t threads[MANY];
+    int codes[MANY];
+
+    for (int round = 0; round < ROUNDS; round++) {
+        assert_int_equal(pthread_barrier_init(&together, NULL, MANY), 0);
+        for (int i = 0; i < MANY; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, open_together, &codes[i]), 0);
+        for (int i = 0; i < MANY; i++)
+            assert_int_equal(pthread_join(threads[i], NULL), 0);
+        for (int i = 0; i < MANY; i++)
+            assert_int_equal(codes[i], DB_OK);
+        pthread_barrier_destroy(&together);
+        unmake(state);
+        make(state);
+    }
+}
+
 static void test_store__a_fact__is_what_it_was_first(void **state)
 {
     struct store *s = opened();
@@ -602,6 +664,8 @@ int main(void)
         IN_PLACE(test_store__a_file_of_a_newer_version__is_not_touched),
         IN_PLACE(test_store__locked_by_another__says_busy_and_works_later),
         IN_PLACE(test_store__its_files__are_their_owners_alone),
+        IN_PLACE(test_store__parts_that_may_not_be_written__are_its_owners_again),
+        IN_PLACE(test_store__many_make_it_at_once__all_can_use_it),
         IN_PLACE(test_store__a_fact__is_what_it_was_first),
         IN_PLACE(test_store__more_names_than_are_remembered__keep_their_numbers),
         IN_PLACE(test_store__every_statement__searches_and_never_reads_a_whole_table),

@@ -19,7 +19,8 @@
 #include "metergate/base/slice.h"
 #include "metergate/ledger/row.h"
 
-#define LEDGER_DELAY_MS 100
+#define LEDGER_DELAY_MS    100
+#define LEDGER_PATIENCE_MS 5000 /* with who has the database locked at the start: what is not known then is granted again */
 
 struct ledger;
 
@@ -81,8 +82,8 @@ struct ledger_charged {
 
 /*
  * A scope is a text: row_budget_scope, row_client_scope. Gives all that were charged in the last span_us (the future
- * included, if the clock was stepped back) whose text begins with `prefix`, each with its charges, oldest first. Nothing
- * when the database cannot be read.
+ * included, if the clock was stepped back), by rows of the journal too that cannot be written now, whose text begins with `prefix`, each with its charges, oldest first. Nothing
+ * when the database cannot be read; while somebody has it locked, that is waited for, for LEDGER_PATIENCE_MS.
  */
 typedef void ledger_scope_charged(void *arg, struct slice scope, const struct ledger_charged *v, size_t n);
 void ledger_history(struct ledger *l, struct slice prefix, int64_t span_us, ledger_scope_charged *give, void *arg);
