@@ -285,13 +285,6 @@ static bool admit(struct proxy *p, struct exchange *x, const struct route *r, st
         refuse(p, x, 400, e.text);
         return false;
     }
-    if (!p->ledger) {
-        refuse(p, x, 404,
-               "No call is kept: the daemon has no state_dir (`state_dir: none`, or it could not be made), "
-               "so there is "
-               "no ledger that could be asked.");
-        return false;
-    }
     if (p->reports.count >= REPORTS_WAITING_MAX) {
         refuse(
             p, x, 503,
@@ -299,6 +292,16 @@ static bool admit(struct proxy *p, struct exchange *x, const struct route *r, st
         return false;
     }
     return true;
+}
+
+/* Where nothing is kept, only what is not over can be told. */
+static bool has_ledger(const struct proxy *p, struct exchange *x)
+{
+    if (!p->ledger)
+        refuse(p, x, 404,
+               "No call is kept: the daemon has no state_dir (`state_dir: none`, or it could not be made), "
+               "so there is no ledger that could be asked.");
+    return p->ledger != NULL;
 }
 
 bool reports_serve(struct proxy *p, struct exchange *x, const struct route *r)
@@ -323,7 +326,11 @@ bool reports_body(struct proxy *p, struct exchange *x, int rc)
         refuse(p, x, 413, "This address takes no body.");
     else if (inquiry_read(r.path, r.query, 0, &what, NULL) == 0 && what.kind == INQUIRY_CALL && live_reply(p, x, what.id))
         return true;
-    else if (admit(p, x, &r, &what))
+    else if (!admit(p, x, &r, &what))
+        return true;
+    else if (what.kind == INQUIRY_NOW)
+        live_reply_all(p, x, &what);
+    else if (has_ledger(p, x))
         submit(p, x, &what);
     return true;
 }

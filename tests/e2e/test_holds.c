@@ -239,6 +239,46 @@ static void test_holds__a_call_is_refused__names_the_limit_and_whose_it_is(void 
     fixture_stop(&f);
 }
 
+/* What is not over is listed with its state, so that there is an id to ask for; nothing needs to be kept for that. */
+static void test_holds__calls_that_are_not_over__are_listed_with_their_state(void **state)
+{
+    struct client_async *first, *second;
+    struct client_reply r;
+    struct fixture f;
+    char id[32];
+    cJSON *doc;
+
+    (void)state;
+    first = stand_in_the_way(&f, "state_dir: none\n" FIXTURE_UPSTREAM "models:\n  gpt-4o: {concurrent: 1}\n");
+    second = fixture_chat_start(&f, CHAT("waits"));
+    fixture_wait_status(&f, "held", 1);
+    r = fixture_call(&f, "GET", "/-/calls/now?model=gpt-4o", NULL);
+    assert_int_equal(r.status, 200);
+    doc = client_json(&r);
+    client_reply_release(&r);
+    assert_int_equal(cJSON_GetArraySize(json_at(doc, "calls")), 2);
+    assert_string_equal(json_text(doc, "calls.0.state"), "sent");
+    assert_string_equal(json_text(doc, "calls.1.state"), "held");
+    assert_string_equal(json_text(doc, "calls.1.model"), "gpt-4o");
+    snprintf(id, sizeof id, "%s", json_text(doc, "calls.1.id"));
+    cJSON_Delete(doc);
+    doc = ask(&f, id);
+    assert_string_equal(json_text(doc, "state"), "held");
+    cJSON_Delete(doc);
+    r = fixture_call(&f, "GET", "/-/calls/now?client=nobody", NULL);
+    assert_string_equal(r.body.p, "{\"calls\":[]}\n");
+    client_reply_release(&r);
+    r = fixture_call(&f, "GET", "/-/calls/now?limit=1", NULL);
+    doc = client_json(&r);
+    client_reply_release(&r);
+    assert_int_equal(cJSON_GetArraySize(json_at(doc, "calls")), 1);
+    cJSON_Delete(doc);
+    fixture_sim_post(&f, "/_sim/release", NULL);
+    end_well(first, id);
+    end_well(second, id);
+    fixture_stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_holds__its_clients_limit_is_used_up__names_the_client),
         cmocka_unit_test(test_holds__a_window_is_full__names_it_until_it_has_room),
         cmocka_unit_test(test_holds__the_provider_asks_to_wait__names_the_pause),
+        cmocka_unit_test(test_holds__calls_that_are_not_over__are_listed_with_their_state),
         cmocka_unit_test(test_holds__a_call_is_refused__names_the_limit_and_whose_it_is),
         cmocka_unit_test(test_holds__the_call_still_waits__tells_so_far),
     };
