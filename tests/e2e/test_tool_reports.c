@@ -491,6 +491,24 @@ static void test_prices__text__says_where_each_price_is_from(void **state)
     outcome_release(&o);
 }
 
+/* What a glob leaves out is no unknown price: it depends on the name that is called. */
+static void test_prices__glob_of_the_configuration__does_not_say_that_calls_are_unpriced(void **state)
+{
+    static const struct fake_answer one[] = {
+        {"/-/prices", 200,
+         "{\"prices\":[{\"match\":\"my*\",\"since\":null,\"source\":\"configuration\",\"configured\":true,"
+         "\"usd_per_million\":{\"input\":1,\"cached\":null,\"cache_write\":null,\"cache_write_1h\":null,\"output\":2}}]}"},
+        {0}};
+    struct outcome o = ASK(one, "prices");
+
+    (void)state;
+    assert_done(&o);
+    text_has(o.out, "*  my*    -       1.00      ..           ..      ..    2.00  configuration\n");
+    text_has(o.out, "\n.. as built in for the model that is called");
+    assert_null(strstr(o.out, "unpriced"));
+    outcome_release(&o);
+}
+
 static void test_prices__model_without_one__is_1_and_says_what_to_do(void **state)
 {
     struct outcome o = ASK(answers, "prices", "ft:gpt-4o"),
@@ -755,6 +773,8 @@ int main(void)
         cmocka_unit_test_setup(test_compare__ratios__are_right_at_the_edges, tool_environment),
         cmocka_unit_test_setup(test_compare__nothing_to_compare__is_said, tool_environment),
         cmocka_unit_test_setup(test_prices__text__says_where_each_price_is_from, tool_environment),
+        cmocka_unit_test_setup(test_prices__glob_of_the_configuration__does_not_say_that_calls_are_unpriced,
+                               tool_environment),
         cmocka_unit_test_setup(test_prices__model_without_one__is_1_and_says_what_to_do, tool_environment),
         cmocka_unit_test_setup(test_reports__json__is_the_daemons_own, tool_environment),
         cmocka_unit_test_setup(test_reports__documents_with_little_in_them__are_shown_as_far_as_they_go,
