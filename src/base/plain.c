@@ -53,23 +53,12 @@ static bool among(const struct range *ranges, size_t n, uint32_t c)
     return false;
 }
 
-/* The character of the n well-formed bytes at the beginning of s. */
-static uint32_t character(struct slice s, size_t n)
-{
-    static const unsigned char lead[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-    uint32_t c = (unsigned char)s.p[0] & lead[n];
-
-    for (size_t i = 1; i < n; i++)
-        c = c << 6 | ((unsigned char)s.p[i] & 0x3f);
-    return c;
-}
-
 void plain_add(struct buf *out, struct slice s)
 {
     while (s.n) {
         size_t n = slice_utf8(s);
 
-        if (n == 0 || among(harmful, MG_ARRAY_LEN(harmful), character(s, n)))
+        if (n == 0 || among(harmful, MG_ARRAY_LEN(harmful), slice_code_point(s, n)))
             buf_add_char(out, '?');
         else
             buf_add(out, s.p, n);
@@ -90,7 +79,7 @@ static size_t measure(struct slice s, size_t places, size_t *ret_bytes)
     size_t taken = 0, at = 0;
 
     while (at < s.n) {
-        size_t n = slice_utf8(slice_skip(s, at)), more = n ? places_of(character(slice_skip(s, at), n)) : 1;
+        size_t n = slice_utf8(slice_skip(s, at)), more = n ? places_of(slice_code_point(slice_skip(s, at), n)) : 1;
 
         if (more > places - taken)
             break;

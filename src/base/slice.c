@@ -45,7 +45,7 @@ struct slice slice_trim(struct slice s)
     return s;
 }
 
-static int hex_digit(char c)
+int slice_hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -60,8 +60,8 @@ int slice_escaped(struct slice s)
 
     if (s.n < 3 || s.p[0] != '%')
         return -1;
-    high = hex_digit(s.p[1]);
-    low = hex_digit(s.p[2]);
+    high = slice_hex_digit(s.p[1]);
+    low = slice_hex_digit(s.p[2]);
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
@@ -109,6 +109,16 @@ size_t slice_utf8(struct slice s)
             return 0;
     }
     return n;
+}
+
+uint32_t slice_code_point(struct slice s, size_t n)
+{
+    static const unsigned char lead[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    uint32_t c = (unsigned char)s.p[0] & lead[n];
+
+    for (size_t i = 1; i < n; i++)
+        c = c << 6 | ((unsigned char)s.p[i] & 0x3f);
+    return c;
 }
 
 /*

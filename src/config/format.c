@@ -66,17 +66,6 @@ static bool is_plain(struct slice text)
     return true;
 }
 
-/* Of a well-formed sequence of n bytes. */
-static uint32_t code_point(struct slice text, size_t n)
-{
-    static const unsigned char first[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-    uint32_t c = (unsigned char)text.p[0] & first[n];
-
-    for (size_t i = 1; i < n; i++)
-        c = c << 6 | ((unsigned char)text.p[i] & 0x3f);
-    return c;
-}
-
 /* Everything outside ASCII is escaped: some of it may not stand in a YAML stream as it is. */
 void format_text(struct slice text, struct buf *out)
 {
@@ -95,7 +84,7 @@ void format_text(struct slice text, struct buf *out)
         else if (n == 1 && c >= 0x20 && c < 0x7f)
             buf_add_char(out, c);
         else
-            buf_addf(out, "\\U%08" PRIX32, code_point(text, n));
+            buf_addf(out, "\\U%08" PRIX32, slice_code_point(text, n));
         text = slice_skip(text, n);
     }
     buf_add_char(out, '"');

@@ -1,6 +1,6 @@
 /*
- * damaged: the database first. If the process dies before the log has its new name, SQLite finds a log without a database,
- * and removes it; the other way round it would find a database that lacks its log.
+ * damaged: the database first. If the process dies before the log has its new name, SQLite finds a log
+ * without a database, and removes it; the other way round it would find a database that lacks its log.
  */
 #include "metergate/ledger/damaged.h"
 

@@ -66,22 +66,34 @@ static int of_errno(int e)
     return e == ENOSPC || e == EDQUOT ? DB_FULL : e == EACCES || e == EROFS || e == EPERM ? DB_READONLY : DB_IO;
 }
 
-/* The file is there, and nobody else may read it. */
-static int claim(struct db *db, const char *path)
+/* 0, or what keeps a file that is there from being ours alone. Without opening it: see claim. */
+static int claim_old(const char *path)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600), e = 0;
     struct stat st;
 
-    if (fd < 0)
-        return set_problem(db, of_errno(errno), strerror(errno));
-    if (fstat(fd, &st) < 0)
-        e = errno;
-    else if (!S_ISREG(st.st_mode))
-        e = EISDIR;
-    else if ((st.st_mode & 0177) && fchmod(fd, 0600) < 0)
-        e = errno;
-    close(fd);
-    return e ? set_problem(db, of_errno(e), e == EISDIR ? "it is no regular file" : strerror(e)) : DB_OK;
+    if (lstat(path, &st) < 0)
+        return errno;
+    if (!S_ISREG(st.st_mode))
+        return S_ISDIR(st.st_mode) ? EISDIR : ENOTSUP;
+    if ((st.st_mode & 0177) && chmod(path, 0600) < 0)
+        return errno;
+    return access(path, R_OK | W_OK) < 0 ? errno : 0;
+}
+
+/*
+ * The file is there, and nobody else may read it. One that is there already is never opened here: to close any descriptor
+ * of a database takes away the locks that other connections of this process have on it (SQLite, "How To Corrupt An SQLite
+ * Database File", 2.2).
+ */
+static int claim(struct db *db, const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600), e = 0;
+
+    if (fd >= 0)
+        close(fd);
+    else
+        e = errno == EEXIST ? claim_old(path) : errno;
+    return e ? set_problem(db, of_errno(e), e == ENOTSUP ? "it is no regular file" : strerror(e)) : DB_OK;
 }
 
 static int connect_to(struct db *db, const char *path, int flags, int busy_ms)

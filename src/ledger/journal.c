@@ -193,10 +193,31 @@ static int move(struct journal *j, struct slot *at, size_t to)
     return rc;
 }
 
-/* All slots that there are, and blocks for one step at the least. The loop goes on taking slots meanwhile. */
+/* The file's from now on, with the lock held. What was attached before, if anything, holds no slot any more; -1: nothing. */
+static int adopt(struct journal *j, int fd)
+{
+    int before = j->fd == fd ? -1 : j->fd;
+
+    j->fd = fd;
+    return before;
+}
+
+/* Somebody gave it another name: its rows are in the new one, and nobody shall be given them twice. */
+static void let_go(int fd)
+{
+    if (fd < 0)
+        return;
+    (void)!ftruncate(fd, JOURNAL_HEAD_BYTES);
+    close(fd);
+}
+
+/*
+ * All slots that there are, and blocks for one step at the least. The loop goes on taking slots meanwhile. What has been
+ * moved is attached, even if the rest fails: opened once more, the file would seem to be of an earlier process.
+ */
 static int move_all(struct journal *j, int fd)
 {
-    int rc = 0;
+    int rc = 0, before = -1;
 
     lock(j);
     do {
@@ -217,10 +238,11 @@ static int move_all(struct journal *j, int fd)
             munmap(at, (to - from) * sizeof *at);
         if (rc == 0 && j->reserved < blocks)
             j->reserved = blocks;
+        if (rc == 0 && j->fd != fd)
+            before = adopt(j, fd);
     } while (rc == 0 && j->in_file < j->count);
-    if (rc == 0)
-        j->fd = fd;
     unlock(j);
+    let_go(before);
     return rc;
 }
 
@@ -253,19 +275,26 @@ static int attach(struct journal *j, const char *dir, journal_found *found, void
     lock(j);
     j->damaged += damaged;
     unlock(j);
-    if (rc == 0)
+    if (rc == 0) {
+        lock(j);
+        j->in_file = j->reserved = 0; /* those of a file that lost its name lie nowhere where they would be found */
+        unlock(j);
         rc = move_all(j, fd);
-    if (rc < 0)
+    }
+    if (rc < 0 && j->fd != fd)
         close(fd);
     return rc;
 }
 
 int journal_attach(struct journal *j, const char *dir, journal_found *found, void *arg, struct errbuf *e)
 {
+    bool anew = j->fd >= 0 && !journal_file_is(j->fd, dir);
     int rc;
 
     err_set(e, "%s", "");
-    rc = j->fd < 0 ? attach(j, dir, found, arg, e) : move_all(j, j->fd);
+    rc = j->fd < 0 || anew ? attach(j, dir, found, arg, e) : move_all(j, j->fd);
+    if (rc == 0 && anew && !e->text[0])
+        err_set(e, "%s/journal was removed or replaced: a new one is begun", dir);
     if (rc < 0)
         err_set(e, "%s/journal: %s", dir, words(rc));
     return rc == -ECANCELED ? -EAGAIN : rc;
@@ -274,6 +303,11 @@ int journal_attach(struct journal *j, const char *dir, journal_found *found, voi
 bool journal_is_attached(struct journal *j)
 {
     return journal_figures(j).attached;
+}
+
+bool journal_is_in_place(const struct journal *j, const char *dir)
+{
+    return j->fd < 0 || journal_file_is(j->fd, dir);
 }
 
 /* ---- the loop's thread ---- */

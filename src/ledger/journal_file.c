@@ -194,6 +194,20 @@ int journal_file_open(const char *dir, struct errbuf *e)
     return fd;
 }
 
+bool journal_file_is(int fd, const char *dir)
+{
+    struct buf path;
+    struct stat ours, named;
+    bool same;
+
+    buf_init(&path, BUF_UNLIMITED);
+    buf_addf(&path, "%s/" FILE_NAME, dir);
+    same = fstat(fd, &ours) == 0 && lstat(path.p, &named) == 0 && named.st_ino == ours.st_ino &&
+           named.st_dev == ours.st_dev;
+    buf_release(&path);
+    return same;
+}
+
 int journal_file_reserve(int fd, size_t slots)
 {
     int rc;

@@ -46,6 +46,9 @@ uint64_t slot_checksum(const struct slot *s, uint32_t state);
  */
 int journal_file_open(const char *dir, struct errbuf *e) MG_MUSTCHECK;
 
+/* Whether that is still what DIR/journal is. */
+bool journal_file_is(int fd, const char *dir);
+
 /*
  * Gives its rows (journal_attach says in which order) and empties it; -errno, -ECANCELED when `found` wants no more.
  * *ret_damaged: those that were not what was written.

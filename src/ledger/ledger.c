@@ -1,5 +1,6 @@
 /*
- * ledger: the journal and its writer under one roof; rows go straight to the journal. The writer ends before the journal.
+ * ledger: the journal and its writer under one roof; rows go straight to the journal. The writer ends before
+ * the journal.
  */
 #include "metergate/ledger/ledger.h"
 
@@ -34,11 +35,6 @@ static void salt_text(const unsigned char salt[SALT_BYTES], char ret[2 * SALT_BY
         snprintf(ret + 2 * i, 3, "%02x", salt[i]);
 }
 
-static int nibble(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool salt_read(struct slice text, unsigned char ret[SALT_BYTES])
 {
     unsigned char salt[SALT_BYTES];
@@ -46,7 +42,7 @@ static bool salt_read(struct slice text, unsigned char ret[SALT_BYTES])
     if (text.n != 2 * sizeof salt)
         return false;
     for (size_t i = 0; i < sizeof salt; i++) {
-        int high = nibble(text.p[2 * i]), low = nibble(text.p[2 * i + 1]);
+        int high = slice_hex_digit(text.p[2 * i]), low = slice_hex_digit(text.p[2 * i + 1]);
 
         if (high < 0 || low < 0)
             return false;
@@ -150,14 +146,31 @@ bool ledger_flush(struct ledger *l, int wait_ms)
 
 /* ---- history ---- */
 
+/* Who asked, and what the database does not know. */
+struct asked {
+    struct arrears *arrears;
+    int64_t from_us;
+    ledger_scope_charged *give;
+    void *arg;
+};
+
+static void give_all(void *arg, struct slice scope, const struct ledger_charged *v, size_t n)
+{
+    const struct asked *a = arg;
+
+    arrears_join(a->arrears, scope, v, n, a->from_us, a->give, a->arg);
+}
+
 void ledger_history(struct ledger *l, struct slice prefix, int64_t span_us, ledger_scope_charged *give, void *arg)
 {
+    struct asked asked = {writer_arrears(l->w), clock_wall_us() - span_us, give, arg};
     struct errbuf e = {""};
     struct buf path;
 
     buf_init(&path, BUF_UNLIMITED);
     buf_addf(&path, "%s/ledger.db", l->dir);
-    if (history_read(path.p, WRITER_BUSY_MS, prefix, (clock_wall_us() - span_us) / CLOCK_S, give, arg, &e) != DB_OK)
+    if (history_read(path.p, WRITER_BUSY_MS, prefix, asked.from_us / CLOCK_S, give_all, &asked, &e) != DB_OK)
         log_error("ledger: what was charged before cannot be read (%s): %s", e.text, path.p);
+    arrears_give(asked.arrears, prefix, asked.from_us, give, arg);
     buf_release(&path);
 }

@@ -1,6 +1,6 @@
 /*
- * names: a number stands in a map as its pointer (it is never 0). When a map is full it is emptied: names that are in
- * use come back within a batch, and no order of use has to be kept.
+ * names: a number stands in a map as its pointer (it is never 0). When a map is full it is emptied: names
+ * that are in use come back within a batch, and no order of use has to be kept.
  */
 #include "metergate/ledger/names.h"
 

@@ -1,6 +1,6 @@
 /*
- * store: what is prepared belongs to the connection and goes before it. After any failure the transaction is rolled
- * back, and with it go the numbers that names gave and the sums of the batch.
+ * store: what is prepared belongs to the connection and goes before it. After any failure the transaction is
+ * rolled back, and with it go the numbers that names gave and the sums of the batch.
  */
 #include <stdlib.h>
 
@@ -80,6 +80,11 @@ void store_close(struct store *s)
     tidy_free(s->tidy);
     db_close(s->db);
     free(s);
+}
+
+void store_settle(struct store *s)
+{
+    (void)!db_exec(s->db, "PRAGMA wal_checkpoint"); /* where it cannot be done nothing is worse than before */
 }
 
 /* ---- transactions ---- */

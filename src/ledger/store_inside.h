@@ -1,4 +1,7 @@
-/* store_inside: the connection and its statements, for the two halves of the store: what is a transaction, what is a row. */
+/*
+ * store_inside: the connection and its statements, for the two halves of the store: what is a transaction,
+ * what is a row.
+ */
 #ifndef METERGATE_LEDGER_STORE_INSIDE_H
 #define METERGATE_LEDGER_STORE_INSIDE_H
 
@@ -8,7 +11,16 @@
 #include "metergate/ledger/sums.h"
 #include "metergate/ledger/tidy.h"
 
-enum store_statement { STORE_ADD_CALL, STORE_ADD_HOLD, STORE_FIND_CALL, STORE_CHANGE_CALL, STORE_TAKE_COST, STORE_FIND_FACT, STORE_ADD_FACT, STORE_STATEMENTS };
+enum store_statement {
+    STORE_ADD_CALL,
+    STORE_ADD_HOLD,
+    STORE_FIND_CALL,
+    STORE_CHANGE_CALL,
+    STORE_TAKE_COST,
+    STORE_FIND_FACT,
+    STORE_ADD_FACT,
+    STORE_STATEMENTS
+};
 
 struct store {
     struct db *db;

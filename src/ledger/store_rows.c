@@ -1,6 +1,6 @@
 /*
- * store_rows: one row of each kind. Values are bound in the order of the columns by a cursor, so that a column more is
- * one line.
+ * store_rows: one row of each kind. Values are bound in the order of the columns by a cursor, so that a
+ * column more is one line.
  */
 #include <string.h>
 
@@ -189,7 +189,8 @@ static int64_t slot_of(int64_t t_us)
     return t_us / CLOCK_S + (t_us % CLOCK_S > 0);
 }
 
-static void add_charge(struct store *s, int64_t scope, int64_t t_us, const int64_t amount[METRICS], int64_t cost_nano)
+static void add_charge(struct store *s, int64_t scope, int64_t t_us, const int64_t amount[METRICS],
+                       int64_t cost_nano)
 {
     struct sums_charge c = {.scope = scope, .until_s = slot_of(t_us), .cost_nano = cost_nano};
 
@@ -306,7 +307,10 @@ static void correct_hour(struct store *s, const struct ledger_row *r, const stru
     sums_add_hour(s->sums, &k->key, v);
 }
 
-/* Less than was kept: if it stood in a slot of its own, it would still be taken off when what it corrects has gone. */
+/*
+ * Less than was kept: if it stood in a slot of its own, it would still be taken off when what it corrects has
+ * gone.
+ */
 static int take_cost(struct store *s, int64_t scope, int64_t t_us, int64_t cost_nano)
 {
     struct binder b = {.to = s->run[STORE_TAKE_COST]};

@@ -1,13 +1,18 @@
 /*
- * tidy: a round goes through all scopes by their number, then removes old calls. Each age's slots are a multiple of
- * those of the age before it, and each cut a multiple of its slot, so that no slot lies on both sides of a cut.
+ * tidy: a round goes through all scopes by their number, then removes old calls. Each age's slots are a
+ * multiple of those of the age before it, and each cut a multiple of its slot, so that no slot lies on both
+ * sides of a cut.
  *
- *      31 days     1 day          1 hour          10 minutes      now
- *   gone |  1 hour   |   2 minutes   |   10 seconds   |   1 second
- *                  cut[2]          cut[1]           cut[0]
+ *   366 days    31 days     1 day          1 hour          10 minutes      now
+ *   gone |  1 day  |  1 hour   |   2 minutes   |   10 seconds   |   1 second
+ *                cut[3]      cut[2]          cut[1]           cut[0]
  *
- * What lies before done[i] has the slots of age i already, so that a round reads no more than what has passed a cut
- * since the round before (the first one reads all charges once: done is not kept).
+ * What lies before done[i] has the slots of age i already, so that a round reads no more than what has passed
+ * a cut since the round before (the first one reads all charges once: done is not kept).
+ *
+ * A wall clock that jumps far ahead (a machine whose clock was set to a wrong year) would make all that is there old at
+ * once, and what is removed does not come back when the clock is set right. So a round's time is at most a day later
+ * than the latest that any round before it had, which is kept in facts: after a long pause it takes some more rounds.
  *
  * Slots are added one by one and not by sum(), which fails where a sum would pass 2^63.
  */
@@ -17,17 +22,33 @@
 
 #include "metergate/base/clock.h"
 
-#define AGES   3
-#define GONE_S (31 * INT64_C(86400))
+#define AGES   4
+#define DAY_S  INT64_C(86400)
+#define GONE_S (366 * DAY_S) /* the longest span that a limit can have */
 #define SCOPES 256 /* looked at in one step, for most of them nothing is to be done */
 
 static const struct {
     int64_t older_s, slot_s;
-} ages[AGES] = {{600, 10}, {3600, 120}, {86400, 3600}};
+} ages[AGES] = {{600, 10}, {3600, 120}, {DAY_S, 3600}, {31 * DAY_S, DAY_S}};
 
-enum statement { NEXT_SCOPE, MERGE, DROP_MERGED, DROP_GONE, DROP_HOLDS, DROP_CALLS, STATEMENTS };
+enum statement {
+    FIND_TIDIED,
+    FIND_FIRST,
+    SET_TIDIED,
+    NEXT_SCOPE,
+    MERGE,
+    DROP_MERGED,
+    DROP_GONE,
+    DROP_HOLDS,
+    DROP_CALLS,
+    STATEMENTS
+};
 
 const char *const tidy_sql[STATEMENTS + 1] = {
+    [FIND_TIDIED] = "SELECT value FROM facts WHERE name = 'tidied'",
+    [FIND_FIRST] = "SELECT min(t_us) / 1000000 FROM calls",
+    [SET_TIDIED] = "INSERT INTO facts(name, value) VALUES('tidied', ?1)"
+                   " ON CONFLICT DO UPDATE SET value = excluded.value",
     [NEXT_SCOPE] = "SELECT scope FROM charges WHERE scope > ?1 ORDER BY scope LIMIT 1",
     [MERGE] = "INSERT INTO charges(scope, until_s, requests, tokens, input, output, cost_nano)"
               " SELECT scope, (until_s + ?4 - 1) / ?4 * ?4, requests, tokens, input, output, cost_nano"
@@ -48,6 +69,7 @@ struct tidy {
     bool in_round;
     bool scopes_done;
     int64_t scope; /* the last one that was looked at */
+    int64_t now_s; /* of the round */
     int64_t cut[AGES], low[AGES], gone;
     int64_t done[AGES];
     int64_t late; /* the earliest slot that was written to since the round began */
@@ -91,21 +113,56 @@ static int64_t max_of(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-static void begin_round(struct tidy *t, int64_t now_us)
+static int find_number(struct db_stmt *find, int64_t *ret)
 {
-    int64_t now_s = now_us / CLOCK_S;
+    int rc = db_step(find);
 
+    *ret = rc == DB_ROW ? db_int(find, 0) : 0;
+    db_reset(find);
+    return rc;
+}
+
+/* Seconds of the latest round there was; before the first one, of the first call; 0: there was none. */
+static int find_tidied(struct tidy *t, int64_t *ret)
+{
+    int rc = find_number(t->run[FIND_TIDIED], ret);
+
+    if (rc == DB_OK)
+        rc = find_number(t->run[FIND_FIRST], ret);
+    return rc == DB_ROW ? DB_OK : rc;
+}
+
+/* The time of a round that begins now. */
+static int find_now(struct tidy *t, int64_t now_s)
+{
+    int64_t tidied;
+    int rc = find_tidied(t, &tidied);
+
+    t->now_s = tidied > 0 && now_s > tidied + DAY_S ? tidied + DAY_S : now_s;
+    if (rc != DB_OK || t->now_s <= tidied)
+        return rc;
+    db_bind_int(t->run[SET_TIDIED], 1, t->now_s);
+    return db_run(t->run[SET_TIDIED]);
+}
+
+static int begin_round(struct tidy *t, int64_t now_us)
+{
+    int rc = find_now(t, now_us / CLOCK_S);
+
+    if (rc != DB_OK)
+        return rc;
     t->in_round = true;
     t->scopes_done = false;
     t->scope = 0;
-    t->gone = now_s - GONE_S;
+    t->gone = t->now_s - GONE_S;
     for (int i = AGES - 1; i >= 0; i--) {
-        t->cut[i] = (now_s - ages[i].older_s) / ages[i].slot_s * ages[i].slot_s;
+        t->cut[i] = (t->now_s - ages[i].older_s) / ages[i].slot_s * ages[i].slot_s;
         if (t->late <= t->done[i])
             t->done[i] = t->late - 1;
         t->low[i] = i == AGES - 1 ? t->done[i] : max_of(t->done[i], t->cut[i + 1]);
     }
     t->late = INT64_MAX;
+    return DB_OK;
 }
 
 static int run_counted(struct tidy *t, enum statement s, int64_t *changed)
@@ -200,11 +257,10 @@ static int step_calls(struct tidy *t, int64_t before_us, bool *ret_more)
 int tidy_step(struct tidy *t, int64_t now_us, int64_t retention_us, bool *ret_more)
 {
     bool more = true;
-    int rc;
+    int rc = t->in_round ? DB_OK : begin_round(t, now_us);
 
-    if (!t->in_round)
-        begin_round(t, now_us);
-    rc = t->scopes_done ? step_calls(t, now_us - retention_us, &more) : step_scopes(t);
+    if (rc == DB_OK)
+        rc = t->scopes_done ? step_calls(t, t->now_s * CLOCK_S - retention_us, &more) : step_scopes(t);
     if (rc == DB_OK && !more)
         for (int i = 0; i < AGES; i++)
             t->done[i] = t->cut[i];

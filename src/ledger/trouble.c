@@ -1,4 +1,6 @@
-/* trouble: logged_us outlives the trouble, so that what comes and goes all the time is not a flood of lines. */
+/*
+ * trouble: logged_us outlives the trouble, so that what comes and goes all the time is not a flood of lines.
+ */
 #include "metergate/ledger/trouble.h"
 
 #include <stdio.h>

@@ -1,12 +1,13 @@
 /*
- * writer: `lock` guards what other threads look at: the two troubles, the counters, `stopping`, `flushers`, the retention.
- * It is never held while the disk is waited for. All else is the thread's alone (until it starts: its maker's).
+ * writer: `lock` guards what other threads look at: the two troubles, the counters, `stopping`, `flushers`,
+ * the retention. It is never held while the disk is waited for. All else is the thread's alone (until it
+ * starts: its maker's).
  *
- * The counter `done` and journal_written change together, under the lock, so that a flusher who adds up what is done
- * and what waits knows when all of it is done.
+ * The counter `done` and journal_written change together, under the lock, so that a flusher who adds up what
+ * is done and what waits knows when all of it is done.
  *
- * The thread sleeps until a row waits, until something is to be tried again or tidied. journal_end wakes it only when
- * nothing waited before, therefore it looks again after every batch.
+ * The thread sleeps until a row waits, until something is to be tried again or tidied. journal_end wakes it
+ * only when nothing waited before, therefore it looks again after every batch.
  */
 #include "metergate/ledger/writer.h"
 
@@ -30,10 +31,13 @@
 #define LEFTOVERS    256              /* rows of an earlier process in one transaction */
 #define ASIDE_US     (60 * CLOCK_S)   /* between two databases that are set aside */
 
+#define WRITER_PARTS 3
+
 struct writer {
     pthread_mutex_t lock;
     pthread_cond_t wake, moved; /* the thread waits for one, flushers for the other */
-    bool stopping, started;
+    bool stopping;
+    bool started; /* set once, before the thread is there */
     int flushers;
     int64_t stop_by_us;
     int64_t retention_us;
@@ -45,7 +49,8 @@ struct writer {
     char *dir, *path; /* owned */
     struct journal *j;
     struct store *store; /* NULL: to be opened */
-    struct stat st;      /* of the file that is open */
+    struct arrears arrears; /* of rows that an earlier process left and that could not be written before the start */
+    struct stat st[WRITER_PARTS]; /* of the files that are open: the database, its log, the log's index */
     int64_t collect_us;  /* until then rows are collected; 0: none wait */
     int64_t tidied_us, tidy_us; /* when a round ended, when the next begins */
     int64_t aside_us;           /* when a database was set aside; 0: never */
@@ -138,12 +143,31 @@ static void fail_base(struct writer *w, int code, const struct errbuf *e)
 
 /* ---- the database ---- */
 
-/* Somebody removed or replaced the file: what is written now would be nobody's. */
+static bool stat_part(const struct writer *w, size_t part, struct stat *ret)
+{
+    static const char *const parts[WRITER_PARTS] = {"", "-wal", "-shm"};
+    struct buf path;
+    bool there;
+
+    buf_init(&path, BUF_UNLIMITED);
+    buf_addf(&path, "%s%s", w->path, parts[part]);
+    there = stat(path.p, ret) == 0;
+    buf_release(&path);
+    return there;
+}
+
+/* Somebody removed or replaced a file: what is written now would be nobody's. */
 static bool was_replaced(const struct writer *w)
 {
-    struct stat st;
+    for (size_t i = 0; i < WRITER_PARTS; i++) {
+        struct stat st;
 
-    return stat(w->path, &st) < 0 || st.st_ino != w->st.st_ino || st.st_dev != w->st.st_dev;
+        if (w->st[i].st_ino == 0 && i > 0)
+            continue; /* it was not there either when the database was opened */
+        if (!stat_part(w, i, &st) || st.st_ino != w->st[i].st_ino || st.st_dev != w->st[i].st_dev)
+            return true;
+    }
+    return false;
 }
 
 static int open_base(struct writer *w, struct errbuf *e)
@@ -151,14 +175,17 @@ static int open_base(struct writer *w, struct errbuf *e)
     int rc;
 
     if (w->store && was_replaced(w)) {
+        store_settle(w->store);
         store_close(w->store);
         w->store = NULL;
     }
     if (w->store)
         return DB_OK;
     rc = store_open(w->path, WRITER_BUSY_MS, &w->store, e);
-    if (rc == DB_OK && stat(w->path, &w->st) < 0)
-        w->st = (struct stat){0}; /* gone again: noticed the next time */
+    for (size_t i = 0; i < WRITER_PARTS && rc == DB_OK; i++) {
+        if (!stat_part(w, i, &w->st[i]))
+            w->st[i] = (struct stat){0}; /* the database: gone again, and noticed the next time */
+    }
     return rc;
 }
 
@@ -177,7 +204,8 @@ static bool set_aside(struct writer *w, const struct errbuf *why)
     rc = damaged_set_aside(w->path, clock_wall_us(), &name);
     if (rc == 0) {
         w->aside_us = now_us;
-        log_error("ledger: %s is damaged (%s): it is kept as %s, and a new one begun", w->path, why->text, name.p);
+        log_error("ledger: %s is damaged (%s): it is kept as %s, and a new one begun", w->path, why->text,
+                  name.p);
     }
     buf_release(&name);
     return rc == 0;
@@ -224,7 +252,10 @@ static int write_or_drop(struct writer *w, const struct ledger_row *r, struct er
     return DB_OK;
 }
 
-/* The first n that wait do so no more, because so many were written. Who was waiting for that finds no trouble any more. */
+/*
+ * The first n that wait do so no more, because so many were written. Who was waiting for that finds no
+ * trouble any more.
+ */
 static void count_done(struct writer *w, size_t n, int64_t written)
 {
     works(w, &w->base, "ledger.db");
@@ -236,7 +267,8 @@ static void count_done(struct writer *w, size_t n, int64_t written)
     unlock(w);
 }
 
-static int write_one_by_one(struct writer *w, const struct ledger_row *const *rows, size_t n, struct errbuf *e)
+static int write_one_by_one(struct writer *w, const struct ledger_row *const *rows, size_t n,
+                            struct errbuf *e)
 {
     int rc = DB_OK;
 
@@ -248,6 +280,16 @@ static int write_one_by_one(struct writer *w, const struct ledger_row *const *ro
             count_done(w, 1, w->dropped == dropped);
     }
     return rc;
+}
+
+static bool is_stopping(struct writer *w)
+{
+    bool stopping;
+
+    lock(w);
+    stopping = w->stopping;
+    unlock(w);
+    return stopping;
 }
 
 /* One batch; false: there was trouble, or nothing to write. */
@@ -270,6 +312,13 @@ static bool write_some(struct writer *w)
     if (w->tidy_us > w->tidied_us + WRITER_TIDY_MS * CLOCK_MS)
         w->tidy_us = w->tidied_us + WRITER_TIDY_MS * CLOCK_MS;
     return true;
+}
+
+/* While they are full ones: then rows come faster than they are collected. */
+static void write_batches(struct writer *w)
+{
+    while (write_some(w) && journal_figures(w->j).waiting >= WRITER_ROWS && !is_stopping(w)) {
+    }
 }
 
 static void tidy_some(struct writer *w)
@@ -312,6 +361,7 @@ static void end_for_the_dead(struct ledger_row *r)
 /* Rows that are written together; whoever gave them forgets them only when all were. */
 struct leftovers {
     struct writer *w;
+    bool failed;     /* the database does not take them now */
     int64_t written; /* all in all */
     size_t n;
     struct ledger_row rows[LEFTOVERS];
@@ -348,16 +398,31 @@ static bool keep_leftovers(struct writer *w, struct leftovers *o)
     return true;
 }
 
+/* What they were charged is known all the same. Later on it is in the windows already. */
+static void owe_leftovers(struct writer *w, struct leftovers *o)
+{
+    for (size_t i = 0; i < o->n && !w->started; i++)
+        arrears_add(&w->arrears, &o->rows[i]);
+    o->n = 0;
+}
+
 static bool found(void *arg, const struct ledger_row *row, bool open)
 {
     struct leftovers *o = arg;
+    struct writer *w = o->w;
 
-    if (!row)
-        return keep_leftovers(o->w, o);
-    o->rows[o->n] = *row;
-    if (open)
-        end_for_the_dead(&o->rows[o->n]);
-    return ++o->n < LEFTOVERS || keep_leftovers(o->w, o);
+    if (row) {
+        o->rows[o->n] = *row;
+        if (open)
+            end_for_the_dead(&o->rows[o->n]);
+        if (++o->n < LEFTOVERS)
+            return true;
+    }
+    o->failed = o->failed || !keep_leftovers(w, o);
+    if (!o->failed)
+        return true;
+    owe_leftovers(w, o);
+    return row && !w->started; /* at the start the others are looked at, too */
 }
 
 static void attach(struct writer *w)
@@ -440,11 +505,12 @@ static void work(struct writer *w)
     if (!w->base.on || is_time(w->base.retry_us)) { /* this thread alone changes the troubles */
         w->collect_us = 0;
         if (journal_figures(w->j).waiting > 0)
-            (void)write_some(w);
+            write_batches(w);
         else if (w->base.on)
             try_base(w);
     }
-    if (w->file.on ? is_time(w->file.retry_us) : !journal_is_attached(w->j))
+    if (w->file.on ? is_time(w->file.retry_us)
+                   : !journal_is_attached(w->j) || !journal_is_in_place(w->j, w->dir))
         attach(w);
     if (!w->base.on && is_time(w->tidy_us))
         tidy_some(w);
@@ -497,15 +563,20 @@ struct store *writer_store(struct writer *w)
     return w->store;
 }
 
+struct arrears *writer_arrears(struct writer *w)
+{
+    return &w->arrears;
+}
+
 void writer_start(struct writer *w)
 {
     sigset_t all, old;
 
     sigfillset(&all);
     MG_ASSERT(pthread_sigmask(SIG_BLOCK, &all, &old) == 0);
+    w->started = true; /* before it runs: it looks */
     MG_ASSERT(pthread_create(&w->thread, NULL, run, w) == 0);
     MG_ASSERT(pthread_sigmask(SIG_SETMASK, &old, NULL) == 0);
-    w->started = true;
 }
 
 void writer_free(struct writer *w)
@@ -520,6 +591,7 @@ void writer_free(struct writer *w)
     if (w->started)
         MG_ASSERT(pthread_join(w->thread, NULL) == 0);
     store_close(w->store);
+    arrears_release(&w->arrears);
     pthread_cond_destroy(&w->wake);
     pthread_cond_destroy(&w->moved);
     pthread_mutex_destroy(&w->lock);

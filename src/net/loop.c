@@ -384,6 +384,7 @@ struct loop *loop_new(void)
     struct loop *l = xcalloc(1, sizeof *l);
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its writer */
     l->now_us = clock_now_us();
     l->armed_us = CLOCK_NEVER;
     l->task_tail = &l->task_head;

@@ -59,8 +59,14 @@ static void get_metrics(const struct proxy *p, struct answer_text *a)
 
 static void get_prices(const struct proxy *p, struct answer_text *a)
 {
+    struct errbuf e;
+
+    if (price_list_write(p->config, clock_wall_us(), a->query, &a->body, &e) < 0) {
+        a->status = 400;
+        buf_addf(&a->body, "%s.\n", e.text);
+        return;
+    }
     a->content_type = "application/json";
-    price_list_write(p->config, clock_wall_us(), a->query, &a->body);
     buf_add_char(&a->body, '\n');
 }
 

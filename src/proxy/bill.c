@@ -91,7 +91,8 @@ static int64_t estimated_cost(struct call *c)
 
 static void put_why(struct refusal *r, const struct call *c, const struct purse *from)
 {
-    *r = (struct refusal){.reason = REFUSAL_BUDGET_USD, .model = slice_str(c->request.model)};
+    *r = (struct refusal){
+        .reason = REFUSAL_BUDGET_USD, .model = slice_str(c->request.model), .wall_us = clock_wall_us()};
     if (from == &c->client->purse)
         r->client = slice_str(c->client->name);
     else
@@ -124,27 +125,20 @@ static bool has_room(const struct call *c, struct purse *from, int64_t nano, str
 
 bool bill_reserve(struct call *c, struct refusal *ret)
 {
-    struct purse *purses[2] = {&c->budget->purse, &c->client->purse};
-    int64_t nano = 0;
-    size_t n = 0;
+    struct spending s = {.from = {&c->budget->purse, &c->client->purse}};
 
     if (c->dialect->unlimited)
         return true;
-    for (size_t i = 0; i < 2; i++) {
-        if (purses[i]->n > 0)
-            purses[n++] = purses[i];
-    }
-    if (n > 0)
-        nano = estimated_cost(c);
-    for (size_t i = 0; i < n; i++) {
-        if (!has_room(c, purses[i], nano, ret))
+    s.nano = estimated_cost(c);
+    for (size_t i = 0; i < MG_ARRAY_LEN(s.from); i++) {
+        if (s.from[i]->n > 0 && !has_room(c, s.from[i], s.nano, ret))
             return false;
     }
-    c->spending = (struct spending){.nano = nano};
-    for (size_t i = 0; i < n; i++) {
-        purse_reserve(purses[i], nano);
-        c->spending.from[i] = purses[i];
-    }
+    if (s.nano == PRICE_UNKNOWN)
+        s.nano = 0;
+    for (size_t i = 0; i < MG_ARRAY_LEN(s.from); i++) /* without limits, too: a reload may give it some */
+        purse_reserve(s.from[i], s.nano);
+    c->spending = s;
     return true;
 }
 
@@ -185,16 +179,24 @@ int64_t bill_cost(struct proxy *p, struct slice model, const struct usage *u, st
     return price ? rates_cost(&rates, u) : PRICE_UNKNOWN;
 }
 
+static bool is_free(const struct price *p)
+{
+    return p && p->rates.pico[RATE_INPUT] == 0 && p->rates.pico[RATE_OUTPUT] == 0;
+}
+
+/* Images, sounds: what was answered is paid for, by a figure that nobody told. */
+static bool used_what_is_not_known(const struct call *c)
+{
+    return c->endpoint == ENDPOINT_INVOKE && c->outcome == OUTCOME_COMPLETED && c->status < 400 &&
+           !is_free(price_now(c->proxy, slice_str(c->request.model)));
+}
+
 int64_t bill_of_call(struct call *c, struct row_price *ret_price)
 {
-    bool used = c->used.input > 0 || c->used.output > 0;
-    bool invoked = c->endpoint == ENDPOINT_INVOKE && c->outcome == OUTCOME_COMPLETED && c->status < 400;
-
-    if (!used && !invoked) {
-        copy_price(NULL, NULL, ret_price);
-        return 0;
-    }
-    return bill_cost(c->proxy, slice_str(c->request.model), &c->used, ret_price);
+    if (c->used.input > 0 || c->used.output > 0)
+        return bill_cost(c->proxy, slice_str(c->request.model), &c->used, ret_price);
+    copy_price(NULL, NULL, ret_price);
+    return used_what_is_not_known(c) ? PRICE_UNKNOWN : 0;
 }
 
 void bill_settle(struct spending *s, int64_t now_us, int64_t nano)

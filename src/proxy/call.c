@@ -149,6 +149,14 @@ static bool is_behind(const struct call *c)
     return c->answer && answer_usage_is_behind(c->answer);
 }
 
+/* The tokens of the answer's text as far as it came, by what was learned of the model. */
+static int64_t seen_output(const struct call *c)
+{
+    const struct token_parts parts = {.text = c->answer ? answer_counted_output(c->answer) : 0};
+
+    return c->learned ? calibration_tokens(&c->learned->calibration, &parts) : parts.text;
+}
+
 /*
  * What it used, as the provider told it (NULL: it did not). What it did not tell is what can be seen of the answer; where
  * nothing can be seen of one that was lost, what was expected of it.
@@ -168,7 +176,7 @@ static struct usage usage_of(const struct call *c, enum call_outcome outcome, co
     /* an error produces no output; what was charged on arrival stays */
     if (is_error(c) || !call_has_output(c))
         return u;
-    seen = c->answer ? answer_counted_output(c->answer) : 0;
+    seen = seen_output(c);
     if (seen > u.output) {
         u.output = seen;
         *ret_source = "counted";

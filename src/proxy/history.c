@@ -1,17 +1,21 @@
 /* history: values of by_scope are owned by the table; entries are in order of time, on the loop's clock. */
 #include "metergate/proxy/history.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "metergate/base/buf.h"
 #include "metergate/base/clock.h"
+#include "metergate/base/log.h"
 #include "metergate/ledger/ledger.h"
 #include "metergate/proxy/budgets.h"
 #include "metergate/proxy/clients.h"
 
 /* What a provider's limits may look back that are learned, and not in the configuration. */
 #define LEARNED_SPAN_US BUDGET_DAY_US
+
+#define FUTURE_US (60 * CLOCK_S) /* what a clock may be set back by without a word */
 
 struct past {
     size_t n;
@@ -55,17 +59,20 @@ struct reading {
     struct history *h;
     int64_t ahead_us; /* of the wall clock before the loop's */
     int64_t now_us;
+    int64_t latest_us; /* of all */
 };
 
 static void take(void *arg, struct slice scope, const struct ledger_charged *v, size_t n)
 {
-    const struct reading *reading = arg;
+    struct reading *reading = arg;
     struct past *past = xmalloc(sizeof *past + n * sizeof *v);
 
     past->n = n;
     memcpy(past->v, v, n * sizeof *v);
     for (size_t i = 0; i < n; i++) {
         past->v[i].until_us -= reading->ahead_us;
+        if (past->v[i].until_us > reading->latest_us)
+            reading->latest_us = past->v[i].until_us;
         if (past->v[i].until_us > reading->now_us) /* the wall clock was stepped back */
             past->v[i].until_us = reading->now_us;
     }
@@ -73,9 +80,19 @@ static void take(void *arg, struct slice scope, const struct ledger_charged *v, 
     map_set(&reading->h->by_scope, scope, past);
 }
 
+/* Never too much is granted, but whoever wonders why so little is left shall be told. */
+static void warn_of_future(const struct reading *r)
+{
+    int64_t by_us = r->latest_us - r->now_us;
+
+    if (by_us > FUTURE_US)
+        log_warn("ledger: some charges lie up to %" PRId64 " s in the future (was the clock wrong?); they count as of now",
+                 by_us / CLOCK_S);
+}
+
 void history_load(struct history *h, struct ledger *l, const struct config *config, int64_t now_us)
 {
-    struct reading reading = {h, clock_wall_us() - now_us, now_us};
+    struct reading reading = {h, clock_wall_us() - now_us, now_us, now_us};
     int64_t budgets_us = 0, clients_us = 0;
 
     for (size_t i = 0; i < config->model_count; i++) {
@@ -94,6 +111,7 @@ void history_load(struct history *h, struct ledger *l, const struct config *conf
         ledger_history(l, SLICE("budget:"), budgets_us, take, &reading);
     if (clients_us > 0)
         ledger_history(l, SLICE("client:"), clients_us, take, &reading);
+    warn_of_future(&reading);
 }
 
 /* ---- giving ---- */

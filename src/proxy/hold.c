@@ -107,7 +107,7 @@ void hold_begin(struct call *c)
     if (!c->client->budget || c->client->budget->limit_count == 0)
         return;
     why = gate_why(c->proxy->gate, &c->ticket, now);
-    if (why.budget == c->client->budget && why.until_us > now)
+    if (why.budget == c->client->budget && why.limit && why.until_us > now)
         c->own_limit = why.limit->limit.key;
 }
 

@@ -132,6 +132,24 @@ static void drop_old(struct memory *m, struct proxy *p)
     }
 }
 
+static void on_old(void *ctx);
+
+/* What nobody asks for holds its money no longer than that, whether or not others are made. */
+static void wait_for_old(struct memory *m, struct proxy *p)
+{
+    if (!list_empty(&m->backgrounds))
+        loop_timer_set(p->loop, &m->old, LIST_ENTRY(list_first(&m->backgrounds), struct background, age)->until_us,
+                       on_old, p);
+}
+
+static void on_old(void *ctx)
+{
+    struct proxy *p = ctx;
+
+    drop_old(&p->memory, p);
+    wait_for_old(&p->memory, p);
+}
+
 bool memory_take_background(struct memory *m, struct call *c)
 {
     const char *id = c->answer ? answer_id(c->answer) : NULL;
@@ -165,6 +183,7 @@ bool memory_take_background(struct memory *m, struct call *c)
     gate_leave(p->gate, &c->ticket, loop_now_us(p->loop), &b->left);
     map_set(&m->background, buf_slice(&b->id), b);
     list_push_back(&m->backgrounds, &b->age);
+    wait_for_old(m, p);
     return true;
 }
 
@@ -188,7 +207,7 @@ void memory_saw_response(struct memory *m, struct proxy *p, struct slice id, con
     nano = bill_cost(p, slice_str(b->model), u, &price);
     if (nano != PRICE_UNKNOWN && nano_before != PRICE_UNKNOWN)
         b->client->cost_nano += nano - nano_before;
-    record_correction(p, b->number, u, nano, &price);
+    record_correction(p, &(struct record_late){b->number, b->client, b->provider, b->budget}, u, nano, &price);
     drop(m, p, b, &cost, nano);
     hub_turn_soon(p);
 }
@@ -216,6 +235,7 @@ void memory_init(struct memory *m)
 
 void memory_release(struct memory *m, struct proxy *p)
 {
+    loop_timer_clear(p->loop, &m->old);
     while (!list_empty(&m->backgrounds))
         drop(m, p, LIST_ENTRY(list_first(&m->backgrounds), struct background, age), NULL, PRICE_UNKNOWN);
     while (!list_empty(&m->by_age))

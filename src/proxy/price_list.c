@@ -1,53 +1,37 @@
 /* price_list: an amount is written from its picodollars by digits alone; no floating point comes near it. */
 #include "metergate/proxy/price_list.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "metergate/base/json.h"
+#include "metergate/base/log.h"
 #include "metergate/config/format.h"
 #include "metergate/config/prices.h"
+#include "metergate/proxy/query.h"
 
 /* ---- the query ---- */
 
-static int hex_digit(char c)
+/* *ret_any: it has a parameter `model`, whose value is appended. */
+static int read_query(struct slice query, struct buf *model, bool *ret_any, struct errbuf *e)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
+    struct query_pair pair;
+    int rc;
 
-/* Escapes decoded, '+' is a blank; a broken escape stands for itself. */
-static void decode(struct slice text, struct buf *out)
-{
-    for (size_t i = 0; i < text.n; i++) {
-        int high = i + 2 < text.n ? hex_digit(text.p[i + 1]) : -1;
-        int low = i + 2 < text.n ? hex_digit(text.p[i + 2]) : -1;
-
-        if (text.p[i] == '%' && high >= 0 && low >= 0) {
-            buf_add_char(out, (char)(high * 16 + low));
-            i += 2;
-        } else {
-            buf_add_char(out, text.p[i] == '+' ? ' ' : text.p[i]);
+    *ret_any = false;
+    query_pair_init(&pair);
+    while ((rc = query_next(&query, &pair, e)) == 1) {
+        if (!slice_eq(buf_slice(&pair.name), SLICE("model")) || *ret_any) {
+            err_set(e, "%s: this address takes one `model=NAME` and nothing else",
+                    log_quote(buf_slice(&pair.name)).text);
+            rc = -EINVAL;
+            break;
         }
+        buf_add_slice(model, buf_slice(&pair.value));
+        *ret_any = true;
     }
-}
-
-/* Whether the query has a parameter `model`; its value is appended. */
-static bool read_model(struct slice query, struct buf *out)
-{
-    while (query.n) {
-        struct slice pair = slice_head(query, slice_find(query, '&'));
-        size_t name_n = slice_find(pair, '=');
-
-        query = slice_skip(query, pair.n + 1);
-        if (!slice_eq(slice_head(pair, name_n), SLICE("model")))
-            continue;
-        decode(slice_skip(pair, name_n + 1), out);
-        return true;
-    }
-    return false;
+    query_pair_release(&pair);
+    return rc;
 }
 
 /* ---- the answer ---- */
@@ -120,22 +104,20 @@ static void write_price(void *arg, const struct price *p, bool configured)
     json_object_end(w);
 }
 
-void price_list_write(const struct config *c, int64_t wall_us, struct slice query, struct buf *out)
+static void write_list(const struct config *c, int64_t wall_us, const struct buf *model, struct buf *out)
 {
     int32_t day = prices_day(wall_us);
     struct json_writer w;
-    struct buf model;
 
-    buf_init(&model, BUF_UNLIMITED);
     json_init(&w, out);
     json_object_begin(&w);
     json_key(&w, "day");
     write_day(&w, day);
     json_key(&w, "prices");
     json_array_begin(&w);
-    if (read_model(query, &model)) {
+    if (model) {
         struct price room;
-        const struct price *p = prices_find(c, buf_slice(&model), day, &room);
+        const struct price *p = prices_find(c, buf_slice(model), day, &room);
 
         if (p)
             write_price(&w, p, p->since == 0);
@@ -144,5 +126,18 @@ void price_list_write(const struct config *c, int64_t wall_us, struct slice quer
     }
     json_array_end(&w);
     json_object_end(&w);
+}
+
+int price_list_write(const struct config *c, int64_t wall_us, struct slice query, struct buf *out, struct errbuf *e)
+{
+    struct buf model;
+    bool any;
+    int rc;
+
+    buf_init(&model, BUF_UNLIMITED);
+    rc = read_query(query, &model, &any, e);
+    if (rc == 0)
+        write_list(c, wall_us, any ? &model : NULL, out);
     buf_release(&model);
+    return rc;
 }

@@ -28,6 +28,14 @@ static int row_status(const struct call *c)
     return c->state == CALL_SETTLED || c->state == CALL_STREAMING ? c->status : 0;
 }
 
+static void fill_budget(const struct model_budget *b, struct ledger_row *r)
+{
+    put_text(r->budget, sizeof r->budget, b->name);
+    put_text(r->budget_scope, sizeof r->budget_scope, budgets_kind(b));
+    if (b->account)
+        put_text(r->account, sizeof r->account, b->account->scope);
+}
+
 static void fill_names(const struct call *c, struct ledger_row *r)
 {
     bool known = !c->counting; /* while a worker counts, the request is the worker's */
@@ -39,12 +47,8 @@ static void fill_names(const struct call *c, struct ledger_row *r)
     if (known)
         put_text(r->model, sizeof r->model, c->request.model);
     put_text(r->endpoint, sizeof r->endpoint, endpoint_name(c->endpoint));
-    if (!c->budget)
-        return;
-    put_text(r->budget, sizeof r->budget, c->budget->name);
-    put_text(r->budget_scope, sizeof r->budget_scope, budgets_kind(c->budget));
-    if (c->budget->account)
-        put_text(r->account, sizeof r->account, c->budget->account->scope);
+    if (c->budget)
+        fill_budget(c->budget, r);
 }
 
 static enum row_source source_of(const struct call *c)
@@ -150,14 +154,18 @@ void record_end(struct call *c, const struct cost *cost, const struct row_price 
     drop_open(c);
 }
 
-void record_correction(struct proxy *p, int64_t id, const struct usage *u, int64_t cost_nano, const struct row_price *price)
+void record_correction(struct proxy *p, const struct record_late *late, const struct usage *u, int64_t cost_nano,
+                       const struct row_price *price)
 {
     struct ledger_row *r = p->ledger ? ledger_take(p->ledger) : NULL;
 
     if (!r)
         return;
-    r->id = id;
+    r->id = late->number;
     r->kind = ROW_CORRECTION;
+    put_text(r->client, sizeof r->client, late->client->name);
+    put_text(r->upstream, sizeof r->upstream, late->provider->config->name);
+    fill_budget(late->budget, r);
     r->t_us = clock_wall_us();
     r->first_byte_us = -1;
     r->usage = *u;

@@ -1,12 +1,11 @@
 /*
- * reports: a question is on `asking` from its request until it comes back from the worker, whose everything
- * in it but `link`, `x` and `gone` is meanwhile. One whose exchange ended has x NULL and is freed when it
- * comes back.
+ * reports: a question is on `waiting` until it is the worker's, and `asked` until it comes back; everything
+ * in it but `x` is the worker's meanwhile. One that waits has its exchange; when that ends it is freed. The
+ * one that is asked has x NULL then, is interrupted, and is freed when it comes back.
  */
 #include "metergate/proxy/reports.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,26 +19,26 @@
 #include "metergate/proxy/live.h"
 #include "metergate/proxy/report_text.h"
 
-#define BODY_MAX ((size_t)4096) /* there should be none; what a client sends with its GET is not looked at   \
-                                 */
-#define FLUSH_MS 1000           /* for what was just answered to be in the database */
+/* There should be none; what a client sends along with a GET is not looked at. */
+#define BODY_MAX ((size_t)4096)
 
-struct question {
-    struct list link; /* on reports.asking */
+/* For what was just answered to be in the database. */
+#define FLUSH_MS 1000
+
+struct report_question {
+    struct list link; /* on reports.waiting */
     struct worker_job job;
     struct proxy *p;
     struct ledger *ledger;
-    struct exchange *x; /* NULL once it ended; the loop's thread alone */
-    atomic_bool gone;   /* so it is with this one: for the worker */
+    struct exchange *x; /* the loop's thread alone */
     struct inquiry what;
     int status;
     struct buf body; /* JSON with 200, else a sentence */
 };
 
-/* ---- asking: in the worker's thread
- * ------------------------------------------------------------------------------------- */
+/* ---- asking: in the worker's thread ---- */
 
-static void begin(struct json_writer *w, struct question *q)
+static void begin(struct json_writer *w, struct report_question *q)
 {
     json_init(w, &q->body);
     json_object_begin(w);
@@ -56,7 +55,7 @@ static void write_sums(void *arg, struct slice key, const struct report_sums *su
     report_text_sums(arg, key, sums);
 }
 
-static int ask_usage(struct question *q, struct report *r, struct errbuf *e)
+static int ask_usage(struct report_question *q, struct report *r, struct errbuf *e)
 {
     struct json_writer w;
     int rc;
@@ -72,7 +71,7 @@ static int ask_usage(struct question *q, struct report *r, struct errbuf *e)
     return rc;
 }
 
-static int ask_compare(struct question *q, struct report *r, struct errbuf *e)
+static int ask_compare(struct report_question *q, struct report *r, struct errbuf *e)
 {
     const struct inquiry *what = &q->what;
     struct report_model first, other;
@@ -96,7 +95,7 @@ static int ask_compare(struct question *q, struct report *r, struct errbuf *e)
 }
 
 /* There is no call of the id that was asked for. */
-static void say_unknown(struct question *q, int64_t id)
+static void say_unknown(struct report_question *q, int64_t id)
 {
     char text[ROW_ID_SIZE];
 
@@ -115,7 +114,7 @@ static void write_call(void *arg, const struct ledger_row *row)
     json_object_end(w);
 }
 
-static int ask_calls(struct question *q, struct report *r, struct errbuf *e)
+static int ask_calls(struct report_question *q, struct report *r, struct errbuf *e)
 {
     const struct inquiry *what = &q->what;
     struct report_filter f = {
@@ -147,7 +146,7 @@ static int ask_calls(struct question *q, struct report *r, struct errbuf *e)
     return rc;
 }
 
-static int ask_call(struct question *q, struct report *r, struct errbuf *e)
+static int ask_call(struct report_question *q, struct report *r, struct errbuf *e)
 {
     struct ledger_row row;
     struct json_writer w;
@@ -166,35 +165,33 @@ static int ask_call(struct question *q, struct report *r, struct errbuf *e)
     return rc;
 }
 
-static int (*const asks[INQUIRIES])(struct question *q, struct report *r, struct errbuf *e) = {
+static int (*const asks[INQUIRIES])(struct report_question *q, struct report *r, struct errbuf *e) = {
     [INQUIRY_USAGE] = ask_usage,
     [INQUIRY_CALLS] = ask_calls,
     [INQUIRY_CALL] = ask_call,
     [INQUIRY_COMPARE] = ask_compare,
 };
 
-/* From now on reports_stop can interrupt it; false: it has been called already. NULL: it cannot any more. */
+/* From now on it can be interrupted; false: nobody wants its answer any more. NULL: it is over. */
 static bool show(struct reports *rs, struct report *r)
 {
     bool go_on;
 
     pthread_mutex_lock(&rs->lock);
     rs->open = r;
-    go_on = !rs->stopping;
+    go_on = !rs->unwanted;
     pthread_mutex_unlock(&rs->lock);
     return go_on;
 }
 
 static void ask(struct worker_job *job)
 {
-    struct question *q = MG_CONTAINER(job, struct question, job);
+    struct report_question *q = MG_CONTAINER(job, struct report_question, job);
     struct reports *rs = &q->p->reports;
     struct errbuf e = {"the daemon is stopping"};
     struct report *r = NULL;
     int rc;
 
-    if (atomic_load(&q->gone))
-        return;
     (void)ledger_flush(q->ledger, FLUSH_MS); /* what is not written in that time is not in the answer */
     q->status = 200;
     rc = report_open(ledger_dir(q->ledger), &r, &e);
@@ -209,9 +206,7 @@ static void ask(struct worker_job *job)
     buf_addf(&q->body, "The ledger cannot be read: %s.", e.text);
 }
 
-/* ---- answering
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- answering ---- */
 
 static void reply(const struct proxy *p, struct exchange *x, int status, struct buf *body)
 {
@@ -230,7 +225,7 @@ static void refuse(const struct proxy *p, struct exchange *x, int status, const 
     buf_release(&body);
 }
 
-static void free_question(struct question *q)
+static void free_question(struct report_question *q)
 {
     q->p->reports.count--;
     list_unlink(&q->link);
@@ -238,38 +233,51 @@ static void free_question(struct question *q)
     free(q);
 }
 
+/* Hands the next one to the worker, unless it has one. */
+static void next(struct reports *rs)
+{
+    if (rs->asked || list_empty(&rs->waiting) || !rs->workers)
+        return;
+    rs->asked = LIST_ENTRY(rs->waiting.next, struct report_question, link);
+    list_unlink(&rs->asked->link);
+    pthread_mutex_lock(&rs->lock);
+    rs->unwanted = false;
+    pthread_mutex_unlock(&rs->lock);
+    workers_submit(rs->workers, &rs->asked->job);
+}
+
 static void answered(struct worker_job *job)
 {
-    struct question *q = MG_CONTAINER(job, struct question, job);
+    struct report_question *q = MG_CONTAINER(job, struct report_question, job);
+    struct reports *rs = &q->p->reports;
 
     if (q->x)
         reply(q->p, q->x, q->status, &q->body);
+    rs->asked = NULL;
     free_question(q);
+    next(rs);
 }
 
-/* ---- the way in
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- the way in ---- */
 
 static void submit(struct proxy *p, struct exchange *x, const struct inquiry *what)
 {
-    struct question *q = xcalloc(1, sizeof *q);
+    struct report_question *q = xcalloc(1, sizeof *q);
 
     q->p = p;
     q->ledger = p->ledger;
     q->x = x;
-    atomic_init(&q->gone, false);
     q->what = *what;
     q->job = (struct worker_job){.work = ask, .done = answered};
     buf_init(&q->body, BUF_UNLIMITED);
     list_init(&q->link);
-    list_push_back(&p->reports.asking, &q->link);
+    list_push_back(&p->reports.waiting, &q->link);
     p->reports.count++;
-    workers_submit(p->reports.workers, &q->job);
+    next(&p->reports);
 }
 
-/* What is asked, if it can be: else it was refused, and the answer is false. */
-static bool admit(struct proxy *p, struct exchange *x, const struct route *r, struct inquiry *ret)
+/* False: it is no question, and was refused. */
+static bool understand(struct proxy *p, struct exchange *x, const struct route *r, struct inquiry *ret)
 {
     struct slice method = exchange_head(x)->method;
     struct errbuf e;
@@ -279,38 +287,46 @@ static bool admit(struct proxy *p, struct exchange *x, const struct route *r, st
         refuse(p, x, 405, "This address answers GET and HEAD only.");
         return false;
     }
-    if (inquiry_read(r->path, r->query, clock_wall_us(), ret, &e) < 0) {
-        n = strlen(e.text);
-        snprintf(e.text + n, sizeof e.text - n, ".");
-        refuse(p, x, 400, e.text);
-        return false;
-    }
-    if (p->reports.count >= REPORTS_WAITING_MAX) {
-        refuse(
-            p, x, 503,
-            "Too many questions to the ledger are waiting already; ask again when one of them was answered.");
-        return false;
-    }
-    return true;
+    if (inquiry_read(r->path, r->query, clock_wall_us(), ret, &e) == 0)
+        return true;
+    n = strlen(e.text);
+    snprintf(e.text + n, sizeof e.text - n, ".");
+    refuse(p, x, 400, e.text);
+    return false;
 }
 
-/* Where nothing is kept, only what is not over can be told. */
-static bool has_ledger(const struct proxy *p, struct exchange *x)
+/* What the loop's thread knows by itself is told at once; the rest is for the worker, if it can be asked. */
+static void admit(struct proxy *p, struct exchange *x, const struct inquiry *what)
 {
-    if (!p->ledger)
-        refuse(p, x, 404,
-               "No call is kept: the daemon has no state_dir (`state_dir: none`, or it could not be made), "
-               "so there is no ledger that could be asked.");
-    return p->ledger != NULL;
+    if (what->kind == INQUIRY_CALL && live_reply(p, x, what->id))
+        return;
+    if (what->kind == INQUIRY_NOW)
+        live_reply_all(p, x, what);
+    else if (!p->ledger)
+        refuse(
+            p, x, 404,
+            "No call is kept: the daemon has no state_dir (`state_dir: none`, or it could not be made), so "
+            "there is no ledger that could be asked.");
+    else if (p->reports.count >= REPORTS_WAITING_MAX)
+        refuse(p, x, 503, "Too many questions to the ledger are waiting already; ask again in a moment.");
+    else
+        submit(p, x, what);
+}
+
+static bool is_ours(const struct route *r)
+{
+    struct inquiry what;
+
+    return inquiry_read(r->path, r->query, 0, &what, NULL) != -ENOENT;
 }
 
 bool reports_serve(struct proxy *p, struct exchange *x, const struct route *r)
 {
     struct inquiry what;
 
-    if (inquiry_read(r->path, r->query, 0, &what, NULL) == -ENOENT)
+    if (!is_ours(r))
         return false;
-    if (admit(p, x, r, &what))
+    if (understand(p, x, r, &what))
         exchange_buffer_body(x, BODY_MAX);
     return true;
 }
@@ -320,40 +336,46 @@ bool reports_body(struct proxy *p, struct exchange *x, int rc)
     const struct route r = hub_route(p, x);
     struct inquiry what;
 
-    if (inquiry_read(r.path, r.query, 0, &what, NULL) == -ENOENT)
+    if (!is_ours(&r))
         return false;
     if (rc < 0)
         refuse(p, x, 413, "This address takes no body.");
-    else if (inquiry_read(r.path, r.query, 0, &what, NULL) == 0 && what.kind == INQUIRY_CALL && live_reply(p, x, what.id))
-        return true;
-    else if (!admit(p, x, &r, &what))
-        return true;
-    else if (what.kind == INQUIRY_NOW)
-        live_reply_all(p, x, &what);
-    else if (has_ledger(p, x))
-        submit(p, x, &what);
+    else if (understand(p, x, &r, &what))
+        admit(p, x, &what);
     return true;
+}
+
+/* What the worker asks is of no use to anybody. */
+static void interrupt(struct reports *rs)
+{
+    pthread_mutex_lock(&rs->lock);
+    rs->unwanted = true;
+    if (rs->open)
+        report_interrupt(rs->open);
+    pthread_mutex_unlock(&rs->lock);
 }
 
 void reports_gone(struct proxy *p, struct exchange *x)
 {
-    LIST_EACH (&p->reports.asking, node, next) {
-        struct question *q = LIST_ENTRY(node, struct question, link);
+    struct reports *rs = &p->reports;
 
-        if (q->x != x)
-            continue;
-        q->x = NULL;
-        atomic_store(&q->gone, true);
+    if (rs->asked && rs->asked->x == x) {
+        rs->asked->x = NULL;
+        interrupt(rs);
+    }
+    LIST_EACH (&rs->waiting, node, after) {
+        struct report_question *q = LIST_ENTRY(node, struct report_question, link);
+
+        if (q->x == x)
+            free_question(q);
     }
 }
 
-/* ---- start and stop
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- start and stop ---- */
 
 void reports_init(struct reports *rs)
 {
-    list_init(&rs->asking);
+    list_init(&rs->waiting);
     pthread_mutex_init(&rs->lock, NULL);
 }
 
@@ -365,18 +387,16 @@ int reports_start(struct reports *rs, struct loop *l)
 
 void reports_stop(struct reports *rs)
 {
-    pthread_mutex_lock(&rs->lock);
-    rs->stopping = true;
-    if (rs->open)
-        report_interrupt(rs->open);
-    pthread_mutex_unlock(&rs->lock);
+    interrupt(rs);
     workers_free(rs->workers);
     rs->workers = NULL;
 }
 
 void reports_release(struct reports *rs)
 {
-    LIST_EACH (&rs->asking, node, next)
-        free_question(LIST_ENTRY(node, struct question, link));
+    LIST_EACH (&rs->waiting, node, after)
+        free_question(LIST_ENTRY(node, struct report_question, link));
+    if (rs->asked)
+        free_question(rs->asked);
     pthread_mutex_destroy(&rs->lock);
 }

@@ -275,14 +275,18 @@ void rig_stop_simulator(struct rig *r)
 
 int64_t rig_start_daemon(struct rig *r, const char *yaml)
 {
-    const char *bin = programs();
+    const char *bin = programs(), *none = getenv("METERGATE_BENCH_STATE");
+    char state[sizeof r->dir + 8];
     struct buf text, program;
     int64_t from;
 
     r->port = free_port();
+    snprintf(state, sizeof state, "%s/state", r->dir);
+    if (none)
+        snprintf(state, sizeof state, "%s", none);
     buf_init(&text, BUF_UNLIMITED);
     buf_init(&program, BUF_UNLIMITED);
-    buf_addf(&text, "listen: [127.0.0.1:%d]\nstate_dir: none\n", r->port);
+    buf_addf(&text, "listen: [127.0.0.1:%d]\nstate_dir: %s\n", r->port, state);
     add_replaced(&text, yaml, r);
     write_file(r, "metergate.yaml", text.p);
     buf_reset(&text);

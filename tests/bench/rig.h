@@ -29,7 +29,8 @@ void rig_stop_simulator(struct rig *r);
 
 /*
  * metergated with this YAML; $ORIGIN and $TLS in it become the origin's base URLs, $SIMULATOR the simulator's, $CA the file of its authority; `listen`
- * and `state_dir` are added. Returns how many microseconds it took until it answered /healthz.
+ * and `state_dir` are added: a directory that goes with the rig, so that the ledger is on; METERGATE_BENCH_STATE=none in the
+ * environment does without. Returns how many microseconds it took until it answered /healthz.
  */
 int64_t rig_start_daemon(struct rig *r, const char *yaml);
 void rig_stop_daemon(struct rig *r);

@@ -150,6 +150,8 @@ void letter_write(const struct letter *l, const struct letter_form *form, struct
 
     buf_addf(out, "%s %s HTTP/1.%d\r\nHost: 127.0.0.1\r\nAuthorization: Bearer sk-test\r\nX-Chaos: %d\r\n", l->method, l->target,
              form->minor, form->id);
+    if (form->id % 2)
+        buf_add_str(out, "Metergate-Client: odd\r\n");
     if (form->close)
         buf_add_str(out, "Connection: close\r\n");
     if (form->expect)

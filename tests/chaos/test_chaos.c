@@ -1,6 +1,6 @@
 /*
  * chaos: clients and providers that do anything at any moment, by a seed, around the real daemon. Whatever they do, in
- * whatever state: nothing stays held, in flight or reserved, no descriptor stays open, every call has exactly one outcome,
+ * whatever state: nothing stays held, in flight or reserved, no descriptor stays open, every call has exactly one outcome and one row,
  * the provider sees each abort, and no client takes half an answer for a whole one.
  *
  * CHAOS_RUNS and CHAOS_SEED choose how many runs and the first seed (`make chaos RUNS=1000 SEED=7`); each run prints its seed,
@@ -177,6 +177,7 @@ static void check_end(struct run *run)
             process_signal(run->own.f.daemon, SIGTERM);
         if (process_wait_exit(run->own.f.daemon, 5 * world_patience_us() / CLOCK_MS) != 0)
             world_fail(w, &run->own, "the daemon that was stopped did not end, or not with 0");
+        subject_assert_kept(w, &run->own);
         fixture_stop(&run->own.f);
     }
     world_assert_provider(w);

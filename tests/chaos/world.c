@@ -20,6 +20,7 @@
 
 #include "metergate/base/clock.h"
 #include "player.h"
+#include "../e2e/ledger_fixture.h"
 #include "socket.h"
 
 int64_t world_patience_us(void)
@@ -38,6 +39,7 @@ static char *configuration(const struct world *w, int which)
 
     buf_init(&yaml, BUF_UNLIMITED);
     buf_addf(&yaml,
+             "state_dir: $DIR/state\n"
              "headroom: 0%%\n"
              "queue: {keepalive: 20ms, keepalive_agents: [\"*\"]}\n"
              "upstreams:\n"
@@ -45,11 +47,16 @@ static char *configuration(const struct world *w, int which)
              "  raw: {dialect: openai, base_url: http://127.0.0.1:%d/v1, counting: actual, timeout: {first_byte: 200ms, idle: 150ms}}\n"
              "  dead: {dialect: openai, base_url: http://127.0.0.1:%d/v1}\n"
              "models:\n"
-             "  gpt-4o: {concurrent: %d}\n"
+             "  %s: {match: [gpt-4o], concurrent: %d%s}\n"
              "  gpt-4o-mini: {tpm: {max: 2000, per: 100ms}, rpm: {max: 20, per: 100ms}, concurrent: 6}\n"
              "  gpt-raw: {concurrent: 4, tpm: {max: %d, per: 1s}}\n"
-             "  \"*\": {tpm: 100M}\n",
-             w->sim.simulator_url, w->raw.port, w->dead_port, 2 + which, 60000 + which);
+             "  \"*\": {tpm: 100M, usd_per_hour: 100000}\n"
+             "prices: {\"*\": {input: %d, output: 8}}\n"
+             "clients:\n"
+             "  odd: {weight: 2%s}\n",
+             w->sim.simulator_url, w->raw.port, w->dead_port, which == 2 ? "four" : "gpt-4o", 2 + which,
+             which == 1 ? "" : ", usd_per_day: 100000", 60000 + which, 2 + which,
+             which == 0 ? ", usd_per_hour: 100000, usd_per_month: 200000" : which == 1 ? ", usd_per_day: 100000" : "");
     return buf_take(&yaml, &n);
 }
 
@@ -83,8 +90,24 @@ void world_init(struct world *w)
     subject_start(w, &w->main);
 }
 
+/* No attempt is left open: the next daemon finds nothing that the one before it had not written. */
+static void check_restart(struct world *w)
+{
+    char *yaml = configuration(w, 0);
+    cJSON *status;
+
+    fixture_stop_daemon(&w->main.f);
+    fixture_start_daemon(&w->main.f, yaml, NULL);
+    free(yaml);
+    status = fixture_status(&w->main.f);
+    if (json_number(status, "ledger.recovered") != 0)
+        world_fail(w, &w->main, "rows were left in the journal");
+    cJSON_Delete(status);
+}
+
 void world_release(struct world *w)
 {
+    check_restart(w);
     fixture_stop(&w->main.f);
     fixture_stop(&w->sim);
     provider_close(&w->raw);
@@ -218,12 +241,79 @@ static bool is_settled(const cJSON *status)
                 return false;
     }
     cJSON_ArrayForEach(b, json_at(status, "clients"))
+    {
         if (json_number(b, "held") != 0 || json_number(b, "in_flight") != 0)
             return false;
+        cJSON_ArrayForEach(l, json_at(b, "limits"))
+            if (json_number(l, "reserved") != 0)
+                return false;
+    }
     cJSON_ArrayForEach(b, json_at(status, "upstreams"))
         if (json_number(b, "connections") != 0)
             return false;
-    return json_number(status, "totals.calls") == outcomes;
+    return json_number(status, "totals.calls") == outcomes && json_number(status, "ledger.waiting") == 0;
+}
+
+/* ---- the ledger ---- */
+
+static void fail_unless(const struct world *w, const struct subject *s, const char *what, int64_t is, int64_t should)
+{
+    struct errbuf text;
+
+    err_set(&text, "the ledger: %s: %" PRId64 " instead of %" PRId64, what, is, should);
+    if (is != should)
+        world_fail(w, s, text.text);
+}
+
+/* Columns of `hours`, and what of `calls` they are the sums of. */
+static const char *const summed[][2] = {
+    {"calls", "1"},          {"completed", "outcome = 0"},   {"refused", "outcome = 1"},
+    {"cancelled", "outcome = 2"}, {"failed", "outcome = 3"}, {"attempts", "attempts"},
+    {"input", "input"},      {"output", "output"},           {"cost_nano", "coalesce(cost_nano, 0)"},
+    {"unpriced", "cost_nano IS NULL"},
+};
+
+static void check_hours(const struct world *w, const struct subject *s)
+{
+    for (size_t i = 0; i < MG_ARRAY_LEN(summed); i++) {
+        char of_calls[96], of_hours[96];
+
+        snprintf(of_calls, sizeof of_calls, "SELECT coalesce(sum(%s), 0) FROM calls", summed[i][1]);
+        snprintf(of_hours, sizeof of_hours, "SELECT coalesce(sum(%s), 0) FROM hours", summed[i][0]);
+        fail_unless(w, s, of_hours, ledger_ask(&s->f, of_hours), ledger_ask(&s->f, of_calls));
+    }
+}
+
+/* One row for each call, and each sum is that of its rows; what clients and budgets were charged is what calls cost. */
+static void check_ledger(const struct world *w, const struct subject *s, int64_t calls)
+{
+    static const char *const scopes[] = {"client:", "budget:"};
+
+    fail_unless(w, s, "calls", ledger_ask(&s->f, "SELECT count(*) FROM calls"), calls);
+    fail_unless(w, s, "calls of a daemon that died",
+                ledger_ask(&s->f, "SELECT count(*) FROM calls JOIN names ON names.id = reason WHERE text = 'daemon died'"), 0);
+    check_hours(w, s);
+    for (size_t i = 0; i < MG_ARRAY_LEN(scopes); i++) {
+        char sql[192];
+
+        snprintf(sql, sizeof sql,
+                 "SELECT coalesce(sum(cost_nano), 0) FROM charges JOIN names ON names.id = scope WHERE text LIKE '%s%%'", scopes[i]);
+        fail_unless(w, s, sql, ledger_ask(&s->f, sql), ledger_ask(&s->f, "SELECT coalesce(sum(cost_nano), 0) FROM calls"));
+    }
+}
+
+/* A daemon that has ended says in its log what calls it had. */
+void subject_assert_kept(struct world *w, const struct subject *s)
+{
+    char *log = process_log(s->f.daemon), *at = log;
+    int64_t calls = 0;
+
+    while ((at = strstr(at, " attempts=")) != NULL) {
+        calls++;
+        at++;
+    }
+    free(log);
+    check_ledger(w, s, calls);
 }
 
 /* Idle connections to providers are kept, and dead ones found when they are wanted: there may be as many as calls at once. */
@@ -236,6 +326,7 @@ void subject_assert_settled(struct world *w, struct subject *s)
 {
     int64_t end_us = clock_now_us() + 2 * world_patience_us();
     struct errbuf what;
+    int64_t calls;
 
     for (;;) {
         cJSON *status = fixture_status(&s->f);
@@ -243,10 +334,13 @@ void subject_assert_settled(struct world *w, struct subject *s)
 
         if (late && !settled)
             world_fail(w, s, cJSON_PrintUnformatted(status));
+        calls = ledger_int(status, "totals.calls");
         cJSON_Delete(status);
         s->now = count_open(s);
-        if (settled && has_baseline(s, s->now))
+        if (settled && has_baseline(s, s->now)) {
+            check_ledger(w, s, calls);
             return;
+        }
         if (late)
             break;
         poll(NULL, 0, 1);

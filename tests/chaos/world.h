@@ -49,10 +49,13 @@ void subject_start(struct world *w, struct subject *s);
 void subject_change(struct world *w, struct subject *s, int which);
 
 /*
- * All clients have left: nothing is held, in flight or reserved, every call has one outcome, no client's connection and no
- * descriptor is left over. Waits for it, but not for long.
+ * All clients have left: nothing is held, in flight or reserved, every call has one outcome and one row in the ledger, no
+ * client's connection and no descriptor is left over. Waits for it, but not for long.
  */
 void subject_assert_settled(struct world *w, struct subject *s);
+
+/* Of one that has ended, and is not yet stopped: each call that it logged is in its ledger, once. */
+void subject_assert_kept(struct world *w, const struct subject *s);
 
 /* Its resident memory. */
 int64_t subject_rss_bytes(const struct subject *s);

@@ -2,6 +2,7 @@
  * anything. */
 #include "ledger_fixture.h"
 
+#include <glob.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -92,6 +93,19 @@ const char *ledger_path(const struct fixture *f, const char *name)
 
     snprintf(path, sizeof paths[0], "%s/state/%s", f->dir, name);
     return path;
+}
+
+int ledger_files(const struct fixture *f, const char *part)
+{
+    char pattern[64];
+    glob_t found;
+    int n = 0;
+
+    snprintf(pattern, sizeof pattern, "*%s*", part);
+    if (glob(ledger_path(f, pattern), 0, NULL, &found) == 0)
+        n = (int)found.gl_pathc;
+    globfree(&found);
+    return n;
 }
 
 /* False when it is not there, or cannot be asked now. */

@@ -49,6 +49,9 @@ int64_t ledger_int(const struct cJSON *json, const char *path);
 /* The path of a file in the state directory. Good until the third such question. */
 const char *ledger_path(const struct fixture *f, const char *name);
 
+/* How many files of the state directory have that in their name. */
+int ledger_files(const struct fixture *f, const char *part);
+
 /* The number that a statement gives, of one row and one column. */
 int64_t ledger_ask(const struct fixture *f, const char *sql);
 

@@ -3,7 +3,6 @@
  * over what was missed is there. Disks of their own come from a mount namespace; where none may be made,
  * those tests are skipped.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -129,6 +128,23 @@ static void make_calls(const struct fixture *f, int n)
 
 /* ---- */
 
+/* Calls until the daemon says so: what its files have already may last for a while. How many. */
+static int call_until_unwell(const struct fixture *f)
+{
+    int calls = 0;
+
+    for (bool ok = true; ok && calls < 5000; calls += 20) {
+        cJSON *status;
+
+        make_calls(f, 20);
+        status = fixture_status(f);
+        ok = cJSON_IsTrue(json_at(status, "ledger.ok"));
+        cJSON_Delete(status);
+    }
+    ledger_wait_ok(f, false);
+    return calls;
+}
+
 static void test_full_disk__calls_go_on__and_are_there_when_there_is_room_again(void **state)
 {
     struct fixture f;
@@ -142,16 +158,7 @@ static void test_full_disk__calls_go_on__and_are_there_when_there_is_room_again(
     ledger_wait_calls(&f, 5);
     check_told(&f, true);
     fill_disk(&f);
-    /* what the files have already may last for a while */
-    for (bool ok = true; ok && calls < 5000; calls += 20) {
-        cJSON *status;
-
-        make_calls(&f, 20);
-        status = fixture_status(&f);
-        ok = cJSON_IsTrue(json_at(status, "ledger.ok"));
-        cJSON_Delete(status);
-    }
-    ledger_wait_ok(&f, false);
+    calls += call_until_unwell(&f);
     check_told(&f, false);
     make_calls(&f, 20);
     calls += 20;
@@ -159,6 +166,34 @@ static void test_full_disk__calls_go_on__and_are_there_when_there_is_room_again(
     ledger_wait_ok(&f, true);
     check_told(&f, true);
     ledger_wait_calls(&f, calls);
+    stop_with_disk(&f);
+}
+
+/* By a stop first, then by a kill: each leaves rows in the journal that the next one finds, and cannot write
+ * either. */
+static void test_full_disk__over_two_restarts__loses_nothing(void **state)
+{
+    struct fixture f;
+    int calls;
+
+    (void)state;
+    if (!start_with_disk(&f, "8m"))
+        skip();
+    fixture_start_daemon(&f, config, NULL);
+    make_calls(&f, 5);
+    ledger_wait_calls(&f, 5);
+    fill_disk(&f);
+    calls = 5 + call_until_unwell(&f);
+    fixture_stop_daemon(&f);
+    fixture_start_daemon(&f, config, NULL);
+    ledger_wait_ok(&f, false);
+    ledger_kill(&f);
+    fixture_start_daemon(&f, config, NULL);
+    make_calls(&f, 10);
+    ledger_wait_ok(&f, false);
+    assert_int_equal(unlink(ledger_path(&f, "filler")), 0);
+    ledger_wait_ok(&f, true);
+    ledger_wait_calls(&f, calls + 10);
     stop_with_disk(&f);
 }
 
@@ -206,6 +241,87 @@ static void test_locked_database__calls_go_on__and_are_there_when_it_is_free(voi
     fixture_stop(&f);
 }
 
+/* What waited for the lock outlives the daemon, and a start that finds it locked. */
+static void test_locked_database__kill_and_start__lose_nothing(void **state)
+{
+    struct fixture f;
+    struct db *db;
+
+    (void)state;
+    fixture_start(&f, NULL, config);
+    make_calls(&f, 2);
+    ledger_wait_calls(&f, 2);
+    assert_int_equal(db_open(ledger_path(&f, "ledger.db"), 5000, &db), DB_OK);
+    assert_int_equal(db_exec(db, "BEGIN EXCLUSIVE"), DB_OK);
+    make_calls(&f, 10);
+    ledger_kill(&f);
+    fixture_start_daemon(&f, config, NULL);
+    make_calls(&f, 10);
+    ledger_wait_ok(&f, false);
+    assert_int_equal(ledger_ask(&f, "SELECT count(*) FROM calls"), 2);
+    assert_int_equal(db_exec(db, "COMMIT"), DB_OK);
+    db_close(db);
+    ledger_wait_ok(&f, true);
+    ledger_wait_calls(&f, 22);
+    fixture_stop(&f);
+}
+
+static void chat(const struct fixture *f, const char *model, int out, int status)
+{
+    struct client_reply r;
+    char body[256];
+
+    snprintf(body, sizeof body,
+             "{\"model\":\"%s\",\"max_tokens\":%d,\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}",
+             model, out);
+    r = ledger_post(f, "/v1/chat/completions", "Metergate-Max-Wait: 1", body);
+    if (r.status != status)
+        fail_msg("a call with %s was answered %d: %s", model, r.status, r.body.n ? r.body.p : r.error_text);
+    client_reply_release(&r);
+}
+
+/* What the journal alone remembers is not granted again. */
+static void test_locked_database__kill_and_start__grant_nothing_twice(void **state)
+{
+    static const char limits[] =
+        LEDGER_STATE LEDGER_UPSTREAMS "models:\n"
+                                      "  few: {match: [gpt-4.1], rpd: 4}\n"
+                                      "  dear: {match: [gpt-4o], usd_per_day: 0.025}\n";
+    struct client_async *a;
+    struct client_reply r;
+    struct fixture f;
+    struct db *db;
+
+    (void)state;
+    fixture_start(&f, "{\"faults\":[{\"fault\":\"hold\",\"model\":\"gpt-4.1\",\"skip\":3,\"next\":1}]}",
+                  limits);
+    chat(&f, "gpt-4.1", 1, 200);
+    ledger_wait_calls(&f, 1);
+    assert_int_equal(db_open(ledger_path(&f, "ledger.db"), 5000, &db), DB_OK);
+    assert_int_equal(db_exec(db, "BEGIN EXCLUSIVE"), DB_OK);
+    for (int i = 0; i < 2; i++) {
+        chat(&f, "gpt-4.1", 1, 200);
+        chat(&f, "gpt-4o", 1000, 200);
+    }
+    /* the fourth is in flight */
+    a = fixture_chat_start(
+        &f, "{\"model\":\"gpt-4.1\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}");
+    fixture_sim_wait(&f, "held=1");
+    ledger_kill(&f);
+    r = client_finish(a);
+    client_reply_release(&r);
+    fixture_start_daemon(&f, limits, NULL);
+    chat(&f, "gpt-4.1", 1, 429);
+    chat(&f, "gpt-4o", 1000, 429);
+    assert_int_equal(db_exec(db, "COMMIT"), DB_OK);
+    db_close(db);
+    ledger_wait_ok(&f, true);
+    chat(&f, "gpt-4.1", 1, 429);
+    chat(&f, "gpt-4o", 1000, 429);
+    ledger_wait_calls(&f, 10);
+    fixture_stop(&f);
+}
+
 /* ---- garbage ---- */
 
 static void put_garbage(const struct fixture *f, const char *name)
@@ -216,19 +332,6 @@ static void put_garbage(const struct fixture *f, const char *name)
     for (int i = 0; i < 3000; i++)
         fprintf(file, "this is no ledger %d\n", i * 7919);
     assert_int_equal(fclose(file), 0);
-}
-
-/* How many files of the state directory have such a name. */
-static int count_files(const struct fixture *f, const char *part)
-{
-    DIR *dir = opendir(ledger_path(f, ""));
-    int n = 0;
-
-    assert_non_null(dir);
-    for (struct dirent *e = readdir(dir); e; e = readdir(dir))
-        n += strstr(e->d_name, part) != NULL;
-    closedir(dir);
-    return n;
 }
 
 static void test_garbage_in_the_database__it_is_set_aside__and_a_new_one_begun(void **state)
@@ -244,7 +347,7 @@ static void test_garbage_in_the_database__it_is_set_aside__and_a_new_one_begun(v
     make_calls(&f, 5);
     ledger_wait_ok(&f, true);
     ledger_wait_calls(&f, 5);
-    assert_true(count_files(&f, "ledger.db.damaged-") >= 1);
+    assert_true(ledger_files(&f, "ledger.db.damaged-") >= 1);
     fixture_stop(&f);
 }
 
@@ -270,7 +373,7 @@ static void test_damaged_database__it_is_set_aside__and_calls_are_kept_from_then
     make_calls(&f, 5);
     ledger_wait_ok(&f, true);
     ledger_wait_calls(&f, 5);
-    assert_true(count_files(&f, "ledger.db.damaged-") >= 1);
+    assert_true(ledger_files(&f, "ledger.db.damaged-") >= 1);
     fixture_stop(&f);
 }
 
@@ -340,10 +443,13 @@ int main(void)
         cmocka_unit_test(test_files__of_the_ledger__are_their_owners_alone),
         cmocka_unit_test(test_state_dir_none__everything_works__and_there_is_no_usage),
         cmocka_unit_test(test_locked_database__calls_go_on__and_are_there_when_it_is_free),
+        cmocka_unit_test(test_locked_database__kill_and_start__lose_nothing),
+        cmocka_unit_test(test_locked_database__kill_and_start__grant_nothing_twice),
         cmocka_unit_test(test_garbage_in_the_database__it_is_set_aside__and_a_new_one_begun),
         cmocka_unit_test(test_damaged_database__it_is_set_aside__and_calls_are_kept_from_then_on),
         cmocka_unit_test(test_garbage_in_the_journal__is_not_believed__and_calls_are_kept),
         cmocka_unit_test(test_full_disk__calls_go_on__and_are_there_when_there_is_room_again),
+        cmocka_unit_test(test_full_disk__over_two_restarts__loses_nothing),
         cmocka_unit_test(test_read_only_directory__calls_go_on__and_are_there_when_it_can_be_written),
     };
 

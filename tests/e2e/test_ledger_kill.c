@@ -4,7 +4,6 @@
  *
  * 20 times; `make kills KILLS=200 SEED=1` (LEDGER_KILLS, LEDGER_SEED) for more, at other moments.
  */
-#include <dirent.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
@@ -114,19 +113,10 @@ static void load_end(struct load *l)
 
 static void check_database(const struct fixture *f)
 {
-    char path[256];
-    DIR *dir;
-
     /* one row, "ok", when it is sound; the text reads as the number 0 either way */
     assert_int_equal(
         ledger_ask(f, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
-    snprintf(path, sizeof path, "%s/state", f->dir);
-    dir = opendir(path);
-    assert_non_null(dir);
-    for (struct dirent *e = readdir(dir); e; e = readdir(dir))
-        if (strstr(e->d_name, "damaged"))
-            fail_msg("%s was set aside", e->d_name);
-    closedir(dir);
+    assert_int_equal(ledger_files(f, "damaged"), 0);
 }
 
 /* Each call is once in the sums by hour, and once in what its budget was charged, however often it was

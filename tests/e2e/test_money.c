@@ -200,6 +200,58 @@ static void test_money__that_an_answer_did_not_need__is_there_again(void **state
     fixture_stop(&f);
 }
 
+/* A reload gives the model its first limit while one call is in flight: what that costs counts. */
+static void test_money__of_calls_that_came_before_their_limit__is_counted(void **state)
+{
+    static const char limit[] = LEDGER_STATE LEDGER_UPSTREAMS "models:\n  gpt-4o: {usd_per_day: 0.006}\n"
+                                                              "clients:\n  a: {usd_per_day: 0.006}\n";
+    struct client_async *a;
+    struct client_reply r;
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, NULL, LEDGER_STATE LEDGER_UPSTREAMS "models:\n  gpt-4o: {concurrent: 9}\n");
+    a = ledger_post_start(&f, "/@a/v1/chat/completions", NULL,
+                          "{\"model\":\"gpt-4o\",\"max_tokens\":400,\"messages\":[{\"role\":\"user\",\"content\":"
+                          "\"[[fault=hold]]\"}]}");
+    fixture_sim_wait(&f, "held=1");
+    fixture_write_config(&f, limit);
+    r = fixture_call(&f, "POST", "/-/reload", "");
+    assert_int_equal(r.status, 200);
+    client_reply_release(&r);
+    is_refused(&f, "/@b", HELLO("gpt-4o", "400"), (const char *const[]){"Reserved 0.00", "models", NULL});
+    is_refused(&f, "/@a", HELLO("gpt-4.1", "400"), (const char *const[]){"Reserved 0.00", "clients", NULL});
+    fixture_sim_post(&f, "/_sim/release", NULL);
+    r = client_finish(a);
+    assert_int_equal(r.status, 200);
+    client_reply_release(&r);
+    is_refused(&f, "/@b", HELLO("gpt-4o", "400"), (const char *const[]){"Spent 0.00", "models", NULL});
+    goes(&f, "/@b", HELLO("gpt-4o", "100"));
+    fixture_stop(&f);
+}
+
+/* The answer says nothing of what was used, and a price for tokens is of no use then. */
+static void test_money__of_speech__is_unpriced_though_its_tokens_have_a_price(void **state)
+{
+    struct client_reply r;
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, NULL,
+                  LEDGER_STATE LEDGER_UPSTREAMS "prices:\n  \"free\": {input: 0, output: 0}\n  \"*\": {input: 1, output: 2}\n");
+    r = ledger_post(&f, "/v1/audio/speech", NULL, "{\"model\":\"tts-1\",\"input\":\"x\",\"voice\":\"a\"}");
+    assert_int_equal(r.status, 200);
+    client_reply_release(&r);
+    r = ledger_post(&f, "/v1/audio/speech", NULL, "{\"model\":\"free\",\"input\":\"x\",\"voice\":\"a\"}");
+    assert_int_equal(r.status, 200);
+    client_reply_release(&r);
+    ledger_wait_calls(&f, 2);
+    assert_int_equal(ledger_ask(&f, "SELECT count(*) FROM calls WHERE cost_nano IS NULL"), 1);
+    assert_int_equal(ledger_ask(&f, "SELECT sum(unpriced) FROM hours"), 1);
+    assert_int_equal(ledger_ask(&f, "SELECT count(*) FROM calls WHERE cost_nano = 0"), 1);
+    fixture_stop(&f);
+}
+
 static int count_of(const char *text, const char *part, size_t n)
 {
     int count = 0;
@@ -265,6 +317,8 @@ int main(void)
         cmocka_unit_test(test_money__of_many_calls_at_once__is_never_more_than_the_limit),
         cmocka_unit_test(test_money__limits__are_in_the_metrics_in_dollars),
         cmocka_unit_test(test_money__that_an_answer_did_not_need__is_there_again),
+        cmocka_unit_test(test_money__of_calls_that_came_before_their_limit__is_counted),
+        cmocka_unit_test(test_money__of_speech__is_unpriced_though_its_tokens_have_a_price),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

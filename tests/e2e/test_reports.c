@@ -354,16 +354,55 @@ static void test_reports__without_a_ledger__say_why(void **state)
     fixture_stop(&f);
 }
 
+/* It is read from memory: a daemon without a ledger, or one that has too much to tell, knows it as well. */
+static void test_reports__without_a_ledger__a_call_that_has_not_ended_is_told(void **state)
+{
+    struct client_async *waits;
+    struct client_reply r;
+    unsigned long number;
+    struct fixture f;
+    char path[64], run[16];
+    cJSON *json;
+
+    (void)state;
+    fixture_start(&f, NULL, FIXTURE_UPSTREAM "models:\n  gpt-4o: {rpm: 100}\n");
+    r = fixture_call(&f, "GET", "/v1/models", NULL); /* the id before */
+    assert_int_equal(sscanf(client_header(&r, "Metergate-Request-Id"), "mg-%15[0-9a-f]-%lu", run, &number),
+                     2);
+    client_reply_release(&r);
+    r = fixture_call(&f, "POST", "/-/pause", "");
+    client_reply_release(&r);
+    waits =
+        fixture_chat_start(&f, "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}");
+    fixture_wait_status(&f, "held", 1);
+    snprintf(path, sizeof path, "/-/calls/mg-%s-%lu", run, number + 1);
+    json = ask(&f, path);
+    assert_string_equal(json_text(json, "state"), "held");
+    assert_string_equal(json_text(json, "model"), "gpt-4o");
+    assert_true(cJSON_IsNull(json_at(json, "outcome")));
+    assert_true(cJSON_IsNull(json_at(json, "predicted_start_ms"))); /* nobody knows when the pause ends */
+    cJSON_Delete(json);
+    r = fixture_call(&f, "POST", "/-/resume", "");
+    client_reply_release(&r);
+    r = client_finish(waits);
+    assert_int_equal(r.status, 200);
+    client_reply_release(&r);
+    assert_refused(&f, "GET", path, 404, "No call is kept");
+    fixture_stop(&f);
+}
+
 /* ---- many at once ---- */
 
 #define MANY 100
 
-/* Everyone leaves before he is answered; some do so while it is their turn. */
+/* Everyone leaves before he is answered, some while it is their turn. Whoever asks then is answered as soon
+ * as the daemon has seen them go. */
 static void test_reports__clients_that_leave__take_their_questions_along(void **state)
 {
     static const char question[] = "GET /-/usage?by=day&since=30d HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    struct client_reply r;
     struct fixture f;
-    int fd[MANY];
+    int fd[MANY], status;
 
     (void)state;
     fixture_start(&f, NULL, KEPT);
@@ -377,8 +416,13 @@ static void test_reports__clients_that_leave__take_their_questions_along(void **
         if (i % 3)
             close(fd[i]);
     }
-    fixture_wait_status(&f, "held", 0);
-    cJSON_Delete(ask(&f, "/-/usage")); /* there is room, and the thread lives */
+    do {
+        r = fixture_call(&f, "GET", "/-/usage", NULL);
+        status = r.status;
+        assert_true(status == 200 || status == 503);
+        client_reply_release(&r);
+    } while (status != 200);
+    fixture_assert_idle(&f);
     fixture_stop(&f);
 }
 
@@ -435,6 +479,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reports__without_a_ledger__say_why),
+        cmocka_unit_test(test_reports__without_a_ledger__a_call_that_has_not_ended_is_told),
         cmocka_unit_test(test_reports__bad_questions__are_refused_in_a_sentence),
         cmocka_unit_test(test_usage__right_after_the_answers__has_their_tokens_and_cost),
         cmocka_unit_test(test_usage__by_every_key__counts_all_calls),

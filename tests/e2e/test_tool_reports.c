@@ -397,14 +397,14 @@ static void test_compare__text__has_a_column_a_model_and_ratios_in_words(void **
         "   $0.000447600 ",
         "\ncost                        $0.120000000   ",
         "   $0.002238000  unpriced ",
-        "\nwaited, mean                       1.2 s          1.2 s     1.2 s         1.2 s\n"
-        "  half of them within             800 ms         800 ms    800 ms        800 ms\n"
+        "\nwaited, mean                       1.2 s          1.2 s     1.2 s         1.2 s\n",
+        "  half of them within             800 ms         800 ms    800 ms        800 ms\n",
         "  95 % of them within              5.2 s          5.2 s     5.2 s         5.2 s\n",
-        "\nuntil the first byte, mean           1 s            1 s         -           1 s\n"
-        "  half of them within             340 ms         340 ms         -        340 ms\n"
+        "\nuntil the first byte, mean           1 s            1 s         -           1 s\n",
+        "  half of them within             340 ms         340 ms         -        340 ms\n",
         "  95 % of them within               61 s           61 s         -          61 s\n",
-        "\nuntil the end, mean                1.2 s          1.2 s     1.2 s           3 s\n"
-        "  half of them within             800 ms         800 ms    800 ms           3 s\n"
+        "\nuntil the end, mean                1.2 s          1.2 s     1.2 s           3 s\n",
+        "  half of them within             800 ms         800 ms    800 ms           3 s\n",
         "  95 % of them within             3m 10s         3m 10s    3m 10s         100 s\n",
         "\n\ngpt-3.5-turbo costs 1/13.4 of gpt-4o a call\n",
         "\nllama and gpt-4o: no ratio, the cost of llama a call is not known\n",

@@ -1,4 +1,6 @@
-/* docs/ledger.md: its SQL is what people copy, so it runs here, one block after the other, on one connection. */
+/*
+ * docs/ledger.md: its SQL is what people copy, so it runs here, one block after the other, on one connection.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,7 +50,7 @@ static void fill(const char *path)
 
 static void test_ledger_docs__its_sql__runs_and_gives_rows(void **state)
 {
-    struct ledger_place at;
+    struct ledger_place at = {"", ""};
     struct slice rest, block;
     struct buf text, sql;
     struct errbuf e;

@@ -77,7 +77,7 @@ static const struct {
     int64_t slot_s; /* of 0: gone */
 } coarser[] = {
     {0, 1}, {600, 1}, {610, 10}, {3500, 10}, {3600 + 240, 120}, {DAY_S, 120}, {DAY_S + 7200, 3600},
-    {30 * DAY_S, 3600}, {31 * DAY_S + 3600, 0},
+    {31 * DAY_S, 3600}, {32 * DAY_S + 3600, DAY_S}, {365 * DAY_S, DAY_S}, {367 * DAY_S + 3600, 0},
 };
 
 static void test_tidy__a_charge__has_a_slot_by_its_age(void **state)
@@ -187,6 +187,57 @@ static void test_tidy__many_scopes__are_done_in_steps(void **state)
     assert_int_equal(ask(at.db, "SELECT count(*) FROM charges WHERE tokens = 2 AND until_s = 1795860010"), 600);
 }
 
+/* ---- a clock that jumps ---- */
+
+static void test_tidy__the_clock_is_years_ahead_for_a_while__little_is_forgotten(void **state)
+{
+    (void)state;
+    charge("c", T0, 5);
+    tidy(T0 + 60);
+    for (int i = 0; i < 300; i++)
+        tidy(T0 + 1000 * DAY_S + 60 * i);
+    assert_int_equal(held_after(T0 - DAY_S), 5);
+    tidy(T0 + 120); /* it is set right: at once as before */
+    charge("c", T0 + 102, 1);
+    charge("c", T0 + 101, 1);
+    tidy(T0 + 720);
+    assert_int_equal(ask(at.db, "SELECT tokens FROM charges WHERE until_s = 1795860110"), 2);
+}
+
+static void test_tidy__the_clock_is_years_ahead_before_the_first_round__nothing_is_forgotten(void **state)
+{
+    struct ledger_row r = {.id = 1, .t_us = T0 * CLOCK_S, .client = "c", .charge.on_arrival = {[METRIC_TOKENS] = 5}};
+    const struct ledger_row *one = &r;
+    struct errbuf e;
+
+    (void)state;
+    assert_int_equal(store_write(store, &one, 1, &e), DB_OK);
+    tidy(T0 + 1000 * DAY_S);
+    assert_int_equal(held_after(T0 - DAY_S), 5);
+    assert_int_equal(ask(at.db, "SELECT count(*) FROM calls"), 1);
+}
+
+static void test_tidy__the_clock_is_years_behind_for_a_while__goes_on_where_it_was(void **state)
+{
+    (void)state;
+    charge("c", T0 + 1, 5);
+    tidy(T0 + 60);
+    tidy(T0 - 2000 * DAY_S);
+    assert_int_equal(held_after(0), 5);
+    tidy(T0 + 720);
+    assert_int_equal(ask(at.db, "SELECT tokens FROM charges WHERE until_s = 1795860010"), 5);
+}
+
+static void test_tidy__after_a_year_without_a_round__is_caught_up_day_by_day(void **state)
+{
+    (void)state;
+    charge("c", T0, 5);
+    tidy(T0 + 60);
+    for (int i = 0; i < 370; i++)
+        tidy(T0 + 400 * DAY_S + 60 * i);
+    assert_int_equal(held_after(0), 0);
+}
+
 /* ---- retention ---- */
 
 static void add_calls(int64_t first_id, int n, int64_t t_s)
@@ -257,6 +308,10 @@ int main(void)
         IN_PLACE(test_tidy__random_charges_and_times__nothing_leaves_early_or_much_later),
         IN_PLACE(test_tidy__a_charge_that_comes_late__gets_coarser_in_the_next_round),
         IN_PLACE(test_tidy__many_scopes__are_done_in_steps),
+        IN_PLACE(test_tidy__the_clock_is_years_ahead_for_a_while__little_is_forgotten),
+        IN_PLACE(test_tidy__the_clock_is_years_ahead_before_the_first_round__nothing_is_forgotten),
+        IN_PLACE(test_tidy__the_clock_is_years_behind_for_a_while__goes_on_where_it_was),
+        IN_PLACE(test_tidy__after_a_year_without_a_round__is_caught_up_day_by_day),
         IN_PLACE(test_tidy__old_calls_and_holds__go_in_steps_and_their_hours_stay),
         IN_PLACE(test_tidy__a_step_that_fails__is_done_again),
     };

@@ -1,4 +1,7 @@
-/* writer: what ended is in the database, whatever happens to the file, the disk or the process. Seen through ledger.h. */
+/*
+ * writer: what ended is in the database, whatever happens to the file, the disk or the process. Seen through
+ * ledger.h.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -399,6 +402,33 @@ static void test_writer__the_file_is_removed__a_new_one_is_begun(void **state)
     assert_int_equal(ask(at.db, "SELECT id FROM calls"), 2);
 }
 
+static void path_of(const char *name, char ret[256])
+{
+    snprintf(ret, 256, "%s/%s", at.dir, name);
+}
+
+/* What is written into a log that has no name would be gone after a kill, and nobody could read the rest meanwhile. */
+static void test_writer__a_part_of_the_database_is_removed__nothing_is_lost(void **state)
+{
+    static const char *const parts[] = {"ledger.db-wal", "ledger.db-shm"};
+    struct ledger *l = opened();
+    int64_t calls = 0;
+    char path[256];
+
+    (void)state;
+    for (size_t i = 0; i < MG_ARRAY_LEN(parts); i++) {
+        end_row(l, ++calls);
+        expect_works(l, calls);
+        path_of(parts[i], path);
+        assert_int_equal(unlink(path), 0);
+        end_row(l, ++calls);
+        expect_works(l, calls);
+        assert_int_equal(access(path, F_OK), 0);
+    }
+    ledger_close(l);
+    assert_int_equal(ask(at.db, "SELECT count(*) FROM calls"), calls);
+}
+
 static void test_writer__a_row_that_it_does_not_take__is_dropped_and_others_are_kept(void **state)
 {
     struct ledger *l = opened();
@@ -536,6 +566,66 @@ static void test_writer__an_attempt_in_flight_when_it_died__counts_as_it_stands(
     ledger_close(l);
     l = opened();
     assert_int_equal(health_of(l).recovered, 0);
+    ledger_close(l);
+}
+
+/* The journal loses its name while an attempt is under way; then the process dies. It never returns. */
+static void lose_the_journal_and_die(const char *journal, const char *away)
+{
+    int64_t end_us = clock_now_us() + LONG_MS * CLOCK_MS;
+    struct ledger *l = opened();
+    struct ledger_row *r = ledger_take(l);
+
+    random_row(&dice, 5, clock_wall_us(), r);
+    ledger_begin(l, r);
+    if (away ? rename(journal, away) < 0 : unlink(journal) < 0)
+        _exit(3);
+    end_row(l, 6);
+    while (access(journal, F_OK) < 0 && clock_now_us() < end_us)
+        (void)ledger_flush(l, 1);
+    end_row(l, 7); /* once that is written, or is in the journal, the slots have moved */
+    if (!ledger_flush(l, LONG_MS))
+        _exit(4);
+    raise(SIGKILL);
+}
+
+static void lose_the_journal(const char *away)
+{
+    char journal[256];
+    struct ledger *l;
+    pid_t child;
+
+    path_of("journal", journal);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        lose_the_journal_and_die(journal, away);
+    expect_killed(child);
+    l = opened();
+    assert_int_equal(health_of(l).recovered, 1);
+    expect_works(l, 3);
+    ledger_close(l);
+}
+
+static void test_writer__the_journal_is_removed__attempts_are_in_a_new_one(void **state)
+{
+    (void)state;
+    lose_the_journal(NULL);
+}
+
+static void test_writer__the_journal_is_renamed__its_rows_are_in_the_new_one_alone(void **state)
+{
+    char journal[256], away[256];
+    struct ledger *l;
+
+    (void)state;
+    path_of("journal", journal);
+    path_of("away", away);
+    lose_the_journal(away);
+    assert_int_equal(rename(away, journal), 0);
+    l = opened();
+    assert_int_equal(health_of(l).recovered, 0);
+    expect_works(l, 3);
     ledger_close(l);
 }
 
@@ -782,11 +872,14 @@ int main(void)
         IN_PLACE(test_writer__a_directory_in_its_place__is_told_and_it_works_when_that_is_gone),
         IN_PLACE(test_writer__the_directory_goes_and_comes_back__nothing_is_lost),
         IN_PLACE(test_writer__the_file_is_removed__a_new_one_is_begun),
+        IN_PLACE(test_writer__a_part_of_the_database_is_removed__nothing_is_lost),
         IN_PLACE(test_writer__a_row_that_it_does_not_take__is_dropped_and_others_are_kept),
         IN_PLACE(test_writer__a_database_that_takes_no_row__keeps_them_all),
         IN_PLACE(test_writer__a_file_that_may_not_grow__rows_wait_until_it_may),
         IN_PLACE(test_writer__a_full_disk__is_told_and_works_when_there_is_room),
         IN_PLACE(test_writer__an_attempt_in_flight_when_it_died__counts_as_it_stands),
+        IN_PLACE(test_writer__the_journal_is_removed__attempts_are_in_a_new_one),
+        IN_PLACE(test_writer__the_journal_is_renamed__its_rows_are_in_the_new_one_alone),
         IN_PLACE(test_writer__killed_at_random_moments__no_ended_row_is_missing_or_twice),
         IN_PLACE(test_writer__rows_that_waited_when_it_died__are_written_by_the_next),
         IN_PLACE(test_writer__rows_of_the_dead_and_a_broken_file__wait_for_it),

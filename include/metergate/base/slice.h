@@ -40,6 +40,9 @@ size_t slice_find(struct slice s, char c);
 /* Without spaces and tabs at both ends. */
 struct slice slice_trim(struct slice s);
 
+/* The value of a hexadecimal digit, of either case; -1 when it is none. */
+int slice_hex_digit(char c);
+
 /* The byte that the escape at the beginning of s stands for (%2F, RFC 3986 2.1); -1 when there is none. */
 int slice_escaped(struct slice s);
 
@@ -49,6 +52,9 @@ struct slice slice_skip(struct slice s, size_t n);
 
 /* Bytes of the UTF-8 sequence that s begins with, 0 when it is ill-formed (Unicode 15, table 3-7) or s is empty. */
 size_t slice_utf8(struct slice s);
+
+/* The character of the n well-formed bytes (slice_utf8) at the beginning of s. */
+uint32_t slice_code_point(struct slice s, size_t n);
 
 /*
  * Shell glob: * any run, ? any byte, [a-z] [!a-z] one of, \ the next character itself; the whole of s must match.

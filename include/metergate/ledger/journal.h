@@ -54,12 +54,13 @@ void journal_free(struct journal *j);
  * empty, the next one is given the same rows again.
  *
  * Call it again after an error, and whenever journal_is_attached says no (the file could not grow; nothing is recovered
- * then): -EBUSY when another process has the file (it is locked as long as it is attached), else -errno with a sentence.
+ * then), or journal_is_in_place does (a new file is begun, all slots move there, and what is left of the old one is
+ * emptied): -EBUSY when another process has the file (it is locked as long as it is attached), else -errno with a sentence.
  * `found` may return false for a row, or at the end, when it could not keep what it was given: then the file stays as it is, nothing is attached, and
  * -EAGAIN is returned. So it is when the loop's thread kept a row TAKEN for a second.
  *
- * A file that is no journal of this layout is set aside as journal.damaged-20261128T101500Z; then, with 0, *e has a
- * sentence that says so, else it is empty.
+ * A file that is no journal of this layout is set aside as journal.damaged-20261128T101500Z; then, and when it was
+ * removed or replaced, with 0, *e has a sentence that says so, else it is empty.
  *
  * The writer's thread calls it, or the loop's before there is one: it waits for the disk.
  */
@@ -68,6 +69,9 @@ int journal_attach(struct journal *j, const char *dir, journal_found *found, voi
 
 /* Whether all slots are the file's. */
 bool journal_is_attached(struct journal *j);
+
+/* The writer's thread: false when somebody removed or replaced the file that is attached. */
+bool journal_is_in_place(const struct journal *j, const char *dir);
 
 /* ---- the loop's thread ---- */
 

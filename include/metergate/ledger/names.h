@@ -1,7 +1,7 @@
 /*
- * names: the numbers that texts and prices have in the database (tables names and prices). What has none yet is given
- * one. The latest NAMES_KEPT are remembered; whoever rolls a transaction back must say so (names_forget), because the
- * numbers that were given in it are nobody's then.
+ * names: the numbers that texts and prices have in the database (tables names and prices). What has none yet
+ * is given one. The latest NAMES_KEPT are remembered; whoever rolls a transaction back must say so
+ * (names_forget), because the numbers that were given in it are nobody's then.
  *
  * Functions return a code of db.h. Belongs to the connection, and is freed before it is closed.
  */

@@ -31,6 +31,10 @@ struct store;
 int store_open(const char *path, int busy_ms, struct store **ret, struct errbuf *e) MG_MUSTCHECK;
 void store_close(struct store *s); /* NULL is fine */
 
+/* What is in the log goes into the database, as far as can be: somebody removed the log's file, and with the last
+ * connection it will be gone. */
+void store_settle(struct store *s);
+
 /* All n rows, or none of them. */
 int store_write(struct store *s, const struct ledger_row *const *rows, size_t n, struct errbuf *e) MG_MUSTCHECK;
 

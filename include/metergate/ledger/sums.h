@@ -1,9 +1,9 @@
 /*
- * sums: what a batch of rows adds to the tables hours and charges, added up in memory so that a thousand calls of one
- * client and model are one row of each. Nothing is in the database before sums_write.
+ * sums: what a batch of rows adds to the tables hours and charges, added up in memory so that a thousand
+ * calls of one client and model are one row of each. Nothing is in the database before sums_write.
  *
- * Sums stay at INT64_MAX where they would pass it; SQLite keeps what passes it there as a floating number, which reads
- * as INT64_MAX. No honest figure comes near.
+ * Sums stay at INT64_MAX where they would pass it; SQLite keeps what passes it there as a floating number,
+ * which reads as INT64_MAX. No honest figure comes near.
  */
 #ifndef METERGATE_LEDGER_SUMS_H
 #define METERGATE_LEDGER_SUMS_H

@@ -3,11 +3,12 @@
  * TIDY_ROWS rows, so that who writes never waits long.
  *
  * Charges get coarser: a slot of one second whose end is older than 10 minutes becomes part of one of 10 seconds, after
- * an hour of 2 minutes, after a day of an hour; after 31 days (the longest window has 30) it is removed. A slot's end is
- * rounded up, never down: what comes back from it after a start leaves its window late, by a slot at most, and never
- * early.
+ * an hour of 2 minutes, after a day of an hour, after 31 days of a day; after 366 days, the longest window there can be,
+ * it is removed. A slot's end is rounded up, never down: what comes back from it after a start leaves its window late, by
+ * a slot at most, and never early.
  *
- * Calls and their holds that ended before the retention are removed. Hours stay.
+ * Calls and their holds that ended before the retention are removed. Hours stay. Time goes on by a day a round at the
+ * most, however far the wall clock jumps ahead.
  */
 #ifndef METERGATE_LEDGER_TIDY_H
 #define METERGATE_LEDGER_TIDY_H
@@ -30,8 +31,8 @@ void tidy_free(struct tidy *t); /* NULL is fine */
 void tidy_note(struct tidy *t, int64_t until_s);
 
 /*
- * One step of a round, in the transaction that is open. *ret_more: the round is not over, call it again. `now_us` is the
- * wall clock. A code of db.h.
+ * One step of a round, in the transaction that is open. *ret_more: the round is not over, call it again.
+ * `now_us` is the wall clock. A code of db.h.
  */
 int tidy_step(struct tidy *t, int64_t now_us, int64_t retention_us, bool *ret_more) MG_MUSTCHECK;
 

@@ -1,6 +1,6 @@
 /*
- * trouble: something that does not work now and is tried again, later and later; and what the operator is told of it:
- * once when it begins, then once a minute, and once when it is over.
+ * trouble: something that does not work now and is tried again, later and later; and what the operator is
+ * told of it: once when it begins, then once a minute, and once when it is over.
  */
 #ifndef METERGATE_LEDGER_TROUBLE_H
 #define METERGATE_LEDGER_TROUBLE_H

@@ -16,6 +16,7 @@
 #include "metergate/base/map.h"
 #include "metergate/base/slice.h"
 #include "metergate/dialect/dialect.h"
+#include "metergate/net/loop.h"
 
 struct call;
 struct proxy;
@@ -29,6 +30,7 @@ struct memory {
     struct list by_age;     /* private: the same, told last at the end */
     struct map background;  /* private: id -> struct background */
     struct list backgrounds; /* private: the same, oldest first */
+    struct loop_timer old;   /* private: not later than the oldest of them is given up */
 };
 
 void memory_init(struct memory *m);

@@ -6,6 +6,7 @@
 #define METERGATE_PROXY_PRICE_LIST_H
 
 #include "metergate/base/buf.h"
+#include "metergate/base/err.h"
 #include "metergate/base/slice.h"
 #include "metergate/config/config.h"
 
@@ -17,8 +18,9 @@
  *    "long_above":null,"long_usd_per_million":null}]}
  *
  * Amounts are exact decimals; null: not known. `since` is null for what the configuration gives. With model=NAME in the
- * query there is the one price by which a call of that name is billed that day, or none.
+ * query there is the one price by which a call of that name is billed that day, or none. -EINVAL with a sentence, and nothing
+ * is appended, when the query has anything else.
  */
-void price_list_write(const struct config *c, int64_t wall_us, struct slice query, struct buf *out);
+int price_list_write(const struct config *c, int64_t wall_us, struct slice query, struct buf *out, struct errbuf *e) MG_MUSTCHECK;
 
 #endif

@@ -17,6 +17,9 @@
 #include "metergate/ledger/row.h"
 
 struct call;
+struct client;
+struct model_budget;
+struct provider;
 struct proxy;
 
 void record_begin(struct call *c);
@@ -28,8 +31,17 @@ void record_attempt(struct call *c, const struct cost *cost);
  * was worked out by. Call it when the call is SETTLED, its times known. */
 void record_end(struct call *c, const struct cost *cost, const struct row_price *price);
 
-/* The call of that id used this after all. */
-void record_correction(struct proxy *p, int64_t id, const struct usage *u, int64_t cost_nano, const struct row_price *price);
+/* A call that is over, and whose usage is known only now. */
+struct record_late {
+    int64_t number; /* of the call */
+    const struct client *client;
+    const struct provider *provider;
+    const struct model_budget *budget;
+};
+
+/* It used this after all. */
+void record_correction(struct proxy *p, const struct record_late *late, const struct usage *u, int64_t cost_nano,
+                       const struct row_price *price);
 
 /* The row of a call as far as it is known now; `r` is zeroed. For reports of what is not over. */
 void record_fill(const struct call *c, struct ledger_row *r);

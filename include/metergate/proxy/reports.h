@@ -1,8 +1,7 @@
 /*
  * reports: GET /-/usage, /-/calls, /-/calls/ID and /-/compare: what the ledger kept (inquiry.h has what they
  * take, docs/reports.md what they answer). A thread of their own asks it, one question after the other, so
- * that the loop waits for no disk; a client that leaves takes its question along, unless it is being
- * answered.
+ * that the loop waits for no disk. A client that leaves takes its question along, even if it is being asked.
  *
  * What ended before a question came is in its answer, unless the disk is slower than a second.
  */
@@ -19,6 +18,7 @@
 struct exchange;
 struct loop;
 struct proxy;
+struct report_question;
 struct report;
 struct route;
 struct workers;
@@ -27,13 +27,14 @@ struct workers;
 #define REPORTS_WAITING_MAX 32
 
 struct reports {
-    struct workers *workers; /* owned; NULL before reports_start and after reports_stop */
-    struct list asking;      /* questions */
-    int64_t count;           /* of them */
+    struct workers *workers;       /* owned; NULL before reports_start and after reports_stop */
+    struct list waiting;           /* questions, in the order in which they are asked */
+    struct report_question *asked; /* the worker's; or NULL */
+    int64_t count;                 /* of both */
 
     pthread_mutex_t lock;
-    struct report *open; /* under the lock: the one that is being asked */
-    bool stopping;       /* under the lock */
+    struct report *open; /* under the lock: that of `asked` */
+    bool unwanted;       /* under the lock: `asked` is to end, whatever comes of it */
 };
 
 void reports_init(struct reports *rs);
