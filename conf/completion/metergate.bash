@@ -49,7 +49,7 @@ _metergate() {
     env) COMPREPLY=($(compgen -W '--url --token-file --client --priority --help' -- "$cur")) ;;
     status) COMPREPLY=($(compgen -W '--json --url --token-file --help' -- "$cur")) ;;
     usage) COMPREPLY=($(compgen -W '--by --since --until --json --csv --url --token-file --help' -- "$cur")) ;;
-    calls) COMPREPLY=($(compgen -W '--limit --client --model --json --csv --url --token-file --help' -- "$cur")) ;;
+    calls) COMPREPLY=($(compgen -W '--now --limit --client --model --json --csv --url --token-file --help' -- "$cur")) ;;
     explain) COMPREPLY=($(compgen -W '--json --url --token-file --help' -- "$cur")) ;;
     compare) COMPREPLY=($(compgen -W '--since --json --url --token-file --help' -- "$cur")) ;;
     prices) COMPREPLY=($(compgen -W '--json --url --token-file --help' -- "$cur")) ;;

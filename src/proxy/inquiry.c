@@ -93,9 +93,9 @@ static const struct {
     {"by", OF(INQUIRY_USAGE), 0, read_by},
     {"since", OF(INQUIRY_USAGE) | OF(INQUIRY_COMPARE), 0, read_since},
     {"until", OF(INQUIRY_USAGE) | OF(INQUIRY_COMPARE), 0, read_until},
-    {"limit", OF(INQUIRY_CALLS), 0, read_limit},
-    {"client", OF(INQUIRY_CALLS), 0, read_client},
-    {"model", OF(INQUIRY_CALLS) | OF(INQUIRY_COMPARE), OF(INQUIRY_COMPARE), read_model},
+    {"limit", OF(INQUIRY_CALLS) | OF(INQUIRY_NOW), 0, read_limit},
+    {"client", OF(INQUIRY_CALLS) | OF(INQUIRY_NOW), 0, read_client},
+    {"model", OF(INQUIRY_CALLS) | OF(INQUIRY_NOW) | OF(INQUIRY_COMPARE), OF(INQUIRY_COMPARE), read_model},
     {"before", OF(INQUIRY_CALLS), 0, read_before},
 };
 
@@ -199,6 +199,8 @@ static int read_path(struct slice path, struct inquiry *q, struct errbuf *e)
         q->kind = INQUIRY_USAGE;
     } else if (slice_eq(path, SLICE("/-/calls"))) {
         q->kind = INQUIRY_CALLS;
+    } else if (slice_eq(path, SLICE("/-/calls/now"))) {
+        q->kind = INQUIRY_NOW;
     } else if (slice_eq(path, SLICE("/-/compare"))) {
         q->kind = INQUIRY_COMPARE;
     } else if (slice_starts(path, slice_str(one))) {

@@ -300,7 +300,9 @@ static void admit(struct proxy *p, struct exchange *x, const struct inquiry *wha
 {
     if (what->kind == INQUIRY_CALL && live_reply(p, x, what->id))
         return;
-    if (!p->ledger)
+    if (what->kind == INQUIRY_NOW)
+        live_reply_all(p, x, what);
+    else if (!p->ledger)
         refuse(
             p, x, 404,
             "No call is kept: the daemon has no state_dir (`state_dir: none`, or it could not be made), so "

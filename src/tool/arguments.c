@@ -35,6 +35,7 @@ static const struct row rows[] = {
     {ARGUMENT_LIMIT, 'n', "limit", "N", FIELD(limit), "at most so many; 100, if not given"},
     {ARGUMENT_OF_CLIENT, 'c', "client", "NAME", FIELD(client), "those of this client alone"},
     {ARGUMENT_OF_MODEL, 'm', "model", "NAME", FIELD(model), "those of this model alone"},
+    {ARGUMENT_NOW, 0, "now", NULL, FIELD(now), "those that are not over: held, sent, answering"},
     {ARGUMENT_CHAT, 0, "chat", NULL, FIELD(chat),
      "each file is the body of a request: count what the daemon would"},
     {ARGUMENT_JSON, 'j', "json", NULL, FIELD(json), "print JSON"},
@@ -112,8 +113,8 @@ void arguments_help(unsigned allowed, FILE *out)
         snprintf(left, sizeof left, "--%s%s%s", rows[i].name, rows[i].value ? " " : "",
                  rows[i].value ? rows[i].value : "");
         if (rows[i].letter)
-            fprintf(out, "  -%c, %-16s %s\n", rows[i].letter, left, rows[i].help);
+            fprintf(out, "  -%c, %-17s %s\n", rows[i].letter, left, rows[i].help);
         else
-            fprintf(out, "      %-16s %s\n", left, rows[i].help);
+            fprintf(out, "      %-17s %s\n", left, rows[i].help);
     }
 }

@@ -8,6 +8,7 @@
 #include "metergate/tool/csv.h"
 #include "metergate/tool/doc.h"
 #include "metergate/tool/figure.h"
+#include "metergate/tool/report.h"
 #include "metergate/tool/table.h"
 
 #define NAME_PLACES    32
@@ -123,6 +124,38 @@ static int show_text(const struct arguments *a, struct slice doc)
     return EX_OK;
 }
 
+/* What is known of a call that is not over. */
+static void add_live(struct table *t, struct slice call)
+{
+    add_text(t, call, "id");
+    add_text(t, call, "client");
+    add_text(t, call, "model");
+    add_tokens(t, call, "estimated_input_tokens");
+    add_tokens(t, call, "estimated_output_tokens");
+    add_ms(t, call, "queued_ms");
+    add_ms(t, call, "total_ms");
+    add_text(t, call, "state");
+}
+
+static int show_live(const struct arguments *a, struct slice doc)
+{
+    static const char *const heads[] = {"ID", "CLIENT", "MODEL", "INPUT", "OUTPUT", "WAITED", "SO FAR", "NOW"};
+    struct doc_list calls;
+    struct slice call;
+    struct table t;
+
+    (void)a;
+    table_init(&t, heads, MG_ARRAY_LEN(heads), 0x78);
+    doc_list_begin(&calls, doc, "calls");
+    while (doc_list_next(&calls, &call))
+        add_live(&t, call);
+    if (!t.n)
+        puts("no calls");
+    table_print(&t, stdout);
+    table_release(&t);
+    return EX_OK;
+}
+
 static int show_csv(const struct arguments *a, struct slice doc)
 {
     static const char *const names[] = {
@@ -179,12 +212,14 @@ int command_calls(const struct arguments *a)
     struct buf path;
     int status;
 
+    if (a->now && a->csv)
+        return report(EX_USAGE, "--csv is for calls that are over; --now takes --json");
     buf_init(&path, BUF_UNLIMITED);
-    buf_add_str(&path, "/-/calls");
+    buf_add_str(&path, a->now ? "/-/calls/now" : "/-/calls");
     ask_add_parameter(&path, "limit", a->limit);
     ask_add_parameter(&path, "client", a->client);
     ask_add_parameter(&path, "model", a->model);
-    status = ask(a, path.p, show_text, show_csv);
+    status = ask(a, path.p, a->now ? show_live : show_text, show_csv);
     buf_release(&path);
     return status;
 }

@@ -42,8 +42,9 @@ static const struct command commands[] = {
      "Of the last 24 hours and by model, if nothing else is said. INPUT is all input, what was read from a cache or\n"
      "written to one included, and OUTPUT has REASONING in it. Days and hours are of UTC.\n"},
     {"calls", command_calls, "[OPTION]...",
-     ARGUMENT_LIMIT | ARGUMENT_OF_CLIENT | ARGUMENT_OF_MODEL | ARGUMENT_JSON | ARGUMENT_CSV | ARGUMENT_DAEMON, false,
-     "show the latest calls, one line each", ""},
+     ARGUMENT_NOW | ARGUMENT_LIMIT | ARGUMENT_OF_CLIENT | ARGUMENT_OF_MODEL | ARGUMENT_JSON | ARGUMENT_CSV | ARGUMENT_DAEMON,
+     false, "show the latest calls, one line each",
+     "With --now: those that are not over. `metergate explain ID` tells what one waits for.\n"},
     {"explain", command_explain, "[OPTION]... ID", ARGUMENT_JSON | ARGUMENT_DAEMON, true,
      "tell what a call waited for, what it cost and why it was refused",
      "ID is the Metergate-Request-Id of its answer, and stands in the log and in `metergate calls`.\n"},

@@ -20,6 +20,7 @@ static const char *const rates[] = {"input", "cached", "cache_write", "cache_wri
 /* What the rows of a table were like, for the notes under it. */
 struct seen {
     bool configured, unknown;
+    bool open; /* a glob of the configuration leaves it to the name that it matches */
 };
 
 /* At least two digits after the point, as prices are written. */
@@ -31,8 +32,11 @@ static void add_rate(struct table *t, struct slice row, const char *group, const
     struct buf text;
 
     if (!raw.n) {
-        seen->unknown = true;
-        table_add(t, "-");
+        bool open = doc_truth(row, "configured");
+
+        seen->open |= open;
+        seen->unknown |= !open;
+        table_add(t, "%s", open ? ".." : "-");
         return;
     }
     buf_init(&text, BUF_UNLIMITED);
@@ -139,6 +143,9 @@ static int show_text(const struct arguments *a, struct slice doc)
         putchar('\n');
     if (seen.configured)
         puts("* from `prices:` of the configuration, which go before what is built in");
+    if (seen.open)
+        puts(".. as built in for the model that is called; else CACHED and CACHE WRITE cost as INPUT\n"
+             "   (`metergate prices MODEL` shows what holds)");
     if (seen.unknown)
         puts("- not known: a call that needs it is unpriced");
     return status;

@@ -150,6 +150,28 @@ static void test_explain__lease__was_granted_not_sent(void **state)
     outcome_release(&o);
 }
 
+/* Where the id of a call that is held comes from. */
+static void test_calls__now__are_those_that_are_not_over(void **state)
+{
+    static const struct fake_answer answers[] = {
+        {"/-/calls/now?client=nightly", 200,
+         "{\"calls\":[{\"id\":\"mg-0000001-9\",\"client\":\"nightly\",\"model\":\"\",\"estimated_input_tokens\":1187,"
+         "\"estimated_output_tokens\":300,\"queued_ms\":3400,\"total_ms\":3410,\"state\":\"held\",\"cost_nano_usd\":0}]}"},
+        {0}};
+    struct fake_server *s = fake_server_start(answers);
+    struct outcome o = TOOL("calls", "--now", "--client", "nightly", "--url", fake_server_url(s));
+    struct outcome csv = TOOL("calls", "--now", "--csv", "--url", fake_server_url(s));
+
+    (void)state;
+    assert_int_equal(o.status, 0);
+    assert_string_equal(o.out, "ID            CLIENT   MODEL  INPUT  OUTPUT  WAITED  SO FAR  NOW\n"
+                               "mg-0000001-9  nightly  -      1,187     300   3.4 s   3.4 s  held\n");
+    assert_int_equal(csv.status, 64);
+    outcome_release(&o);
+    outcome_release(&csv);
+    fake_server_stop(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +181,7 @@ int main(void)
         cmocka_unit_test_setup(test_explain__price_without_a_figure__says_so_and_shows_what_there_is, tool_environment),
         cmocka_unit_test_setup(test_explain__passed_through__has_neither_tokens_nor_cost, tool_environment),
         cmocka_unit_test_setup(test_explain__error_of_the_provider__used_nothing, tool_environment),
+        cmocka_unit_test_setup(test_calls__now__are_those_that_are_not_over, tool_environment),
         cmocka_unit_test_setup(test_explain__lease__was_granted_not_sent, tool_environment),
     };
 

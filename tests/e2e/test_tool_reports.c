@@ -397,14 +397,14 @@ static void test_compare__text__has_a_column_a_model_and_ratios_in_words(void **
         "   $0.000447600 ",
         "\ncost                        $0.120000000   ",
         "   $0.002238000  unpriced ",
-        "\nwaited, mean                       1.2 s          1.2 s     1.2 s         1.2 s\n"
-        "  half of them within             800 ms         800 ms    800 ms        800 ms\n"
+        "\nwaited, mean                       1.2 s          1.2 s     1.2 s         1.2 s\n",
+        "  half of them within             800 ms         800 ms    800 ms        800 ms\n",
         "  95 % of them within              5.2 s          5.2 s     5.2 s         5.2 s\n",
-        "\nuntil the first byte, mean           1 s            1 s         -           1 s\n"
-        "  half of them within             340 ms         340 ms         -        340 ms\n"
+        "\nuntil the first byte, mean           1 s            1 s         -           1 s\n",
+        "  half of them within             340 ms         340 ms         -        340 ms\n",
         "  95 % of them within               61 s           61 s         -          61 s\n",
-        "\nuntil the end, mean                1.2 s          1.2 s     1.2 s           3 s\n"
-        "  half of them within             800 ms         800 ms    800 ms           3 s\n"
+        "\nuntil the end, mean                1.2 s          1.2 s     1.2 s           3 s\n",
+        "  half of them within             800 ms         800 ms    800 ms           3 s\n",
         "  95 % of them within             3m 10s         3m 10s    3m 10s         100 s\n",
         "\n\ngpt-3.5-turbo costs 1/13.4 of gpt-4o a call\n",
         "\nllama and gpt-4o: no ratio, the cost of llama a call is not known\n",
@@ -488,6 +488,24 @@ static void test_prices__text__says_where_each_price_is_from(void **state)
         "\n"
         "* from `prices:` of the configuration, which go before what is built in\n"
         "- not known: a call that needs it is unpriced\n");
+    outcome_release(&o);
+}
+
+/* What a glob leaves out is no unknown price: it depends on the name that is called. */
+static void test_prices__glob_of_the_configuration__does_not_say_that_calls_are_unpriced(void **state)
+{
+    static const struct fake_answer one[] = {
+        {"/-/prices", 200,
+         "{\"prices\":[{\"match\":\"my*\",\"since\":null,\"source\":\"configuration\",\"configured\":true,"
+         "\"usd_per_million\":{\"input\":1,\"cached\":null,\"cache_write\":null,\"cache_write_1h\":null,\"output\":2}}]}"},
+        {0}};
+    struct outcome o = ASK(one, "prices");
+
+    (void)state;
+    assert_done(&o);
+    text_has(o.out, "*  my*    -       1.00      ..           ..      ..    2.00  configuration\n");
+    text_has(o.out, "\n.. as built in for the model that is called");
+    assert_null(strstr(o.out, "unpriced"));
     outcome_release(&o);
 }
 
@@ -755,6 +773,8 @@ int main(void)
         cmocka_unit_test_setup(test_compare__ratios__are_right_at_the_edges, tool_environment),
         cmocka_unit_test_setup(test_compare__nothing_to_compare__is_said, tool_environment),
         cmocka_unit_test_setup(test_prices__text__says_where_each_price_is_from, tool_environment),
+        cmocka_unit_test_setup(test_prices__glob_of_the_configuration__does_not_say_that_calls_are_unpriced,
+                               tool_environment),
         cmocka_unit_test_setup(test_prices__model_without_one__is_1_and_says_what_to_do, tool_environment),
         cmocka_unit_test_setup(test_reports__json__is_the_daemons_own, tool_environment),
         cmocka_unit_test_setup(test_reports__documents_with_little_in_them__are_shown_as_far_as_they_go,

@@ -112,6 +112,11 @@ static void test_inquiry__calls__reads_its_filters(void **state)
     assert_int_equal(q.before_id, row_id(10, 17));
     q = ask("/-/calls", "before=1970-01-01");
     assert_int_equal(q.before_us, 1); /* none, rather than any */
+    q = ask("/-/calls/now", "limit=5&client=nightly&model=gpt-4o");
+    assert_int_equal(q.kind, INQUIRY_NOW);
+    assert_int_equal(q.limit, 5);
+    assert_string_equal(q.client, "nightly");
+    assert_string_equal(q.model[0], "gpt-4o");
     q = ask("/-/calls/mg-000000a-17", "");
     assert_int_equal(q.kind, INQUIRY_CALL);
     assert_int_equal(q.id, row_id(10, 17));

@@ -4,6 +4,7 @@
  *
  *   /-/usage?by=&since=&until=                 sums; by model, and of 24 hours, if not said otherwise
  *   /-/calls?limit=&client=&model=&before=     calls, the latest first; 100 of them
+ *   /-/calls/now?limit=&client=&model=         calls that are not over; of memory, not of the ledger
  *   /-/calls/ID                                one
  *   /-/compare?model=A&model=B&since=&until=   2 to 10 models, over 30 days
  *
@@ -18,7 +19,7 @@
 #include "metergate/base/slice.h"
 #include "metergate/ledger/report.h"
 
-enum inquiry_kind { INQUIRY_USAGE, INQUIRY_CALLS, INQUIRY_CALL, INQUIRY_COMPARE, INQUIRIES };
+enum inquiry_kind { INQUIRY_USAGE, INQUIRY_CALLS, INQUIRY_NOW, INQUIRY_CALL, INQUIRY_COMPARE, INQUIRIES };
 
 #define INQUIRY_MODELS_MAX 10
 
@@ -32,10 +33,10 @@ struct inquiry {
     struct report_span span;
     int64_t shown_until_us;
 
-    int model_count; /* COMPARE: 2 or more; CALLS: 0 or 1 */
+    int model_count; /* COMPARE: 2 or more; CALLS, NOW: 0 or 1 */
     char model[INQUIRY_MODELS_MAX][257];
 
-    /* CALLS: as in struct report_filter; when before_id is set, before_us is not known yet */
+    /* CALLS, NOW: as in struct report_filter; when before_id is set, before_us is not known yet */
     char client[65];
     int64_t limit, before_us, before_id;
 

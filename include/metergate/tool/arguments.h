@@ -26,6 +26,7 @@ enum argument {
     ARGUMENT_LIMIT = 1 << 15,
     ARGUMENT_OF_CLIENT = 1 << 16, /* --client and --model, of commands that show some of many */
     ARGUMENT_OF_MODEL = 1 << 17,
+    ARGUMENT_NOW = 1 << 18,
 
     /* what a command that asks the daemon takes */
     ARGUMENT_DAEMON = ARGUMENT_URL | ARGUMENT_TOKEN_FILE,
@@ -49,6 +50,7 @@ struct arguments {
     bool json;
     bool csv;
     bool chat;
+    bool now;
     bool help;
     bool version;
     char **operands; /* ends with NULL */
