@@ -73,6 +73,12 @@ static int by_time(const void *a, const void *b)
     return (x->until_us > y->until_us) - (x->until_us < y->until_us);
 }
 
+void arrears_begin(struct arrears *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        l->v[i].given = false;
+}
+
 void arrears_join(struct arrears *l, struct slice scope, const struct ledger_charged *v, size_t n,
                   int64_t from_us, ledger_scope_charged *give, void *arg)
 {

@@ -169,6 +169,7 @@ void ledger_history(struct ledger *l, struct slice prefix, int64_t span_us, ledg
 
     buf_init(&path, BUF_UNLIMITED);
     buf_addf(&path, "%s/ledger.db", l->dir);
+    arrears_begin(asked.arrears);
     if (history_read(path.p, LEDGER_PATIENCE_MS, prefix, asked.from_us / CLOCK_S, give_all, &asked, &e) != DB_OK)
         log_error("ledger: what was charged before cannot be read (%s): %s", e.text, path.p);
     arrears_give(asked.arrears, prefix, asked.from_us, give, arg);

@@ -27,9 +27,12 @@ void arrears_release(struct arrears *l);
 /* The charges of a row. */
 void arrears_add(struct arrears *l, const struct ledger_row *r);
 
+/* Somebody asks: all scopes are to be given, again. */
+void arrears_begin(struct arrears *l);
+
 /*
  * Gives what the scope was charged by the database (`v`, oldest first) together with what is in arrears of it
- * and came after from_us, oldest first. Once for each scope.
+ * and came after from_us, oldest first. Once for each scope since arrears_begin.
  */
 void arrears_join(struct arrears *l, struct slice scope, const struct ledger_charged *v, size_t n,
                   int64_t from_us, ledger_scope_charged *give, void *arg);
