@@ -137,7 +137,8 @@ static int set_up(struct db *db, int busy_ms)
 
     do
         rc = db_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = OFF;"
-                         "PRAGMA cell_size_check = ON; PRAGMA journal_size_limit = 16777216");
+                         "PRAGMA cell_size_check = ON; PRAGMA journal_size_limit = 16777216;"
+                         "PRAGMA cache_size = -512"); /* rows go to few pages */
     while (rc == DB_BUSY && clock_now_us() < until_us && sqlite3_sleep(1) >= 0);
     return rc;
 }
