@@ -195,7 +195,7 @@ static void test_tidy__the_clock_is_years_ahead_for_a_while__little_is_forgotten
     charge("c", T0, 5);
     tidy(T0 + 60);
     for (int i = 0; i < 300; i++)
-        tidy(T0 + 1000 * DAY_S + 60 * i);
+        tidy(T0 + 1000 * DAY_S + INT64_C(60) * i);
     assert_int_equal(held_after(T0 - DAY_S), 5);
     tidy(T0 + 120); /* it is set right: at once as before */
     charge("c", T0 + 102, 1);
@@ -234,7 +234,7 @@ static void test_tidy__after_a_year_without_a_round__is_caught_up_day_by_day(voi
     charge("c", T0, 5);
     tidy(T0 + 60);
     for (int i = 0; i < 370; i++)
-        tidy(T0 + 400 * DAY_S + 60 * i);
+        tidy(T0 + 400 * DAY_S + INT64_C(60) * i);
     assert_int_equal(held_after(0), 0);
 }
 
