@@ -5,7 +5,7 @@ Always true: every fenced block of a Markdown page, and every .EX of a manual pa
 import re
 from dataclasses import dataclass, field
 
-LANGUAGES = {"console", "sh", "yaml", "json", "sql", "python", "js", "toml", "text"}
+LANGUAGES = {"console", "go", "sh", "yaml", "json", "sql", "python", "js", "toml", "text"}
 MARK = re.compile(r"^\s*<!-- ([a-z ]+): (.+) -->$")
 MARKS = {"not run", "first", "file"}
 FENCE = re.compile(r"^(\s*)(```+)\s*([^\s`]*)\s*$")

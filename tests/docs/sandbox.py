@@ -132,7 +132,7 @@ class Sandbox:
                 path.chmod(0o600)
         return env
 
-    def run(self, command, env=None, timeout=60):
+    def run(self, command, env=None, timeout=180):
         """(status, output, standard error in it)."""
         p = subprocess.Popen(command, cwd=self.work, env=env or self.env(), text=True, errors="replace", start_new_session=True,
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
