@@ -129,7 +129,8 @@ void admin_serve(struct proxy *p, struct exchange *x, const struct route *r)
     struct slice method = exchange_head(x)->method;
     struct answer_text a = {.status = 200, .content_type = "text/plain; charset=utf-8", .query = r->query};
 
-    if (control_serve(p, x, r) || estimate_serve(p, x, r) || reserve_serve(p, x, r) || reports_serve(p, x, r))
+    if (control_serve(p, x, r) || estimate_serve(p, x, r) || reserve_serve(p, x, r) || reports_serve(p, x, r) ||
+        events_serve(p, x, r))
         return;
     for (size_t i = 0; i < MG_ARRAY_LEN(endpoints); i++) {
         if (!slice_eq(r->path, slice_str(endpoints[i].path)))
@@ -146,7 +147,7 @@ void admin_serve(struct proxy *p, struct exchange *x, const struct route *r)
     }
     reply_problem(p, x, 404,
                   "Metergate has no such address of its own; see /, /healthz, /readyz, /metrics, /-/status, "
-                  "/-/history, /-/prices, /-/estimate, /-/reserve, /-/settle, /-/usage, /-/calls and /-/compare.");
+                  "/-/history, /-/events, /-/prices, /-/estimate, /-/reserve, /-/settle, /-/usage, /-/calls and /-/compare.");
 }
 
 void admin_body(struct proxy *p, struct exchange *x, int rc)

@@ -26,11 +26,13 @@
 #include "metergate/proxy/capacity.h"
 #include "metergate/proxy/clients.h"
 #include "metergate/proxy/estimate.h"
+#include "metergate/proxy/events.h"
 #include "metergate/proxy/guard.h"
 #include "metergate/proxy/history.h"
 #include "metergate/proxy/hold.h"
 #include "metergate/proxy/hour.h"
 #include "metergate/proxy/keepalive.h"
+#include "metergate/proxy/lately.h"
 #include "metergate/proxy/learned.h"
 #include "metergate/proxy/lease.h"
 #include "metergate/proxy/memory.h"
@@ -71,6 +73,8 @@ struct proxy {
     struct learned learned;
     struct ledger *ledger;     /* NULL: nothing is kept */
     struct reports reports;
+    struct lately lately;
+    struct events events;
     struct history history;
     struct bill_prices prices;
     struct loop_timer hold_timer; /* hold.c: when queues are looked at again, */
