@@ -81,6 +81,21 @@ const char *figure_ms(int64_t ms, char out[FIGURE_SIZE])
     return out;
 }
 
+const char *figure_span(int64_t ms, char out[FIGURE_SIZE])
+{
+    int64_t n = ms < 1000 ? 1 : ms / 1000 + (ms % 1000 >= 500);
+
+    if (n < 60)
+        snprintf(out, FIGURE_SIZE, "%" PRId64 " s", n);
+    else if (n < 3600)
+        snprintf(out, FIGURE_SIZE, "%" PRId64 " min %" PRId64 " s", n / 60, n % 60);
+    else if (n < INT64_C(172800))
+        snprintf(out, FIGURE_SIZE, "%" PRId64 " h %" PRId64 " min", n / 3600, n / 60 % 60);
+    else
+        snprintf(out, FIGURE_SIZE, "%" PRId64 " d %" PRId64 " h", n / 86400, n / 3600 % 24);
+    return out;
+}
+
 const char *figure_tenths(int64_t tenths, char out[FIGURE_SIZE])
 {
     uint64_t size = size_of(tenths);

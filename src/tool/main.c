@@ -23,14 +23,14 @@ struct command {
 
 static const struct command commands[] = {
     {"run", command_run, "[OPTION]... [--] COMMAND [ARGUMENT]...",
-     ARGUMENT_CLIENT | ARGUMENT_PRIORITY | ARGUMENT_DAEMON | ARGUMENT_STOP, true,
+     ARGUMENT_CLIENT | ARGUMENT_PRIORITY | ARGUMENT_QUIET | ARGUMENT_DAEMON | ARGUMENT_STOP, true,
      "run a command with its LLM calls going through the daemon",
      "Sets the base-URL variables of the LLM SDKs (the list: metergate env) and becomes COMMAND. The exit "
      "status\n"
      "is COMMAND's; 126 when it cannot be run, 127 when it is not found, 69 when no daemon answers, 77 when it wants\n"
      "a token. With a token, OPENAI_API_KEY is set to it where COMMAND would have none.\n"
      "With --client its calls have a name in `metergate status`; a --priority alone leaves them your "
-     "user's.\n"},
+     "user's.\nWhile its calls are held, lines on standard error say how many and for how long.\n"},
     {"env", command_env, "[OPTION]...", ARGUMENT_CLIENT | ARGUMENT_PRIORITY | ARGUMENT_DAEMON, false,
      "print the variables that `run` sets, for eval",
      "    eval \"$(metergate env)\"\nThe daemon need not run yet.\n"},

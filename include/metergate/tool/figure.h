@@ -28,6 +28,9 @@ const char *figure_usd_exact(int64_t nano, char out[FIGURE_SIZE]);
 /* Milliseconds as "340 ms", "5.2 s", "3m 12s", "2h 5m": two parts are enough to know. */
 const char *figure_ms(int64_t ms, char out[FIGURE_SIZE]);
 
+/* The same as it is said: "12 s", "4 min 12 s", "2 h 5 min", "3 d 4 h", to the nearest second; less than one is "1 s". */
+const char *figure_span(int64_t ms, char out[FIGURE_SIZE]);
+
 /* Tenths as "1,234.5". */
 const char *figure_tenths(int64_t tenths, char out[FIGURE_SIZE]);
 
