@@ -128,6 +128,19 @@ void figure_time(struct slice text, struct buf *out)
     buf_add(out, text.p + sizeof "2026-11-28T" - 1, sizeof "14:03:12" - 1);
 }
 
+int figure_part(int64_t part, int64_t whole, int places)
+{
+    if (part <= 0)
+        return 0;
+    if (whole <= 0 || part >= whole)
+        return places;
+    while (part > INT64_MAX / places) { /* of such amounts the last digits are not seen */
+        part /= 2;
+        whole /= 2;
+    }
+    return (int)(part * places / whole);
+}
+
 int64_t figure_sum(int64_t a, int64_t b)
 {
     int64_t sum;

@@ -35,7 +35,12 @@ static const struct command commands[] = {
      "print the variables that `run` sets, for eval",
      "    eval \"$(metergate env)\"\nThe daemon need not run yet.\n"},
     {"status", command_status, "[OPTION]...", ARGUMENT_JSON | ARGUMENT_DAEMON, false,
-     "show budgets, what they hold and who waits", ""},
+     "show when held calls start, budgets and who waits",
+     "On a terminal lines are no longer than it is wide.\n"},
+    {"top", command_top, "[OPTION]...", ARGUMENT_INTERVAL | ARGUMENT_DAEMON, false,
+     "show the same live, on the whole screen",
+     "Keys: ? help, q leave, Tab and arrows choose, Enter the queue of a budget, s sort, r the other way round, p pause\n"
+     "or resume. Colours are left out where NO_COLOR is set.\n"},
     {"usage", command_usage, "[OPTION]...",
      ARGUMENT_BY | ARGUMENT_SINCE | ARGUMENT_UNTIL | ARGUMENT_JSON | ARGUMENT_CSV | ARGUMENT_DAEMON, false,
      "show tokens and money, by model, client or day",

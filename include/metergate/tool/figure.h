@@ -38,6 +38,9 @@ const char *figure_tenths(int64_t tenths, char out[FIGURE_SIZE]);
  * show. */
 void figure_time(struct slice text, struct buf *out);
 
+/* How many of `places` stand for `part` of `whole` (none for nothing, all where there is no more to have). */
+int figure_part(int64_t part, int64_t whole, int places);
+
 /* The sum, or the nearest that fits. */
 int64_t figure_sum(int64_t a, int64_t b);
 
