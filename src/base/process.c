@@ -10,8 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "metergate/base/buf.h"
 #include "metergate/base/clock.h"
 #include "metergate/base/program.h"
+
+/* More than these are not looked at. */
+#define PROCESSES_MAX ((size_t)100000)
 
 /* Of a command line; nobody's name stands behind that. */
 #define CMDLINE_MAX 4096
@@ -56,45 +60,56 @@ static pid_t pid_in(struct slice text)
     return slice_int64(text, &n) == 0 && n > 0 && n <= INT32_MAX ? (pid_t)n : 0;
 }
 
-static pid_t find_among_all(const struct process_wanted *w, int64_t until_us)
+static void add_pid(struct buf *pids, struct slice text)
+{
+    pid_t pid = pid_in(text);
+
+    if (pid && pids->n < PROCESSES_MAX * sizeof pid)
+        buf_add(pids, &pid, sizeof pid);
+}
+
+static void list_all(struct buf *pids)
 {
     DIR *d = opendir("/proc");
     const struct dirent *e;
-    pid_t found = 0;
 
-    while (d && !found && (e = readdir(d)) != NULL) {
-        pid_t pid = pid_in(slice_str(e->d_name));
-
-        if (clock_now_us() > until_us)
-            break;
-        if (pid && process_has(pid, w, until_us))
-            found = pid;
-    }
+    while (d && (e = readdir(d)) != NULL)
+        add_pid(pids, slice_str(e->d_name));
     if (d)
         closedir(d);
-    return found;
+}
+
+static void list_of(const char *procs, struct buf *pids)
+{
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t n;
+    FILE *f = fopen(procs, "re");
+
+    while (f && (n = getline(&line, &size, f)) > 0)
+        add_pid(pids, slice_of(line, line[n - 1] == '\n' ? (size_t)n - 1 : (size_t)n));
+    free(line);
+    if (f)
+        fclose(f);
 }
 
 pid_t process_find(const char *procs, const struct process_wanted *w, int64_t until_us)
 {
-    char *line = NULL;
-    size_t size = 0;
-    pid_t found = 0;
-    ssize_t n;
-    FILE *f;
+    pid_t found = 0, pid;
+    struct buf pids;
 
-    if (!procs)
-        return find_among_all(w, until_us);
-    f = fopen(procs, "re");
-    while (f && !found && (n = getline(&line, &size, f)) > 0 && clock_now_us() <= until_us) {
-        pid_t pid = pid_in(slice_head(slice_str(line), slice_find(slice_str(line), '\n')));
-
-        if (pid && process_has(pid, w, until_us))
+    buf_init(&pids, BUF_UNLIMITED);
+    if (procs)
+        list_of(procs, &pids);
+    else
+        list_all(&pids);
+    /* who calls was started lately, as a rule, and has a high number */
+    for (size_t i = pids.n / sizeof pid; i > 0 && !found && clock_now_us() <= until_us; i--) {
+        memcpy(&pid, pids.p + (i - 1) * sizeof pid, sizeof pid);
+        if (process_has(pid, w, until_us))
             found = pid;
     }
-    free(line);
-    if (f)
-        fclose(f);
+    buf_release(&pids);
     return found;
 }
 

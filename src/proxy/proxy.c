@@ -200,6 +200,7 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
         list_init(&p->calls[s]);
     list_init(&p->old_pools);
     clients_init(&p->clients);
+    origins_init(&p->origins);
     keepalive_init(&p->keepalive);
     places_init(&p->places);
     memory_init(&p->memory);
@@ -342,6 +343,7 @@ void proxy_free(struct proxy *p)
     ledger_close(p->ledger);
     gate_free(p->gate);
     clients_release(&p->clients);
+    origins_release(&p->origins);
     trust_free(p->trust);
     config_free(p->config);
     free(p);

@@ -21,7 +21,7 @@ struct process_wanted {
 bool process_has(pid_t pid, const struct process_wanted *w, int64_t until_us);
 
 /*
- * The first that has it open among those that `procs`, a file of process numbers (cgroup.procs), lists; NULL: among all. 0 when
+ * One that has it open among those that `procs`, a file of process numbers (cgroup.procs), lists; NULL: among all. 0 when
  * none was found, or not before `until_us`.
  */
 pid_t process_find(const char *procs, const struct process_wanted *w, int64_t until_us);
