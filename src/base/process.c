@@ -29,23 +29,55 @@ static bool is_of(pid_t pid, uid_t uid)
     return stat(path, &st) == 0 && st.st_uid == uid;
 }
 
-bool process_has(pid_t pid, const struct process_wanted *w, int64_t until_us)
+/* The link of /proc that an open socket is. */
+static struct slice link_of(const struct process_wanted *w, char room[32])
 {
-    char path[32], want[32], link[32];
+    snprintf(room, 32, "socket:[%u]", (unsigned)w->inode);
+    return slice_str(room);
+}
+
+static bool leads_to(int dir, const char *name, struct slice want)
+{
+    char link[32];
+    ssize_t n = readlinkat(dir, name, link, sizeof link);
+
+    return n > 0 && slice_eq(slice_of(link, (size_t)n), want);
+}
+
+int process_descriptor(pid_t pid, const struct process_wanted *w, int from, int to)
+{
+    char path[32], room[32];
+    struct slice want = link_of(w, room);
+
+    if (!is_of(pid, w->uid))
+        return -1;
+    for (int fd = from < 0 ? 0 : from; fd <= to; fd++) {
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd);
+        if (leads_to(AT_FDCWD, path, want))
+            return fd;
+    }
+    return -1;
+}
+
+/* -1: it has not, or not before time is over. */
+static int descriptor_of(pid_t pid, const struct process_wanted *w, int64_t until_us)
+{
+    char path[32], room[32];
+    struct slice want = link_of(w, room);
     const struct dirent *e;
-    bool found = false;
-    ssize_t n;
+    int found = -1;
     DIR *d;
 
     if (!is_of(pid, w->uid))
-        return false;
+        return -1;
     snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-    snprintf(want, sizeof want, "socket:[%u]", (unsigned)w->inode);
     d = opendir(path);
     /* a worker's thread: the loop's time is none of its */
-    while (d && !found && clock_now_us() <= until_us && (e = readdir(d)) != NULL) {
-        n = readlinkat(dirfd(d), e->d_name, link, sizeof link);
-        found = n > 0 && slice_eq(slice_of(link, (size_t)n), slice_str(want));
+    while (d && found < 0 && clock_now_us() <= until_us && (e = readdir(d)) != NULL) {
+        int64_t fd;
+
+        if (leads_to(dirfd(d), e->d_name, want) && slice_int64(slice_str(e->d_name), &fd) == 0)
+            found = (int)fd;
     }
     if (d)
         closedir(d);
@@ -93,7 +125,7 @@ static void list_of(const char *procs, struct buf *pids)
         fclose(f);
 }
 
-pid_t process_find(const char *procs, const struct process_wanted *w, int64_t until_us)
+pid_t process_find(const char *procs, const struct process_wanted *w, int64_t until_us, int *ret_fd)
 {
     pid_t found = 0, pid;
     struct buf pids;
@@ -105,9 +137,14 @@ pid_t process_find(const char *procs, const struct process_wanted *w, int64_t un
         list_all(&pids);
     /* who calls was started lately, as a rule, and has a high number */
     for (size_t i = pids.n / sizeof pid; i > 0 && !found && clock_now_us() <= until_us; i--) {
+        int fd;
+
         memcpy(&pid, pids.p + (i - 1) * sizeof pid, sizeof pid);
-        if (process_has(pid, w, until_us))
-            found = pid;
+        fd = descriptor_of(pid, w, until_us);
+        if (fd < 0)
+            continue;
+        found = pid;
+        *ret_fd = fd;
     }
     buf_release(&pids);
     return found;

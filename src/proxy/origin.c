@@ -12,19 +12,19 @@
 #include "metergate/base/cgroup.h"
 #include "metergate/base/clock.h"
 #include "metergate/base/err.h"
-#include "metergate/base/process.h"
+#include "metergate/base/holders.h"
 #include "metergate/net/exchange.h"
 
 struct group {
     struct unit unit;
     int64_t until_us; /* then it is looked for again */
-    pid_t pid;        /* the last one that was found there; 0: none */
     char *procs;      /* the file that lists its processes; NULL: it was not found */
 };
 
 void origins_init(struct origins *o)
 {
     map_init(&o->groups);
+    o->holders = holders_new();
 }
 
 static void free_group(void *arg, struct slice key, void *value)
@@ -35,10 +35,16 @@ static void free_group(void *arg, struct slice key, void *value)
     free(value);
 }
 
-void origins_release(struct origins *o)
+static void forget(struct origins *o)
 {
     map_each(&o->groups, free_group, NULL);
     map_release(&o->groups);
+}
+
+void origins_release(struct origins *o)
+{
+    forget(o);
+    holders_free(o->holders);
 }
 
 static struct slice key_of(const uint64_t *id)
@@ -90,6 +96,7 @@ struct origin_search *origin_search_new(const struct origins *o, const struct ex
     struct origin_search *s = xcalloc(1, sizeof *s);
     const struct group *g;
 
+    s->holders = o->holders;
     if (exchange_peer_who(x, &s->peer) < 0) /* then there is nothing to search for */
         return s;
     s->may_see_programs = may_see_programs_of(s->peer.uid);
@@ -97,7 +104,6 @@ struct origin_search *origin_search_new(const struct origins *o, const struct ex
     s->has_unit = g != NULL;
     if (g) {
         s->unit = g->unit;
-        s->pid = g->pid;
         s->procs = g->procs ? xstrdup(g->procs) : NULL;
     }
     return s;
@@ -137,35 +143,25 @@ static void find_unit(struct origin_search *s)
     s->procs = buf_take(&procs, NULL);
 }
 
-/* A process of the control group as a rule; a socket may also have been handed to another. */
-static void find_process(struct origin_search *s)
+static bool find_program(const struct origin_search *s, char ret[CLIENT_NAME_SIZE])
 {
     const struct process_wanted wanted = {.uid = s->peer.uid, .inode = s->peer.inode};
-    int64_t until_us = clock_now_us() + ORIGIN_PROCESS_US;
+    pid_t pid = s->peer.pid;
 
-    if (s->peer.pid) {
-        s->pid = s->peer.pid;
-        return;
-    }
-    if (!wanted.inode || (s->pid && process_has(s->pid, &wanted, until_us)))
-        return;
-    s->pid = s->procs ? process_find(s->procs, &wanted, until_us) : 0;
-    if (!s->pid)
-        s->pid = process_find(NULL, &wanted, until_us);
+    if (!pid && wanted.inode)
+        pid = holders_find(s->holders, s->procs, &wanted);
+    return pid && process_program(pid, wanted.uid, ret);
 }
 
 void origin_search(struct origin_search *s)
 {
-    char program[CLIENT_NAME_SIZE] = "";
+    char program[CLIENT_NAME_SIZE];
+    bool found;
 
     if (!s->has_unit)
         find_unit(s);
-    if (!is_enough(&s->unit) && s->may_see_programs) {
-        find_process(s);
-        if (!s->pid || !process_program(s->pid, s->peer.uid, program))
-            s->pid = 0;
-    }
-    memcpy(s->name, program[0] ? program : s->unit.name, sizeof s->name);
+    found = !is_enough(&s->unit) && s->may_see_programs && find_program(s, program);
+    memcpy(s->name, found ? program : s->unit.name, sizeof s->name);
 }
 
 /* ---- and back ---- */
@@ -176,7 +172,7 @@ static void keep_group(struct origins *o, const struct origin_search *s, int64_t
 
     if (!g) {
         if (map_count(&o->groups) == ORIGIN_GROUPS_MAX)
-            origins_release(o);
+            forget(o);
         g = xcalloc(1, sizeof *g);
         map_set(&o->groups, key_of(&s->peer.cgroup), g);
     }
@@ -184,8 +180,6 @@ static void keep_group(struct origins *o, const struct origin_search *s, int64_t
         g->procs = xstrdup(s->procs);
     g->unit = s->unit;
     g->until_us = s->timed_out ? now_us + ORIGIN_AGAIN_US : CLOCK_NEVER;
-    if (s->pid)
-        g->pid = s->pid;
 }
 
 void origin_learn(struct origins *o, struct exchange *x, const struct origin_search *s, int64_t now_us)

@@ -1,4 +1,4 @@
-/* cgroup, process: mountinfo as the kernel writes it, a tree of directories in place of control groups, and this process itself. */
+/* cgroup, process, holders: mountinfo as the kernel writes it, a tree of directories in place of control groups, and this process itself. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 
 #include "metergate/base/cgroup.h"
 #include "metergate/base/clock.h"
-#include "metergate/base/process.h"
+#include "metergate/base/holders.h"
 
 /* ---- mountinfo ---- */
 
@@ -126,30 +126,63 @@ static void test_path__when_time_is_over__is_not_looked_for(void **state)
 
 /* ---- this process ---- */
 
-static void test_process__who_has_a_socket__is_found_and_named(void **state)
+static int open_socket(struct process_wanted *ret)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct process_wanted w = {.uid = geteuid()}, other, foreign;
-    char name[CLIENT_NAME_SIZE];
     struct stat st;
 
-    (void)state;
     assert_true(fd >= 0);
     assert_int_equal(fstat(fd, &st), 0);
-    w.inode = (uint32_t)st.st_ino;
-    assert_int_equal(process_find(NULL, &w, CLOCK_NEVER), getpid());
-    assert_int_equal(process_find(in_root("system.slice/cgroup.procs"), &w, CLOCK_NEVER), getpid());
-    assert_int_equal(process_find(in_root("nothing"), &w, CLOCK_NEVER), 0);
-    assert_int_equal(process_find(NULL, &w, 0), 0);
+    *ret = (struct process_wanted){.uid = geteuid(), .inode = (uint32_t)st.st_ino};
+    return fd;
+}
+
+static void test_process__who_has_a_socket__is_found_and_named(void **state)
+{
+    struct process_wanted w, other;
+    char name[CLIENT_NAME_SIZE];
+    int fd = open_socket(&w), got = -1;
+    const char *procs = in_root("system.slice/cgroup.procs");
+
+    (void)state;
+    assert_int_equal(process_find(NULL, &w, CLOCK_NEVER, &got), getpid());
+    assert_int_equal(got, fd);
+    assert_int_equal(process_find(procs, &w, CLOCK_NEVER, &got), getpid());
+    assert_int_equal(process_find(NULL, &w, 0, &got), 0);
+    assert_int_equal(process_find("/nonexistent", &w, CLOCK_NEVER, &got), 0);
     other = (struct process_wanted){.uid = w.uid + 1, .inode = w.inode};
-    assert_int_equal(process_find(in_root("system.slice/cgroup.procs"), &other, CLOCK_NEVER), 0);
-    foreign = (struct process_wanted){.uid = w.uid, .inode = 0};
-    assert_int_equal(process_find(in_root("system.slice/cgroup.procs"), &foreign, CLOCK_NEVER), 0);
+    assert_int_equal(process_find(NULL, &other, CLOCK_NEVER, &got), 0);
+    other = (struct process_wanted){.uid = w.uid, .inode = 0};
+    assert_int_equal(process_find(NULL, &other, CLOCK_NEVER, &got), 0);
+    assert_int_equal(process_descriptor(getpid(), &w, fd - 3, fd + 3), fd);
+    assert_int_equal(process_descriptor(getpid(), &w, fd + 1, fd + 3), -1);
     assert_true(process_program(getpid(), w.uid, name));
     assert_string_equal(name, "test_cgroup");
     assert_false(process_program(getpid(), w.uid + 1, name));
     assert_string_equal(name, "");
     close(fd);
+}
+
+static void test_holders__the_next_socket_of_a_process__is_found_like_the_first(void **state)
+{
+    struct holders *h = holders_new();
+    struct process_wanted w, first;
+    int fds[100];
+
+    (void)state;
+    for (size_t i = 0; i < MG_ARRAY_LEN(fds); i++) {
+        fds[i] = open_socket(&w);
+        if (i == 0)
+            first = w;
+        if (i % 50 == 0 || i == 51)
+            assert_int_equal(holders_find(h, NULL, &w), getpid());
+    }
+    assert_int_equal(holders_find(h, NULL, &w), getpid());
+    assert_int_equal(holders_find(h, NULL, &first), getpid());
+    for (size_t i = 0; i < MG_ARRAY_LEN(fds); i++)
+        close(fds[i]);
+    assert_int_equal(holders_find(h, NULL, &w), 0); /* as long as it is open */
+    holders_free(h);
 }
 
 static void test_process__this_one__is_in_a_group_where_there_are_any(void **state)
@@ -171,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_path__of_every_group__is_found_by_its_id),
         cmocka_unit_test(test_path__when_time_is_over__is_not_looked_for),
         cmocka_unit_test(test_process__who_has_a_socket__is_found_and_named),
+        cmocka_unit_test(test_holders__the_next_socket_of_a_process__is_found_like_the_first),
         cmocka_unit_test(test_process__this_one__is_in_a_group_where_there_are_any),
     };
 

@@ -17,14 +17,14 @@ struct process_wanted {
     uint32_t inode; /* the socket's (fstat, sock_diag) */
 };
 
-/* Whether it is that one, as far as can be seen before `until_us` (clock_now_us). */
-bool process_has(pid_t pid, const struct process_wanted *w, int64_t until_us);
+/* Which descriptor of from..to the socket is in that process; -1: none, or it is another user's. */
+int process_descriptor(pid_t pid, const struct process_wanted *w, int from, int to);
 
 /*
- * One that has it open among those that `procs`, a file of process numbers (cgroup.procs), lists; NULL: among all. 0 when
- * none was found, or not before `until_us`.
+ * One that has it open among those that `procs`, a file of process numbers (cgroup.procs), lists; NULL: among all; and as which
+ * descriptor. 0 when none was found, or not before `until_us` (clock_now_us).
  */
-pid_t process_find(const char *procs, const struct process_wanted *w, int64_t until_us);
+pid_t process_find(const char *procs, const struct process_wanted *w, int64_t until_us, int *ret_fd);
 
 /* What it runs (program.h), if it is that user's. False, and "", when that cannot be seen. */
 bool process_program(pid_t pid, uid_t uid, char ret[CLIENT_NAME_SIZE]);

@@ -20,30 +20,31 @@
 #include "metergate/net/peer.h"
 
 struct exchange;
+struct holders;
 
 /* Control groups that are kept; when one more comes, all are forgotten and looked up again. */
 #define ORIGIN_GROUPS_MAX 1000
 
-/* How long a worker looks for a control group (of a thousand, some 20 ms), and for a process. */
-#define ORIGIN_GROUP_US   INT64_C(100000)
-#define ORIGIN_PROCESS_US INT64_C(20000)
+/* How long a worker looks for a control group: a thousand of them take some 20 ms. */
+#define ORIGIN_GROUP_US INT64_C(100000)
 
 /* A control group that was not found in time is looked for again after this. */
 #define ORIGIN_AGAIN_US INT64_C(60000000)
 
 struct origins {
-    struct map groups; /* private: id of a control group -> what is known of it */
+    struct map groups;       /* private: id of a control group -> what is known of it */
+    struct holders *holders; /* private: for workers */
 };
 
 /* Made and ended by the loop; in between a worker's alone. */
 struct origin_search {
     struct peer peer;
+    struct holders *holders;     /* of the origins */
     bool may_see_programs;
     bool has_unit;               /* `unit` was found out, by this search or before; and */
     bool timed_out;              /* it was not, because time was over */
     struct unit unit;
     char *procs;                 /* the file that lists the processes of its control group; owned; NULL: unknown */
-    pid_t pid;                   /* the process that had the last socket from there, which is looked at first; then this one's; 0: none */
     char name[CLIENT_NAME_SIZE]; /* the result; "": the user is all that is known */
 };
 
