@@ -17,10 +17,11 @@
 #include "metergate/base/json.h"
 #include "metergate/proxy/cors.h"
 #include "metergate/proxy/hub.h"
-#include "metergate/proxy/identity.h"
 #include "metergate/proxy/query.h"
 #include "metergate/proxy/report_text.h"
+#include "metergate/proxy/route.h"
 
+#define PATH            "/-/events"
 #define STATUS_EVERY_US CLOCK_S
 #define BATCH_US        (CLOCK_S / 10)
 #define PARTING_US      CLOCK_S
@@ -151,11 +152,13 @@ static void end_stream(struct stream *s)
 /* What a stream may see is what a request could ask for now. */
 static void end_strangers(struct proxy *p)
 {
+    const struct route here = {.kind = ROUTE_OWN, .path = SLICE(PATH)};
+
     LIST_EACH (&p->events.streams, node, next) {
         struct stream *s = LIST_ENTRY(node, struct stream, link);
         struct refusal why;
 
-        if (!identity_admits(p, s->x, &why))
+        if (!login_admits(p, s->x, &here, &why))
             end_stream(s);
     }
 }
@@ -319,7 +322,7 @@ bool events_serve(struct proxy *p, struct exchange *x, const struct route *r)
     char sentence[sizeof e.text + 2];
     bool history;
 
-    if (!slice_eq(r->path, SLICE("/-/events")))
+    if (!slice_eq(r->path, SLICE(PATH)))
         return false;
     if (!slice_eq(method, SLICE("GET")) && !slice_eq(method, SLICE("HEAD"))) {
         refuse(p, x, 405, "This address answers GET and HEAD only.");

@@ -33,6 +33,7 @@
 #include "metergate/proxy/lately.h"
 #include "metergate/proxy/learned.h"
 #include "metergate/proxy/lease.h"
+#include "metergate/proxy/login.h"
 #include "metergate/proxy/memory.h"
 #include "metergate/proxy/patience.h"
 #include "metergate/proxy/places.h"
@@ -73,6 +74,8 @@ struct proxy {
     struct reports reports;
     struct lately lately;
     struct events events;
+    struct login login;
+    struct secret page_secret; /* page.h; unset before the dashboard was first shown */
     struct history history;
     struct bill_prices prices;
     struct loop_timer hold_timer; /* hold.c: when queues are looked at again, */
