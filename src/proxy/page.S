@@ -1,15 +1,17 @@
-/* The pages of the dashboard, as read-only data. -Wa,-I names the directory that they are in. */
+/* The pages of the dashboard and how long they are, as read-only data. -Wa,-I names the directory that they are in. */
     .section .rodata
-    .globl page_dashboard, page_dashboard_end
-    .hidden page_dashboard, page_dashboard_end
-page_dashboard:
-    .incbin "page.html"
-page_dashboard_end:
+    .macro page name, file
+    .globl \name, \name\()_bytes
+    .hidden \name, \name\()_bytes
+\name:
+    .incbin "\file"
+1:
+    .balign 4
+\name\()_bytes:
+    .long 1b - \name
+    .endm
 
-    .globl page_login, page_login_end
-    .hidden page_login, page_login_end
-page_login:
-    .incbin "login.html"
-page_login_end:
+    page page_dashboard, page.html
+    page page_login, login.html
 
     .section .note.GNU-stack, "", %progbits

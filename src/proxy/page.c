@@ -4,6 +4,7 @@
  */
 #include "metergate/proxy/page.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "metergate/proxy/headers.h"
@@ -11,7 +12,8 @@
 #include "metergate/proxy/route.h"
 
 /* page.S */
-extern const char page_dashboard[], page_dashboard_end[], page_login[], page_login_end[];
+extern const char page_dashboard[], page_login[];
+extern const uint32_t page_dashboard_bytes, page_login_bytes;
 
 #define VALUES_MAX 6
 
@@ -105,7 +107,7 @@ void page_redirect(struct exchange *x, int status, const char *path, struct slic
 
 struct slice page_login_text(void)
 {
-    return slice_of(page_login, (size_t)(page_login_end - page_login));
+    return slice_of(page_login, page_login_bytes);
 }
 
 /* Made when it is first needed: a daemon that nobody looks at does not wait for the kernel's randomness. */
@@ -136,7 +138,7 @@ bool page_serve(struct proxy *p, struct exchange *x, const struct route *r)
     else if (slice_eq(r->path, SLICE("/-")))
         page_redirect(x, 308, "/-/", slice_of(NULL, 0));
     else
-        page_reply(x, 200, slice_of(page_dashboard, (size_t)(page_dashboard_end - page_dashboard)),
+        page_reply(x, 200, slice_of(page_dashboard, page_dashboard_bytes),
                    &(struct page_value){"@PAGE@", page_secret(p)}, 1, NULL);
     return true;
 }
