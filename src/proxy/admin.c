@@ -52,6 +52,13 @@ static void get_status(const struct proxy *p, struct answer_text *a)
     buf_add_char(&a->body, '\n');
 }
 
+static void get_history(const struct proxy *p, struct answer_text *a)
+{
+    a->content_type = "application/json";
+    status_write_history(p, &a->body);
+    buf_add_char(&a->body, '\n');
+}
+
 static void get_metrics(const struct proxy *p, struct answer_text *a)
 {
     a->content_type = "text/plain; version=0.0.4; charset=utf-8";
@@ -80,6 +87,7 @@ static const struct {
     {"/readyz", get_ready},
     {"/metrics", get_metrics},
     {"/-/status", get_status},
+    {"/-/history", get_history},
     {"/-/prices", get_prices},
 };
 
@@ -140,7 +148,7 @@ void admin_serve(struct proxy *p, struct exchange *x, const struct route *r)
     }
     reply_problem(p, x, 404,
                   "Metergate has no such address of its own; see /, /healthz, /readyz, /metrics, /-/, /-/status, "
-                  "/-/events, /-/prices, /-/estimate, /-/reserve, /-/settle, /-/usage, /-/calls and /-/compare.");
+                  "/-/history, /-/events, /-/prices, /-/estimate, /-/reserve, /-/settle, /-/usage, /-/calls and /-/compare.");
 }
 
 void admin_body(struct proxy *p, struct exchange *x, int rc)

@@ -55,6 +55,13 @@ static void add_status(const struct proxy *p, struct buf *out)
     end_event(out);
 }
 
+static void add_history(const struct proxy *p, struct buf *out)
+{
+    begin_event(out, "history");
+    status_write_history(p, out);
+    end_event(out);
+}
+
 static void add_call(const struct ledger_row *row, struct buf *out)
 {
     char id[ROW_ID_SIZE];
@@ -103,12 +110,34 @@ static void tell(struct stream *s, struct slice text, int64_t events)
         s->full = exchange_write(s->x, text.p, text.n) > EXCHANGE_HIGH_BYTES;
 }
 
-/* Ends a telling: es->text goes to all. */
-static void tell_all(struct events *es, int64_t events)
+/* Ends a telling: es->text goes to all, or to those that draw. */
+static void tell_all(struct events *es, int64_t events, bool history_alone)
 {
-    LIST_EACH (&es->streams, node, next)
-        tell(LIST_ENTRY(node, struct stream, link), buf_slice(&es->text), events);
+    LIST_EACH (&es->streams, node, next) {
+        struct stream *s = LIST_ENTRY(node, struct stream, link);
+
+        if (s->history || !history_alone)
+            tell(s, buf_slice(&es->text), events);
+    }
     buf_reset(&es->text);
+}
+
+/* At the turn of a minute, if anybody draws. */
+static void tell_history(struct proxy *p)
+{
+    struct events *es = &p->events;
+    int64_t minute = loop_now_us(p->loop) / HOUR_MINUTE_US;
+    bool wanted = false;
+
+    if (minute == es->minute)
+        return;
+    es->minute = minute;
+    LIST_EACH (&es->streams, node, next)
+        wanted |= LIST_ENTRY(node, struct stream, link)->history;
+    if (!wanted)
+        return;
+    add_history(p, &es->text);
+    tell_all(es, 1, true);
 }
 
 static void tell_calls(struct proxy *p)
@@ -121,7 +150,7 @@ static void tell_calls(struct proxy *p)
         return;
     add_calls_from(&p->lately, es->told, &es->text);
     es->told = p->lately.count;
-    tell_all(es, events);
+    tell_all(es, events, false);
 }
 
 static void on_batch(void *ctx)
@@ -171,7 +200,8 @@ static void on_second(void *ctx)
     end_strangers(p);
     tell_calls(p);
     add_status(p, &es->text);
-    tell_all(es, 1);
+    tell_all(es, 1, false);
+    tell_history(p);
     loop_timer_set(p->loop, &es->second, loop_now_us(p->loop) + STATUS_EVERY_US, on_second, p);
 }
 
@@ -254,8 +284,10 @@ static void welcome(struct proxy *p, struct stream *s)
     buf_add_str(&es->text, "retry: 1000\n\n");
     add_calls_from(&p->lately, first_missed(&p->lately, s->x), &es->text);
     add_status(p, &es->text);
-    if (s->history)
+    if (s->history) {
+        add_history(p, &es->text);
         add_recent(&p->lately, &es->text);
+    }
     tell(s, buf_slice(&es->text), 1);
     buf_reset(&es->text);
 }
@@ -265,10 +297,12 @@ static void open_stream(struct proxy *p, struct exchange *x, bool history)
     struct events *es = &p->events;
     struct stream *s = xcalloc(1, sizeof *s);
 
-    if (es->count == 0)
+    if (es->count == 0) {
         es->told = p->lately.count;
-    else
+        es->minute = loop_now_us(p->loop) / HOUR_MINUTE_US;
+    } else {
         tell_calls(p);
+    }
     s->x = x;
     s->history = history;
     list_init(&s->link);

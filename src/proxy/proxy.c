@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "metergate/base/clock.h"
 #include "metergate/base/log.h"
@@ -198,6 +200,9 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
     p->loop = l;
     p->capacity = *capacity;
     p->started_us = clock_now_us();
+    buf_init(&p->state_dir, BUF_UNLIMITED);
+    if (user_name(geteuid(), p->user) < 0)
+        snprintf(p->user, sizeof p->user, "%u", (unsigned)geteuid());
     if (getrandom(&p->boot, sizeof p->boot, GRND_NONBLOCK) != (ssize_t)sizeof p->boot)
         p->boot = (uint32_t)clock_wall_us();
     p->random.state = p->boot ^ (uint64_t)clock_wall_us();
@@ -260,6 +265,7 @@ void proxy_keep(struct proxy *p, const char *dir)
 
     buf_init(&path, BUF_UNLIMITED);
     buf_addf(&path, "%s/learned.jsonl", dir);
+    buf_add_str(&p->state_dir, dir);
     learned_keep(&p->learned, path.p, p->workers);
     buf_release(&path);
     open_ledger(p, dir);
@@ -351,6 +357,8 @@ void proxy_free(struct proxy *p)
     ledger_close(p->ledger);
     gate_free(p->gate);
     clients_release(&p->clients);
+    hour_free(p->hour);
+    buf_release(&p->state_dir);
     trust_free(p->trust);
     config_free(p->config);
     free(p);
