@@ -9,6 +9,7 @@ ID = re.compile(r"mg-[0-9a-f]{7,}-\d+|\b[0-9a-f]{32}\b")
 MASKS = [
     (ID, "ID"),
     (re.compile(r"\d[\d,]*[dhm] \d+[hms]\b"), "#"),  # 2h 2m
+    (re.compile(r"\d+ (?:min|h|d) \d+ (?:s|min|h)\b"), "#"),  # 1 min 5 s
     (re.compile(r"\d(?:[\d,.]*\d)?(?: (?:ms|s|min|h|d|[KMG]iB|bytes)\b)?"), "#"),
     (re.compile(r"#[:T-]#(?:[:T-]#)*Z?"), "#"),  # a date, a time of day
     (re.compile(r"-{3,}"), "---"),
