@@ -78,7 +78,9 @@ static void longest_piece(const char *s, struct buf *ret)
 
     buf_init(&piece, BUF_UNLIMITED);
     buf_init(ret, BUF_UNLIMITED);
-    for (s = strchr(s, '"'); *s && (quoted || (*s != ',' && *s != ')')); s++) {
+    s = strchr(s, '"');
+    assert_non_null(s);
+    for (; *s && (quoted || (*s != ',' && *s != ')')); s++) {
         bool ends = quoted && (*s == '%' || *s == '\\');
 
         if (*s == '"')
