@@ -63,6 +63,7 @@ export class Fake {
     if (path === '/-/') this.page(a);
     else if (path === '/-/status') json(200, this.status());
     else if (path === '/-/history') json(200, history(this.name));
+    else if (path === '/-/calls/now') json(200, { calls: [1, 2, 3].map((i) => call(this.name, { id: `mg-now-${i}`, state: i < 3 ? 'held' : 'streaming', outcome: null })) });
     else if (path === '/-/events') this.stream(a);
     else if (q.method === 'POST') this.command(q, path.slice(3), json);
     else json(404, {});
