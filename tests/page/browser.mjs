@@ -68,12 +68,23 @@ class Page {
     if (method === 'Log.entryAdded' && ['error', 'warning'].includes(params.entry.level)) this.problems.push(`${params.entry.source}: ${params.entry.text} ${params.entry.url ?? ''}`);
     if (method === 'Network.requestWillBeSent' && !params.request.url.startsWith('data:')) this.requests.push({ method: params.request.method, url: params.request.url });
     if (method === 'Page.loadEventFired') this.loaded?.();
+    if (method === 'Page.frameNavigated') this.navigated?.(new URL(params.frame.url).pathname);
   }
 
   async open(url) {
     const loaded = new Promise((resolve) => { this.loaded = resolve; });
     await this.send('Page.navigate', { url });
     await loaded;
+  }
+
+  // Does something, and resolves with the path of the page that comes up after it.
+  async leaves(act) {
+    const gone = new Promise((resolve, reject) => {
+      const late = setTimeout(() => reject(new Error('the page stays where it is')), WAIT_MS);
+      this.navigated = (path) => { clearTimeout(late); resolve(path); };
+    });
+    await act();
+    return gone;
   }
 
   // The value of an expression, or of what its promise comes to.
