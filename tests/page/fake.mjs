@@ -72,7 +72,7 @@ export class Fake {
   page(a) {
     const nonce = randomBytes(16).toString('base64');
     a.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8', 'Content-Security-Policy': policy(nonce), 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' });
-    a.end(readFileSync(PAGE, 'utf8').replaceAll('@NONCE@', nonce).replaceAll('@PAGE@', this.secret).replaceAll('@VERSION@', '0.1.0'));
+    a.end(readFileSync(PAGE, 'utf8').replaceAll('@NONCE@', nonce).replaceAll('@PAGE@', this.secret).replaceAll('@LOGIN@', 'none').replaceAll('@VERSION@', '0.1.0'));
   }
 
   stream(a) {

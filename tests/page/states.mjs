@@ -56,7 +56,7 @@ const people = (held) => [
 
 function held(t, parts) {
   const budgets = [
-    { ...waiting(gpt4o(21877, 2100), ['editor', 'nightly', 'ana'], 37, 5230, 6800, t), waits_for: { limit: 'tpm', of: 'budget', name: 'gpt-4o', until_ms: Math.max(0, 5230 - t) } },
+    { ...waiting(gpt4o(21877, 2100), ['editor', 'ana', 'nightly'], 37, 5230, 6800, t), waits_for: { limit: 'tpm', of: 'budget', name: 'gpt-4o', until_ms: Math.max(0, 5230 - t) } },
     { ...waiting(sonnet(), ['nightly', 'ana'], 9, 2100, 11000, t), waits_for: { limit: 'rpm', of: 'budget', name: 'claude-sonnet-4.x', until_ms: Math.max(0, 2100 - t) } },
     { ...waiting(local(), ['editor'], 4, 0, 0, 0), next_dispatch_ms: null, last_dispatch_ms: null, in_flight: 2, waits_for: { limit: 'concurrent', of: 'budget', name: 'llama3.1', until_ms: null } },
     small()];

@@ -111,6 +111,28 @@ test('test_dashboard__all_of_it_opened__no_prompt_and_no_key', () => withHeld(5,
   }
 }));
 
+test('test_dashboard__tokens_required__logs_in_and_out_by_keyboard', async () => {
+  const daemon = new Daemon('clients:\n  require_token: true\n  editor: {token: {env: METERGATE_TEST_TOKEN}}\n');
+  process.env.METERGATE_TEST_TOKEN = 'a-token-of-the-editor';
+  await daemon.start();
+  const page = await browser.page();
+  try {
+    await page.open(`${daemon.url}/-/`);
+    assert.equal(await page.eval('location.pathname'), '/-/login');
+    assert.equal(await page.eval('document.activeElement.id'), 'token');
+    await page.send('Input.insertText', { text: 'a-token-of-the-editor' });
+    assert.equal(await page.leaves(() => page.press('Enter')), '/-/');
+    await page.until(`document.readyState === 'complete' && ${text('state')} === "Running"`);
+    await page.tabTo('#logout button');
+    assert.equal(await page.leaves(() => page.press('Enter')), '/-/login');
+    await page.open(`${daemon.url}/-/`);
+    assert.equal(await page.eval('location.pathname'), '/-/login', 'the session has ended');
+  } finally {
+    await page.close();
+    await daemon.remove();
+  }
+});
+
 test('test_dashboard__a_script_that_is_not_its_own__does_not_run', () => withHeld(0, async (page) => {
   await page.eval('(() => { const s = document.createElement("script"); s.textContent = "window.ran = true"; document.body.append(s); document.body.setAttribute("onclick", "window.ran = true"); document.body.click(); })()');
   assert.equal(await page.eval('window.ran'), undefined);
