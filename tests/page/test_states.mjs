@@ -132,6 +132,17 @@ test('test_page__a_stream_that_is_silent__counts_as_lost', () => shown('calm', a
   await page.until('document.body.classList.contains("stale")');
 }));
 
+test('test_page__nobody_looks_at_it__gives_its_connection_back', () => shown('held', async (page, fake) => {
+  const look = (hidden) => `Object.defineProperty(document, 'hidden', { configurable: true, get: () => ${hidden} }); document.dispatchEvent(new Event('visibilitychange'))`;
+  const closed = new Promise((resolve) => [...fake.streams][0].once('close', resolve));
+  await page.eval(look(true));
+  await closed;
+  assert.equal(fake.streams.size, 0);
+  fake.play('paused');
+  await page.eval(look(false));
+  await page.until(`${text('state')} === "Paused"`);
+}));
+
 test('test_page__session_over__goes_to_the_login', () => shown('calm', async (page, fake) => {
   const path = await page.leaves(() => {
     fake.refuse = 401;
