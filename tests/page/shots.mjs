@@ -14,7 +14,7 @@ const SHOTS = [
   { name: 'lost', state: 'held', after: async (page, fake) => { await fake.stop(); await page.until('document.body.classList.contains("stale")'); } },
   { name: 'open', state: 'held', after: async (page) => { await page.eval('document.querySelectorAll("details").forEach((d, i) => { if (i < 4) d.open = true; })'); await page.until('document.querySelector("#now-list tr")'); } },
   { name: 'dialog', state: 'held', after: async (page) => { await page.eval('document.getElementById("pause").click()'); } },
-  { name: 'readme', state: 'story', width: 1200, height: 1000, crop: true },
+  { name: 'readme', state: 'story', width: 1200, height: 1130, crop: true },
 ];
 
 mkdirSync(dir, { recursive: true });

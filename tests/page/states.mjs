@@ -8,6 +8,17 @@ const limit = (metric, max, windowS, used, reserved, { headroom = 0, learned = f
   return { metric, max, window_s: windowS, used, reserved, usable, free: Math.max(0, Math.round((usable - used - reserved) * 1e9) / 1e9), learned };
 };
 
+// The last hour of one series, minute by minute.
+function series(budgetName, upstreamName, scale) {
+  const calls = Array.from({ length: 60 }, (_, i) => (i < 8 ? 0 : Math.round(scale * (6 + 5 * Math.sin(i / 6) + (i * 7919) % 5))));
+  return { budget: budgetName, upstream: upstreamName, calls, tokens: calls.map((n, i) => n * (1900 + (i * 104729) % 900)), cost_usd: calls.map((n) => n * 0.0123),
+    waited_ms: calls.map((n, i) => (i > 30 ? n * 2100 : 0)), longest_wait_ms: calls.map((n, i) => (i > 30 && n ? 4000 + (i * 15485863) % 30000 : 0)), refused: calls.map((n, i) => (i % 17 === 0 && n ? 1 : 0)), upstream_429: calls.map((n, i) => (i === 41 ? 2 : 0)) };
+}
+
+const total = (values) => Math.round(values.reduce((a, b) => a + b, 0) * 1e9) / 1e9;
+const ALL = series(null, null, 1);
+const CALLS = total(ALL.calls), TOKENS = total(ALL.tokens), COST = total(ALL.cost_usd);
+
 const hour = (calls, tokens, cost, waited, longest) => ({ calls, tokens, cost_usd: cost, unpriced: 0, waited_ms: waited, longest_wait_ms: longest, refused: 0, upstream_429: 0, retries: 0 });
 
 function client(name, held, inFlight, tokens, cost, extra = {}) {
@@ -43,16 +54,21 @@ function whole(t, parts = {}) {
     totals: { calls: 41, dispatched: 36, completed: 34, refused: 1, cancelled: 1, failed: 0, upstream_429: 0, retries: 0 },
     ledger: { ok: true, problem: null, waiting: 0, written: 3812, lost: 0, recovered: 0 },
     process: { pid: 812, user: 'metergate', config: '/etc/metergate/metergate.yaml', state_dir: '/var/lib/metergate', descriptors: 83, descriptors_max: 524288, connections: 12, connections_max: 16384 },
-    hour: hour(412, 1291234, 4.127350015, 1812000, 251230), clients: [], estimates: [], upstreams: [upstream('openai', 3812), upstream('anthropic', 201), upstream('gemini', 0)], ...parts };
+    hour: { ...hour(CALLS, TOKENS, COST, total(ALL.waited_ms), Math.max(...ALL.longest_wait_ms)), refused: total(ALL.refused), upstream_429: 2, retries: 2 }, clients: [], estimates: [], upstreams: [upstream('openai', 3812), upstream('anthropic', 201), upstream('gemini', 0)], ...parts };
 }
 
 const gpt4o = (used, reserved) => budget('gpt-4o', 'openai', [limit('tpm', 30000, 60, used, reserved, { headroom: 0.2 }), limit('rpm', 500, 60, 14, 2, { headroom: 0.2 })], { models: ['gpt-4o', 'gpt-4o-2024-08-06'], in_flight: 2 });
 const sonnet = () => budget('claude-sonnet-4.x', 'anthropic', [limit('rpm', 50, 60, 39, 1, { headroom: 0.2, learned: true }), limit('itpm', 30000, 60, 12011, 2100, { headroom: 0.2, learned: true }), limit('otpm', 8000, 60, 5400, 988, { headroom: 0.2, learned: true })], { models: ['claude-sonnet-4-5'], in_flight: 1 });
 const small = () => budget('text-embedding-3-small', 'openai', [limit('tpm', 1000000, 60, 3100, 0, { headroom: 0.2 }), limit('usd_per_day', 5, 86400, 0.412350015, 0.003)]);
 const local = () => budget('llama3.1', 'local', [limit('concurrent', 2, 0, 0, 1)], { in_flight: 1 });
-const people = (held) => [
-  client('nightly', held[0], 1, 812340, 2.613, { priority: 'low', limits: [limit('usd_per_day', 2, 86400, 1.87, 0.02)] }), client('editor', held[1], 1, 312110, 1.20435, { priority: 'high', weight: 2 }),
-  client('ana', held[2], 0, 140120, 0.310000015), client('metergate-run.service', 0, 0, 26664, 0)];
+// Four clients; what they used in the hour is all that was used in it.
+function people(held) {
+  const parts = [0.58, 0.25, 0.14];
+  const share = (all, digits) => { const v = parts.map((p) => Number((p * all).toFixed(digits))); return [...v, Number((all - v[0] - v[1] - v[2]).toFixed(digits))]; };
+  const tokens = share(TOKENS, 0), cost = share(COST, 6), calls = share(CALLS, 0);
+  const some = [['nightly', { priority: 'low', limits: [limit('usd_per_day', 5, 86400, 4.21, 0.02)] }], ['editor', { priority: 'high', weight: 2 }], ['ana', {}], ['report.service', {}]];
+  return some.map(([name, extra], i) => ({ ...client(name, held[i] ?? 0, i < 2 ? 1 : 0, tokens[i], cost[i], extra), hour: hour(calls[i], tokens[i], cost[i], 60000, held[i] ? Math.round(31000 / (i + 1)) : 0) }));
+}
 
 function held(t, parts) {
   const budgets = [
@@ -95,14 +111,9 @@ export const states = {
 };
 
 export function history(name) {
-  const series = (budgetName, upstreamName, scale) => {
-    const calls = Array.from({ length: 60 }, (_, i) => (i < 8 ? 0 : Math.round(scale * (6 + 5 * Math.sin(i / 6) + (i * 7919) % 5))));
-    return { budget: budgetName, upstream: upstreamName, calls, tokens: calls.map((n, i) => n * (1900 + (i * 104729) % 900)), cost_usd: calls.map((n) => n * 0.0123),
-      waited_ms: calls.map((n, i) => (i > 30 ? n * 2100 : 0)), longest_wait_ms: calls.map((n, i) => (i > 30 && n ? 4000 + (i * 15485863) % 30000 : 0)), refused: calls.map((n, i) => (i % 17 === 0 && n ? 1 : 0)), upstream_429: calls.map((n, i) => (i === 41 ? 2 : 0)) };
-  };
   const none = { budget: null, upstream: null, calls: Array(60).fill(0), tokens: Array(60).fill(0), cost_usd: Array(60).fill(0), waited_ms: Array(60).fill(0), longest_wait_ms: Array(60).fill(0), refused: Array(60).fill(0), upstream_429: Array(60).fill(0) };
   const budgets = name === 'hostile' ? WICKED.map((w) => series(w, w, 1)) : [series('gpt-4o', 'openai', 0.7), series('claude-sonnet-4.x', 'anthropic', 0.3)];
-  return { until_ms: Date.now(), step_s: 60, series: name === 'empty' ? [none] : [series(null, null, 1), ...budgets] };
+  return { until_ms: Date.now(), step_s: 60, series: name === 'empty' ? [none] : [ALL, ...budgets] };
 }
 
 let nextCall = 0;
