@@ -496,11 +496,13 @@ void gate_cancel(struct gate *g, struct ticket *t, int64_t now_us)
 
 static void replay_when_due(struct gate *g, int64_t now_us)
 {
-    if (g->replayed && now_us - g->replayed_us < GATE_REPLAY_EVERY_US)
+    int64_t pause_us = (int64_t)g->deadlines.n * GATE_REPLAY_CALL_US;
+
+    if (g->replayed && now_us < g->replay_us)
         return;
     replay_held(g, now_us);
     g->replayed = true;
-    g->replayed_us = now_us;
+    g->replay_us = now_us + (pause_us > GATE_REPLAY_EVERY_US ? pause_us : GATE_REPLAY_EVERY_US);
 }
 
 struct prediction gate_predict(struct gate *g, const struct ticket *t, int64_t now_us)

@@ -228,7 +228,7 @@ static void test_fifty_calls__that_take_less_than_reserved__start_when_the_statu
                          .known_s = 1});
 }
 
-/* Output is charged when answers end, and they take their time. */
+/* Output is charged when answers end, and how long they take is known once some have. */
 static void test_fifty_calls__charged_at_their_end__start_when_the_status_says(void **state)
 {
     (void)state;
@@ -236,7 +236,8 @@ static void test_fifty_calls__charged_at_their_end__start_when_the_status_says(v
                          .settings = "{\"models\":{\"*\":{\"first_byte_ms\":300}}}",
                          .yaml = KEPT FIXTURE_UPSTREAM "models:\n  gpt-4o: {tpm: {max: 400, per: 2s}}\n",
                          .body = BODY("\"max_tokens\":20,"),
-                         .clients = 1});
+                         .clients = 1,
+                         .known_s = 1});
 }
 
 int main(void)
