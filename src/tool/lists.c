@@ -188,7 +188,7 @@ void lists_budgets(struct slice doc, struct pane *p)
 void lists_queue(struct slice doc, struct slice budget, const char *title, struct pane *p)
 {
     static const struct column columns[] = {
-        {"QUEUE", 15, false, true, 0},     {"PRIO", 6, false, true, 4},    {"MODEL", 14, false, true, 6},
+        {"QUEUE", 21, false, true, 0},     {"PRIO", 6, false, true, 4},    {"MODEL", 12, false, true, 6},
         {"TOKENS", 8, true, false, 2},     {"WAITED", 8, true, false, 3},  {"STARTS IN", 9, true, false, 0},
         {"AT", 8, true, false, 5},         {"TRIES", 5, true, false, 7},
     };

@@ -296,17 +296,17 @@ static void title_queue(struct view *v, struct slice budget)
     char a[FIGURE_SIZE], b[FIGURE_SIZE];
     struct buf title;
 
+    doc_list_begin(&list, budget, "queue");
+    while (doc_list_next(&list, &unused))
+        shown++;
     buf_init(&title, BUF_UNLIMITED);
     buf_add_str(&title, "QUEUE");
+    if (shown < held)
+        buf_addf(&title, " %s/%s", figure_int(shown, a), figure_int(held, b));
     if (budget.n) {
         buf_add_str(&title, " of ");
         outlook_name(budget, &title);
     }
-    doc_list_begin(&list, budget, "queue");
-    while (doc_list_next(&list, &unused))
-        shown++;
-    if (shown < held)
-        buf_addf(&title, " (%s of %s)", figure_int(shown, a), figure_int(held, b));
     free(v->title);
     v->title = buf_take(&title, NULL);
     l->pane.title = v->title;
