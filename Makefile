@@ -88,6 +88,7 @@ $(BUILD)/lib%.a:
 	$(Q)$(AR) rcs $@ $(filter %.o,$^)
 
 include src/tokens/tokens.mk
+include src/proxy/page.mk
 
 link = $(Q)echo "  LINK  $@" && $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 

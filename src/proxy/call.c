@@ -10,7 +10,9 @@
 
 #include "metergate/base/log.h"
 #include "metergate/proxy/hub.h"
+#include "metergate/proxy/identity.h"
 #include "metergate/proxy/record.h"
+#include "metergate/proxy/tally.h"
 
 #define BIT(s) (1u << (unsigned)(s))
 
@@ -294,18 +296,11 @@ static void log_end(const struct call *c)
 /* What it cost, for all who want to know. `cost` is what its last attempt took of the limits; NULL: none was open. */
 static void settle_accounts(struct call *c, const struct cost *cost)
 {
-    struct proxy *p = c->proxy;
     struct row_price price = {0};
 
     c->cost_nano = bill_of_call(c, &price);
     bill_settle(&c->spending, c->settled_us, c->cost_nano);
-    p->totals.outcome[c->outcome]++;
-    if (c->client) {
-        c->client->calls++;
-        c->client->tokens += c->used.input + c->used.output;
-        if (c->cost_nano != PRICE_UNKNOWN)
-            c->client->cost_nano += c->cost_nano;
-    }
+    tally_end(c);
     record_end(c, cost, &price);
 }
 
@@ -313,9 +308,12 @@ void call_settle(struct call *c, enum call_outcome outcome, const char *reason, 
 {
     struct proxy *p = c->proxy;
     bool was_open = c->seated && c->state != CALL_HELD;
+    struct refusal unasked;
     struct cost cost;
 
     MG_ASSERT(!c->transfer);
+    if (c->search && !c->client)
+        (void)identity_settle(c, &unasked); /* it ends before it was found out whose it is: its user's */
     if (was_open) {
         cost = close_attempt(c, outcome, usage);
     } else if (c->seated) {
@@ -424,6 +422,7 @@ static void release(struct call *c)
     buf_release(&c->error_body);
     headers_release(&c->error_head);
     answer_free(c->answer);
+    origin_search_free(c->search);
     free(c->holds);
     free(c);
 }

@@ -16,6 +16,7 @@
 #include "metergate/proxy/lease_text.h"
 #include "metergate/proxy/record.h"
 #include "metergate/proxy/seat.h"
+#include "metergate/proxy/tally.h"
 
 /* What a program that was answered 429 without a time waits, and the most that its word may hold up
  * everybody. */
@@ -170,17 +171,16 @@ static void refuse_unread(struct call *c, int rc)
         call_refuse(c, &(struct refusal){.reason = REFUSAL_QUEUE_FULL, .wait_us = CLOCK_S});
 }
 
-void reserve_body(struct call *c, int rc)
+static void offer(struct call *c)
 {
     struct lease_wish wish;
+    struct refusal refused;
     struct errbuf why;
 
-    if (rc < 0) {
-        refuse_unread(c, rc);
+    if (!identity_settle(c, &refused)) {
+        call_refuse(c, &refused);
         return;
     }
-    call_enter(c, CALL_COUNTING);
-    c->body = exchange_body(c->x);
     if (lease_wish_read(c->body, &wish, &why) < 0) {
         struct errbuf sentence;
 
@@ -200,6 +200,39 @@ void reserve_body(struct call *c, int rc)
         return;
     }
     seat_take(c);
+}
+
+/* In a worker's thread. */
+static void search(struct worker_job *job)
+{
+    origin_search(MG_CONTAINER(job, struct call, job)->search);
+}
+
+static void searched(struct worker_job *job)
+{
+    struct call *c = MG_CONTAINER(job, struct call, job);
+
+    c->counting = false;
+    identity_found(c);
+    if (!call_reap(c) && c->state == CALL_COUNTING)
+        offer(c);
+}
+
+void reserve_body(struct call *c, int rc)
+{
+    if (rc < 0) {
+        refuse_unread(c, rc);
+        return;
+    }
+    call_enter(c, CALL_COUNTING);
+    c->body = exchange_body(c->x);
+    if (!c->search) {
+        offer(c);
+        return;
+    }
+    c->job = (struct worker_job){.work = search, .done = searched};
+    c->counting = true;
+    workers_submit(c->proxy->workers, &c->job);
 }
 
 static void tell(struct call *c)
@@ -277,7 +310,7 @@ static void end_as_reported(struct call *c, const struct lease_report *r)
         call_settle(c, OUTCOME_COMPLETED, NULL, &r->usage);
         return;
     }
-    p->totals.upstream_429++;
+    tally_429(c);
     pause_for(c, r->retry_after_us);
     c->status = 429;
     call_settle(c, OUTCOME_FAILED, "the provider answered 429", NULL);

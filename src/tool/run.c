@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "metergate/base/json.h"
+#include "metergate/base/program.h"
 #include "metergate/tool/client.h"
 #include "metergate/tool/command.h"
 #include "metergate/tool/environment.h"
@@ -61,13 +62,27 @@ static int ask_daemon(const struct address *address, const struct secret *token,
     return rc < 0 ? report(EX_UNAVAILABLE, "%s", e.text) : EX_OK;
 }
 
+/* `--client`, else what the command is called; NULL: it is called nothing that could be a name. */
+static const char *client_of(const struct arguments *a, char room[CLIENT_NAME_SIZE])
+{
+    struct slice words[PROGRAM_ARGUMENTS_MAX];
+    size_t n = 0;
+
+    if (a->client)
+        return a->client;
+    for (; n < PROGRAM_ARGUMENTS_MAX && a->operands[n]; n++)
+        words[n] = slice_str(a->operands[n]);
+    return program_name(words, n, room) ? room : NULL;
+}
+
 /* What the command's environment becomes; an exit status. */
 static int prepare(const struct arguments *a, const struct address *address, const struct secret *token,
                    struct environment *env)
 {
+    char room[CLIENT_NAME_SIZE];
     struct errbuf e;
 
-    if (environment_init(env, address, a->client, a->priority, token, &e) < 0)
+    if (environment_init(env, address, client_of(a, room), a->priority, token, &e) < 0)
         return report(EX_USAGE, "%s", e.text);
     return ask_daemon(address, token, env);
 }
