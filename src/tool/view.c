@@ -237,8 +237,10 @@ static void add_figures(struct head *h, struct slice doc)
     buf_addf(&b, "  %s in flight", figure_int(doc_int(doc, "in_flight"), a));
     buf_addf(&b, "  429s %s", figure_int(doc_int(doc, "totals.upstream_429"), a));
     buf_addf(&b, "  refused %s", figure_int(doc_int(doc, "totals.refused"), a));
-    buf_addf(&b, "  hour: %s calls", figure_int(doc_int(doc, "hour.calls"), a));
-    buf_addf(&b, ", %s tokens", figure_int(doc_int(doc, "hour.tokens"), a));
+    if (doc_get(doc, "hour").n) {
+        buf_addf(&b, "  hour: %s calls", figure_int(doc_int(doc, "hour.calls"), a));
+        buf_addf(&b, ", %s tokens", figure_int(doc_int(doc, "hour.tokens"), a));
+    }
     if (doc_scaled(doc, "hour.cost_usd", 9, &nano) == 0)
         buf_addf(&b, ", %s", figure_usd(nano, 6, usd));
     add_sentence(h, STYLE_PLAIN, slice_head(buf_slice(&b), paper_break(buf_slice(&b), (size_t)h->g->columns)));

@@ -60,7 +60,7 @@ static void test_top__document__every_part_of_it_is_seen(void **state)
     static const char *const parts[] = {
         "Metergate 9.9.9  running  up 2h 2m  http://127.0.0.1:",
         "15:23:12\n",
-        "5 held  2 in flight",
+        "5 held  2 in flight  429s 0  refused 0\n",
         "\n5 calls wait; the last of them starts in 1 min 11 s, at 15:24:23.\n",
         "\nThe last connection to upstream openai failed: refused\n",
         "BUDGETS ",
