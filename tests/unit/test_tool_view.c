@@ -65,8 +65,10 @@ static void assert_order(struct view *v, const char *doc, const char *const *par
     for (; *parts; parts++) {
         char *found = strstr(at, *parts);
 
-        if (!found)
+        if (!found) {
             fail_msg("'%s' is not where it should be in:\n%s", *parts, got);
+            break;
+        }
         at = found + strlen(*parts);
     }
     free(got);
