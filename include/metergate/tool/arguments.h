@@ -27,6 +27,7 @@ enum argument {
     ARGUMENT_OF_CLIENT = 1 << 16, /* --client and --model, of commands that show some of many */
     ARGUMENT_OF_MODEL = 1 << 17,
     ARGUMENT_NOW = 1 << 18,
+    ARGUMENT_OFFLINE = 1 << 24,
 
     /* what a command that asks the daemon takes */
     ARGUMENT_DAEMON = ARGUMENT_URL | ARGUMENT_TOKEN_FILE,
@@ -51,6 +52,7 @@ struct arguments {
     bool csv;
     bool chat;
     bool now;
+    bool offline;
     bool help;
     bool version;
     char **operands; /* ends with NULL */
