@@ -88,6 +88,8 @@ int config_load(const char *path, struct config **ret, struct problems *problems
         rc = -EINVAL;
     } else {
         rc = config_parse(path, buf_slice(&text), ret, problems);
+        if (rc == 0)
+            (*ret)->path = xstrdup(path);
     }
     buf_release(&text);
     return rc;
@@ -137,6 +139,7 @@ void config_free(struct config *c)
     free((void *)c->upstreams);
     free((void *)c->models);
     free(c->prices);
+    free(c->path);
     value_release_all(TABLE_IN_CONFIG, c);
     free(c);
 }

@@ -493,6 +493,15 @@ void gate_cancel(struct gate *g, struct ticket *t, int64_t now_us)
     dequeue(g, t);
 }
 
+static void replay_when_due(struct gate *g, int64_t now_us)
+{
+    if (g->replayed && now_us - g->replayed_us < GATE_REPLAY_EVERY_US)
+        return;
+    replay_held(g, now_us);
+    g->replayed = true;
+    g->replayed_us = now_us;
+}
+
 struct prediction gate_predict(struct gate *g, const struct ticket *t, int64_t now_us)
 {
     struct prediction p;
@@ -501,11 +510,7 @@ struct prediction gate_predict(struct gate *g, const struct ticket *t, int64_t n
     MG_ASSERT(t->state == TICKET_HELD);
     if (now_us < g->latest_us)
         now_us = g->latest_us; /* gate_expire may be asked for the microsecond before */
-    if (!g->replayed || now_us - g->replayed_us >= GATE_REPLAY_EVERY_US) {
-        replay_held(g, now_us);
-        g->replayed = true;
-        g->replayed_us = now_us;
-    }
+    replay_when_due(g, now_us);
     ticket_advance(t, now_us);
     p = predict_held(t, now_us);
     if (t->replayed_us == 0)
@@ -515,6 +520,40 @@ struct prediction gate_predict(struct gate *g, const struct ticket *t, int64_t n
     if (p.slack_us < CLOCK_NEVER)
         p.slack_us = latest_us > p.start_us ? latest_us - p.start_us : 0;
     return p;
+}
+
+/* Whether something that is under way decides when it goes. */
+static bool event_decides(const struct ticket *t, int64_t start_us, int64_t now_us)
+{
+    for (size_t i = 0; i < t->budget_count; i++) {
+        const struct budget *b = t->budgets[i];
+
+        if (b->probing && (b->probe_is_out || t->budgets[0]->promised != t))
+            return true;
+        if (start_us <= now_us && budget_free_places(b) <= 0)
+            return true;
+    }
+    return false;
+}
+
+int64_t gate_start_us(struct gate *g, const struct ticket *t, int64_t now_us)
+{
+    int64_t start_us;
+
+    if (g->stopped)
+        return CLOCK_NEVER;
+    if (now_us < g->latest_us)
+        now_us = g->latest_us;
+    replay_when_due(g, now_us);
+    start_us = t->replayed_us > 0 ? t->replayed_us : gate_predict(g, t, now_us).start_us;
+    return event_decides(t, start_us, now_us) ? CLOCK_NEVER : start_us > now_us ? start_us : now_us;
+}
+
+bool gate_goes_before(const struct ticket *a, const struct ticket *b)
+{
+    if (a->replayed_us > 0 && b->replayed_us > 0)
+        return a->replayed_as < b->replayed_as;
+    return a->replayed_us == b->replayed_us ? a->seq < b->seq : a->replayed_us > 0;
 }
 
 struct ticket *gate_expire(struct gate *g, int64_t now_us, int64_t *ret_wait_us)

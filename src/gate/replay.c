@@ -81,7 +81,10 @@ static void run(struct replay *r, int64_t now_us)
         int64_t wake_us;
 
         if (t) {
-            MG_CONTAINER(t, struct stand_in, ticket)->original->replayed_us = now_us;
+            struct ticket *original = MG_CONTAINER(t, struct stand_in, ticket)->original;
+
+            original->replayed_us = now_us;
+            original->replayed_as = gone;
             gate_close(r->gate, t, now_us, NULL);
             gone++;
             continue;

@@ -51,6 +51,13 @@ static void get_status(const struct proxy *p, struct answer_text *a)
     buf_add_char(&a->body, '\n');
 }
 
+static void get_history(const struct proxy *p, struct answer_text *a)
+{
+    a->content_type = "application/json";
+    status_write_history(p, &a->body);
+    buf_add_char(&a->body, '\n');
+}
+
 static void get_metrics(const struct proxy *p, struct answer_text *a)
 {
     a->content_type = "text/plain; version=0.0.4; charset=utf-8";
@@ -79,6 +86,7 @@ static const struct {
     {"/readyz", get_ready},
     {"/metrics", get_metrics},
     {"/-/status", get_status},
+    {"/-/history", get_history},
     {"/-/prices", get_prices},
 };
 
@@ -121,7 +129,8 @@ void admin_serve(struct proxy *p, struct exchange *x, const struct route *r)
     struct slice method = exchange_head(x)->method;
     struct answer_text a = {.status = 200, .content_type = "text/plain; charset=utf-8", .query = r->query};
 
-    if (control_serve(p, x, r) || estimate_serve(p, x, r) || reserve_serve(p, x, r) || reports_serve(p, x, r))
+    if (control_serve(p, x, r) || estimate_serve(p, x, r) || reserve_serve(p, x, r) || reports_serve(p, x, r) ||
+        events_serve(p, x, r))
         return;
     for (size_t i = 0; i < MG_ARRAY_LEN(endpoints); i++) {
         if (!slice_eq(r->path, slice_str(endpoints[i].path)))
@@ -138,7 +147,7 @@ void admin_serve(struct proxy *p, struct exchange *x, const struct route *r)
     }
     reply_problem(p, x, 404,
                   "Metergate has no such address of its own; see /, /healthz, /readyz, /metrics, /-/status, "
-                  "/-/prices, /-/estimate, /-/reserve, /-/settle, /-/usage, /-/calls and /-/compare.");
+                  "/-/history, /-/events, /-/prices, /-/estimate, /-/reserve, /-/settle, /-/usage, /-/calls and /-/compare.");
 }
 
 void admin_body(struct proxy *p, struct exchange *x, int rc)

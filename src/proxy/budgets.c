@@ -37,6 +37,7 @@ static void free_budget(struct model_budget *b)
         free(b->models[i]);
     organizations_release(&b->organizations);
     purse_release(&b->purse);
+    hour_free(b->hour);
     list_unlink(&b->link);
     free(b->key);
     free(b->name);
@@ -205,6 +206,7 @@ static struct model_budget *add(struct budgets *bs, const struct wanted *w)
     if (bs->history)
         history_give_budget(bs->history, b);
     map_init(&b->shares);
+    list_init(&b->waiting);
     list_init(&b->link);
     list_push_back(&bs->all, &b->link);
     map_set(&bs->by_key, buf_slice(&key), b);
@@ -396,6 +398,8 @@ struct share *budgets_share(struct model_budget *b, const struct client *client)
 
     if (!share) {
         share = xcalloc(1, sizeof *share);
+        list_init(&share->link);
+        share->budget = b;
         share->client = client;
         map_set(&b->shares, slice_str(client->name), share);
     }
@@ -404,6 +408,10 @@ struct share *budgets_share(struct model_budget *b, const struct client *client)
 
 void budgets_count_held(struct share *share, enum ticket_class class, int sign)
 {
+    if (share->held == 0)
+        list_push_back(&share->budget->waiting, &share->link);
     share->held += sign;
+    if (share->held == 0)
+        list_unlink(&share->link);
     share->held_of[class] += sign;
 }

@@ -11,6 +11,7 @@
 #include "metergate/base/log.h"
 #include "metergate/proxy/hub.h"
 #include "metergate/proxy/record.h"
+#include "metergate/proxy/tally.h"
 
 #define BIT(s) (1u << (unsigned)(s))
 
@@ -294,18 +295,11 @@ static void log_end(const struct call *c)
 /* What it cost, for all who want to know. `cost` is what its last attempt took of the limits; NULL: none was open. */
 static void settle_accounts(struct call *c, const struct cost *cost)
 {
-    struct proxy *p = c->proxy;
     struct row_price price = {0};
 
     c->cost_nano = bill_of_call(c, &price);
     bill_settle(&c->spending, c->settled_us, c->cost_nano);
-    p->totals.outcome[c->outcome]++;
-    if (c->client) {
-        c->client->calls++;
-        c->client->tokens += c->used.input + c->used.output;
-        if (c->cost_nano != PRICE_UNKNOWN)
-            c->client->cost_nano += c->cost_nano;
-    }
+    tally_end(c);
     record_end(c, cost, &price);
 }
 

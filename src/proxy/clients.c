@@ -18,6 +18,7 @@ void clients_init(struct clients *c)
     map_init(&c->by_name);
     map_init(&c->users);
     c->other = NULL;
+    c->config = NULL;
 }
 
 static void free_value(void *arg, struct slice key, void *value)
@@ -34,6 +35,7 @@ static void free_client(void *arg, struct slice key, void *value)
     (void)arg;
     (void)key;
     purse_release(&client->purse);
+    hour_free(client->hour);
     free(client);
 }
 
@@ -46,6 +48,12 @@ void clients_release(struct clients *c)
     c->other = NULL;
 }
 
+static void set_terms(struct client *client, const struct config_client *known)
+{
+    client->weight = known ? known->weight : 1;
+    client->priority = known ? (int)known->priority : CLIENT_CHOOSES;
+}
+
 static struct client *add(struct clients *c, struct slice name)
 {
     struct client *client = xcalloc(1, sizeof *client);
@@ -53,6 +61,7 @@ static struct client *add(struct clients *c, struct slice name)
     name = slice_head(name, sizeof client->name - 1);
     if (name.n)
         memcpy(client->name, name.p, name.n);
+    set_terms(client, c->config ? config_client_named(c->config, name) : NULL);
     map_set(&c->by_name, name, client);
     return client;
 }
@@ -78,12 +87,13 @@ struct lift {
 };
 
 /* Its budget stays: calls name it, and the limits may come back. */
-static void lift_unless_known(void *arg, struct slice key, void *value)
+static void apply_to(void *arg, struct slice key, void *value)
 {
     const struct lift *lift = arg;
     const struct config_client *known = config_client_named(lift->config, key);
     struct client *client = value;
 
+    set_terms(client, known);
     if (client->purse.n > 0 && (!known || known->money_count == 0))
         purse_set(&client->purse, NULL, 0);
     if (client->budget && (!known || known->limit_count == 0))
@@ -100,7 +110,8 @@ static void set_limits(struct client *client, const struct config_client *known,
 
 void clients_apply(struct clients *c, const struct config *config, struct gate *g)
 {
-    map_each(&c->by_name, lift_unless_known, &(struct lift){config, g});
+    c->config = config;
+    map_each(&c->by_name, apply_to, &(struct lift){config, g});
     for (size_t i = 0; i < config->clients.n; i++) {
         const struct config_client *known = config->clients.v[i];
 

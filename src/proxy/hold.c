@@ -59,6 +59,30 @@ static struct hold_reason reason(const struct call *c, const struct gate_reason 
     return (struct hold_reason){why->limit ? why->limit->limit.key : "pause", whose(c, why->budget)};
 }
 
+struct hold_reason hold_why(const struct call *c, int64_t now_us)
+{
+    struct gate_reason why = gate_why(c->proxy->gate, &c->ticket, now_us);
+
+    return reason(c, &why, now_us);
+}
+
+const char *hold_name(const struct call *c, enum row_whose whose)
+{
+    switch (whose) {
+    case ROW_OF_BUDGET:
+        return c->budget->name;
+    case ROW_OF_UPSTREAM:
+        return c->provider->config->name;
+    case ROW_OF_ACCOUNT:
+        return c->budget->account ? c->budget->account->label : "";
+    case ROW_OF_CLIENT:
+        return c->client->name;
+    case ROW_OF_NOBODY:
+    default:
+        return "";
+    }
+}
+
 static void look_at(struct proxy *p, struct model_budget *b, int64_t now_us)
 {
     const struct ticket *head;

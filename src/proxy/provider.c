@@ -135,10 +135,25 @@ static void set_key(struct provider *p, const struct secret *key)
     buf_add_slice(&p->authorization, secret_expose(key));
 }
 
+/*
+ * libcurl's sentences name hosts and ports, but some repeat an address as it was given ("Unsupported proxy syntax in
+ * 'http://user:password@host'").
+ */
+void provider_name_problem(struct provider *p, struct slice why)
+{
+    if (slice_find(why, '@') < why.n || slice_find(why, '?') < why.n)
+        why = SLICE("the connection failed; the log says why");
+    why = slice_head(why, sizeof p->problem - 1);
+    if (why.n)
+        memcpy(p->problem, why.p, why.n);
+    p->problem[why.n] = '\0';
+}
+
 /* What was learned of the server at one address says nothing of another. */
 static void forget_server(struct provider *p, struct gate *g)
 {
     p->reachable = true;
+    p->problem[0] = '\0';
     p->health = (struct health){0};
     gate_probe_end(g, p->budget);
     p->refuses_usage_option = false;

@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "metergate/base/clock.h"
 #include "metergate/base/log.h"
@@ -23,33 +25,38 @@ static void on_drain(void *ctx, struct exchange *x)
 {
     struct call *c = exchange_user(x);
 
-    (void)ctx;
     if (c)
         relay_drained(c);
+    else
+        events_drained(ctx, x);
+}
+
+/* A request that is no call; whose it is, its owner knows. */
+static void forget(struct proxy *p, struct exchange *x)
+{
+    estimate_gone(p, x);
+    reports_gone(p, x);
+    events_gone(p, x);
 }
 
 static void on_gone(void *ctx, struct exchange *x)
 {
     struct call *c = exchange_user(x);
 
-    if (c) {
+    if (c)
         call_on_gone(c);
-        return;
-    }
-    estimate_gone(ctx, x);
-    reports_gone(ctx, x);
+    else
+        forget(ctx, x);
 }
 
 static void on_done(void *ctx, struct exchange *x, bool complete)
 {
     struct call *c = exchange_user(x);
 
-    if (c) {
+    if (c)
         call_on_exchange_done(c, complete);
-    } else {
-        estimate_gone(ctx, x);
-        reports_gone(ctx, x);
-    }
+    else
+        forget(ctx, x);
     hub_turn_soon(ctx);
 }
 
@@ -97,7 +104,7 @@ static void check_drained(struct proxy *p)
 {
     void (*drained)(void *ctx) = p->drained;
 
-    if (!p->draining || !drained || front_stats(p->front).exchanges > 0)
+    if (!p->draining || !drained || front_stats(p->front).exchanges > events_left_behind(&p->events))
         return;
     p->drained = NULL;
     drained(p->drained_ctx);
@@ -193,6 +200,9 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
     p->loop = l;
     p->capacity = *capacity;
     p->started_us = clock_now_us();
+    buf_init(&p->state_dir, BUF_UNLIMITED);
+    if (user_name(geteuid(), p->user) < 0)
+        snprintf(p->user, sizeof p->user, "%u", (unsigned)geteuid());
     if (getrandom(&p->boot, sizeof p->boot, GRND_NONBLOCK) != (ssize_t)sizeof p->boot)
         p->boot = (uint32_t)clock_wall_us();
     p->random.state = p->boot ^ (uint64_t)clock_wall_us();
@@ -208,6 +218,7 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
     bill_init(&p->prices);
     estimates_init(&p->estimates);
     reports_init(&p->reports);
+    events_init(&p->events);
     leases_init(&p->leases);
     p->gate = gate_new();
     providers_init(&p->providers);
@@ -254,6 +265,7 @@ void proxy_keep(struct proxy *p, const char *dir)
 
     buf_init(&path, BUF_UNLIMITED);
     buf_addf(&path, "%s/learned.jsonl", dir);
+    buf_add_str(&p->state_dir, dir);
     learned_keep(&p->learned, path.p, p->workers);
     buf_release(&path);
     open_ledger(p, dir);
@@ -269,7 +281,7 @@ int proxy_listen(struct proxy *p, struct listener *ln)
 /* Ends all that is left; the turn that runs still sends what they are told. */
 static void stop_all(struct proxy *p)
 {
-    unsigned exchanges = front_stats(p->front).exchanges;
+    int64_t exchanges = front_stats(p->front).exchanges - p->events.count;
     int64_t calls = 0;
 
     for (int s = 0; s < CALL_SETTLED; s++) {
@@ -305,6 +317,7 @@ void proxy_drain(struct proxy *p, void (*drained)(void *ctx), void *ctx)
     p->drained = drained;
     p->drained_ctx = ctx;
     front_drain(p->front);
+    events_stop(p);
     LIST_EACH (&p->calls[CALL_HELD], node, next)
         call_stop(LIST_ENTRY(node, struct call, link));
     loop_timer_set(p->loop, &p->drain_timer, loop_now_us(p->loop) + p->config->drain_us, on_drain_time_over, p);
@@ -334,6 +347,7 @@ void proxy_free(struct proxy *p)
     learned_release(&p->learned);
     estimates_release(&p->estimates);
     reports_release(&p->reports);
+    events_release(&p->events);
     leases_release(&p->leases);
     providers_release(&p->providers);
     budgets_release(&p->budgets);
@@ -342,6 +356,8 @@ void proxy_free(struct proxy *p)
     ledger_close(p->ledger);
     gate_free(p->gate);
     clients_release(&p->clients);
+    hour_free(p->hour);
+    buf_release(&p->state_dir);
     trust_free(p->trust);
     config_free(p->config);
     free(p);

@@ -15,6 +15,7 @@
 #include "metergate/proxy/headers.h"
 #include "metergate/proxy/hub.h"
 #include "metergate/proxy/retry.h"
+#include "metergate/proxy/tally.h"
 
 /* How much of an error answer is read before it is judged; a longer one passes on. */
 #define RELAY_JUDGED_BYTES ((size_t)64 * 1024)
@@ -177,7 +178,7 @@ void relay_head(void *ctx, struct transfer *t, const struct transfer_head *h)
         budgets_saw_answer(c->budget, h->status);
     retry_answered(c, h->status);
     if (h->status == 429)
-        c->proxy->totals.upstream_429++;
+        tally_429(c);
     if (worth_judging(c, h->status)) {
         c->judging = true;
         c->error_status = h->status;
@@ -355,6 +356,8 @@ static void failed_before_head(struct call *c, const struct transfer *t, enum tr
     bool no_connection = r == TRANSFER_CONNECT || r == TRANSFER_TIMEOUT_CONNECT;
     struct retry_wait wait;
 
+    if (no_connection)
+        tally_no_connection(c, slice_str(why));
     if (no_connection || (r == TRANSFER_RESET && !transfer_may_have_arrived(t))) {
         if (retry_after_failure(c, !no_connection, &wait)) {
             again(c, &wait, why);

@@ -16,6 +16,7 @@
 #include "metergate/proxy/lease_text.h"
 #include "metergate/proxy/record.h"
 #include "metergate/proxy/seat.h"
+#include "metergate/proxy/tally.h"
 
 /* What a program that was answered 429 without a time waits, and the most that its word may hold up
  * everybody. */
@@ -277,7 +278,7 @@ static void end_as_reported(struct call *c, const struct lease_report *r)
         call_settle(c, OUTCOME_COMPLETED, NULL, &r->usage);
         return;
     }
-    p->totals.upstream_429++;
+    tally_429(c);
     pause_for(c, r->retry_after_us);
     c->status = 429;
     call_settle(c, OUTCOME_FAILED, "the provider answered 429", NULL);

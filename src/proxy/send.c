@@ -11,6 +11,7 @@
 #include "metergate/proxy/hub.h"
 #include "metergate/proxy/record.h"
 #include "metergate/proxy/retry.h"
+#include "metergate/proxy/tally.h"
 
 static const struct transfer_ops ops = {
     .on_sent = relay_sent,
@@ -73,7 +74,7 @@ static void count_attempt(struct call *c)
         c->dispatched_us = loop_now_us(c->proxy->loop);
         c->proxy->totals.dispatched++;
     } else {
-        c->proxy->totals.retries++;
+        tally_retry(c);
     }
 }
 

@@ -12,6 +12,7 @@
 #include "metergate/base/clock.h"
 #include "metergate/base/err.h"
 #include "metergate/gate/gate.h"
+#include "metergate/gate/replay.h"
 
 #define MINUTE (60 * CLOCK_S)
 #define DAY    (86400 * CLOCK_S)
@@ -163,7 +164,7 @@ static void measure(const struct row *row)
 {
     struct run r = {.row = row, .random = 88172645463325252u, .now_us = CLOCK_S};
     struct caller *callers = xcalloc((size_t)row->held, sizeof *callers);
-    double from;
+    double from, event_ns;
 
     heap_init(&r.flying);
     prepare(&r);
@@ -176,8 +177,10 @@ static void measure(const struct row *row)
     from = seconds();
     while (r.calls < 5000)
         step(&r);
-    printf("%-40s %7d held  %6.0f ns an event\n", row->what, row->held,
-           (seconds() - from) * 1e9 / (double)r.events);
+    event_ns = (seconds() - from) * 1e9 / (double)r.events;
+    from = seconds();
+    replay_held(r.gate, r.now_us);
+    printf("%-40s %7d held  %6.0f ns an event  %8.2f ms a replay\n", row->what, row->held, event_ns, (seconds() - from) * 1e3);
     for (int i = 0; i < row->held; i++) {
         if (callers[i].ticket.state == TICKET_HELD)
             gate_cancel(r.gate, &callers[i].ticket, r.now_us);

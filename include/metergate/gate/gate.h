@@ -198,6 +198,17 @@ void gate_probe_end(struct gate *g, struct budget *b);
 #define GATE_REPLAY_EVERY_US (INT64_C(250) * 1000)
 struct prediction gate_predict(struct gate *g, const struct ticket *t, int64_t now_us);
 
+/*
+ * When a held call will start, for people: gate_predict's start_us, but CLOCK_NEVER where nobody can know. That is while
+ * everything is stopped; where its windows have room and it waits for a call in flight to end; and for all but the heads
+ * of queues while one goes now and then to see (gate_probe). It costs next to nothing for calls that were replayed.
+ */
+int64_t gate_start_us(struct gate *g, const struct ticket *t, int64_t now_us);
+
+/* Of two held calls, whether `a` is the one that was seen to go first by the last replay, or by arrival where that saw
+ * neither go. */
+bool gate_goes_before(const struct ticket *a, const struct ticket *b);
+
 /* What a held call waits for now, besides those before it. */
 struct gate_reason gate_why(struct gate *g, const struct ticket *t, int64_t now_us);
 

@@ -43,6 +43,7 @@ struct ticket {
     size_t charge_count;       /* private */
     uint64_t seq;              /* private */
     int64_t replayed_us;       /* private: when the last replay saw it start; 0: it has not */
+    size_t replayed_as;        /* private: the how manyth it was then */
 };
 
 /* What a held call waits for: the budget and the limit (NULL: a pause), and until when; CLOCK_NEVER: an

@@ -26,6 +26,7 @@
 #include "metergate/proxy/account.h"
 #include "metergate/proxy/health.h"
 #include "metergate/proxy/hold.h"
+#include "metergate/proxy/hour.h"
 #include "metergate/proxy/limits.h"
 #include "metergate/proxy/organizations.h"
 #include "metergate/proxy/provider.h"
@@ -39,9 +40,15 @@ struct learned;
 
 /* What a budget knows of one client. Readable; `held` is written by the call's life alone. */
 struct share {
+    struct list link; /* on its budget's `waiting` while any of its calls is held there */
+    struct model_budget *budget;
     const struct client *client;
     int64_t held; /* now */
     int64_t held_of[TICKET_CLASSES]; /* of them, by priority */
+    struct {
+        int64_t tokens;           /* that its held calls will probably take together */
+        int64_t next_us, last_us; /* when the first and the last of them go; CLOCK_NEVER: not known */
+    } seen; /* as status_queue.c saw it last */
 };
 
 /* Readable. */
@@ -66,6 +73,8 @@ struct model_budget {
     bool learn;
     struct organizations organizations;
     struct map shares;     /* client name -> struct share, owned */
+    struct list waiting;   /* those of whom calls are held, in the order in which they began to wait */
+    struct hour *hour;     /* in minutes; NULL: nothing happened yet */
     char *models[BUDGET_MODELS_MAX]; /* names seen, the first few */
     size_t model_count;
 };

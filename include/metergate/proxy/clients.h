@@ -19,8 +19,10 @@
 #include "metergate/config/config.h"
 #include "metergate/gate/gate.h"
 #include "metergate/gate/purse.h"
+#include "metergate/proxy/hour.h"
 
-#define CLIENTS_MAX 1000
+#define CLIENTS_MAX    1000
+#define CLIENT_CHOOSES (-1)
 
 /* Readable; the counters are written by the call's life alone. */
 struct client {
@@ -33,12 +35,16 @@ struct client {
     int64_t tokens;     /* reported or estimated, in plus out */
     int64_t cost_nano;     /* of them, as far as prices are known */
     struct purse purse;    /* what it may spend */
+    int64_t weight;        /* as the configuration has it, 1..1000 */
+    int priority;          /* likewise, of enum config_priority; CLIENT_CHOOSES: it may choose its own */
+    struct hour *hour;     /* in five minutes; NULL: nothing happened yet */
     struct budget *budget; /* of the gate: what the configuration limits it to; NULL: it never did */
 };
 
 struct clients {
     struct map by_name; /* name -> struct client */
     struct client *other;
+    const struct config *config; /* private: borrowed, of the last clients_apply; NULL before */
     struct map users; /* private: uid -> name, as it was when first asked for */
 };
 

@@ -34,6 +34,12 @@ struct hold_history {
     unsigned n; /* ever written */
 };
 
+/* What a call that is held waits for now, besides those before it. */
+struct hold_reason hold_why(const struct call *c, int64_t now_us);
+
+/* Whose limit that is, by name; "" for ROW_OF_NOBODY. Borrowed of what the call takes from. */
+const char *hold_name(const struct call *c, enum row_whose whose);
+
 /* Calls may be held after this turn of the loop: looks at all queues when it is time for that. */
 void hold_look(struct proxy *p, int64_t now_us);
 

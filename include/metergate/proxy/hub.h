@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "metergate/base/prng.h"
+#include "metergate/base/user.h"
 #include "metergate/config/config.h"
 #include "metergate/gate/gate.h"
 #include "metergate/net/front.h"
@@ -25,10 +26,13 @@
 #include "metergate/proxy/capacity.h"
 #include "metergate/proxy/clients.h"
 #include "metergate/proxy/estimate.h"
+#include "metergate/proxy/events.h"
 #include "metergate/proxy/guard.h"
 #include "metergate/proxy/history.h"
 #include "metergate/proxy/hold.h"
+#include "metergate/proxy/hour.h"
 #include "metergate/proxy/keepalive.h"
+#include "metergate/proxy/lately.h"
 #include "metergate/proxy/learned.h"
 #include "metergate/proxy/lease.h"
 #include "metergate/proxy/memory.h"
@@ -69,6 +73,8 @@ struct proxy {
     struct learned learned;
     struct ledger *ledger;     /* NULL: nothing is kept */
     struct reports reports;
+    struct lately lately;
+    struct events events;
     struct history history;
     struct bill_prices prices;
     struct loop_timer hold_timer; /* hold.c: when queues are looked at again, */
@@ -83,10 +89,13 @@ struct proxy {
     int64_t count[CALL_STATES];
     int64_t held_bytes; /* bodies of calls HELD */
     struct totals totals;
+    struct hour *hour; /* of everything, in minutes; NULL: nothing happened yet */
     uint64_t next_id;
     uint32_t boot; /* makes ids of two runs differ */
     struct prng random; /* for what must not happen to all at one moment */
     int64_t started_us;
+    struct buf state_dir; /* where something is kept; empty: nowhere */
+    char user[USER_NAME_SIZE]; /* as whom the process runs; its number where that has no name */
 
     int (*reload)(void *ctx, struct buf *said); /* proxy_on_reload */
     void *reload_ctx;
@@ -146,8 +155,9 @@ bool control_serve(struct proxy *p, struct exchange *x, const struct route *r);
 /* The answer to a browser that asks whether a page may call: it may (admin.c). */
 void admin_preflight(const struct proxy *p, struct exchange *x);
 
-/* The body of GET /-/status and of GET /metrics (status.c, metrics.c). */
+/* The body of GET /-/status, of GET /-/history and of GET /metrics (status.c, status_hour.c, metrics.c). */
 void status_write(const struct proxy *p, struct buf *out);
+void status_write_history(const struct proxy *p, struct buf *out);
 void metrics_write(const struct proxy *p, struct buf *out);
 
 /* A pool of the size that the process can carry (proxy.c). */

@@ -26,6 +26,8 @@
 #include "metergate/net/trust.h"
 #include "metergate/proxy/health.h"
 
+#define PROVIDER_PROBLEM_SIZE 160
+
 /* Which file a trust was read from: another one has another stamp. All 0: none. */
 struct file_stamp {
     uint64_t device, inode;
@@ -49,6 +51,9 @@ struct provider {
     bool refuses_usage_option; /* it answered 400 to stream_options: streams go out as they came */
     bool says_done;            /* its streams end in [DONE] */
     int64_t in_flight;
+    char problem[PROVIDER_PROBLEM_SIZE]; /* the last connection that failed, in words without any secret; "": none has */
+    int64_t calls;                       /* that were sent there and ended, since the start; likewise */
+    int64_t upstream_429, retries, connect_failures;
 };
 
 struct providers {
@@ -104,6 +109,9 @@ struct provider *providers_of_model(const struct providers *ps, const struct con
  */
 void provider_url(const struct provider *p, struct slice path, struct slice query, bool without_key,
                   struct buf *out);
+
+/* A connection to it failed, as `why` says: remembered, unless the words may hold an address with a credential. */
+void provider_name_problem(struct provider *p, struct slice why);
 
 /* Whether the configuration has a key for it, and the header that carries it in the dialect that a call speaks
  * (without a key its value is empty): borrowed. */
