@@ -20,18 +20,22 @@ static bool is_set(const char *name)
     return value && *value;
 }
 
-/* Without a port behind it and a dot (or "*.") before it. */
-static struct slice bare(struct slice entry)
+/* Without the port behind it, of which *port tells, and a dot (or "*.") before it. */
+static struct slice bare(struct slice entry, bool *port)
 {
+    size_t colon = slice_find(entry, ':');
+    struct slice rest = slice_skip(entry, colon + 1);
+
+    *port = false;
     if (entry.n && entry.p[0] == '[')
         return slice_head(slice_skip(entry, 1), slice_find(slice_skip(entry, 1), ']'));
+    if (slice_find(rest, ':') == rest.n && colon < entry.n) { /* "::1" has colons of its own */
+        *port = true;
+        entry = slice_head(entry, colon);
+    }
     if (slice_starts(entry, SLICE("*.")))
-        entry = slice_skip(entry, 2);
-    else if (slice_starts(entry, SLICE(".")))
-        entry = slice_skip(entry, 1);
-    /* "::1" has colons of its own */
-    return slice_find(slice_skip(entry, slice_find(entry, ':') + 1), ':') < entry.n ? entry
-                                                                                    : slice_head(entry, slice_find(entry, ':'));
+        return slice_skip(entry, 2);
+    return slice_starts(entry, SLICE(".")) ? slice_skip(entry, 1) : entry;
 }
 
 /* "corp.example" covers itself and "llm.corp.example". */
@@ -44,8 +48,12 @@ static bool is_below(struct slice host, struct slice domain)
 
 static enum cover entry_covers(struct slice entry, struct slice host)
 {
-    if (slice_eq(entry, SLICE("*")) || is_below(host, bare(entry)))
+    bool port;
+
+    if (slice_eq(entry, SLICE("*")))
         return COVER_ALL;
+    if (is_below(host, bare(entry, &port)))
+        return port ? COVER_SOME : COVER_ALL; /* curl does not know ports there */
     /* a network: curl, Go and requests read it; httpx, and so the SDKs in Python, and Node.js do not */
     return slice_starts(entry, SLICE("127.")) && slice_find(entry, '/') < entry.n && slice_starts(host, SLICE("127."))
                ? COVER_SOME
