@@ -99,15 +99,36 @@ static int test(const char *program, const char *file, struct buf *said)
     return rc == 0 || rc == 78 ? rc : -ENOEXEC;
 }
 
+static bool has(struct slice line, const char *text)
+{
+    return line.n && memmem(line.p, line.n, text, strlen(text)) != NULL;
+}
+
+/* The first line that is about the file. Keys are handed to the daemon, not to us, and its files may be hidden from us. */
+static struct slice first_problem(struct slice said)
+{
+    while (said.n) {
+        struct slice line = first_line(said);
+
+        if (line.n && !has(line, "environment variable") && !has(line, "$CREDENTIALS_DIRECTORY") &&
+            !has(line, strerror(EACCES)))
+            return line;
+        said = slice_skip(said, line.n + 1);
+    }
+    return SLICE("");
+}
+
 static void judge_file(struct doctor *d, const char *file, int rc, struct slice said)
 {
-    struct slice line = first_line(said);
+    struct slice line = first_problem(said);
 
     if (rc == 0) {
         findings_add(&d->findings, "config", FINDING_OK, "%s is right", file);
-    } else if (rc == 78) {
+    } else if (rc > 0 && line.n) {
         findings_add(&d->findings, "config", FINDING_FAIL, "%.*s", (int)line.n, line.p);
-        findings_advise(&d->findings, "The next start or reload fails. `metergated --test --config %s` shows all that is wrong.", file);
+        findings_advise(&d->findings, "The next start or reload fails. `metergated --test` shows all that is wrong.");
+    } else {
+        findings_add(&d->findings, "config", FINDING_OK, "%s; its keys and files cannot be looked at from here", file);
     }
 }
 
@@ -132,31 +153,40 @@ static void compare_with_ours(struct doctor *d, struct slice ours, const char *t
     findings_advise(&d->findings, "Start it with `--config %.*s` if that is the one that you mean.", (int)ours.n, ours.p);
 }
 
+/* The daemon's file; one that would be read is as good where no daemon says. */
+static void test_file(struct doctor *d, const char *program, const char *theirs)
+{
+    bool told = doc_get(d->status, "process").n > 0;
+    struct buf found, said;
+    int rc;
+
+    buf_init(&found, TEST_OUTPUT_MAX);
+    buf_init(&said, TEST_OUTPUT_MAX);
+    rc = test(program, NULL, &found);
+    if (told && rc >= 0)
+        compare_with_ours(d, file_of(buf_slice(&found)), theirs);
+    if (*theirs) {
+        rc = access(theirs, R_OK) == 0 ? test(program, theirs, &said) : -EACCES;
+        judge_file(d, theirs, rc, buf_slice(&said));
+    } else if (!told && rc > 0) {
+        judge_file(d, "the file that a daemon would read here", rc, buf_slice(&found));
+    }
+    buf_release(&found);
+    buf_release(&said);
+}
+
 void doctor_config(struct doctor *d)
 {
     char *theirs = doc_plain(d->status, "process.config");
-    bool told = doc_get(d->status, "process").n > 0;
-    struct buf program, found, said;
-    int rc;
+    struct buf program;
 
     buf_init(&program, BUF_UNLIMITED);
-    buf_init(&found, TEST_OUTPUT_MAX);
-    buf_init(&said, TEST_OUTPUT_MAX);
-    if (told && !*theirs)
+    if (doc_get(d->status, "process").n && !*theirs)
         findings_add(&d->findings, "config", FINDING_OK, "the daemon runs with what is built in, and no file");
-    if (daemon_beside_us(&program)) {
-        rc = test(program.p, NULL, &found);
-        if (told && rc >= 0)
-            compare_with_ours(d, file_of(buf_slice(&found)), theirs);
-        if (*theirs && access(theirs, R_OK) == 0)
-            judge_file(d, theirs, test(program.p, theirs, &said), buf_slice(&said));
-        else if (!told && file_of(buf_slice(&found)).n && rc >= 0)
-            judge_file(d, "the file that a daemon would read", rc, buf_slice(&found));
-    }
-    if (*theirs && said.n == 0)
-        findings_add(&d->findings, "config", FINDING_OK, "%s, which we cannot test from here", theirs);
+    if (daemon_beside_us(&program))
+        test_file(d, program.p, theirs);
+    else if (*theirs)
+        findings_add(&d->findings, "config", FINDING_OK, "the daemon reads %s", theirs);
     buf_release(&program);
-    buf_release(&found);
-    buf_release(&said);
     free(theirs);
 }

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "metergate/base/json.h"
 #include "metergate/base/plain.h"
@@ -45,12 +46,22 @@ static char *text_of(const char *fmt, va_list ap)
     return buf_take(&safe, NULL);
 }
 
+static bool has_room(const struct findings *f, const char *check)
+{
+    size_t same = 0;
+
+    for (size_t i = 0; i < f->n; i++)
+        same += strcmp(f->v[i].check, check) == 0;
+    return f->n < FINDINGS_MAX && same < FINDINGS_CHECK_MAX;
+}
+
 void findings_add(struct findings *f, const char *check, enum finding_result result, const char *fmt, ...)
 {
     va_list ap;
 
     f->count[result]++;
-    if (f->n == FINDINGS_MAX)
+    f->dropped = !has_room(f, check);
+    if (f->dropped)
         return;
     va_start(ap, fmt);
     f->v[f->n++] = (struct finding){.check = check, .result = result, .found = text_of(fmt, ap)};
@@ -59,10 +70,12 @@ void findings_add(struct findings *f, const char *check, enum finding_result res
 
 void findings_advise(struct findings *f, const char *fmt, ...)
 {
-    struct finding *last = &f->v[f->n - 1];
+    struct finding *last = f->v + f->n - 1;
     va_list ap;
 
     MG_ASSERT(f->n > 0);
+    if (f->dropped)
+        return;
     free(last->advice);
     va_start(ap, fmt);
     last->advice = text_of(fmt, ap);
@@ -79,6 +92,8 @@ static void print_count(size_t n, const char *one, FILE *out)
 
 void findings_print(const struct findings *f, FILE *out)
 {
+    size_t all = 0;
+
     for (size_t i = 0; i < f->n; i++) {
         const struct finding *one = &f->v[i];
 
@@ -86,6 +101,10 @@ void findings_print(const struct findings *f, FILE *out)
         if (one->advice)
             fprintf(out, "                   %s\n", one->advice);
     }
+    for (int r = 0; r < FINDING_RESULTS; r++)
+        all += f->count[r];
+    if (all > f->n)
+        fprintf(out, "and %zu more of the same\n", all - f->n);
     fputc('\n', out);
     print_count(f->count[FINDING_FAIL], "problem", out);
     fputs(", ", out);

@@ -13,90 +13,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <cjson/cJSON.h>
 
 #include "metergate/base/err.h"
-#include "fixture.h"
-#include "tool_fixture.h"
-
-/* All dialects that are built in, so that nothing outside this machine is asked. */
-#define ALL_UPSTREAMS                                                                                        \
-    "upstreams:\n"                                                                                           \
-    "  openai: {base_url: $SIMULATOR/v1}\n"                                                                  \
-    "  anthropic: {base_url: $SIMULATOR}\n"                                                                  \
-    "  gemini: {base_url: $SIMULATOR}\n"
-
-static int doctor_environment(void **state)
-{
-    static const char *const names[] = {
-        "OPENAI_BASE_URL",      "OPENAI_API_BASE",    "ANTHROPIC_BASE_URL", "ANTHROPIC_API_URL",
-        "ANTHROPIC_API_BASE",   "GEMINI_API_BASE",    "AZURE_API_BASE",     "GOOGLE_GEMINI_BASE_URL",
-        "AZURE_OPENAI_ENDPOINT", "GOOGLE_VERTEX_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN",
-        "GOOGLE_API_KEY",       "GEMINI_API_KEY",     "AZURE_OPENAI_API_KEY", "METERGATE_CONFIG",
-        "HTTP_PROXY",           "HTTPS_PROXY",        "https_proxy",        "ALL_PROXY",
-        "all_proxy"};
-
-    for (size_t i = 0; i < MG_ARRAY_LEN(names); i++)
-        unsetenv(names[i]);
-    return tool_environment(state) || unsetenv("http_proxy");
-}
-
-/* ---- what was found ---- */
-
-static bool matches(const cJSON *finding, const char *result, const char *check, const char *part)
-{
-    return strcmp(json_text(finding, "result"), result) == 0 && strcmp(json_text(finding, "check"), check) == 0 &&
-           strstr(json_text(finding, "found"), part);
-}
-
-static int count(const struct outcome *o, const char *result, const char *check, const char *part)
-{
-    cJSON *all = cJSON_Parse(o->out);
-    const cJSON *one;
-    int n = 0;
-
-    if (!cJSON_IsArray(all))
-        fail_msg("no array: %s%s", o->out, o->err);
-    cJSON_ArrayForEach(one, all)
-    {
-        const cJSON *advice = json_at(one, "advice");
-
-        n += matches(one, result, check, part);
-        /* what is wrong always comes with what to do */
-        if (strcmp(json_text(one, "result"), "ok") != 0 && !cJSON_IsString(advice))
-            fail_msg("no advice: %s", json_text(one, "found"));
-    }
-    cJSON_Delete(all);
-    return n;
-}
-
-static void assert_found(const struct outcome *o, const char *result, const char *check, const char *part)
-{
-    if (count(o, result, check, part) == 0)
-        fail_msg("no %s of %s with '%s' in %s%s", result, check, part, o->out, o->err);
-}
-
-/* One run, one finding, and the exit status that goes with it. */
-static void assert_doctor(const char *url, int status, const char *result, const char *check, const char *part)
-{
-    struct outcome o = TOOL("doctor", "--json", "--offline", "--url", url);
-
-    assert_found(&o, result, check, part);
-    if (o.status != status)
-        fail_msg("status %d instead of %d: %s", o.status, status, o.out);
-    assert_string_equal(o.err, "");
-    outcome_release(&o);
-}
-
-/* Of a daemon whose status is this. */
-static void assert_of_status(const char *json, int status, const char *result, const char *check, const char *part)
-{
-    const struct fake_answer answers[] = {{"/healthz", 200, "ok\n"}, {"/", 200, "Metergate\n"}, {"/-/status", 200, json}, {0}};
-    struct fake_server *s = fake_server_start(answers);
-
-    assert_doctor(fake_server_url(s), status, result, check, part);
-    fake_server_stop(s);
-}
+#include "doctor_fixture.h"
 
 /* ---- all is well ---- */
 
@@ -132,8 +51,8 @@ static void test_doctor__all_is_well__says_so_of_everything(void **state)
     client_reply_release(&r);
     o = TOOL("run", "--url", f.url, "--client", "nightly", "--", tool_path(), "doctor", "--json");
     for (size_t i = 0; i < MG_ARRAY_LEN(ok); i++)
-        assert_found(&o, "ok", ok[i][0], ok[i][1]);
-    assert_int_equal(count(&o, "ok", "upstream", ", and takes the key"), 3);
+        doctor_has(&o, "ok", ok[i][0], ok[i][1]);
+    assert_int_equal(doctor_count(&o, "ok", "upstream", ", and takes the key"), 3);
     assert_int_equal(o.status, 0);
     assert_null(strstr(o.out, "secret"));
     outcome_release(&o);
@@ -173,12 +92,12 @@ static void test_doctor__no_daemon__is_69_and_the_shell_is_looked_at_all_the_sam
     setenv("OPENAI_BASE_URL", unanswered_url(), 1);
     o = TOOL("doctor", "--json", "--url", unanswered_url());
     assert_int_equal(o.status, 69);
-    assert_found(&o, "fail", "daemon", "no daemon answers at http://127.0.0.1:");
-    assert_found(&o, "fail", "variables", "OPENAI_BASE_URL leads to Metergate, but /v1 is missing");
+    doctor_has(&o, "fail", "daemon", "no daemon answers at http://127.0.0.1:");
+    doctor_has(&o, "fail", "variables", "OPENAI_BASE_URL leads to Metergate, but /v1 is missing");
     outcome_release(&o);
     o = TOOL("doctor", "--json", "--url", "unix:/nowhere/metergate.sock");
     assert_int_equal(o.status, 69);
-    assert_found(&o, "warn", "variables", "OPENAI_BASE_URL is set; whether it leads to unix:");
+    doctor_has(&o, "warn", "variables", "OPENAI_BASE_URL is set; whether it leads to unix:");
     outcome_release(&o);
 }
 
@@ -190,12 +109,12 @@ static void test_doctor__something_else_there__is_69_and_says_what(void **state)
     char tls[80];
 
     (void)state;
-    assert_doctor(fake_server_url(s), 69, "fail", "daemon", "is not Metergate (status 200");
+    doctor_says(fake_server_url(s), 69, "fail", "daemon", "is not Metergate (status 200");
     snprintf(tls, sizeof tls, "https%s", fake_server_url(s) + 4);
-    assert_doctor(tls, 69, "fail", "daemon", "");
+    doctor_says(tls, 69, "fail", "daemon", "");
     fake_server_stop(s);
     s = fake_server_start(odd);
-    assert_doctor(fake_server_url(s), 1, "fail", "status", "is answered with something else");
+    doctor_says(fake_server_url(s), 1, "fail", "status", "is answered with something else");
     fake_server_stop(s);
 }
 
@@ -207,16 +126,16 @@ static void test_doctor__tokens__wanted_wrong_and_right(void **state)
     (void)state;
     setenv("TOKEN_OF_TEST", "the-right-token-of-me", 1);
     fixture_start(&f, NULL, ALL_UPSTREAMS "clients:\n  require_token: true\n  me: {token: {env: TOKEN_OF_TEST}}\n");
-    assert_doctor(f.url, 1, "fail", "token", "wants a client token");
+    doctor_says(f.url, 1, "fail", "token", "wants a client token");
     setenv("METERGATE_TOKEN", "another", 1);
-    assert_doctor(f.url, 1, "fail", "token", "does not know this token");
+    doctor_says(f.url, 1, "fail", "token", "does not know this token");
     setenv("METERGATE_TOKEN", "the-right-token-of-me", 1);
-    assert_doctor(f.url, 0, "ok", "token", "takes the client token");
+    doctor_says(f.url, 0, "ok", "token", "takes the client token");
     /* where the token stands in the place of a key it is the daemon's alone */
     setenv("OPENAI_API_KEY", "the-right-token-of-me", 1);
     o = TOOL("doctor", "--json", "--url", f.url);
-    assert_found(&o, "ok", "upstream", "openai answers");
-    assert_int_equal(count(&o, "ok", "upstream", "takes the key"), 0);
+    doctor_has(&o, "ok", "upstream", "openai answers");
+    assert_int_equal(doctor_count(&o, "ok", "upstream", "takes the key"), 0);
     outcome_release(&o);
     unsetenv("METERGATE_TOKEN");
     unsetenv("OPENAI_API_KEY");
@@ -235,14 +154,14 @@ static void test_doctor__paused__is_a_problem_until_resume(void **state)
     client_reply_release(&r);
     held = fixture_chat_start(&f, "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}");
     fixture_wait_status(&f, "held", 1);
-    assert_doctor(f.url, 1, "fail", "paused", "the daemon is paused");
-    assert_doctor(f.url, 1, "ok", "queue", "1 held; when the last of them goes cannot be known yet");
+    doctor_says(f.url, 1, "fail", "paused", "the daemon is paused");
+    doctor_says(f.url, 1, "ok", "queue", "1 held; when the last of them goes cannot be known yet");
     r = fixture_call(&f, "POST", "/-/resume", "");
     client_reply_release(&r);
     r = client_finish(held);
     assert_int_equal(r.status, 200);
     client_reply_release(&r);
-    assert_doctor(f.url, 0, "ok", "queue", "no call is held");
+    doctor_says(f.url, 0, "ok", "queue", "no call is held");
     fixture_stop(&f);
 }
 
@@ -277,9 +196,9 @@ static void assert_service(const char *says, const char *result, const char *par
     rmdir(dir);
     assert_int_equal(o.status, 69);
     if (part)
-        assert_found(&o, result, "service", part);
+        doctor_has(&o, result, "service", part);
     else
-        assert_int_equal(count(&o, "ok", "service", "") + count(&o, "warn", "service", "") + count(&o, "fail", "service", ""), 0);
+        assert_int_equal(doctor_count(&o, "ok", "service", "") + doctor_count(&o, "warn", "service", "") + doctor_count(&o, "fail", "service", ""), 0);
     outcome_release(&o);
 }
 
@@ -347,8 +266,8 @@ static void test_doctor__base_urls__are_judged_one_by_one(void **state)
         setenv(rows[i][0], value, 1);
         o = TOOL("doctor", "--json", "--offline", "--url", f.url);
         unsetenv(rows[i][0]);
-        assert_found(&o, rows[i][2], "variables", part);
-        assert_found(&o, rows[i][2], "variables", rows[i][3]);
+        doctor_has(&o, rows[i][2], "variables", part);
+        doctor_has(&o, rows[i][2], "variables", rows[i][3]);
         assert_null(strstr(o.out, "secret"));
         assert_int_equal(o.status, strcmp(rows[i][2], "fail") == 0);
         outcome_release(&o);
@@ -359,12 +278,12 @@ static void test_doctor__base_urls__are_judged_one_by_one(void **state)
 static void test_doctor__base_urls_that_are_not_set__matter_where_a_key_is(void **state)
 {
     (void)state;
-    assert_of_status("{}", 0, "warn", "variables", "no base URL is set in this shell");
+    doctor_says_of("{}", 0, "warn", "variables", "no base URL is set in this shell");
     setenv("ANTHROPIC_API_KEY", "sk-ant", 1);
     setenv("OPENAI_BASE_URL", "https://api.example/v1", 1);
-    assert_of_status("{}", 0, "warn", "variables", "ANTHROPIC_BASE_URL is not set and ANTHROPIC_API_KEY is");
+    doctor_says_of("{}", 0, "warn", "variables", "ANTHROPIC_BASE_URL is not set and ANTHROPIC_API_KEY is");
     unsetenv("ANTHROPIC_API_KEY");
-    assert_of_status("{}", 0, "ok", "variables", "not set, and read by some programs alone: OPENAI_API_BASE, ANTHROPIC_BASE_URL");
+    doctor_says_of("{}", 0, "ok", "variables", "not set, and read by some programs alone: OPENAI_API_BASE, ANTHROPIC_BASE_URL");
     unsetenv("OPENAI_BASE_URL");
 }
 
@@ -393,7 +312,7 @@ static void test_doctor__proxy_variables__stand_in_the_way_or_do_not(void **stat
             setenv("NO_PROXY", rows[i].upper, 1);
         if (rows[i].lower)
             setenv("no_proxy", rows[i].lower, 1);
-        assert_of_status("{}", strcmp(rows[i].result, "fail") == 0, rows[i].result, "proxy", rows[i].part);
+        doctor_says_of("{}", strcmp(rows[i].result, "fail") == 0, rows[i].result, "proxy", rows[i].part);
         unsetenv(rows[i].proxy);
         unsetenv("NO_PROXY");
         unsetenv("no_proxy");
@@ -407,9 +326,9 @@ static void test_doctor__proxy_exception_for_another_name__is_not_enough(void **
     setenv("HTTP_PROXY", "http://127.0.0.1:1", 1);
     setenv("NO_PROXY", "localhost", 1);
     setenv("OPENAI_BASE_URL", "http://localhost:1/v1", 1);
-    assert_doctor("http://localhost:1", 69, "ok", "proxy", "leaves Metergate out");
+    doctor_says("http://localhost:1", 69, "ok", "proxy", "leaves Metergate out");
     setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1", 1);
-    assert_doctor("http://localhost:1", 69, "fail", "proxy", "does not leave 127.0.0.1 out");
+    doctor_says("http://localhost:1", 69, "fail", "proxy", "does not leave 127.0.0.1 out");
     unsetenv("OPENAI_BASE_URL");
 }
 
@@ -423,7 +342,7 @@ static void test_doctor__key_with_what_no_key_has__is_told_and_not_shown(void **
 
         setenv("OPENAI_API_KEY", values[i], 1);
         o = TOOL("doctor", "--json", "--url", unanswered_url());
-        assert_found(&o, "fail", "keys", "OPENAI_API_KEY has a space");
+        doctor_has(&o, "fail", "keys", "OPENAI_API_KEY has a space");
         assert_null(strstr(o.out, "secret"));
         outcome_release(&o);
     }

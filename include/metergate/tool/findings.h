@@ -5,6 +5,7 @@
 #ifndef METERGATE_TOOL_FINDINGS_H
 #define METERGATE_TOOL_FINDINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -12,8 +13,9 @@
 
 enum finding_result { FINDING_OK, FINDING_WARN, FINDING_FAIL, FINDING_RESULTS };
 
-/* No more are kept; further ones are counted. */
-#define FINDINGS_MAX 256
+/* No more are kept, and no more of one check; further ones are counted. */
+#define FINDINGS_MAX       256
+#define FINDINGS_CHECK_MAX 24
 
 struct finding {
     const char *check; /* static: one word */
@@ -26,6 +28,7 @@ struct findings {
     struct finding v[FINDINGS_MAX]; /* readable */
     size_t n;                       /* readable */
     size_t count[FINDING_RESULTS];  /* readable: of each result, those that were not kept included */
+    bool dropped;                   /* private: the last one was not kept */
 };
 
 void findings_init(struct findings *f);
@@ -38,7 +41,7 @@ void findings_add(struct findings *f, const char *check, enum finding_result res
 /* What to do about the last one, in place of what was said before. */
 void findings_advise(struct findings *f, const char *fmt, ...) MG_PRINTF(2, 3);
 
-/* "fail  proxy    what was found", the advice in a line of its own, and a line that counts. */
+/* "fail  proxy    what was found", the advice in a line of its own, and a line that counts all. */
 void findings_print(const struct findings *f, FILE *out);
 
 /* [{"check","result","found","advice"}], where an advice may be null. */
