@@ -87,6 +87,9 @@ static void test_tool__wrong_command_line__is_64_and_says_why(void **state)
         {"explain", ""},
         {"explain", "mg-0000001-1", "mg-0000001-2"},
         {"explain", "--csv", "mg-0000001-1"},
+        {"doctor", "operand"},
+        {"doctor", "--url", "http://"},
+        {"doctor", "--token-file", "/nowhere/token"},
         {"compare"},
         {"compare", "gpt-4o"},
         {"compare", "--csv", "gpt-4o", "gpt-4"},
@@ -121,7 +124,7 @@ static void test_tool__no_command__is_64_and_shows_the_commands(void **state)
 static void test_tool__help__tells_every_command_and_its_options(void **state)
 {
     static const char *const commands[] = {"run",     "env",    "status", "usage",  "calls",  "explain",
-                                           "compare", "prices", "pause",  "resume", "reload", "count"};
+                                           "compare", "prices", "pause",  "resume", "reload", "count", "doctor"};
     struct outcome all = TOOL("--help"), version = TOOL("-V");
 
     (void)state;
@@ -182,7 +185,7 @@ static void assert_documented(char *help, const char *completion, const char *pa
 static void test_tool__completion_and_manual__know_every_option_that_help_shows(void **state)
 {
     static const char *const commands[] = {"run",     "env",    "status", "usage",  "calls",  "explain",
-                                           "compare", "prices", "pause",  "resume", "reload", "count"};
+                                           "compare", "prices", "pause",  "resume", "reload", "count", "doctor"};
     static char completion[8192], page[32768];
 
     (void)state;
