@@ -12,9 +12,9 @@ static const struct {
     void (*look)(struct doctor *d);
     bool needs_status;
 } checks[] = {
-    {doctor_daemon, false},    {doctor_version, true}, {doctor_service, false}, {doctor_variables, false},
-    {doctor_proxy, false},     {doctor_keys, false},   {doctor_queue, true},    {doctor_upstreams, true},
-    {doctor_limits, true},     {doctor_clock, false},  {doctor_descriptors, true}, {doctor_state, true},
+    {doctor_daemon, false}, {doctor_version, true}, {doctor_service, false},    {doctor_variables, false},
+    {doctor_proxy, false},  {doctor_keys, false},   {doctor_queue, true},       {doctor_upstreams, true},
+    {doctor_limits, true},  {doctor_clock, false},  {doctor_descriptors, true}, {doctor_state, true},
     {doctor_config, false},
 };
 

@@ -30,14 +30,20 @@ static void nobody_there(struct doctor *d, const char *why)
 {
     const char *end = strstr(why, ": start metergated"); /* what to do stands below */
 
-    findings_add(&d->findings, "daemon", FINDING_FAIL, "%.*s", end ? (int)(end - why) : (int)strlen(why), why);
+    findings_add(&d->findings, "daemon", FINDING_FAIL, "%.*s", end ? (int)(end - why) : (int)strlen(why),
+                 why);
     if (answers_at_default(d))
-        findings_advise(&d->findings, "A daemon answers at %s: unset METERGATE_URL, or name that with --url.", ADDRESS_DEFAULT);
+        findings_advise(&d->findings, "A daemon answers at %s: unset METERGATE_URL, or name that with --url.",
+                        ADDRESS_DEFAULT);
     else if (address_unix_path(&d->client.address))
-        findings_advise(&d->findings, "Start it with this socket under `listen`, or name its address with --url or METERGATE_URL.");
+        findings_advise(
+            &d->findings,
+            "Start it with this socket under `listen`, or name its address with --url or METERGATE_URL.");
     else
-        findings_advise(&d->findings, "Start it (`systemctl start metergate`, or `metergated` in a terminal), or name its address "
-                                      "with --url or METERGATE_URL.");
+        findings_advise(
+            &d->findings,
+            "Start it (`systemctl start metergate`, or `metergated` in a terminal), or name its address "
+            "with --url or METERGATE_URL.");
 }
 
 static void something_else(struct doctor *d, const char *why)
@@ -50,27 +56,35 @@ static void something_else(struct doctor *d, const char *why)
 
     if (client_call(&d->client, &r, &a, &e) == 0) {
         server = client_answer_header(&a, "Server");
-        findings_add(&d->findings, "daemon", FINDING_FAIL, "what answers at %s is not Metergate (status %d%s%.*s)", PLACE(d),
-                     a.status, server.n ? ", " : "", (int)slice_head(server, 80).n, server.n ? server.p : "");
+        findings_add(&d->findings, "daemon", FINDING_FAIL,
+                     "what answers at %s is not Metergate (status %d%s%.*s)", PLACE(d), a.status,
+                     server.n ? ", " : "", (int)slice_head(server, 80).n, server.n ? server.p : "");
         client_answer_release(&a);
     } else {
         findings_add(&d->findings, "daemon", FINDING_FAIL, "%s", why);
     }
     if (url_read(slice_str(PLACE(d)), &here) == 0 && here.tls && url_host_is_loopback(here.host))
-        findings_advise(&d->findings, "Metergate speaks plain HTTP: write http:// in --url or METERGATE_URL.");
+        findings_advise(&d->findings,
+                        "Metergate speaks plain HTTP: write http:// in --url or METERGATE_URL.");
     else
-        findings_advise(&d->findings, "Another program has this port. Stop it, or give Metergate another one with `listen` and "
-                                      "name that with METERGATE_URL. `ss -ltnp` shows who listens.");
+        findings_advise(
+            &d->findings,
+            "Another program has this port. Stop it, or give Metergate another one with `listen` and "
+            "name that with METERGATE_URL. `ss -ltnp` shows who listens.");
 }
 
 static void not_served(struct doctor *d, const struct errbuf *e)
 {
     findings_add(&d->findings, "token", FINDING_FAIL, "%s", e->text);
     if (strstr(e->text, "does not serve"))
-        findings_advise(&d->findings, "Ask who runs it to add your user to `clients.users`, or to `allow.hosts` the host name.");
+        findings_advise(
+            &d->findings,
+            "Ask who runs it to add your user to `clients.users`, or to `allow.hosts` the host name.");
     else
-        findings_advise(&d->findings, "Ask who runs it for a token, put it into a file that you alone can read, and name that with "
-                                      "--token-file.");
+        findings_advise(
+            &d->findings,
+            "Ask who runs it for a token, put it into a file that you alone can read, and name that with "
+            "--token-file.");
 }
 
 static void read_status(struct doctor *d)
@@ -87,7 +101,8 @@ static void read_status(struct doctor *d)
         buf_add_slice(&d->document, buf_slice(&a.body));
         d->status = buf_slice(&d->document);
     } else {
-        findings_add(&d->findings, "status", FINDING_FAIL, "%s/-/status is answered with something else", PLACE(d));
+        findings_add(&d->findings, "status", FINDING_FAIL, "%s/-/status is answered with something else",
+                     PLACE(d));
         findings_advise(&d->findings, "Most checks need it. Is it Metergate that answers there?");
     }
     client_answer_release(&a);
@@ -101,7 +116,8 @@ static void say_there(struct doctor *d)
 
     if (doc_scaled(d->status, "uptime_s", 3, &ms) < 0)
         ms = 0;
-    findings_add(&d->findings, "daemon", FINDING_OK, "Metergate %s answers at %s, up %s", version, PLACE(d), figure_ms(ms, up));
+    findings_add(&d->findings, "daemon", FINDING_OK, "Metergate %s answers at %s, up %s", version, PLACE(d),
+                 figure_ms(ms, up));
     free(version);
 }
 
@@ -131,8 +147,11 @@ void doctor_version(struct doctor *d)
     char *version = doc_plain(d->status, "version");
 
     if (*version && strcmp(version, METERGATE_VERSION) != 0) {
-        findings_add(&d->findings, "version", FINDING_WARN, "the daemon is %s, this command is %s", version, METERGATE_VERSION);
-        findings_advise(&d->findings, "After an upgrade the daemon goes on with the old program: `systemctl restart metergate`.");
+        findings_add(&d->findings, "version", FINDING_WARN, "the daemon is %s, this command is %s", version,
+                     METERGATE_VERSION);
+        findings_advise(
+            &d->findings,
+            "After an upgrade the daemon goes on with the old program: `systemctl restart metergate`.");
     }
     free(version);
 }

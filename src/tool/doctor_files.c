@@ -1,6 +1,6 @@
 /*
- * doctor_files: the daemon's files, as far as we may see them: it may run as another user, and then they are hidden from us,
- * which is no fault.
+ * doctor_files: the daemon's files, as far as we may see them: it may run as another user, and then they are
+ * hidden from us, which is no fault.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,7 +13,7 @@
 #include "metergate/tool/doctor.h"
 #include "metergate/tool/output.h"
 
-#define FREE_LEAST_MIB 100
+#define FREE_LEAST_MIB  100
 #define TEST_TIMEOUT_MS 10000
 #define TEST_OUTPUT_MAX ((size_t)64 << 10)
 
@@ -33,8 +33,11 @@ static void say_space(struct doctor *d, const char *dir)
         findings_add(&d->findings, "state", FINDING_FAIL, "kept in %s, which is mounted read-only", dir);
         findings_advise(&d->findings, "Mount it for writing, or set `state_dir` to another place.");
     } else if (mib < FREE_LEAST_MIB) {
-        findings_add(&d->findings, "state", FINDING_WARN, "kept in %s, where %" PRIu64 " MiB are free", dir, mib);
-        findings_advise(&d->findings, "Make room, or lower `retention`. Calls go on when it is full, their records do not.");
+        findings_add(&d->findings, "state", FINDING_WARN, "kept in %s, where %" PRIu64 " MiB are free", dir,
+                     mib);
+        findings_advise(
+            &d->findings,
+            "Make room, or lower `retention`. Calls go on when it is full, their records do not.");
     } else {
         findings_add(&d->findings, "state", FINDING_OK, "kept in %s (%" PRIu64 " MiB free)", dir, mib);
     }
@@ -45,14 +48,18 @@ static void say_ledger(struct doctor *d)
     char *problem = doc_plain(d->status, "ledger.problem");
 
     if (doc_get(d->status, "ledger.ok").n && !doc_truth(d->status, "ledger.ok")) {
-        findings_add(&d->findings, "ledger", FINDING_FAIL, "not written: %s (%" PRId64 " rows wait, %" PRId64 " are lost)", problem,
+        findings_add(&d->findings, "ledger", FINDING_FAIL,
+                     "not written: %s (%" PRId64 " rows wait, %" PRId64 " are lost)", problem,
                      doc_int(d->status, "ledger.waiting"), doc_int(d->status, "ledger.lost"));
         findings_advise(&d->findings, "Calls go on. Mend that, and what waits is written.");
     } else if (doc_int(d->status, "ledger.lost") > 0) {
-        findings_add(&d->findings, "ledger", FINDING_WARN, "%" PRId64 " rows were lost since the start", doc_int(d->status, "ledger.lost"));
-        findings_advise(&d->findings, "The log says when and why; sums of `metergate usage` are too low by them.");
+        findings_add(&d->findings, "ledger", FINDING_WARN, "%" PRId64 " rows were lost since the start",
+                     doc_int(d->status, "ledger.lost"));
+        findings_advise(&d->findings,
+                        "The log says when and why; sums of `metergate usage` are too low by them.");
     } else if (doc_get(d->status, "ledger").n) {
-        findings_add(&d->findings, "ledger", FINDING_OK, "%" PRId64 " rows written since the start", doc_int(d->status, "ledger.written"));
+        findings_add(&d->findings, "ledger", FINDING_OK, "%" PRId64 " rows written since the start",
+                     doc_int(d->status, "ledger.written"));
     }
     free(problem);
 }
@@ -64,8 +71,11 @@ void doctor_state(struct doctor *d)
     if (*dir) {
         say_space(d, dir);
     } else if (!doc_get(d->status, "ledger").n) {
-        findings_add(&d->findings, "state", FINDING_WARN, "nothing is kept: each start begins with empty windows and limits of money");
-        findings_advise(&d->findings, "`state_dir` is `none`, or the directory cannot be written: the daemon's log says which.");
+        findings_add(&d->findings, "state", FINDING_WARN,
+                     "nothing is kept: each start begins with empty windows and limits of money");
+        findings_advise(
+            &d->findings,
+            "`state_dir` is `none`, or the directory cannot be written: the daemon's log says which.");
     }
     say_ledger(d);
     free(dir);
@@ -104,7 +114,8 @@ static bool has(struct slice line, const char *text)
     return line.n && memmem(line.p, line.n, text, strlen(text)) != NULL;
 }
 
-/* The first line that is about the file. Keys are handed to the daemon, not to us, and its files may be hidden from us. */
+/* The first line that is about the file. Keys are handed to the daemon, not to us, and its files may be
+ * hidden from us. */
 static struct slice first_problem(struct slice said)
 {
     while (said.n) {
@@ -126,9 +137,11 @@ static void judge_file(struct doctor *d, const char *file, int rc, struct slice 
         findings_add(&d->findings, "config", FINDING_OK, "%s is right", file);
     } else if (rc > 0 && line.n) {
         findings_add(&d->findings, "config", FINDING_FAIL, "%.*s", (int)line.n, line.p);
-        findings_advise(&d->findings, "The next start or reload fails. `metergated --test` shows all that is wrong.");
+        findings_advise(&d->findings,
+                        "The next start or reload fails. `metergated --test` shows all that is wrong.");
     } else {
-        findings_add(&d->findings, "config", FINDING_OK, "%s; its keys and files cannot be looked at from here", file);
+        findings_add(&d->findings, "config", FINDING_OK,
+                     "%s; its keys and files cannot be looked at from here", file);
     }
 }
 
@@ -148,9 +161,11 @@ static void compare_with_ours(struct doctor *d, struct slice ours, const char *t
 {
     if (!ours.n || slice_eq(ours, slice_str(theirs)))
         return;
-    findings_add(&d->findings, "config", FINDING_WARN, "the daemon reads %s, and not %.*s, which is there as well",
-                 *theirs ? theirs : "no file", (int)ours.n, ours.p);
-    findings_advise(&d->findings, "Start it with `--config %.*s` if that is the one that you mean.", (int)ours.n, ours.p);
+    findings_add(&d->findings, "config", FINDING_WARN,
+                 "the daemon reads %s, and not %.*s, which is there as well", *theirs ? theirs : "no file",
+                 (int)ours.n, ours.p);
+    findings_advise(&d->findings, "Start it with `--config %.*s` if that is the one that you mean.",
+                    (int)ours.n, ours.p);
 }
 
 /* The daemon's file; one that would be read is as good where no daemon says. */
@@ -182,7 +197,8 @@ void doctor_config(struct doctor *d)
 
     buf_init(&program, BUF_UNLIMITED);
     if (doc_get(d->status, "process").n && !*theirs)
-        findings_add(&d->findings, "config", FINDING_OK, "the daemon runs with what is built in, and no file");
+        findings_add(&d->findings, "config", FINDING_OK,
+                     "the daemon runs with what is built in, and no file");
     if (daemon_beside_us(&program))
         test_file(d, program.p, theirs);
     else if (*theirs)

@@ -1,4 +1,5 @@
-/* doctor_limits: a budget may have several limits; it is learned when one of them is, and learning while none is known. */
+/* doctor_limits: a budget may have several limits; it is learned when one of them is, and learning while none
+ * is known. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -29,19 +30,22 @@ static enum kind kind_of(struct slice budget)
 
 static void say_limits(struct doctor *d, struct names names[KINDS])
 {
-    static const char *const before[KINDS] = {"configured for ", "learned from the provider for ", "being learned for ",
-                                              "none known for "};
-    static const char *const after[KINDS] = {"", "", ": few calls at a time until an answer tells what they are",
+    static const char *const before[KINDS] = {"configured for ", "learned from the provider for ",
+                                              "being learned for ", "none known for "};
+    static const char *const after[KINDS] = {"", "",
+                                             ": few calls at a time until an answer tells what they are",
                                              ": such calls are counted, and never held"};
 
     for (int k = 0; k < KINDS; k++) {
         if (names[k].n)
-            findings_add(&d->findings, "limits", k == MISSING ? FINDING_WARN : FINDING_OK, "%s%s%s", before[k],
-                         names_text(&names[k]), after[k]);
+            findings_add(&d->findings, "limits", k == MISSING ? FINDING_WARN : FINDING_OK, "%s%s%s",
+                         before[k], names_text(&names[k]), after[k]);
     }
     if (names[MISSING].n)
-        findings_advise(&d->findings, "Give them numbers under `models` (`tpm`, `rpm`; your account's page at the provider has "
-                                      "them), or `learn: true`.");
+        findings_advise(
+            &d->findings,
+            "Give them numbers under `models` (`tpm`, `rpm`; your account's page at the provider has "
+            "them), or `learn: true`.");
 }
 
 /* What is left unused on purpose: the same everywhere, or it is said of each. */
@@ -63,10 +67,11 @@ static void say_headroom(struct doctor *d)
         n++;
     }
     if (n && least == most)
-        findings_add(&d->findings, "headroom", FINDING_OK, "%" PRId64 " %% of the limits are left unused", most / 10);
-    else if (n)
-        findings_add(&d->findings, "headroom", FINDING_OK, "%" PRId64 " to %" PRId64 " %% of the limits are left unused", least / 10,
+        findings_add(&d->findings, "headroom", FINDING_OK, "%" PRId64 " %% of the limits are left unused",
                      most / 10);
+    else if (n)
+        findings_add(&d->findings, "headroom", FINDING_OK,
+                     "%" PRId64 " to %" PRId64 " %% of the limits are left unused", least / 10, most / 10);
 }
 
 void doctor_limits(struct doctor *d)
@@ -84,7 +89,8 @@ void doctor_limits(struct doctor *d)
         n++;
     }
     if (n == 0)
-        findings_add(&d->findings, "limits", FINDING_OK, "no model has been called yet: each gets its budget with its first call");
+        findings_add(&d->findings, "limits", FINDING_OK,
+                     "no model has been called yet: each gets its budget with its first call");
     say_limits(d, names);
     say_headroom(d);
     for (int k = 0; k < KINDS; k++)

@@ -1,6 +1,6 @@
 /*
- * doctor_proxy: programs read NO_PROXY or no_proxy, some the one first and some the other, and the second only where the first
- * is not set. A proxy's address may have a password in it: none is shown.
+ * doctor_proxy: programs read NO_PROXY or no_proxy, some the one first and some the other, and the second
+ * only where the first is not set. A proxy's address may have a password in it: none is shown.
  */
 #include <stdlib.h>
 
@@ -9,7 +9,9 @@
 #include "metergate/tool/names.h"
 #include "metergate/tool/url.h"
 
-#define EXCEPT "`eval \"$(metergate env)\"` adds this machine to NO_PROXY and no_proxy; `metergate run` does so for its command."
+#define EXCEPT                                                                                               \
+    "`eval \"$(metergate env)\"` adds this machine to NO_PROXY and no_proxy; `metergate run` does so for "   \
+    "its command."
 
 enum cover { COVER_NONE, COVER_SOME, COVER_ALL };
 
@@ -43,7 +45,8 @@ static bool is_below(struct slice host, struct slice domain)
 {
     struct slice end = slice_skip(host, host.n > domain.n ? host.n - domain.n : 0);
 
-    return domain.n && slice_eq_nocase(end, domain) && (host.n == domain.n || host.p[host.n - domain.n - 1] == '.');
+    return domain.n && slice_eq_nocase(end, domain) &&
+           (host.n == domain.n || host.p[host.n - domain.n - 1] == '.');
 }
 
 static enum cover entry_covers(struct slice entry, struct slice host)
@@ -55,7 +58,8 @@ static enum cover entry_covers(struct slice entry, struct slice host)
     if (is_below(host, bare(entry, &port)))
         return port ? COVER_SOME : COVER_ALL; /* curl does not know ports there */
     /* a network: curl, Go and requests read it; httpx, and so the SDKs in Python, and Node.js do not */
-    return slice_starts(entry, SLICE("127.")) && slice_find(entry, '/') < entry.n && slice_starts(host, SLICE("127."))
+    return slice_starts(entry, SLICE("127.")) && slice_find(entry, '/') < entry.n &&
+                   slice_starts(host, SLICE("127."))
                ? COVER_SOME
                : COVER_NONE;
 }
@@ -79,7 +83,8 @@ static enum cover list_covers(const char *list, struct slice host)
 static enum cover covers(struct slice host)
 {
     const char *upper = getenv("NO_PROXY"), *lower = getenv("no_proxy");
-    enum cover first = list_covers(lower ? lower : upper, host), second = list_covers(upper ? upper : lower, host);
+    enum cover first = list_covers(lower ? lower : upper, host),
+               second = list_covers(upper ? upper : lower, host);
 
     if (first == second)
         return first;
@@ -98,7 +103,8 @@ static enum cover worst(const struct url *here, struct names *uncovered)
     for (size_t i = 0; (b = environment_base_url(i)) != NULL; i++) {
         const char *value = getenv(b->name);
 
-        if (!value || url_read(slice_str(value), &u) < 0 || !url_same_place(&u, here) || slice_eq_nocase(u.host, here->host))
+        if (!value || url_read(slice_str(value), &u) < 0 || !url_same_place(&u, here) ||
+            slice_eq_nocase(u.host, here->host))
             continue;
         c = covers(u.host);
         if (c != COVER_ALL && uncovered->n < 2)
@@ -130,14 +136,19 @@ static void judge(struct doctor *d, const struct url *here, struct names *proxie
     names_init(&uncovered);
     cover = worst(here, &uncovered);
     if (cover == COVER_ALL) {
-        findings_add(&d->findings, "proxy", FINDING_OK, "%s set, and NO_PROXY leaves Metergate out", names_text(proxies));
+        findings_add(&d->findings, "proxy", FINDING_OK, "%s set, and NO_PROXY leaves Metergate out",
+                     names_text(proxies));
     } else if (cover == COVER_SOME) {
-        findings_add(&d->findings, "proxy", FINDING_WARN, "%s set, and not every program leaves %s out by NO_PROXY and no_proxy as "
-                     "they are", names_text(proxies), names_text(&uncovered));
+        findings_add(&d->findings, "proxy", FINDING_WARN,
+                     "%s set, and not every program leaves %s out by NO_PROXY and no_proxy as "
+                     "they are",
+                     names_text(proxies), names_text(&uncovered));
         findings_advise(&d->findings, "They should say the same, and name it in full. " EXCEPT);
     } else {
-        findings_add(&d->findings, "proxy", FINDING_FAIL, "%s set, and NO_PROXY does not leave %s out: calls to Metergate go to "
-                     "that proxy", names_text(proxies), names_text(&uncovered));
+        findings_add(&d->findings, "proxy", FINDING_FAIL,
+                     "%s set, and NO_PROXY does not leave %s out: calls to Metergate go to "
+                     "that proxy",
+                     names_text(proxies), names_text(&uncovered));
         findings_advise(&d->findings, EXCEPT);
     }
     names_release(&uncovered);
@@ -155,6 +166,7 @@ void doctor_proxy(struct doctor *d)
     if (proxies.n)
         judge(d, &here, &proxies);
     else
-        findings_add(&d->findings, "proxy", FINDING_OK, "no proxy variable stands between programs and Metergate");
+        findings_add(&d->findings, "proxy", FINDING_OK,
+                     "no proxy variable stands between programs and Metergate");
     names_release(&proxies);
 }

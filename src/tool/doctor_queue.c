@@ -9,11 +9,13 @@
 static void say_stopped(struct doctor *d)
 {
     if (doc_truth(d->status, "paused")) {
-        findings_add(&d->findings, "paused", FINDING_FAIL, "the daemon is paused: calls are held, and none is sent");
+        findings_add(&d->findings, "paused", FINDING_FAIL,
+                     "the daemon is paused: calls are held, and none is sent");
         findings_advise(&d->findings, "`metergate resume`");
     }
     if (doc_truth(d->status, "draining")) {
-        findings_add(&d->findings, "draining", FINDING_FAIL, "the daemon is shutting down: new calls are refused (503)");
+        findings_add(&d->findings, "draining", FINDING_FAIL,
+                     "the daemon is shutting down: new calls are refused (503)");
         findings_advise(&d->findings, "Start it again when it has ended.");
     }
 }
@@ -27,14 +29,20 @@ static void judge(struct doctor *d, struct slice budget)
     char s[FIGURE_SIZE];
 
     if (doc_truth(budget, "breaker_open")) {
-        findings_add(&d->findings, "queue", FINDING_WARN, "%s is overloaded at its provider: calls are held, and one goes now and "
-                     "then to see", name);
+        findings_add(&d->findings, "queue", FINDING_WARN,
+                     "%s is overloaded at its provider: calls are held, and one goes now and "
+                     "then to see",
+                     name);
         findings_advise(&d->findings, "Nothing is lost: they go when it answers again.");
     } else if (paused_ms > 0) {
-        findings_add(&d->findings, "queue", FINDING_WARN, "%s waits %s more: its provider said so", name, figure_ms(paused_ms, s));
-        findings_advise(&d->findings, "A 429 in spite of the limits: is the key used elsewhere, too, or is a limit too high?");
+        findings_add(&d->findings, "queue", FINDING_WARN, "%s waits %s more: its provider said so", name,
+                     figure_ms(paused_ms, s));
+        findings_advise(
+            &d->findings,
+            "A 429 in spite of the limits: is the key used elsewhere, too, or is a limit too high?");
     } else if (held > 0 && *limit) {
-        findings_add(&d->findings, "queue", FINDING_OK, "%s holds %" PRId64 ": no room in %s of %s %s", name, held, limit, of, whose);
+        findings_add(&d->findings, "queue", FINDING_OK, "%s holds %" PRId64 ": no room in %s of %s %s", name,
+                     held, limit, of, whose);
     }
     free(name);
     free(limit);
@@ -66,11 +74,14 @@ static void say_held(struct doctor *d)
     char s[FIGURE_SIZE];
 
     if (held <= 0)
-        findings_add(&d->findings, "queue", FINDING_OK, "no call is held, %" PRId64 " in flight", doc_int(d->status, "in_flight"));
+        findings_add(&d->findings, "queue", FINDING_OK, "no call is held, %" PRId64 " in flight",
+                     doc_int(d->status, "in_flight"));
     else if (last_ms < 0)
-        findings_add(&d->findings, "queue", FINDING_OK, "%" PRId64 " held; when the last of them goes cannot be known yet", held);
+        findings_add(&d->findings, "queue", FINDING_OK,
+                     "%" PRId64 " held; when the last of them goes cannot be known yet", held);
     else
-        findings_add(&d->findings, "queue", FINDING_OK, "%" PRId64 " held; the last of them goes in %s", held, figure_ms(last_ms, s));
+        findings_add(&d->findings, "queue", FINDING_OK, "%" PRId64 " held; the last of them goes in %s", held,
+                     figure_ms(last_ms, s));
 }
 
 void doctor_queue(struct doctor *d)

@@ -1,6 +1,6 @@
 /*
- * doctor_service: only where systemd can be asked: everywhere else `systemctl` is missing or fails, and nothing is said. A
- * daemon that somebody starts by hand is as good as a service.
+ * doctor_service: only where systemd can be asked: everywhere else `systemctl` is missing or fails, and
+ * nothing is said. A daemon that somebody starts by hand is as good as a service.
  */
 #include "metergate/tool/doctor.h"
 #include "metergate/tool/output.h"
@@ -28,8 +28,8 @@ static struct slice property(struct slice block, const char *name)
 
 static struct unit read_unit(struct slice block)
 {
-    return (struct unit){property(block, "LoadState"), property(block, "ActiveState"), property(block, "UnitFileState"),
-                         property(block, "Result")};
+    return (struct unit){property(block, "LoadState"), property(block, "ActiveState"),
+                         property(block, "UnitFileState"), property(block, "Result")};
 }
 
 /* Where the blocks of two units meet: at an empty line. */
@@ -46,16 +46,20 @@ static void judge(struct doctor *d, const struct unit *service, bool by_socket, 
     bool enabled = by_socket || !slice_eq(service->enabled, SLICE("disabled"));
 
     if (slice_eq(service->active, SLICE("failed"))) {
-        findings_add(&d->findings, "service", FINDING_FAIL, "the service has failed (%.*s)", (int)service->result.n,
-                     service->result.p);
-        findings_advise(&d->findings, "`journalctl %s-u metergate -n 20` says why; then `systemctl %sstart metergate`.", user, user);
+        findings_add(&d->findings, "service", FINDING_FAIL, "the service has failed (%.*s)",
+                     (int)service->result.n, service->result.p);
+        findings_advise(&d->findings,
+                        "`journalctl %s-u metergate -n 20` says why; then `systemctl %sstart metergate`.",
+                        user, user);
     } else if (active && !enabled) {
-        findings_add(&d->findings, "service", FINDING_WARN, "the service runs, and is not started at the next boot");
+        findings_add(&d->findings, "service", FINDING_WARN,
+                     "the service runs, and is not started at the next boot");
         findings_advise(&d->findings, "`systemctl %senable metergate`", user);
     } else if (active) {
         findings_add(&d->findings, "service", FINDING_OK, "the service is active, and enabled");
     } else if (d->answers) {
-        findings_add(&d->findings, "service", FINDING_OK, "a service is installed and does not run; another daemon answers");
+        findings_add(&d->findings, "service", FINDING_OK,
+                     "a service is installed and does not run; another daemon answers");
     } else {
         findings_add(&d->findings, "service", FINDING_FAIL, "a service is installed and does not run");
         findings_advise(&d->findings, "`systemctl %senable --now metergate`", user);
@@ -65,8 +69,13 @@ static void judge(struct doctor *d, const struct unit *service, bool by_socket, 
 /* Whether one is installed. */
 static bool look(struct doctor *d, bool of_user)
 {
-    const char *argv[] = {"systemctl", of_user ? "--user" : "--system", "show", "metergate.service", "metergate.socket",
-                          "--property=Id,LoadState,ActiveState,UnitFileState,Result", NULL};
+    const char *argv[] = {"systemctl",
+                          of_user ? "--user" : "--system",
+                          "show",
+                          "metergate.service",
+                          "metergate.socket",
+                          "--property=Id,LoadState,ActiveState,UnitFileState,Result",
+                          NULL};
     struct unit service, socket;
     struct slice said;
     struct buf out;

@@ -1,6 +1,6 @@
 /*
- * doctor_upstreams: an answer with Metergate-Refused is the daemon's own sentence; any other is the provider's, of whose body
- * nothing is shown.
+ * doctor_upstreams: an answer with Metergate-Refused is the daemon's own sentence; any other is the
+ * provider's, of whose body nothing is shown.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -35,16 +35,22 @@ static void unreachable(struct doctor *d, const struct probe *p, const char *sai
                  by_tls ? "is there, but TLS fails" : "cannot be reached", why);
     if (by_tls)
         findings_advise(&d->findings,
-                        "Behind a company's proxy, or with a private authority, name its root certificate in `upstreams: %s: "
-                        "ca_file`. A wrong clock looks the same.", p->name);
+                        "Behind a company's proxy, or with a private authority, name its root certificate in "
+                        "`upstreams: %s: "
+                        "ca_file`. A wrong clock looks the same.",
+                        p->name);
     else if (has_word(why, names))
         findings_advise(&d->findings,
-                        "Check the host name in `base_url` of `upstreams: %s`, and this machine's DNS. Where the way out is an "
-                        "HTTP proxy, name it in `proxy` there: the environment's is not used.", p->name);
+                        "Check the host name in `base_url` of `upstreams: %s`, and this machine's DNS. Where "
+                        "the way out is an "
+                        "HTTP proxy, name it in `proxy` there: the environment's is not used.",
+                        p->name);
     else
         findings_advise(&d->findings,
-                        "Check `base_url` of `upstreams: %s` and the network. Where the way out is an HTTP proxy, name it in "
-                        "`proxy` there: the environment's is not used.", p->name);
+                        "Check `base_url` of `upstreams: %s` and the network. Where the way out is an HTTP "
+                        "proxy, name it in "
+                        "`proxy` there: the environment's is not used.",
+                        p->name);
 }
 
 /* The daemon's sentence of an error, in whatever dialect's shape; free() it. */
@@ -62,8 +68,10 @@ static void refused(struct doctor *d, const struct probe *p, struct slice reason
     if (slice_eq(reason, SLICE("upstream-connect")) || slice_eq(reason, SLICE("upstream-timeout"))) {
         unreachable(d, p, said);
     } else {
-        findings_add(&d->findings, "upstream", FINDING_FAIL, "%s: Metergate refuses the call: %s", p->name, said);
-        findings_advise(&d->findings, "docs/troubleshooting.md has this refusal (%.*s).", (int)slice_head(reason, 40).n, reason.p);
+        findings_add(&d->findings, "upstream", FINDING_FAIL, "%s: Metergate refuses the call: %s", p->name,
+                     said);
+        findings_advise(&d->findings, "docs/troubleshooting.md has this refusal (%.*s).",
+                        (int)slice_head(reason, 40).n, reason.p);
     }
     free(said);
 }
@@ -73,20 +81,29 @@ static void judge_key(struct doctor *d, const struct probe *p, const char *took)
     int status = p->answer.status;
 
     if (status == 200 && p->key)
-        findings_add(&d->findings, "upstream", FINDING_OK, "%s answers in %s, and takes the key", p->name, took);
+        findings_add(&d->findings, "upstream", FINDING_OK, "%s answers in %s, and takes the key", p->name,
+                     took);
     else if (status == 200)
         findings_add(&d->findings, "upstream", FINDING_OK, "%s answers in %s", p->name, took);
     else if (p->key) {
-        findings_add(&d->findings, "upstream", FINDING_FAIL, "%s answers in %s, and refuses the key (%d)", p->name, took, status);
-        findings_advise(&d->findings,
-                        "Check %s; where Metergate holds the key, `api_key` of `upstreams: %s` is sent in its place.", p->key, p->name);
+        findings_add(&d->findings, "upstream", FINDING_FAIL, "%s answers in %s, and refuses the key (%d)",
+                     p->name, took, status);
+        findings_advise(
+            &d->findings,
+            "Check %s; where Metergate holds the key, `api_key` of `upstreams: %s` is sent in its place.",
+            p->key, p->name);
     } else if (p->missing_key) {
-        findings_add(&d->findings, "upstream", FINDING_OK, "%s answers in %s; no key was there to be tried (%s is not set)", p->name,
-                     took, p->missing_key);
+        findings_add(&d->findings, "upstream", FINDING_OK,
+                     "%s answers in %s; no key was there to be tried (%s is not set)", p->name, took,
+                     p->missing_key);
     } else {
-        findings_add(&d->findings, "upstream", FINDING_WARN, "%s answers in %s, and wants a key (%d)", p->name, took, status);
-        findings_advise(&d->findings, "Either `api_key` of `upstreams: %s` is wrong or missing, or programs bring theirs: this "
-                                      "command sends your keys to the first upstream of a dialect alone.", p->name);
+        findings_add(&d->findings, "upstream", FINDING_WARN, "%s answers in %s, and wants a key (%d)",
+                     p->name, took, status);
+        findings_advise(
+            &d->findings,
+            "Either `api_key` of `upstreams: %s` is wrong or missing, or programs bring theirs: this "
+            "command sends your keys to the first upstream of a dialect alone.",
+            p->name);
     }
 }
 
@@ -97,7 +114,8 @@ static void judge(struct doctor *d, const struct probe *p)
 
     if (p->rc < 0) {
         findings_add(&d->findings, "upstream", FINDING_WARN, "%s: %s", p->name, p->error.text);
-        findings_advise(&d->findings, "The daemon did not pass an answer on in time. Its log says what it waits for.");
+        findings_advise(&d->findings,
+                        "The daemon did not pass an answer on in time. Its log says what it waits for.");
         return;
     }
     figure_ms(p->took_us / CLOCK_MS, took);
@@ -107,12 +125,15 @@ static void judge(struct doctor *d, const struct probe *p)
     } else if (p->answer.status == 200 || p->answer.status == 401 || p->answer.status == 403) {
         judge_key(d, p, took);
     } else {
-        findings_add(&d->findings, "upstream", FINDING_WARN, "%s answers in %s, with status %d: whether it takes the key is not known",
-                     p->name, took, p->answer.status);
-        findings_advise(&d->findings, p->answer.status >= 500
-                                          ? "The provider has trouble of its own: ask again later."
-                                          : "It may not know this question (the list of models). If calls fail, too, check its "
-                                            "`base_url` and `dialect`.");
+        findings_add(&d->findings, "upstream", FINDING_WARN,
+                     "%s answers in %s, with status %d: whether it takes the key is not known", p->name, took,
+                     p->answer.status);
+        findings_advise(
+            &d->findings,
+            p->answer.status >= 500
+                ? "The provider has trouble of its own: ask again later."
+                : "It may not know this question (the list of models). If calls fail, too, check its "
+                  "`base_url` and `dialect`.");
     }
 }
 
@@ -124,7 +145,8 @@ static void compare_clocks(struct doctor *d, const struct probe *p)
     struct tm tm = {0};
     const char *end;
 
-    if (d->skew.known || p->rc < 0 || client_answer_header(&p->answer, "Metergate-Refused").n || date.n >= sizeof text)
+    if (d->skew.known || p->rc < 0 || client_answer_header(&p->answer, "Metergate-Refused").n ||
+        date.n >= sizeof text)
         return;
     snprintf(text, sizeof text, "%.*s", (int)date.n, date.n ? date.p : "");
     end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
@@ -161,12 +183,15 @@ static void look_at_status(struct doctor *d)
         char *name = doc_plain(one, "name"), *problem = doc_plain(one, "problem");
 
         if (doc_truth(one, "breaker_open")) {
-            findings_add(&d->findings, "upstream", FINDING_FAIL, "%s is down: calls are held, and one goes now and then to see%s%s",
-                         name, *problem ? ": " : "", problem);
-            findings_advise(&d->findings, "Nothing is lost: they go when it answers again. Check the network if others can reach it.");
+            findings_add(&d->findings, "upstream", FINDING_FAIL,
+                         "%s is down: calls are held, and one goes now and then to see%s%s", name,
+                         *problem ? ": " : "", problem);
+            findings_advise(
+                &d->findings,
+                "Nothing is lost: they go when it answers again. Check the network if others can reach it.");
         } else if (d->offline && doc_get(one, "reachable").n && !doc_truth(one, "reachable")) {
-            findings_add(&d->findings, "upstream", FINDING_WARN, "the last connection to %s failed%s%s", name, *problem ? ": " : "",
-                         problem);
+            findings_add(&d->findings, "upstream", FINDING_WARN, "the last connection to %s failed%s%s", name,
+                         *problem ? ": " : "", problem);
             findings_advise(&d->findings, "Without --offline it is tried again, and the reason told.");
         }
         free(name);

@@ -1,6 +1,7 @@
 /*
- * doctor_variables: of an address that leads elsewhere only host and port are shown: the rest may be somebody's secret.
- * What is right is compared with the daemon that was asked, by whatever name of this machine.
+ * doctor_variables: of an address that leads elsewhere only host and port are shown: the rest may be
+ * somebody's secret. What is right is compared with the daemon that was asked, by whatever name of this
+ * machine.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +13,8 @@
 #include "metergate/tool/names.h"
 #include "metergate/tool/url.h"
 
-#define SET_ALL "`eval \"$(metergate env)\"` sets it right in this shell, `metergate run -- COMMAND` for one command."
+#define SET_ALL                                                                                              \
+    "`eval \"$(metergate env)\"` sets it right in this shell, `metergate run -- COMMAND` for one command."
 
 static bool is_upstream(const struct doctor *d, struct slice name)
 {
@@ -57,18 +59,20 @@ static void judge_suffix(struct doctor *d, const struct base_url *b, struct slic
         return;
     }
     if (wanted.n && rest.n == 0)
-        findings_add(&d->findings, "variables", FINDING_FAIL, "%s leads to Metergate, but %s is missing at its end", b->name,
-                     b->suffix);
+        findings_add(&d->findings, "variables", FINDING_FAIL,
+                     "%s leads to Metergate, but %s is missing at its end", b->name, b->suffix);
     else if (wanted.n && slice_starts(rest, wanted) && slice_ends(rest, wanted))
-        findings_add(&d->findings, "variables", FINDING_FAIL, "%s leads to Metergate, but %s stands twice at its end", b->name,
-                     b->suffix);
+        findings_add(&d->findings, "variables", FINDING_FAIL,
+                     "%s leads to Metergate, but %s stands twice at its end", b->name, b->suffix);
     else if (!wanted.n && (slice_eq(rest, SLICE("/v1")) || slice_eq(rest, SLICE("/v1beta"))))
         findings_add(&d->findings, "variables", FINDING_FAIL,
-                     "%s leads to Metergate, but programs that read it add %.*s themselves: it would stand there twice", b->name,
-                     (int)rest.n, rest.p);
+                     "%s leads to Metergate, but programs that read it add %.*s themselves: it would stand "
+                     "there twice",
+                     b->name, (int)rest.n, rest.p);
     else
-        findings_add(&d->findings, "variables", FINDING_WARN, "%s leads to Metergate, with a path that it does not know (%.*s)",
-                     b->name, (int)slice_head(rest, 80).n, rest.p);
+        findings_add(&d->findings, "variables", FINDING_WARN,
+                     "%s leads to Metergate, with a path that it does not know (%.*s)", b->name,
+                     (int)slice_head(rest, 80).n, rest.p);
     findings_advise(&d->findings, SET_ALL);
 }
 
@@ -85,11 +89,12 @@ static void judge_other_port(struct doctor *d, const char *name, const struct ur
     rc = u->tls ? -EPROTO : client_check(&client, &e);
     client_release(&client);
     if (rc == -EHOSTUNREACH)
-        findings_add(&d->findings, "variables", FINDING_FAIL, "%s leads to port %d of this machine, where nobody listens", name,
-                     u->port);
+        findings_add(&d->findings, "variables", FINDING_FAIL,
+                     "%s leads to port %d of this machine, where nobody listens", name, u->port);
     else
-        findings_add(&d->findings, "variables", FINDING_WARN, "%s leads to port %d of this machine, where %s listens", name,
-                     u->port, rc == 0 || rc == -EACCES ? "another daemon of Metergate" : "another program");
+        findings_add(&d->findings, "variables", FINDING_WARN,
+                     "%s leads to port %d of this machine, where %s listens", name, u->port,
+                     rc == 0 || rc == -EACCES ? "another daemon of Metergate" : "another program");
     findings_advise(&d->findings, "The daemon that was asked is %s. " SET_ALL, d->client.address.text);
 }
 
@@ -104,19 +109,20 @@ static void judge(struct doctor *d, const struct base_url *b, const char *value)
         return;
     }
     if (socket || url_read(slice_str(d->client.address.text), &here) < 0) {
-        findings_add(&d->findings, "variables", FINDING_WARN, "%s is set; whether it leads to %s cannot be told", b->name,
-                     d->client.address.text);
+        findings_add(&d->findings, "variables", FINDING_WARN,
+                     "%s is set; whether it leads to %s cannot be told", b->name, d->client.address.text);
         findings_advise(&d->findings, "Give --url the http address that programs use.");
     } else if (url_same_place(&u, &here) && u.tls != here.tls) {
-        findings_add(&d->findings, "variables", FINDING_FAIL, "%s says %s, and Metergate speaks %s there", b->name,
-                     u.tls ? "https" : "http", here.tls ? "https" : "plain http");
+        findings_add(&d->findings, "variables", FINDING_FAIL, "%s says %s, and Metergate speaks %s there",
+                     b->name, u.tls ? "https" : "http", here.tls ? "https" : "plain http");
         findings_advise(&d->findings, SET_ALL);
     } else if (url_same_place(&u, &here)) {
         judge_suffix(d, b, slice_starts(u.path, here.path) ? slice_skip(u.path, here.path.n) : u.path);
     } else if (url_host_is_loopback(u.host) && url_host_is_loopback(here.host)) {
         judge_other_port(d, b->name, &u);
     } else {
-        findings_add(&d->findings, "variables", FINDING_WARN, "%s leads to %.*s: such calls go past Metergate", b->name,
+        findings_add(&d->findings, "variables", FINDING_WARN,
+                     "%s leads to %.*s: such calls go past Metergate", b->name,
                      (int)slice_head(u.host, 120).n, u.host.p);
         findings_advise(&d->findings, SET_ALL);
     }
@@ -134,7 +140,8 @@ static void judge_unset(struct doctor *d, const char *name, const char *key)
 {
     if (is_set(name) || !is_set(key))
         return;
-    findings_add(&d->findings, "variables", FINDING_WARN, "%s is not set and %s is: such calls go past Metergate", name, key);
+    findings_add(&d->findings, "variables", FINDING_WARN,
+                 "%s is not set and %s is: such calls go past Metergate", name, key);
     findings_advise(&d->findings, SET_ALL);
 }
 
@@ -143,11 +150,13 @@ static void judge_vertex(struct doctor *d)
     const char *value = getenv("GOOGLE_VERTEX_BASE_URL");
     struct url u, here;
 
-    if (!value || url_read(slice_str(value), &u) < 0 || url_read(slice_str(d->client.address.text), &here) < 0 ||
-        !url_same_place(&u, &here))
+    if (!value || url_read(slice_str(value), &u) < 0 ||
+        url_read(slice_str(d->client.address.text), &here) < 0 || !url_same_place(&u, &here))
         return;
-    findings_add(&d->findings, "variables", FINDING_FAIL, "GOOGLE_VERTEX_BASE_URL leads to Metergate, which has no upstream for it");
-    findings_advise(&d->findings, "Unset it: Vertex AI takes credentials of Google's cloud, which nobody else should see.");
+    findings_add(&d->findings, "variables", FINDING_FAIL,
+                 "GOOGLE_VERTEX_BASE_URL leads to Metergate, which has no upstream for it");
+    findings_advise(&d->findings,
+                    "Unset it: Vertex AI takes credentials of Google's cloud, which nobody else should see.");
 }
 
 /* Those of Azure matter to who has set one. */
@@ -178,15 +187,18 @@ void doctor_variables(struct doctor *d)
     names_init(&unset);
     set = judge_set(d, &unset);
     if (set == 0) {
-        findings_add(&d->findings, "variables", FINDING_WARN,
-                     "no base URL is set in this shell: programs that it starts call their providers directly");
+        findings_add(
+            &d->findings, "variables", FINDING_WARN,
+            "no base URL is set in this shell: programs that it starts call their providers directly");
         findings_advise(&d->findings, SET_ALL);
     } else {
         judge_unset(d, "OPENAI_BASE_URL", "OPENAI_API_KEY");
         judge_unset(d, "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY");
-        judge_unset(d, "GOOGLE_GEMINI_BASE_URL", is_set("GOOGLE_API_KEY") ? "GOOGLE_API_KEY" : "GEMINI_API_KEY");
+        judge_unset(d, "GOOGLE_GEMINI_BASE_URL",
+                    is_set("GOOGLE_API_KEY") ? "GOOGLE_API_KEY" : "GEMINI_API_KEY");
         if (unset.n)
-            findings_add(&d->findings, "variables", FINDING_OK, "not set, and read by some programs alone: %s", names_text(&unset));
+            findings_add(&d->findings, "variables", FINDING_OK,
+                         "not set, and read by some programs alone: %s", names_text(&unset));
     }
     judge_vertex(d);
     names_release(&unset);

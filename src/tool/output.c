@@ -1,4 +1,5 @@
-/* output: the end of the pipe is the end of what is read; a child that outlives it is waited for, or killed. */
+/* output: the end of the pipe is the end of what is read; a child that outlives it is waited for, or killed.
+ */
 #include "metergate/tool/output.h"
 
 #include <errno.h>

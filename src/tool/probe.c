@@ -25,7 +25,10 @@ static const struct probe_kind kinds[] = {
      "/v1/models?limit=1",
      "anthropic-version: 2023-06-01",
      {{"ANTHROPIC_API_KEY", "x-api-key: "}, {"ANTHROPIC_AUTH_TOKEN", "Authorization: Bearer "}}},
-    {"gemini", "/v1beta/models?pageSize=1", NULL, {{"GOOGLE_API_KEY", "x-goog-api-key: "}, {"GEMINI_API_KEY", "x-goog-api-key: "}}},
+    {"gemini",
+     "/v1beta/models?pageSize=1",
+     NULL,
+     {{"GOOGLE_API_KEY", "x-goog-api-key: "}, {"GEMINI_API_KEY", "x-goog-api-key: "}}},
     {"azure", "/openai/models?api-version=2024-10-21", NULL, {{"AZURE_OPENAI_API_KEY", "api-key: "}}},
     {"ollama", "/api/version", NULL, {{NULL, NULL}}},
 };
@@ -56,7 +59,8 @@ static bool may_send(const struct probe *p, const char *variable)
 
     secret_init(&key);
     may = secret_from_env(&key, variable, &unsaid) == 0 &&
-          !(p->client->token && secret_is_set(p->client->token) && secret_equals(&key, secret_expose(p->client->token)));
+          !(p->client->token && secret_is_set(p->client->token) &&
+            secret_equals(&key, secret_expose(p->client->token)));
     secret_release(&key);
     return may;
 }

@@ -66,7 +66,8 @@ int url_read(struct slice text, struct url *ret)
 
 bool url_host_is_loopback(struct slice host)
 {
-    return slice_eq_nocase(host, SLICE("localhost")) || slice_starts(host, SLICE("127.")) || slice_eq(host, SLICE("::1"));
+    return slice_eq_nocase(host, SLICE("localhost")) || slice_starts(host, SLICE("127.")) ||
+           slice_eq(host, SLICE("::1"));
 }
 
 bool url_same_place(const struct url *a, const struct url *b)

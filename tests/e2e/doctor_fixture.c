@@ -15,13 +15,27 @@
 
 int doctor_environment(void **state)
 {
-    static const char *const names[] = {
-        "OPENAI_BASE_URL",      "OPENAI_API_BASE",    "ANTHROPIC_BASE_URL", "ANTHROPIC_API_URL",
-        "ANTHROPIC_API_BASE",   "GEMINI_API_BASE",    "AZURE_API_BASE",     "GOOGLE_GEMINI_BASE_URL",
-        "AZURE_OPENAI_ENDPOINT", "GOOGLE_VERTEX_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN",
-        "GOOGLE_API_KEY",       "GEMINI_API_KEY",     "AZURE_OPENAI_API_KEY", "METERGATE_CONFIG",
-        "HTTP_PROXY",           "HTTPS_PROXY",        "https_proxy",        "ALL_PROXY",
-        "all_proxy"};
+    static const char *const names[] = {"OPENAI_BASE_URL",
+                                        "OPENAI_API_BASE",
+                                        "ANTHROPIC_BASE_URL",
+                                        "ANTHROPIC_API_URL",
+                                        "ANTHROPIC_API_BASE",
+                                        "GEMINI_API_BASE",
+                                        "AZURE_API_BASE",
+                                        "GOOGLE_GEMINI_BASE_URL",
+                                        "AZURE_OPENAI_ENDPOINT",
+                                        "GOOGLE_VERTEX_BASE_URL",
+                                        "ANTHROPIC_API_KEY",
+                                        "ANTHROPIC_AUTH_TOKEN",
+                                        "GOOGLE_API_KEY",
+                                        "GEMINI_API_KEY",
+                                        "AZURE_OPENAI_API_KEY",
+                                        "METERGATE_CONFIG",
+                                        "HTTP_PROXY",
+                                        "HTTPS_PROXY",
+                                        "https_proxy",
+                                        "ALL_PROXY",
+                                        "all_proxy"};
 
     for (size_t i = 0; i < MG_ARRAY_LEN(names); i++)
         unsetenv(names[i]);
@@ -32,8 +46,8 @@ int doctor_environment(void **state)
 
 static bool matches(const cJSON *finding, const char *result, const char *check, const char *part)
 {
-    return strcmp(json_text(finding, "result"), result) == 0 && strcmp(json_text(finding, "check"), check) == 0 &&
-           strstr(json_text(finding, "found"), part);
+    return strcmp(json_text(finding, "result"), result) == 0 &&
+           strcmp(json_text(finding, "check"), check) == 0 && strstr(json_text(finding, "found"), part);
 }
 
 int doctor_count(const struct outcome *o, const char *result, const char *check, const char *part)
@@ -76,7 +90,8 @@ void doctor_says(const char *url, int status, const char *result, const char *ch
 
 void doctor_says_of(const char *json, int status, const char *result, const char *check, const char *part)
 {
-    const struct fake_answer answers[] = {{"/healthz", 200, "ok\n"}, {"/", 200, "Metergate\n"}, {"/-/status", 200, json}, {0}};
+    const struct fake_answer answers[] = {
+        {"/healthz", 200, "ok\n"}, {"/", 200, "Metergate\n"}, {"/-/status", 200, json}, {0}};
     struct fake_server *s = fake_server_start(answers);
 
     doctor_says(fake_server_url(s), status, result, check, part);

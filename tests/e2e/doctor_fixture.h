@@ -1,6 +1,6 @@
 /*
- * doctor_fixture: runs `metergate doctor --json` and looks for a finding. That what is wrong comes with advice is checked of
- * each document that is looked at.
+ * doctor_fixture: runs `metergate doctor --json` and looks for a finding. That what is wrong comes with
+ * advice is checked of each document that is looked at.
  */
 #ifndef E2E_DOCTOR_FIXTURE_H
 #define E2E_DOCTOR_FIXTURE_H

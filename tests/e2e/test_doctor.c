@@ -1,6 +1,6 @@
 /*
- * `metergate doctor`: a daemon, a shell and providers that are broken on purpose, one way at a time, and what it says of each.
- * What is looked for are the findings of --json; the form for people has one test.
+ * `metergate doctor`: a daemon, a shell and providers that are broken on purpose, one way at a time, and what
+ * it says of each. What is looked for are the findings of --json; the form for people has one test.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,21 +21,22 @@
 
 static void test_doctor__all_is_well__says_so_of_everything(void **state)
 {
-    static const char *const ok[][2] = {{"daemon", "Metergate " METERGATE_VERSION " answers at http://127.0.0.1:"},
-                                        {"variables", "OPENAI_BASE_URL leads to Metergate"},
-                                        {"variables", "GEMINI_API_BASE leads to Metergate"},
-                                        {"proxy", "HTTP_PROXY set, and NO_PROXY leaves Metergate out"},
-                                        {"keys", "set: OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY"},
-                                        {"queue", "no call is held"},
-                                        {"upstream", "openai answers in "},
-                                        {"upstream", "anthropic answers in "},
-                                        {"upstream", "gemini answers in "},
-                                        {"limits", "configured for gpt-4o"},
-                                        {"headroom", "20 % of the limits"},
-                                        {"descriptors", "room for"},
-                                        {"state", "kept in /tmp/"},
-                                        {"ledger", "written since the start"},
-                                        {"config", "/metergate.yaml is right"}};
+    static const char *const ok[][2] = {
+        {"daemon", "Metergate " METERGATE_VERSION " answers at http://127.0.0.1:"},
+        {"variables", "OPENAI_BASE_URL leads to Metergate"},
+        {"variables", "GEMINI_API_BASE leads to Metergate"},
+        {"proxy", "HTTP_PROXY set, and NO_PROXY leaves Metergate out"},
+        {"keys", "set: OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY"},
+        {"queue", "no call is held"},
+        {"upstream", "openai answers in "},
+        {"upstream", "anthropic answers in "},
+        {"upstream", "gemini answers in "},
+        {"limits", "configured for gpt-4o"},
+        {"headroom", "20 % of the limits"},
+        {"descriptors", "room for"},
+        {"state", "kept in /tmp/"},
+        {"ledger", "written since the start"},
+        {"config", "/metergate.yaml is right"}};
     struct client_reply r;
     struct fixture f;
     struct outcome o;
@@ -65,14 +66,17 @@ static void test_doctor__for_people__is_a_line_a_finding_and_a_count(void **stat
     static const struct fake_answer answers[] = {
         {"/healthz", 200, "ok\n"},
         {"/", 200, "Metergate\n"},
-        {"/-/status", 200, "{\"version\":\"0.0.9\\u001b[31m\",\"uptime_s\":7325.3,\"paused\":true,\"budgets\":[]}"},
+        {"/-/status", 200,
+         "{\"version\":\"0.0.9\\u001b[31m\",\"uptime_s\":7325.3,\"paused\":true,\"budgets\":[]}"},
         {0}};
     struct fake_server *s = fake_server_start(answers);
     struct outcome o = TOOL("doctor", "--offline", "--url", fake_server_url(s));
 
     (void)state;
     assert_memory_equal(o.out, "ok    daemon       Metergate 0.0.9?[31m answers at http://127.0.0.1:", 66);
-    text_has(o.out, ", up 2h 2m\nwarn  version      the daemon is 0.0.9?[31m, this command is " METERGATE_VERSION "\n          ");
+    text_has(o.out,
+             ", up 2h 2m\nwarn  version      the daemon is 0.0.9?[31m, this command is " METERGATE_VERSION
+             "\n          ");
     text_has(o.out, "\nfail  paused       the daemon is paused: calls are held, and none is sent\n"
                     "                   `metergate resume`\n");
     text_has(o.out, "\n\n1 problem, ");
@@ -104,7 +108,8 @@ static void test_doctor__no_daemon__is_69_and_the_shell_is_looked_at_all_the_sam
 static void test_doctor__something_else_there__is_69_and_says_what(void **state)
 {
     static const struct fake_answer web[] = {{"/", 200, "<html>"}, {0}};
-    static const struct fake_answer odd[] = {{"/healthz", 200, "ok\n"}, {"/", 200, "x"}, {"/-/status", 200, "<html>"}, {0}};
+    static const struct fake_answer odd[] = {
+        {"/healthz", 200, "ok\n"}, {"/", 200, "x"}, {"/-/status", 200, "<html>"}, {0}};
     struct fake_server *s = fake_server_start(web);
     char tls[80];
 
@@ -125,7 +130,8 @@ static void test_doctor__tokens__wanted_wrong_and_right(void **state)
 
     (void)state;
     setenv("TOKEN_OF_TEST", "the-right-token-of-me", 1);
-    fixture_start(&f, NULL, ALL_UPSTREAMS "clients:\n  require_token: true\n  me: {token: {env: TOKEN_OF_TEST}}\n");
+    fixture_start(&f, NULL,
+                  ALL_UPSTREAMS "clients:\n  require_token: true\n  me: {token: {env: TOKEN_OF_TEST}}\n");
     doctor_says(f.url, 1, "fail", "token", "wants a client token");
     setenv("METERGATE_TOKEN", "another", 1);
     doctor_says(f.url, 1, "fail", "token", "does not know this token");
@@ -152,7 +158,8 @@ static void test_doctor__paused__is_a_problem_until_resume(void **state)
     fixture_start(&f, NULL, ALL_UPSTREAMS);
     r = fixture_call(&f, "POST", "/-/pause", "");
     client_reply_release(&r);
-    held = fixture_chat_start(&f, "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}");
+    held =
+        fixture_chat_start(&f, "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}");
     fixture_wait_status(&f, "held", 1);
     doctor_says(f.url, 1, "fail", "paused", "the daemon is paused");
     doctor_says(f.url, 1, "ok", "queue", "1 held; when the last of them goes cannot be known yet");
@@ -198,7 +205,9 @@ static void assert_service(const char *says, const char *result, const char *par
     if (part)
         doctor_has(&o, result, "service", part);
     else
-        assert_int_equal(doctor_count(&o, "ok", "service", "") + doctor_count(&o, "warn", "service", "") + doctor_count(&o, "fail", "service", ""), 0);
+        assert_int_equal(doctor_count(&o, "ok", "service", "") + doctor_count(&o, "warn", "service", "") +
+                             doctor_count(&o, "fail", "service", ""),
+                         0);
     outcome_release(&o);
 }
 
@@ -212,11 +221,11 @@ static void test_doctor__service__is_told_as_systemd_sees_it(void **state)
                    "the service has failed (exit-code)");
     assert_service(UNIT("metergate.service", "loaded", "inactive", "disabled", "success"), "fail",
                    "a service is installed and does not run");
-    assert_service(UNIT("metergate.service", "loaded", "active", "disabled", "success") "\n" UNIT(
-                       "metergate.socket", "loaded", "inactive", "disabled", "success"),
+    assert_service(UNIT("metergate.service", "loaded", "active", "disabled",
+                        "success") "\n" UNIT("metergate.socket", "loaded", "inactive", "disabled", "success"),
                    "warn", "not started at the next boot");
-    assert_service(UNIT("metergate.service", "loaded", "active", "disabled", "success") "\n" UNIT(
-                       "metergate.socket", "loaded", "active", "enabled", "success"),
+    assert_service(UNIT("metergate.service", "loaded", "active", "disabled",
+                        "success") "\n" UNIT("metergate.socket", "loaded", "active", "enabled", "success"),
                    "ok", "active, and enabled");
     assert_service(UNIT("metergate.service", "not-found", "inactive", "", "success"), NULL, NULL);
     assert_service("", NULL, NULL);
@@ -238,11 +247,13 @@ static void test_doctor__base_urls__are_judged_one_by_one(void **state)
         {"OPENAI_BASE_URL", "http://127.0.0.1:$/v1/v1", "fail", "/v1 stands twice"},
         {"OPENAI_BASE_URL", "http://127.0.0.1:$/v2", "warn", "a path that it does not know (/v2)"},
         {"OPENAI_BASE_URL", "https://localhost:$/v1", "fail", "says https, and Metergate speaks plain http"},
-        {"OPENAI_BASE_URL", "http://127.0.0.1:1/v1", "fail", "leads to port 1 of this machine, where nobody listens"},
+        {"OPENAI_BASE_URL", "http://127.0.0.1:1/v1", "fail",
+         "leads to port 1 of this machine, where nobody listens"},
         {"OPENAI_BASE_URL", "127.0.0.1:$/v1", "fail", "is no http URL"},
         {"OPENAI_BASE_URL", "http://[::1/v1", "fail", "is no http URL"},
         {"OPENAI_BASE_URL", "http://127.0.0.1:99999/v1", "fail", "is no http URL"},
-        {"OPENAI_API_BASE", "https://me:secret@gateway.example/key-secret/v1", "warn", "leads to gateway.example:"},
+        {"OPENAI_API_BASE", "https://me:secret@gateway.example/key-secret/v1", "warn",
+         "leads to gateway.example:"},
         {"ANTHROPIC_BASE_URL", "http://127.0.0.1:$", "ok", "leads to Metergate"},
         {"ANTHROPIC_BASE_URL", "http://127.0.0.1:$/v1", "fail", "add /v1 themselves"},
         {"GOOGLE_GEMINI_BASE_URL", "http://127.0.0.1:$/v1beta", "fail", "add /v1beta themselves"},
@@ -259,7 +270,8 @@ static void test_doctor__base_urls__are_judged_one_by_one(void **state)
         struct outcome o;
 
         if (dollar)
-            snprintf(value, sizeof value, "%.*s%d%s", (int)(dollar - rows[i][1]), rows[i][1], f.port, dollar + 1);
+            snprintf(value, sizeof value, "%.*s%d%s", (int)(dollar - rows[i][1]), rows[i][1], f.port,
+                     dollar + 1);
         else
             snprintf(value, sizeof value, "%s", rows[i][1]);
         snprintf(part, sizeof part, "%s ", rows[i][0]);
@@ -283,7 +295,8 @@ static void test_doctor__base_urls_that_are_not_set__matter_where_a_key_is(void 
     setenv("OPENAI_BASE_URL", "https://api.example/v1", 1);
     doctor_says_of("{}", 0, "warn", "variables", "ANTHROPIC_BASE_URL is not set and ANTHROPIC_API_KEY is");
     unsetenv("ANTHROPIC_API_KEY");
-    doctor_says_of("{}", 0, "ok", "variables", "not set, and read by some programs alone: OPENAI_API_BASE, ANTHROPIC_BASE_URL");
+    doctor_says_of("{}", 0, "ok", "variables",
+                   "not set, and read by some programs alone: OPENAI_API_BASE, ANTHROPIC_BASE_URL");
     unsetenv("OPENAI_BASE_URL");
 }
 
@@ -334,7 +347,8 @@ static void test_doctor__proxy_exception_for_another_name__is_not_enough(void **
 
 static void test_doctor__key_with_what_no_key_has__is_told_and_not_shown(void **state)
 {
-    static const char *const values[] = {"sk-secret ", "\"sk-secret\"", "sk-secret\n", "sk-\xe2\x80\x8bsecret"};
+    static const char *const values[] = {"sk-secret ", "\"sk-secret\"", "sk-secret\n",
+                                         "sk-\xe2\x80\x8bsecret"};
 
     (void)state;
     for (size_t i = 0; i < MG_ARRAY_LEN(values); i++) {
@@ -354,16 +368,20 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_doctor__all_is_well__says_so_of_everything, doctor_environment),
         cmocka_unit_test_setup(test_doctor__for_people__is_a_line_a_finding_and_a_count, doctor_environment),
-        cmocka_unit_test_setup(test_doctor__no_daemon__is_69_and_the_shell_is_looked_at_all_the_same, doctor_environment),
+        cmocka_unit_test_setup(test_doctor__no_daemon__is_69_and_the_shell_is_looked_at_all_the_same,
+                               doctor_environment),
         cmocka_unit_test_setup(test_doctor__something_else_there__is_69_and_says_what, doctor_environment),
         cmocka_unit_test_setup(test_doctor__tokens__wanted_wrong_and_right, doctor_environment),
         cmocka_unit_test_setup(test_doctor__paused__is_a_problem_until_resume, doctor_environment),
         cmocka_unit_test_setup(test_doctor__service__is_told_as_systemd_sees_it, doctor_environment),
         cmocka_unit_test_setup(test_doctor__base_urls__are_judged_one_by_one, doctor_environment),
-        cmocka_unit_test_setup(test_doctor__base_urls_that_are_not_set__matter_where_a_key_is, doctor_environment),
+        cmocka_unit_test_setup(test_doctor__base_urls_that_are_not_set__matter_where_a_key_is,
+                               doctor_environment),
         cmocka_unit_test_setup(test_doctor__proxy_variables__stand_in_the_way_or_do_not, doctor_environment),
-        cmocka_unit_test_setup(test_doctor__proxy_exception_for_another_name__is_not_enough, doctor_environment),
-        cmocka_unit_test_setup(test_doctor__key_with_what_no_key_has__is_told_and_not_shown, doctor_environment),
+        cmocka_unit_test_setup(test_doctor__proxy_exception_for_another_name__is_not_enough,
+                               doctor_environment),
+        cmocka_unit_test_setup(test_doctor__key_with_what_no_key_has__is_told_and_not_shown,
+                               doctor_environment),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,8 @@
 /*
- * doctor: what the checks of `metergate doctor` are given, and the checks. Each looks at one thing, adds what it finds to
- * `findings` (nothing where there is nothing to say, as when the system does not tell), and changes nothing else. Their order
- * is doctor.c's table; a check that needs the daemon's status is not called without one.
+ * doctor: what the checks of `metergate doctor` are given, and the checks. Each looks at one thing, adds what
+ * it finds to `findings` (nothing where there is nothing to say, as when the system does not tell), and
+ * changes nothing else. Their order is doctor.c's table; a check that needs the daemon's status is not called
+ * without one.
  */
 #ifndef METERGATE_TOOL_DOCTOR_H
 #define METERGATE_TOOL_DOCTOR_H
@@ -20,13 +21,14 @@ struct doctor_skew {
 };
 
 struct doctor {
-    struct client client;     /* its address and token are the ones that were found */
+    struct client client; /* its address and token are the ones that were found */
     struct findings findings;
-    bool offline;             /* providers are not called */
-    bool answers;             /* Metergate answers at the address */
-    struct buf document;      /* owned: what `status` is borrowed from */
-    struct slice status;      /* what /-/status says: an object (tool/doc.h); empty without a daemon that tells us */
-    struct doctor_skew skew;  /* by the upstreams' check */
+    bool offline;        /* providers are not called */
+    bool answers;        /* Metergate answers at the address */
+    struct buf document; /* owned: what `status` is borrowed from */
+    struct slice
+        status; /* what /-/status says: an object (tool/doc.h); empty without a daemon that tells us */
+    struct doctor_skew skew; /* by the upstreams' check */
 };
 
 void doctor_daemon(struct doctor *d);      /* is it there; also fills in `answers` and `status` */

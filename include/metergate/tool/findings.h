@@ -1,6 +1,7 @@
 /*
- * findings: what `metergate doctor` found, in the order in which it was found: what is so, and what to do about it.
- * Texts may have parts of somebody else's in them: they are made safe to show (base/plain.h) and cut when they are added.
+ * findings: what `metergate doctor` found, in the order in which it was found: what is so, and what to do
+ * about it. Texts may have parts of somebody else's in them: they are made safe to show (base/plain.h) and
+ * cut when they are added.
  */
 #ifndef METERGATE_TOOL_FINDINGS_H
 #define METERGATE_TOOL_FINDINGS_H

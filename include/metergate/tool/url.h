@@ -1,6 +1,6 @@
 /*
- * url: the parts of an address that somebody put into a variable. What stands before an '@' of its host may be a
- * password: it is skipped, and in none of the parts.
+ * url: the parts of an address that somebody put into a variable. What stands before an '@' of its host may
+ * be a password: it is skipped, and in none of the parts.
  */
 #ifndef METERGATE_TOOL_URL_H
 #define METERGATE_TOOL_URL_H
