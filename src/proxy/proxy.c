@@ -210,6 +210,7 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
         list_init(&p->calls[s]);
     list_init(&p->old_pools);
     clients_init(&p->clients);
+    origins_init(&p->origins);
     keepalive_init(&p->keepalive);
     places_init(&p->places);
     memory_init(&p->memory);
@@ -348,6 +349,7 @@ void proxy_free(struct proxy *p)
     estimates_release(&p->estimates);
     reports_release(&p->reports);
     events_release(&p->events);
+    secret_release(&p->page_secret);
     leases_release(&p->leases);
     providers_release(&p->providers);
     budgets_release(&p->budgets);
@@ -356,6 +358,7 @@ void proxy_free(struct proxy *p)
     ledger_close(p->ledger);
     gate_free(p->gate);
     clients_release(&p->clients);
+    origins_release(&p->origins);
     hour_free(p->hour);
     buf_release(&p->state_dir);
     trust_free(p->trust);
