@@ -174,7 +174,7 @@ static void assert_documented(char *help, const char *completion, const char *pa
 {
     char *save = NULL;
 
-    for (char *word = strtok_r(help, " ,:=\n", &save); word; word = strtok_r(NULL, " ,:=\n", &save)) {
+    for (char *word = strtok_r(help, " .,:=\n", &save); word; word = strtok_r(NULL, " .,:=\n", &save)) {
         if (strncmp(word, "--", 2) != 0 || !word[2])
             continue;
         text_has(completion, word);
