@@ -17,10 +17,11 @@
 #include "metergate/base/json.h"
 #include "metergate/proxy/cors.h"
 #include "metergate/proxy/hub.h"
-#include "metergate/proxy/identity.h"
 #include "metergate/proxy/query.h"
 #include "metergate/proxy/report_text.h"
+#include "metergate/proxy/route.h"
 
+#define PATH            "/-/events"
 #define STATUS_EVERY_US CLOCK_S
 #define BATCH_US        (CLOCK_S / 10)
 #define PARTING_US      CLOCK_S
@@ -51,6 +52,13 @@ static void add_status(const struct proxy *p, struct buf *out)
 {
     begin_event(out, "status");
     status_write(p, out);
+    end_event(out);
+}
+
+static void add_history(const struct proxy *p, struct buf *out)
+{
+    begin_event(out, "history");
+    status_write_history(p, out);
     end_event(out);
 }
 
@@ -102,12 +110,34 @@ static void tell(struct stream *s, struct slice text, int64_t events)
         s->full = exchange_write(s->x, text.p, text.n) > EXCHANGE_HIGH_BYTES;
 }
 
-/* Ends a telling: es->text goes to all. */
-static void tell_all(struct events *es, int64_t events)
+/* Ends a telling: es->text goes to all, or to those that draw. */
+static void tell_all(struct events *es, int64_t events, bool history_alone)
 {
-    LIST_EACH (&es->streams, node, next)
-        tell(LIST_ENTRY(node, struct stream, link), buf_slice(&es->text), events);
+    LIST_EACH (&es->streams, node, next) {
+        struct stream *s = LIST_ENTRY(node, struct stream, link);
+
+        if (s->history || !history_alone)
+            tell(s, buf_slice(&es->text), events);
+    }
     buf_reset(&es->text);
+}
+
+/* At the turn of a minute, if anybody draws. */
+static void tell_history(struct proxy *p)
+{
+    struct events *es = &p->events;
+    int64_t minute = loop_now_us(p->loop) / HOUR_MINUTE_US;
+    bool wanted = false;
+
+    if (minute == es->minute)
+        return;
+    es->minute = minute;
+    LIST_EACH (&es->streams, node, next)
+        wanted |= LIST_ENTRY(node, struct stream, link)->history;
+    if (!wanted)
+        return;
+    add_history(p, &es->text);
+    tell_all(es, 1, true);
 }
 
 static void tell_calls(struct proxy *p)
@@ -120,7 +150,7 @@ static void tell_calls(struct proxy *p)
         return;
     add_calls_from(&p->lately, es->told, &es->text);
     es->told = p->lately.count;
-    tell_all(es, events);
+    tell_all(es, events, false);
 }
 
 static void on_batch(void *ctx)
@@ -151,11 +181,13 @@ static void end_stream(struct stream *s)
 /* What a stream may see is what a request could ask for now. */
 static void end_strangers(struct proxy *p)
 {
+    const struct route here = {.kind = ROUTE_OWN, .path = SLICE(PATH)};
+
     LIST_EACH (&p->events.streams, node, next) {
         struct stream *s = LIST_ENTRY(node, struct stream, link);
         struct refusal why;
 
-        if (!identity_admits(p, s->x, &why))
+        if (!login_admits(p, s->x, &here, &why))
             end_stream(s);
     }
 }
@@ -168,7 +200,8 @@ static void on_second(void *ctx)
     end_strangers(p);
     tell_calls(p);
     add_status(p, &es->text);
-    tell_all(es, 1);
+    tell_all(es, 1, false);
+    tell_history(p);
     loop_timer_set(p->loop, &es->second, loop_now_us(p->loop) + STATUS_EVERY_US, on_second, p);
 }
 
@@ -251,8 +284,10 @@ static void welcome(struct proxy *p, struct stream *s)
     buf_add_str(&es->text, "retry: 1000\n\n");
     add_calls_from(&p->lately, first_missed(&p->lately, s->x), &es->text);
     add_status(p, &es->text);
-    if (s->history)
+    if (s->history) {
+        add_history(p, &es->text);
         add_recent(&p->lately, &es->text);
+    }
     tell(s, buf_slice(&es->text), 1);
     buf_reset(&es->text);
 }
@@ -262,10 +297,12 @@ static void open_stream(struct proxy *p, struct exchange *x, bool history)
     struct events *es = &p->events;
     struct stream *s = xcalloc(1, sizeof *s);
 
-    if (es->count == 0)
+    if (es->count == 0) {
         es->told = p->lately.count;
-    else
+        es->minute = loop_now_us(p->loop) / HOUR_MINUTE_US;
+    } else {
         tell_calls(p);
+    }
     s->x = x;
     s->history = history;
     list_init(&s->link);
@@ -319,7 +356,7 @@ bool events_serve(struct proxy *p, struct exchange *x, const struct route *r)
     char sentence[sizeof e.text + 2];
     bool history;
 
-    if (!slice_eq(r->path, SLICE("/-/events")))
+    if (!slice_eq(r->path, SLICE(PATH)))
         return false;
     if (!slice_eq(method, SLICE("GET")) && !slice_eq(method, SLICE("HEAD"))) {
         refuse(p, x, 405, "This address answers GET and HEAD only.");

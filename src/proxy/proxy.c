@@ -349,6 +349,7 @@ void proxy_free(struct proxy *p)
     estimates_release(&p->estimates);
     reports_release(&p->reports);
     events_release(&p->events);
+    secret_release(&p->page_secret);
     leases_release(&p->leases);
     providers_release(&p->providers);
     budgets_release(&p->budgets);

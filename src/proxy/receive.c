@@ -260,10 +260,12 @@ static void serve_own(struct proxy *p, struct exchange *x, const struct route *r
 {
     struct refusal why;
 
-    if (is_open_to_all(r->path) || identity_admits(p, x, &why)) {
+    if (is_open_to_all(r->path) || login_admits(p, x, r, &why)) {
         admin_serve(p, x, r);
         return;
     }
+    if (login_invites(x, r, &why))
+        return;
     p->totals.refused[why.reason]++;
     log_info("refused a request for %s from %s: %s", log_quote(r->path).text, net_addr_format(exchange_peer(x)).text,
              refusal_name(why.reason));

@@ -119,7 +119,7 @@ static void test_events__a_call_that_ends__is_told_as_the_ledger_has_it(void **s
 
 static void test_events__without_a_ledger__are_told_all_the_same(void **state)
 {
-    cJSON *recent, *call;
+    cJSON *history, *recent, *call;
     struct fixture f;
     struct watcher w;
 
@@ -131,6 +131,9 @@ static void test_events__without_a_ledger__are_told_all_the_same(void **state)
     watcher_wait(&w, "event: recent\n", 1);
     watcher_wait(&w, "event: status\n", 2);
     assert_well_formed(&w);
+    history = watcher_event(&w, "history", 0);
+    assert_int_equal(json_number(history, "series.0.calls.59") + json_number(history, "series.0.calls.58"), 2);
+    cJSON_Delete(history);
     recent = watcher_event(&w, "recent", 0);
     assert_int_equal(cJSON_GetArraySize(json_at(recent, "calls")), 2);
     assert_int_equal(json_number(recent, "calls.0.status"), 404); /* the latest first */

@@ -35,6 +35,7 @@
 #include "metergate/proxy/lately.h"
 #include "metergate/proxy/learned.h"
 #include "metergate/proxy/lease.h"
+#include "metergate/proxy/login.h"
 #include "metergate/proxy/memory.h"
 #include "metergate/proxy/origin.h"
 #include "metergate/proxy/patience.h"
@@ -77,6 +78,8 @@ struct proxy {
     struct reports reports;
     struct lately lately;
     struct events events;
+    struct login login;
+    struct secret page_secret; /* page.h; unset before the dashboard was first shown */
     struct history history;
     struct bill_prices prices;
     struct loop_timer hold_timer; /* hold.c: when queues are looked at again, */
