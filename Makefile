@@ -18,9 +18,11 @@ Q       := $(if $(V),,@)
 JOBS    := $(shell nproc 2>/dev/null || echo 2)
 
 PKGS    := libmicrohttpd libcurl libcjson yaml-0.1 libcrypto libssl zlib libzstd sqlite3
+# of the tool alone: the daemon has no screen
+TOOLPKG := ncursesw
 TESTPKG := cmocka
 DEBS    := gcc make pkg-config libc6-dev libmicrohttpd-dev libcurl4-openssl-dev libcjson-dev libyaml-dev libssl-dev \
-           zlib1g-dev libzstd-dev libsqlite3-dev libcmocka-dev uthash-dev
+           zlib1g-dev libzstd-dev libsqlite3-dev libncurses-dev libcmocka-dev uthash-dev
 LINTDEBS:= clang clang-tidy cppcheck
 
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla \
@@ -37,6 +39,7 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(SAN) $(LDFLAGS)
 # pkg-config is asked lazily, so that `make deps` and `make help` work where it is not installed yet.
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
+TOOL_LIBS  = $(shell pkg-config --libs $(TOOLPKG) 2>/dev/null)
 TEST_LIBS  = $(shell pkg-config --libs $(TESTPKG) 2>/dev/null)
 
 LAYERS  := daemon proxy net ledger config dialect gate tokens base
@@ -95,7 +98,7 @@ $(BIN)/metergated: $(BUILD)/obj/src/daemon/main.o $(LIBS)
 
 $(BIN)/metergate: $(call obj,src/tool/*.c) $(filter %libbase.a %libtokens.a %libdialect.a,$(LIBS))
 	@mkdir -p $(@D)
-	$(link) $(PKG_LIBS)
+	$(link) $(PKG_LIBS) $(TOOL_LIBS)
 
 $(BIN)/metergate-simulator: $(call obj,tests/simulator/*.c) $(filter %libbase.a %libtokens.a %libdialect.a,$(LIBS))
 	@mkdir -p $(@D)
@@ -112,6 +115,11 @@ $(BUILD)/libsimulator.a: $(call obj,$(filter-out tests/simulator/main.c,$(wildca
 $(BUILD)/tests/unit/test_sim_%: $(BUILD)/obj/tests/unit/test_sim_%.o $(BUILD)/libsimulator.a $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
+# likewise the tool's
+$(BUILD)/libtool.a: $(call obj,$(filter-out src/tool/main.c,$(wildcard src/tool/*.c)))
+$(BUILD)/tests/unit/test_tool_%: $(BUILD)/obj/tests/unit/test_tool_%.o $(BUILD)/libtool.a $(LIBS)
+	@mkdir -p $(@D)
+	$(link) $(TEST_LIBS) $(PKG_LIBS) $(TOOL_LIBS)
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
@@ -218,7 +226,7 @@ oracle: $(BUILD)/tests/oracle/count_strings ## STRINGS=1000000 SEED=1: random te
 
 # ---- packages --------------------------------------------------------------------------------------------------
 deps: ## install the Debian packages that are missing; does nothing when all is there
-	@sh tools/deps.sh "$(PKGS) $(TESTPKG)" "$(DEBS)"
+	@sh tools/deps.sh "$(PKGS) $(TOOLPKG) $(TESTPKG)" "$(DEBS)"
 
 # every object of the tree, tests included: lint builds them with warnings as errors
 ALLOBJ = $(call obj,src/*/*.c) $(call obj,tests/unit/*.c) $(call obj,tests/sim/*.c) $(call obj,tests/e2e/*.c) \

@@ -10,6 +10,7 @@
 
 #include "metergate/base/log.h"
 #include "metergate/proxy/hub.h"
+#include "metergate/proxy/identity.h"
 #include "metergate/proxy/record.h"
 #include "metergate/proxy/tally.h"
 
@@ -307,9 +308,12 @@ void call_settle(struct call *c, enum call_outcome outcome, const char *reason, 
 {
     struct proxy *p = c->proxy;
     bool was_open = c->seated && c->state != CALL_HELD;
+    struct refusal unasked;
     struct cost cost;
 
     MG_ASSERT(!c->transfer);
+    if (c->search && !c->client)
+        (void)identity_settle(c, &unasked); /* it ends before it was found out whose it is: its user's */
     if (was_open) {
         cost = close_attempt(c, outcome, usage);
     } else if (c->seated) {
@@ -418,6 +422,7 @@ static void release(struct call *c)
     buf_release(&c->error_body);
     headers_release(&c->error_head);
     answer_free(c->answer);
+    origin_search_free(c->search);
     free(c->holds);
     free(c);
 }

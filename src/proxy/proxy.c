@@ -210,6 +210,7 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
         list_init(&p->calls[s]);
     list_init(&p->old_pools);
     clients_init(&p->clients);
+    origins_init(&p->origins);
     keepalive_init(&p->keepalive);
     places_init(&p->places);
     memory_init(&p->memory);
@@ -357,6 +358,7 @@ void proxy_free(struct proxy *p)
     ledger_close(p->ledger);
     gate_free(p->gate);
     clients_release(&p->clients);
+    origins_release(&p->origins);
     hour_free(p->hour);
     buf_release(&p->state_dir);
     trust_free(p->trust);

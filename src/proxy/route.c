@@ -7,23 +7,11 @@
 
 #include <string.h>
 
-#define CLIENT_NAME_MAX 64
+#include "metergate/base/client_name.h"
 
 bool route_client_name_ok(struct slice name)
 {
-    bool solid = false;
-
-    if (name.n == 0 || name.n > CLIENT_NAME_MAX)
-        return false;
-    for (size_t i = 0; i < name.n; i++) {
-        char c = name.p[i];
-        bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-
-        if (!alnum && c != '.' && c != '_' && c != '-')
-            return false;
-        solid |= c != '.';
-    }
-    return solid;
+    return client_name_ok(name);
 }
 
 bool route_priority_ok(struct slice priority)

@@ -36,6 +36,8 @@ static const struct row rows[] = {
     {ARGUMENT_OF_CLIENT, 'c', "client", "NAME", FIELD(client), "those of this client alone"},
     {ARGUMENT_OF_MODEL, 'm', "model", "NAME", FIELD(model), "those of this model alone"},
     {ARGUMENT_NOW, 0, "now", NULL, FIELD(now), "those that are not over: held, sent, answering"},
+    {ARGUMENT_QUIET, 'q', "quiet", NULL, FIELD(quiet), "say nothing on standard error while calls are held"},
+    {ARGUMENT_INTERVAL, 'i', "interval", "S", FIELD(interval), "ask the daemon every S seconds, 0.1 to 3600; 1, if not given"},
     {ARGUMENT_CHAT, 0, "chat", NULL, FIELD(chat),
      "each file is the body of a request: count what the daemon would"},
     {ARGUMENT_JSON, 'j', "json", NULL, FIELD(json), "print JSON"},

@@ -152,15 +152,16 @@ int environment_init(struct environment *env, const struct address *a, const cha
                      const char *priority, const struct secret *token, struct errbuf *e)
 {
     const char *upper = getenv("NO_PROXY"), *lower = getenv("no_proxy");
-    char user[CLIENT_NAME_MAX + 1];
     int rc = check(a, client, priority, e);
 
     if (rc < 0)
         return rc;
-    if (priority && !client) {
-        local_user(user, sizeof user);
-        client = user;
-    }
+    if (client)
+        snprintf(env->client, sizeof env->client, "%s", client);
+    else
+        local_user(env->client, sizeof env->client);
+    if (priority)
+        client = env->client;
     env->n = 0;
     env->base = base_of(a, client, priority);
     for (size_t i = 0; i < MG_ARRAY_LEN(base_urls); i++)

@@ -389,6 +389,52 @@ static void test_run__command__gets_the_variables_and_gives_its_exit_status(void
     fake_server_stop(s);
 }
 
+/* The client that a command's calls are counted under; `priority` NULL: none is asked for. */
+static void assert_client(const struct fake_server *s, const char *priority, const char *const *command, const char *want)
+{
+    const char *argv[16] = {tool_path(), "run", "--url", fake_server_url(s)};
+    struct outcome o;
+    char expect[128];
+    size_t n = 4;
+
+    if (priority) {
+        argv[n++] = "--priority";
+        argv[n++] = priority;
+    }
+    argv[n++] = "--";
+    while (*command)
+        argv[n++] = *command++;
+    o = tool_run_program(argv, NULL);
+    snprintf(expect, sizeof expect, "%s/@%s\n", fake_server_url(s), want);
+    assert_string_equal(o.out, expect);
+    assert_int_equal(o.status, 0);
+    outcome_release(&o);
+}
+
+static void test_run__without_a_client__is_named_after_the_command(void **state)
+{
+    struct fake_server *s = fake_server_start(daemon_answers);
+    char dir[] = "/tmp/metergate-run-XXXXXX", script[64];
+    FILE *f;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(script, sizeof script, "%s/nightly job", dir);
+    f = fopen(script, "we");
+    assert_non_null(f);
+    assert_true(fputs("#!/bin/sh\necho \"$ANTHROPIC_BASE_URL\"\n", f) > 0);
+    assert_int_equal(fchmod(fileno(f), 0700), 0);
+    assert_int_equal(fclose(f), 0);
+    assert_client(s, NULL, (const char *const[]){script, NULL}, "nightly_job");
+    assert_client(s, NULL, (const char *const[]){"sh", script, "--all", NULL}, "nightly_job");
+    assert_client(s, "low", (const char *const[]){"env", "A=1", "nice", "-n", "1", "sh", script, NULL}, "nightly_job:low");
+    assert_client(s, NULL, (const char *const[]){"sh", "-c", "echo \"$ANTHROPIC_BASE_URL\"", NULL}, "sh");
+    assert_client(s, NULL, (const char *const[]){"printenv", "ANTHROPIC_BASE_URL", NULL}, "printenv");
+    unlink(script);
+    rmdir(dir);
+    fake_server_stop(s);
+}
+
 static void test_run__options_after_the_command__are_the_commands(void **state)
 {
     struct fake_server *s = fake_server_start(daemon_answers);
@@ -717,6 +763,7 @@ int main(void)
                                tool_environment),
         cmocka_unit_test_setup(test_run__command__gets_the_variables_and_gives_its_exit_status,
                                tool_environment),
+        cmocka_unit_test_setup(test_run__without_a_client__is_named_after_the_command, tool_environment),
         cmocka_unit_test_setup(test_run__options_after_the_command__are_the_commands, tool_environment),
         cmocka_unit_test_setup(test_run__command_killed_by_a_signal__is_seen_to_be, tool_environment),
         cmocka_unit_test_setup(test_run__command_that_cannot_run__is_126_or_127, tool_environment),

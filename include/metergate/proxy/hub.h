@@ -37,6 +37,7 @@
 #include "metergate/proxy/lease.h"
 #include "metergate/proxy/login.h"
 #include "metergate/proxy/memory.h"
+#include "metergate/proxy/origin.h"
 #include "metergate/proxy/patience.h"
 #include "metergate/proxy/places.h"
 #include "metergate/proxy/provider.h"
@@ -67,6 +68,7 @@ struct proxy {
     struct providers providers;
     struct budgets budgets;
     struct clients clients;
+    struct origins origins;
     struct guard_rules guard;
     struct keepalive keepalive;
     struct places places;

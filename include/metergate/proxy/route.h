@@ -63,7 +63,7 @@ struct route route_read(struct slice method, struct slice target, const struct r
  */
 enum route_kind route_speech(struct slice target, const struct route_hints *hints);
 
-/* A client name: 1 to 64 of A-Z a-z 0-9 . _ - and not only dots. */
+/* A client name (client_name.h). */
 bool route_client_name_ok(struct slice name);
 
 /* "high", "normal" or "low". */

@@ -21,6 +21,7 @@ struct environment {
     struct variable v[ENVIRONMENT_MAX]; /* readable */
     size_t n;                           /* readable */
     char *base;                         /* private: the address that all base URLs begin with */
+    char client[65];                    /* readable: the name that the calls are counted under */
 };
 
 /*
