@@ -30,7 +30,7 @@ static const struct command commands[] = {
      "is COMMAND's; 126 when it cannot be run, 127 when it is not found, 69 when no daemon answers, 77 when it wants\n"
      "a token. With a token, OPENAI_API_KEY is set to it where COMMAND would have none.\n"
      "Its calls are counted under the command's own name (of `python nightly.py` the script's), or under\n"
-     "that of --client.\nWhile its calls are held, lines on standard error say how many and for how long.\n"},
+     "the one that --client gives. While they are held, lines on standard error say how many and for how long.\n"},
     {"env", command_env, "[OPTION]...", ARGUMENT_CLIENT | ARGUMENT_PRIORITY | ARGUMENT_DAEMON, false,
      "print the variables that `run` sets, for eval",
      "    eval \"$(metergate env)\"\nThe daemon need not run yet.\n"},

@@ -63,6 +63,8 @@ static void test_tool__wrong_command_line__is_64_and_says_why(void **state)
         {"nonsense"},
         {"--nonsense"},
         {"status", "--nonsense"},
+        {"top", "--interval", "0"},
+        {"top", "--interval", "x"},
         {"status", "operand"},
         {"status", "--url", "ftp://127.0.0.1"},
         {"status", "--url", "http://"},
@@ -123,7 +125,7 @@ static void test_tool__no_command__is_64_and_shows_the_commands(void **state)
 
 static void test_tool__help__tells_every_command_and_its_options(void **state)
 {
-    static const char *const commands[] = {"run",     "env",    "status", "usage",  "calls",  "explain",
+    static const char *const commands[] = {"run",     "env",    "status", "top", "usage",  "calls",  "explain",
                                            "compare", "prices", "pause",  "resume", "reload", "count", "doctor"};
     struct outcome all = TOOL("--help"), version = TOOL("-V");
 
@@ -184,7 +186,7 @@ static void assert_documented(char *help, const char *completion, const char *pa
 
 static void test_tool__completion_and_manual__know_every_option_that_help_shows(void **state)
 {
-    static const char *const commands[] = {"run",     "env",    "status", "usage",  "calls",  "explain",
+    static const char *const commands[] = {"run",     "env",    "status", "top", "usage",  "calls",  "explain",
                                            "compare", "prices", "pause",  "resume", "reload", "count", "doctor"};
     static char completion[8192], page[32768];
 
