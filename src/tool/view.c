@@ -237,8 +237,10 @@ static void add_figures(struct head *h, struct slice doc)
     buf_addf(&b, "  %s in flight", figure_int(doc_int(doc, "in_flight"), a));
     buf_addf(&b, "  429s %s", figure_int(doc_int(doc, "totals.upstream_429"), a));
     buf_addf(&b, "  refused %s", figure_int(doc_int(doc, "totals.refused"), a));
-    buf_addf(&b, "  hour: %s calls", figure_int(doc_int(doc, "hour.calls"), a));
-    buf_addf(&b, ", %s tokens", figure_int(doc_int(doc, "hour.tokens"), a));
+    if (doc_get(doc, "hour").n) {
+        buf_addf(&b, "  hour: %s calls", figure_int(doc_int(doc, "hour.calls"), a));
+        buf_addf(&b, ", %s tokens", figure_int(doc_int(doc, "hour.tokens"), a));
+    }
     if (doc_scaled(doc, "hour.cost_usd", 9, &nano) == 0)
         buf_addf(&b, ", %s", figure_usd(nano, 6, usd));
     add_sentence(h, STYLE_PLAIN, slice_head(buf_slice(&b), paper_break(buf_slice(&b), (size_t)h->g->columns)));
@@ -296,17 +298,17 @@ static void title_queue(struct view *v, struct slice budget)
     char a[FIGURE_SIZE], b[FIGURE_SIZE];
     struct buf title;
 
+    doc_list_begin(&list, budget, "queue");
+    while (doc_list_next(&list, &unused))
+        shown++;
     buf_init(&title, BUF_UNLIMITED);
     buf_add_str(&title, "QUEUE");
+    if (shown < held)
+        buf_addf(&title, " %s/%s", figure_int(shown, a), figure_int(held, b));
     if (budget.n) {
         buf_add_str(&title, " of ");
         outlook_name(budget, &title);
     }
-    doc_list_begin(&list, budget, "queue");
-    while (doc_list_next(&list, &unused))
-        shown++;
-    if (shown < held)
-        buf_addf(&title, " (%s of %s)", figure_int(shown, a), figure_int(held, b));
     free(v->title);
     v->title = buf_take(&title, NULL);
     l->pane.title = v->title;
