@@ -60,7 +60,7 @@ CHAOS   := $(BUILD)/tests/chaos/test_chaos
 FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
-.PHONY: all help deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-system lint lint-objects asan tsan valgrind chaos kills \
+.PHONY: all help deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-docs test-system lint lint-objects asan tsan valgrind chaos kills \
         fuzz oracle bench install uninstall clean everything
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -194,7 +194,14 @@ bench: ## measurements next to nginx, printed as tables (tests/bench/run.sh NAME
 test-sdk: all ## the providers' own SDKs (npm, PyPI) through the daemon; needs Node.js and the network
 	cd tests/sdk && { python3 -m venv venv && venv/bin/pip install -q -r requirements.txt || rm -rf venv; }
 	cd tests/sdk && { python3 -m venv venv-litellm && venv-litellm/bin/pip install -q -r requirements-litellm.txt || rm -rf venv-litellm; }
+	cd tests/sdk && { python3 -m venv venv-docs && venv-docs/bin/pip install -q -r requirements-docs.txt || rm -rf venv-docs; }
 	cd tests/sdk && npm install --no-package-lock --no-audit --no-fund --silent && BIN=$(abspath $(BIN)) node run.mjs
+	MG_BIN=$(BIN) python3 tests/docs/run.py docs/clients.md
+
+test-docs: all ## every command block of README, docs and manual pages, run as printed in a sandbox (PAGES=docs/tool.md: one page)
+	@sh tools/deps.sh --programs "python3 curl git bash" "python3 curl git bash"
+	@MG_BIN=$(BIN) python3 tests/docs/selftest.py
+	@MG_BIN=$(BIN) python3 tests/docs/run.py $(PAGES)
 
 asan: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory test BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" \

@@ -38,7 +38,7 @@ _metergate() {
     --url | -u | --client | -c | --until | --limit | -n | --interval | -i) return ;;
     esac
     case $command in
-    '') COMPREPLY=($(compgen -W 'run env status top usage calls explain compare prices pause resume reload count --url --token-file --help --version' -- "$cur")) ;;
+    '') COMPREPLY=($(compgen -W 'run env status doctor top usage calls explain compare prices pause resume reload count --url --token-file --help --version' -- "$cur")) ;;
     run)
         if [[ $cur == -* ]]; then
             COMPREPLY=($(compgen -W '--url --token-file --client --priority --quiet --help --' -- "$cur"))
@@ -49,6 +49,7 @@ _metergate() {
     env) COMPREPLY=($(compgen -W '--url --token-file --client --priority --help' -- "$cur")) ;;
     status) COMPREPLY=($(compgen -W '--json --url --token-file --help' -- "$cur")) ;;
     top) COMPREPLY=($(compgen -W '--interval --url --token-file --help' -- "$cur")) ;;
+    doctor) COMPREPLY=($(compgen -W '--offline --json --url --token-file --help' -- "$cur")) ;;
     usage) COMPREPLY=($(compgen -W '--by --since --until --json --csv --url --token-file --help' -- "$cur")) ;;
     calls) COMPREPLY=($(compgen -W '--now --limit --client --model --json --csv --url --token-file --help' -- "$cur")) ;;
     explain) COMPREPLY=($(compgen -W '--json --url --token-file --help' -- "$cur")) ;;

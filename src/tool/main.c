@@ -41,6 +41,10 @@ static const struct command commands[] = {
      "show the same live, on the whole screen",
      "Keys: ? help, q leave, Tab and arrows choose, Enter the queue of a budget, s sort, r the other way round, p pause\n"
      "or resume. Colours are left out where NO_COLOR is set.\n"},
+    {"doctor", command_doctor, "[OPTION]...", ARGUMENT_OFFLINE | ARGUMENT_JSON | ARGUMENT_DAEMON, false,
+     "find out why calls do not go through, and say what to do",
+     "Looks at the daemon, this shell's variables, proxies and keys, each upstream (by a call that costs nothing,\n"
+     "with your key or the daemon's), limits, clock, files. Status 1 when something fails, 69 when no daemon answers.\n"},
     {"usage", command_usage, "[OPTION]...",
      ARGUMENT_BY | ARGUMENT_SINCE | ARGUMENT_UNTIL | ARGUMENT_JSON | ARGUMENT_CSV | ARGUMENT_DAEMON, false,
      "show tokens and money, by model, client or day",
