@@ -102,7 +102,7 @@ static pid_t look_near(struct holders *h, const struct process_wanted *w)
 pid_t holders_find(struct holders *h, const char *procs, const struct process_wanted *w)
 {
     pid_t pid = look_near(h, w);
-    int64_t now = clock_now_us(), until = now + HOLDERS_LOOK_US; /* a worker's thread: the loop's time is none of its */
+    int64_t now = clock_now_us(), until = clock_spent_us() + HOLDERS_LOOK_US; /* in a worker's thread, whose time is not the loop's */
     int fd = 0;
 
     if (pid || is_left_alone(h, w->uid, now))
@@ -112,7 +112,7 @@ pid_t holders_find(struct holders *h, const char *procs, const struct process_wa
         pid = process_find(NULL, w, until, &fd);
     if (pid)
         remember(h, &(struct place){w->uid, pid, fd});
-    else if (clock_now_us() > until)
-        leave_alone(h, w->uid, until + HOLDERS_LEAVE_US);
+    else if (clock_spent_us() > until)
+        leave_alone(h, w->uid, now + HOLDERS_LEAVE_US);
     return pid;
 }

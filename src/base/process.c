@@ -72,8 +72,7 @@ static int descriptor_of(pid_t pid, const struct process_wanted *w, int64_t unti
         return -1;
     snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
     d = opendir(path);
-    /* a worker's thread: the loop's time is none of its */
-    while (d && found < 0 && clock_now_us() <= until_us && (e = readdir(d)) != NULL) {
+    while (d && found < 0 && clock_spent_us() <= until_us && (e = readdir(d)) != NULL) {
         int64_t fd;
 
         if (leads_to(dirfd(d), e->d_name, want) && slice_int64(slice_str(e->d_name), &fd) == 0)
@@ -125,6 +124,15 @@ static void list_of(const char *procs, struct buf *pids)
         fclose(f);
 }
 
+static int higher_first(const void *a, const void *b)
+{
+    pid_t x, y;
+
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
 pid_t process_find(const char *procs, const struct process_wanted *w, int64_t until_us, int *ret_fd)
 {
     pid_t found = 0, pid;
@@ -136,10 +144,12 @@ pid_t process_find(const char *procs, const struct process_wanted *w, int64_t un
     else
         list_all(&pids);
     /* who calls was started lately, as a rule, and has a high number */
-    for (size_t i = pids.n / sizeof pid; i > 0 && !found && clock_now_us() <= until_us; i--) {
+    if (pids.n)
+        qsort(pids.p, pids.n / sizeof pid, sizeof pid, higher_first);
+    for (size_t i = 0; i < pids.n / sizeof pid && !found && clock_spent_us() <= until_us; i++) {
         int fd;
 
-        memcpy(&pid, pids.p + (i - 1) * sizeof pid, sizeof pid);
+        memcpy(&pid, pids.p + i * sizeof pid, sizeof pid);
         fd = descriptor_of(pid, w, until_us);
         if (fd < 0)
             continue;

@@ -195,6 +195,7 @@ struct budget *budget_copy(const struct budget *b, int64_t now_us)
     copy->next_id = b->next_id;
     for (size_t i = 0; i < b->limit_count; i++) {
         struct budget_limit *l = &copy->limits[i];
+        int64_t permille;
 
         *l = b->limits[i];
         l->in_flight = l->sending = 0;
@@ -203,9 +204,12 @@ struct budget *budget_copy(const struct budget *b, int64_t now_us)
             continue;
         window_copy(&l->window, &b->limits[i].window);
         window_advance(&l->window, now_us);
-        window_stamp(&l->window, now_us, l->window.reserved);
+        permille = budget_likely_permille(b, l->limit.metric);
+        window_settle_all(&l->window, permille);
+        window_stamp(&l->window, now_us, window_part(l->window.reserved, permille));
         window_reserve(&l->window, -l->window.reserved);
     }
+    copy->settled = b->settled;
     return copy;
 }
 
@@ -221,7 +225,7 @@ int64_t budget_usable(const struct budget *b, const struct budget_limit *l)
     if (l->limit.metric == METRIC_CONCURRENT ||
         (l->limit.metric == METRIC_REQUESTS && l->limit.span_us >= BUDGET_DAY_US))
         return max;
-    usable = max / 1000 * (1000 - b->headroom_permille) + max % 1000 * (1000 - b->headroom_permille) / 1000;
+    usable = window_part(max, 1000 - b->headroom_permille);
     return usable > 0 ? usable : 1;
 }
 
@@ -533,6 +537,69 @@ void charge_close(struct charge *ch, const struct cost *final, int64_t now_us)
     }
     if (end > 0)
         window_stamp(w, now_us, end);
+}
+
+/* ---- what reservations were worth ---- */
+
+/* Of so many attempts about the last ones count. */
+#define SETTLED_FADES 16
+
+/* More than four times of what was reserved is not expected of the next, and it takes something. */
+#define LIKELY_MOST 4000
+
+static bool is_of_tokens(enum metric m)
+{
+    return m == METRIC_TOKENS || m == METRIC_INPUT || m == METRIC_OUTPUT;
+}
+
+/* Where the provider is known to keep what it charged on arrival, that is what was taken. */
+static int64_t taken_of(const struct budget *b, const struct cost *reserved, const struct cost *final, enum metric m)
+{
+    int64_t taken = cost_total(final, m);
+
+    for (size_t i = 0; m == METRIC_TOKENS && i < b->limit_count; i++) {
+        if (b->limits[i].limit.metric == m && b->limits[i].foreign && final->kept > taken)
+            taken = final->kept < cost_total(reserved, m) ? final->kept : cost_total(reserved, m);
+    }
+    return taken;
+}
+
+static void fade(int64_t *sum, int64_t more)
+{
+    *sum += more - *sum / SETTLED_FADES;
+}
+
+void budget_remember(struct budget *b, const struct cost *reserved, const struct cost *final, int64_t lasted_us)
+{
+    struct budget_settled *s = &b->settled;
+
+    if (cost_total(final, METRIC_TOKENS) == 0) /* refused, or counted by requests alone */
+        return;
+    for (int i = 0; i < METRICS; i++) {
+        enum metric m = (enum metric)i;
+
+        if (!is_of_tokens(m))
+            continue;
+        fade(&s->reserved[m], cost_total(reserved, m));
+        fade(&s->taken[m], taken_of(b, reserved, final, m));
+    }
+    fade(&s->attempts_k, 1000);
+    fade(&s->lasted_us, lasted_us);
+}
+
+int64_t budget_likely_permille(const struct budget *b, enum metric m)
+{
+    int64_t reserved = b->settled.reserved[m], taken = b->settled.taken[m], permille;
+
+    if (reserved <= 0)
+        return 1000;
+    permille = taken >= reserved * (LIKELY_MOST / 1000) ? LIKELY_MOST : taken * 1000 / reserved;
+    return permille < 1 ? 1 : permille;
+}
+
+int64_t budget_likely_us(const struct budget *b)
+{
+    return b->settled.attempts_k > 0 ? b->settled.lasted_us / b->settled.attempts_k * 1000 : 0;
 }
 
 void budget_leave(struct budget *b)

@@ -265,6 +265,7 @@ static void open_attempt(struct ticket *t, int64_t now_us)
     t->charges = n > 0 ? xcalloc(n, sizeof *t->charges) : NULL;
     t->charge_count = n;
     t->sent = false;
+    t->dispatched_us = now_us;
     n = 0;
     for (size_t i = 0; i < t->budget_count; i++) {
         budget_open(t->budgets[i], &t->cost, now_us, t->charges ? t->charges + n : NULL);
@@ -495,11 +496,13 @@ void gate_cancel(struct gate *g, struct ticket *t, int64_t now_us)
 
 static void replay_when_due(struct gate *g, int64_t now_us)
 {
-    if (g->replayed && now_us - g->replayed_us < GATE_REPLAY_EVERY_US)
+    int64_t pause_us = (int64_t)g->deadlines.n * GATE_REPLAY_CALL_US;
+
+    if (g->replayed && now_us < g->replay_us)
         return;
     replay_held(g, now_us);
     g->replayed = true;
-    g->replayed_us = now_us;
+    g->replay_us = now_us + (pause_us > GATE_REPLAY_EVERY_US ? pause_us : GATE_REPLAY_EVERY_US);
 }
 
 struct prediction gate_predict(struct gate *g, const struct ticket *t, int64_t now_us)
@@ -522,15 +525,17 @@ struct prediction gate_predict(struct gate *g, const struct ticket *t, int64_t n
     return p;
 }
 
-/* Whether something that is under way decides when it goes. */
+/* Whether something that is under way decides when it goes: a probe, or a call that has to end before it, or before the
+ * head of its queue, which has room otherwise. */
 static bool event_decides(const struct ticket *t, int64_t start_us, int64_t now_us)
 {
+    const struct ticket *head = t->budgets[0]->promised;
+    bool has_room = start_us <= now_us || (head && head->replayed_us > 0 && head->replayed_us <= now_us);
+
     for (size_t i = 0; i < t->budget_count; i++) {
         const struct budget *b = t->budgets[i];
 
-        if (b->probing && (b->probe_is_out || t->budgets[0]->promised != t))
-            return true;
-        if (start_us <= now_us && budget_free_places(b) <= 0)
+        if ((b->probing && (b->probe_is_out || head != t)) || (has_room && budget_free_places(b) <= 0))
             return true;
     }
     return false;
@@ -627,6 +632,8 @@ void gate_close(struct gate *g, struct ticket *t, int64_t now_us, const struct c
 
     MG_ASSERT(t->state == TICKET_DISPATCHED);
     g->latest_us = now_us;
+    for (size_t i = 0; final && i < t->budget_count; i++)
+        budget_remember(t->budgets[i], &t->cost, final, now_us - t->dispatched_us);
     for (size_t i = 0; i < t->charge_count; i++)
         charge_close(&charges[i], final, now_us);
     land(g, t, final);

@@ -22,8 +22,8 @@ struct gate {
     uint64_t epoch;
     int64_t latest_us; /* the latest moment at which anything was charged */
     bool stopped;
-    bool replayed;       /* replayed_us is a time, and what it found still stands */
-    int64_t replayed_us; /* when held calls were last replayed */
+    bool replayed;     /* held calls were, and what was found still stands */
+    int64_t replay_us; /* when they may be again */
 };
 
 /* The gate owns that budget, and serves it by its policy. */

@@ -189,6 +189,16 @@ void window_settle(struct window *w, uint64_t handle, int64_t was, int64_t is)
         add(w, handle, is - was, -was);
 }
 
+void window_settle_all(struct window *w, int64_t permille)
+{
+    for (uint64_t s = w->head; s < w->tail && w->open > 0; s++) {
+        int64_t open = at(w, s)->open;
+
+        if (open > 0)
+            add(w, s, window_part(open, permille) - open, -open);
+    }
+}
+
 bool window_holds(const struct window *w, uint64_t handle)
 {
     MG_ASSERT(handle < w->tail);

@@ -133,7 +133,7 @@ static void find_unit(struct origin_search *s)
     }
     if (!s->peer.cgroup || cgroup_mount(mount) < 0)
         return;
-    rc = cgroup_path(mount, s->peer.cgroup, clock_now_us() + ORIGIN_GROUP_US, path);
+    rc = cgroup_path(mount, s->peer.cgroup, clock_spent_us() + ORIGIN_GROUP_US, path);
     s->timed_out = rc == -ETIMEDOUT;
     if (rc < 0)
         return;

@@ -172,7 +172,7 @@ static bool admit(struct call *c)
         return false;
     }
     if (!upstream) {
-        refuse_with(c, REFUSAL_NO_ROUTE, NULL);
+        refuse_with(c, REFUSAL_NO_ROUTE, c->route.problem);
         return false;
     }
     if (c->proxy->draining) {

@@ -41,5 +41,6 @@ void status_write_process(struct json_writer *w, const struct proxy *p)
     json_member_int(w, "descriptors_max", (int64_t)p->capacity.descriptors);
     json_member_int(w, "connections", front_stats(p->front).connections);
     json_member_int(w, "connections_max", p->capacity.connections);
+    json_member_int(w, "held_max", p->config->queue.max_requests);
     json_object_end(w);
 }

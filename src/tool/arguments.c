@@ -41,6 +41,7 @@ static const struct row rows[] = {
     {ARGUMENT_CHAT, 0, "chat", NULL, FIELD(chat),
      "each file is the body of a request: count what the daemon would"},
     {ARGUMENT_JSON, 'j', "json", NULL, FIELD(json), "print JSON"},
+    {ARGUMENT_OFFLINE, 0, "offline", NULL, FIELD(offline), "do not call the providers"},
     {ARGUMENT_CSV, 0, "csv", NULL, FIELD(csv), "print comma-separated values, every figure in full"},
     {ARGUMENT_HELP, 'h', "help", NULL, FIELD(help), "print this help and exit"},
     {ARGUMENT_VERSION, 'V', "version", NULL, FIELD(version), "print the version and exit"},

@@ -96,6 +96,21 @@ const char *figure_span(int64_t ms, char out[FIGURE_SIZE])
     return out;
 }
 
+const char *figure_window(int64_t ms, char out[FIGURE_SIZE])
+{
+    if (ms <= 0)
+        snprintf(out, FIGURE_SIZE, "-");
+    else if (ms % 86400000 == 0)
+        snprintf(out, FIGURE_SIZE, "%" PRId64 " d", ms / 86400000);
+    else if (ms % 3600000 == 0)
+        snprintf(out, FIGURE_SIZE, "%" PRId64 " h", ms / 3600000);
+    else if (ms % 1000 == 0)
+        snprintf(out, FIGURE_SIZE, "%" PRId64 " s", ms / 1000);
+    else
+        snprintf(out, FIGURE_SIZE, "%" PRId64 ".%03" PRId64 " s", ms / 1000, ms % 1000);
+    return out;
+}
+
 const char *figure_tenths(int64_t tenths, char out[FIGURE_SIZE])
 {
     uint64_t size = size_of(tenths);

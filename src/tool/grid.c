@@ -56,6 +56,8 @@ static void clear(struct grid *g, int row, int column)
 {
     struct cell *c = at(g, row, column), *next = at(g, row, column + 1), *before = at(g, row, column - 1);
 
+    if (!c)
+        return;
     if (next && !next->text[0])
         blank(next);
     if (!c->text[0] && before)
@@ -66,16 +68,18 @@ static void clear(struct grid *g, int row, int column)
 /* One character of 1 or 2 places that fits. */
 static void set(struct grid *g, int row, int column, int places, enum style style, struct slice character)
 {
-    for (int i = 0; i < places; i++) {
-        struct cell *c = at(g, row, column + i);
+    struct cell *c = at(g, row, column), *half = places > 1 ? at(g, row, column + 1) : NULL;
 
-        clear(g, row, column + i);
-        c->style = (unsigned char)style;
-        if (i > 0)
-            c->text[0] = '\0';
-    }
-    memcpy(at(g, row, column)->text, character.p, character.n);
-    at(g, row, column)->text[character.n] = '\0';
+    MG_ASSERT(c && character.n < sizeof c->text);
+    clear(g, row, column);
+    memcpy(c->text, character.p, character.n);
+    c->text[character.n] = '\0';
+    c->style = (unsigned char)style;
+    if (!half)
+        return;
+    clear(g, row, column + 1);
+    half->text[0] = '\0';
+    half->style = (unsigned char)style;
 }
 
 /* A mark joins the character before it, which may be a wide one. */

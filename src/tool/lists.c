@@ -87,19 +87,25 @@ struct slice lists_budget(struct slice doc, const char *id)
     return SLICE("");
 }
 
-/* "tpm 60 s", "usd_per_day", "concurrent"; a * where it was learned. */
+/* Whether the metric's own name says how long its window is. */
+static bool is_usual(struct slice metric, int64_t ms)
+{
+    return ms <= 0 || slice_starts(metric, SLICE("usd_")) || (ms == 60000 && slice_ends(metric, SLICE("pm"))) ||
+           (ms == 86400000 && slice_ends(metric, SLICE("pd")));
+}
+
+/* "tpm", "tpm 10 s", "concurrent"; a * where it was learned. */
 static char *limit_name(struct slice limit, bool *ret_money)
 {
     char *metric = doc_plain(limit, "metric"), span[FIGURE_SIZE];
-    int64_t window_s = doc_int(limit, "window_s");
     struct buf b;
+    int64_t ms;
 
     buf_init(&b, BUF_UNLIMITED);
     *ret_money = slice_starts(slice_str(metric), SLICE("usd_"));
-    buf_add_str(&b, metric);
-    buf_add_str(&b, doc_truth(limit, "learned") ? "*" : "");
-    if (window_s > 0 && window_s != 60 && window_s < INT64_C(100000000) && !*ret_money)
-        buf_addf(&b, " %s", figure_ms(window_s * 1000, span));
+    buf_addf(&b, "%s%s", metric, doc_truth(limit, "learned") ? "*" : "");
+    if (doc_scaled(limit, "window_s", 3, &ms) == 0 && !is_usual(slice_str(metric), ms))
+        buf_addf(&b, " %s", figure_window(ms, span));
     free(metric);
     return buf_take(&b, NULL);
 }
@@ -188,7 +194,7 @@ void lists_budgets(struct slice doc, struct pane *p)
 void lists_queue(struct slice doc, struct slice budget, const char *title, struct pane *p)
 {
     static const struct column columns[] = {
-        {"QUEUE", 15, false, true, 0},     {"PRIO", 6, false, true, 4},    {"MODEL", 14, false, true, 6},
+        {"QUEUE", 21, false, true, 0},     {"PRIO", 6, false, true, 4},    {"MODEL", 12, false, true, 6},
         {"TOKENS", 8, true, false, 2},     {"WAITED", 8, true, false, 3},  {"STARTS IN", 9, true, false, 0},
         {"AT", 8, true, false, 5},         {"TRIES", 5, true, false, 7},
     };

@@ -30,7 +30,7 @@ static const struct command commands[] = {
      "is COMMAND's; 126 when it cannot be run, 127 when it is not found, 69 when no daemon answers, 77 when it wants\n"
      "a token. With a token, OPENAI_API_KEY is set to it where COMMAND would have none.\n"
      "Its calls are counted under the command's own name (of `python nightly.py` the script's), or under\n"
-     "that of --client.\nWhile its calls are held, lines on standard error say how many and for how long.\n"},
+     "the one that --client gives. While they are held, lines on standard error say how many and for how long.\n"},
     {"env", command_env, "[OPTION]...", ARGUMENT_CLIENT | ARGUMENT_PRIORITY | ARGUMENT_DAEMON, false,
      "print the variables that `run` sets, for eval",
      "    eval \"$(metergate env)\"\nThe daemon need not run yet.\n"},
@@ -41,6 +41,10 @@ static const struct command commands[] = {
      "show the same live, on the whole screen",
      "Keys: ? help, q leave, Tab and arrows choose, Enter the queue of a budget, s sort, r the other way round, p pause\n"
      "or resume. Colours are left out where NO_COLOR is set.\n"},
+    {"doctor", command_doctor, "[OPTION]...", ARGUMENT_OFFLINE | ARGUMENT_JSON | ARGUMENT_DAEMON, false,
+     "find out why calls do not go through, and say what to do",
+     "Looks at the daemon, this shell's variables, proxies and keys, each upstream (by a call that costs nothing,\n"
+     "with your key or the daemon's), limits, clock, files. Status 1 when something fails, 69 when no daemon answers.\n"},
     {"usage", command_usage, "[OPTION]...",
      ARGUMENT_BY | ARGUMENT_SINCE | ARGUMENT_UNTIL | ARGUMENT_JSON | ARGUMENT_CSV | ARGUMENT_DAEMON, false,
      "show tokens and money, by model, client or day",

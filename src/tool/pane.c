@@ -253,7 +253,7 @@ static size_t first_row(const struct pane *p, size_t chosen, int lines)
 void pane_draw(const struct pane *p, const struct pane_look *look, struct grid *g, int top, int lines)
 {
     size_t chosen = look->chosen < p->n ? look->chosen : p->n - 1;
-    int widths[PANE_COLUMNS_MAX], line = top + 1, end = top + lines;
+    int widths[PANE_COLUMNS_MAX] = {0}, line = top + 1, end = top + lines;
 
     for (size_t i = 0; i < p->column_count; i++)
         widths[i] = p->columns[i].width;

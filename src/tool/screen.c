@@ -84,18 +84,29 @@ int screen_open(struct errbuf *e)
     return 0;
 }
 
+/* A terminal that has but one page keeps what was there, and the shell goes on in its last line: not behind ours. */
+static void give_back(void)
+{
+    if (isendwin())
+        return;
+    move(LINES - 1, 0);
+    clrtoeol();
+    refresh();
+    endwin();
+}
+
 void screen_close(void)
 {
     if (!terminal)
         return;
-    endwin();
+    give_back();
     delscreen(terminal);
     terminal = NULL;
 }
 
 void screen_leave(void)
 {
-    endwin();
+    give_back();
     clearok(curscr, TRUE); /* what is there when it is taken again is not ours */
 }
 

@@ -165,21 +165,6 @@ static void add_name(struct table *t, struct slice budget, bool of_client)
     buf_release(&name);
 }
 
-/* "60 s", "6 h", "30 d"; nothing counts over no time. */
-static void add_window(struct table *t, int64_t ms)
-{
-    if (ms <= 0)
-        table_add(t, "%s", "-");
-    else if (ms % 86400000 == 0)
-        table_add(t, "%" PRId64 " d", ms / 86400000);
-    else if (ms % 3600000 == 0)
-        table_add(t, "%" PRId64 " h", ms / 3600000);
-    else if (ms % 1000 == 0)
-        table_add(t, "%" PRId64 " s", ms / 1000);
-    else
-        table_add(t, "%" PRId64 ".%03" PRId64 " s", ms / 1000, ms % 1000);
-}
-
 static void add_amount(struct table *t, int64_t v, bool money)
 {
     char usd[FIGURE_SIZE];
@@ -196,6 +181,7 @@ static void add_limit(struct table *t, struct slice limit)
     static const char *const names[] = {"max", "usable", "used", "reserved"};
     int64_t v[MG_ARRAY_LEN(names)], taken;
     struct buf metric;
+    char window[FIGURE_SIZE];
     bool money;
 
     buf_init(&metric, BUF_UNLIMITED);
@@ -204,7 +190,7 @@ static void add_limit(struct table *t, struct slice limit)
     buf_add_str(&metric, doc_truth(limit, "learned") ? " (learned)" : "");
     table_add_slice(t, buf_slice(&metric));
     buf_release(&metric);
-    add_window(t, thousandths(limit, "window_s"));
+    table_add(t, "%s", figure_window(thousandths(limit, "window_s"), window));
     for (size_t i = 0; i < MG_ARRAY_LEN(names); i++) {
         v[i] = money ? nano(limit, names[i]) : doc_int(limit, names[i]);
         add_amount(t, v[i], money);

@@ -1,6 +1,6 @@
 /*
  * bench_identity: what it costs to know who is behind a connection. "on the loop" is paid once a connection by the loop's thread:
- * the kernel is asked who made the peer's socket, and the map whether his control group is known. The rest is a worker's. Every connection is
+ * the kernel is asked who made the peer's socket, and a worker is woken and its answer taken. The rest is the worker's. Every connection is
  * one from this process to a listener of its own. Nothing is asserted; the bar is 20 us on the loop.
  */
 #include <arpa/inet.h>
@@ -17,7 +17,9 @@
 #include "metergate/base/holders.h"
 #include "metergate/base/unit.h"
 #include "metergate/net/listener.h"
+#include "metergate/net/loop.h"
 #include "metergate/net/peer.h"
+#include "metergate/proxy/worker.h"
 
 enum { CONNECTIONS = 400, ROUNDS = 9 };
 
@@ -99,6 +101,67 @@ static void find_next(int i)
     (void)process_program(holders_find(holders, NULL, &w), w.uid, name);
 }
 
+/* ---- there and back ---- */
+
+struct errand {
+    struct worker_job job;
+    bool done;
+};
+
+static struct loop *loop;
+static struct workers *workers;
+static double woken_us[CONNECTIONS * ROUNDS];
+static int woken;
+
+static void do_nothing(struct worker_job *job)
+{
+    (void)job;
+}
+
+static void come_back(struct worker_job *job)
+{
+    MG_CONTAINER(job, struct errand, job)->done = true;
+}
+
+/* What the loop's thread itself works: waiting for the worker costs it nothing. */
+static double thread_us(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (double)ts.tv_sec * 1e6 + (double)ts.tv_nsec / 1e3;
+}
+
+static void hand_over(void)
+{
+    struct errand e = {.job = {.work = do_nothing, .done = come_back}};
+    double start = thread_us();
+
+    workers_submit(workers, &e.job);
+    while (!e.done)
+        loop_turn(loop, CLOCK_S);
+    woken_us[woken++] = thread_us() - start;
+}
+
+static void print_row(const char *what, double *took, int n)
+{
+    qsort(took, (size_t)n, sizeof took[0], by_value);
+    printf("%-60s %8.1f %8.1f\n", what, took[n / 2], took[n * 99 / 100]);
+}
+
+static void measure_hand_over(void)
+{
+    loop = loop_new();
+    workers = loop ? workers_new(loop, 2) : NULL;
+    if (!workers)
+        exit(1);
+    for (int i = 0; i < CONNECTIONS * ROUNDS; i++)
+        hand_over();
+    print_row("on the loop: a worker is woken, and what it says is taken", woken_us, woken);
+    workers_free(workers);
+    loop_free(loop);
+}
+
 /* Median and 99th percentile of single ones, over some rounds. */
 static void measure(const char *what, void (*step)(int i))
 {
@@ -113,8 +176,7 @@ static void measure(const char *what, void (*step)(int i))
             took[n++] = now_us() - start;
         }
     }
-    qsort(took, (size_t)n, sizeof took[0], by_value);
-    printf("%-60s %8.1f %8.1f\n", what, took[n / 2], took[n * 99 / 100]);
+    print_row(what, took, n);
 }
 
 int main(void)
@@ -129,6 +191,7 @@ int main(void)
     printf("%d connections of one process, each looked at %d times\n", CONNECTIONS, ROUNDS);
     printf("%-60s %8s %8s\n", "", "p50 us", "p99 us");
     measure("on the loop: the kernel is asked", look);
+    measure_hand_over();
     measure("by a worker: the control group is found, its unit named", find_group);
     measure("by a worker: a process is found among all, its program named", find_process);
     holders = holders_new();

@@ -88,6 +88,7 @@ static void assert_well_formed(const struct watcher *w)
 
 static void test_events__a_call_that_ends__is_told_as_the_ledger_has_it(void **state)
 {
+    struct client_reply odd;
     cJSON *call, *kept;
     struct fixture f;
     struct watcher w;
@@ -99,7 +100,9 @@ static void test_events__a_call_that_ends__is_told_as_the_ledger_has_it(void **s
     watcher_wait(&w, "event: status\n", 1);
     assert_status(fixture_chat(&f, CHAT("hello")), 200);
     /* a name that would break a line, if anything could */
-    assert_int_not_equal(fixture_chat(&f, "{\"model\":\"gpt\\n\\nevent: status\\ndata: {}\\u2028\",\"messages\":[]}").status, 0);
+    odd = fixture_chat(&f, "{\"model\":\"gpt\\n\\nevent: status\\ndata: {}\\u2028\",\"messages\":[]}");
+    assert_int_not_equal(odd.status, 0);
+    client_reply_release(&odd);
     watcher_wait(&w, "event: call\n", 2);
     watcher_wait(&w, "event: status\n", 2);
     assert_well_formed(&w);

@@ -59,6 +59,15 @@ static int sum_of_shares(const cJSON *budgets)
     return v;
 }
 
+static int sum_of_hours(const cJSON *clients)
+{
+    const cJSON *client;
+    int v = 0;
+
+    cJSON_ArrayForEach(client, clients) v += (int)json_number(client, "hour.calls");
+    return v;
+}
+
 static void assert_adds_up(const struct fixture *f, int held, int in_flight)
 {
     cJSON *s = fixture_status(f);
@@ -76,6 +85,12 @@ static void assert_adds_up(const struct fixture *f, int held, int in_flight)
                      held + in_flight + (int)json_number(t, "completed") + (int)json_number(t, "refused") +
                          (int)json_number(t, "cancelled") + (int)json_number(t, "failed"));
     assert_int_equal(sum(clients, "calls"), (int)json_number(t, "calls") - held - in_flight);
+    assert_int_equal((int)json_number(s, "hour.calls"), (int)json_number(t, "calls") - held - in_flight);
+    assert_int_equal(sum_of_hours(clients), (int)json_number(s, "hour.calls"));
+    assert_int_equal(sum(json_at(s, "upstreams"), "upstream_429"), (int)json_number(t, "upstream_429"));
+    assert_int_equal(sum(json_at(s, "upstreams"), "retries"), (int)json_number(t, "retries"));
+    assert_int_equal((int)json_number(s, "hour.upstream_429"), (int)json_number(t, "upstream_429"));
+    assert_int_equal((int)json_number(s, "hour.retries"), (int)json_number(t, "retries"));
     cJSON_Delete(s);
 }
 

@@ -22,7 +22,7 @@ int cgroup_mount(char ret[CGROUP_PATH_SIZE]) MG_MUSTCHECK;
 
 /*
  * The path below `mount`, "/" for itself, of the group with that id, which is the inode number of its directory. Groups that lie
- * nearer to the root are looked at first, and none after `until_us` (clock_now_us). -ENOENT when there is none, -ETIMEDOUT.
+ * nearer to the root are looked at first, and none after `until_us` (clock_spent_us). -ENOENT when there is none, -ETIMEDOUT.
  */
 int cgroup_path(const char *mount, uint64_t id, int64_t until_us, char ret[CGROUP_PATH_SIZE]) MG_MUSTCHECK;
 

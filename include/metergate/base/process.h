@@ -22,7 +22,7 @@ int process_descriptor(pid_t pid, const struct process_wanted *w, int from, int 
 
 /*
  * One that has it open among those that `procs`, a file of process numbers (cgroup.procs), lists; NULL: among all; and as which
- * descriptor. 0 when none was found, or not before `until_us` (clock_now_us).
+ * descriptor. 0 when none was found, or not before `until_us` (clock_spent_us).
  */
 pid_t process_find(const char *procs, const struct process_wanted *w, int64_t until_us, int *ret_fd);
 

@@ -66,6 +66,12 @@ enum budget_place {
                     */
 };
 
+/* What attempts that have ended took of what had been reserved for them, and how long they lasted: sums that fade. */
+struct budget_settled {
+    int64_t reserved[METRICS], taken[METRICS];
+    int64_t attempts_k, lasted_us; /* their number, in thousandths */
+};
+
 /* Readable down to the line; `name` is owned. */
 struct budget {
     char *name;
@@ -81,6 +87,7 @@ struct budget {
     struct line line;        /* what waits for it, when it is a call's first budget */
 
     /* private to the gate */
+    struct budget_settled settled;
     int64_t largest[METRICS];                 /* of any that waited since the queue was last empty */
     uint32_t next_id;                         /* of a limit */
     bool shared;                              /* somebody's second or third budget */
@@ -151,8 +158,8 @@ bool budget_has_limits(const struct budget *b, int headroom_permille, const stru
 bool budget_is_forgettable(struct budget *b, int64_t now_us);
 
 /*
- * A budget of its own with the limits as they stand at now_us, an empty queue and nothing in flight; what is
- * reserved is counted now.
+ * A budget of its own with the limits as they stand at now_us, an empty queue and nothing in flight: calls
+ * in flight are over, and took what they will probably take (budget_likely_permille).
  */
 struct budget *budget_copy(const struct budget *b, int64_t now_us);
 
@@ -244,6 +251,16 @@ void charge_leave(struct charge *ch, int64_t now_us);
 
 /* The charge takes what `final` says from now on; NULL: what was reserved. */
 void charge_close(struct charge *ch, const struct cost *final, int64_t now_us);
+
+/* An attempt for which `reserved` had been reserved is over, took `final` and lasted so long: remembered for the next
+ * two. */
+void budget_remember(struct budget *b, const struct cost *reserved, const struct cost *final, int64_t lasted_us);
+
+/* How long a call will probably last, as calls lately did; 0: not known. */
+int64_t budget_likely_us(const struct budget *b);
+
+/* How much of what is reserved for a call it will probably take in the end, in thousandths, as calls lately did. */
+int64_t budget_likely_permille(const struct budget *b, enum metric m);
 
 /* One attempt less is open; call it after its charges are closed. */
 void budget_leave(struct budget *b);

@@ -191,11 +191,12 @@ void gate_probe(struct gate *g, struct budget *b, int64_t at_us, int64_t patienc
 void gate_probe_end(struct gate *g, struct budget *b);
 
 /*
- * When a held call will start. The first question in GATE_REPLAY_EVERY_US has all held calls replayed
- * (replay.h); for one that arrived since then it is the estimate of predict.h, from which the bound always
+ * When a held call will start. The first question in GATE_REPLAY_EVERY_US, and in GATE_REPLAY_CALL_US for each call that
+ * was held then (a replay takes up to 5 us for each), has all held calls replayed (replay.h); for one that arrived since then it is the estimate of predict.h, from which the bound always
  * is.
  */
 #define GATE_REPLAY_EVERY_US (INT64_C(250) * 1000)
+#define GATE_REPLAY_CALL_US  200
 struct prediction gate_predict(struct gate *g, const struct ticket *t, int64_t now_us);
 
 /*

@@ -1,11 +1,11 @@
 /*
  * replay: when every held call will start, found by letting a copy of the gate decide in virtual time. The
- * copy has the budgets as they stand and the held calls; nobody else arrives, every call is over as soon as
- * it goes, and what it takes is what would be reserved for it, counted at that moment. What calls in flight
- * have reserved is counted now.
+ * copy has the budgets as they stand and the held calls; nobody else arrives, and every call lasts as long and takes
+ * as much of what is reserved for it as calls of its budget lately did (budget_likely_us, budget_likely_permille).
+ * Calls in flight are over now, and take likewise.
  *
  * So it is exact when charges are made on arrival and are as reserved, and requests arrive when they are
- * sent. Calls in flight do not hold anybody up in it (who knows how long they take), nor does a stopped gate.
+ * sent. Calls in flight do not hold anybody up in it, nor does a stopped gate.
  */
 #ifndef METERGATE_GATE_REPLAY_H
 #define METERGATE_GATE_REPLAY_H

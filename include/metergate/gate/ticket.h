@@ -31,6 +31,7 @@ struct ticket {
         *client; /* a name for whose it is: calls of one client share its part of a queue; NULL is one, too */
     int64_t weight; /* of that client, 1..1000 */
     bool sent;      /* gate_sent was called for this attempt */
+    int64_t dispatched_us; /* private: when this attempt went */
 
     struct flow *flow;    /* readable while not IDLE: its client's part of the queue */
     int64_t share_tokens;      /* private: what it was charged there, */

@@ -74,6 +74,15 @@ uint64_t window_stamp_open(struct window *w, int64_t now_us, int64_t amount);
  * already. */
 void window_settle(struct window *w, uint64_t handle, int64_t was, int64_t is);
 
+/* So many thousandths of an amount >= 0. */
+static inline int64_t window_part(int64_t amount, int64_t permille)
+{
+    return amount / 1000 * permille + amount % 1000 * permille / 1000;
+}
+
+/* All open charges are over, and of each so many thousandths remain. Their handles mean nothing any more. */
+void window_settle_all(struct window *w, int64_t permille);
+
 /* Whether the charge is still inside. */
 bool window_holds(const struct window *w, uint64_t handle);
 

@@ -25,7 +25,7 @@ struct holders;
 /* Control groups that are kept; when one more comes, all are forgotten and looked up again. */
 #define ORIGIN_GROUPS_MAX 1000
 
-/* How long a worker looks for a control group: a thousand of them take some 20 ms. */
+/* How much work (clock_spent_us) it may be to find a control group: a thousand of them take some 20 ms. */
 #define ORIGIN_GROUP_US INT64_C(100000)
 
 /* A control group that was not found in time is looked for again after this. */
@@ -61,7 +61,7 @@ bool origin_of(const struct origins *o, const struct exchange *x, int64_t now_us
 struct origin_search *origin_search_new(const struct origins *o, const struct exchange *x, int64_t now_us);
 void origin_search_free(struct origin_search *s);
 
-/* In any thread: takes up to 120 ms. */
+/* In any thread: up to 150 ms of work. */
 void origin_search(struct origin_search *s);
 
 /* What was found; x NULL: the connection is gone. */

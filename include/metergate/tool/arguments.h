@@ -29,6 +29,7 @@ enum argument {
     ARGUMENT_NOW = 1 << 18,
     ARGUMENT_QUIET = 1 << 19,
     ARGUMENT_INTERVAL = 1 << 20,
+    ARGUMENT_OFFLINE = 1 << 21,
 
     /* what a command that asks the daemon takes */
     ARGUMENT_DAEMON = ARGUMENT_URL | ARGUMENT_TOKEN_FILE,
@@ -55,6 +56,7 @@ struct arguments {
     bool chat;
     bool now;
     bool quiet;
+    bool offline;
     bool help;
     bool version;
     char **operands; /* ends with NULL */

@@ -31,6 +31,9 @@ const char *figure_ms(int64_t ms, char out[FIGURE_SIZE]);
 /* The same as it is said: "12 s", "4 min 12 s", "2 h 5 min", "3 d 4 h", to the nearest second; less than one is "1 s". */
 const char *figure_span(int64_t ms, char out[FIGURE_SIZE]);
 
+/* The span of a window, exactly: "60 s", "6 h", "30 d", "0.500 s"; "-" for none. */
+const char *figure_window(int64_t ms, char out[FIGURE_SIZE]);
+
 /* Tenths as "1,234.5". */
 const char *figure_tenths(int64_t tenths, char out[FIGURE_SIZE]);
 
