@@ -60,7 +60,7 @@ CHAOS   := $(BUILD)/tests/chaos/test_chaos
 FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
-.PHONY: all help deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-docs test-system lint lint-objects asan tsan valgrind chaos kills \
+.PHONY: all help deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-page test-docs test-system lint lint-objects asan tsan valgrind chaos kills \
         fuzz oracle bench install uninstall clean everything
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -190,6 +190,9 @@ bench: ## measurements next to nginx, printed as tables (tests/bench/run.sh NAME
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$(JOBS) everything $(BENCH)
 	@BUILD=$(BUILD) sh tests/bench/run.sh
+
+test-page: all ## the dashboard in Chromium without a window; needs Node.js and chromium, without it says so (METERGATE_NEED_CHROMIUM=1: fails)
+	MG_BIN=$(BIN) node tests/page/run.mjs
 
 test-sdk: all ## the providers' own SDKs (npm, PyPI) through the daemon; needs Node.js and the network
 	cd tests/sdk && { python3 -m venv venv && venv/bin/pip install -q -r requirements.txt || rm -rf venv; }

@@ -127,6 +127,17 @@ bool page_is_dashboard(struct slice path)
     return slice_eq(path, SLICE("/-/")) || slice_eq(path, SLICE("/-"));
 }
 
+static void show_dashboard(struct proxy *p, struct exchange *x)
+{
+    const struct page_value values[] = {
+        {"@PAGE@", page_secret(p)},
+        /* whoever sees it then has logged in, and may want to log out */
+        {"@LOGIN@", slice_str(p->config->clients.require_token ? "required" : "none")},
+    };
+
+    page_reply(x, 200, slice_of(page_dashboard, page_dashboard_bytes), values, MG_ARRAY_LEN(values), NULL);
+}
+
 bool page_serve(struct proxy *p, struct exchange *x, const struct route *r)
 {
     struct slice method = exchange_head(x)->method;
@@ -138,8 +149,7 @@ bool page_serve(struct proxy *p, struct exchange *x, const struct route *r)
     else if (slice_eq(r->path, SLICE("/-")))
         page_redirect(x, 308, "/-/", slice_of(NULL, 0));
     else
-        page_reply(x, 200, slice_of(page_dashboard, page_dashboard_bytes),
-                   &(struct page_value){"@PAGE@", page_secret(p)}, 1, NULL);
+        show_dashboard(p, x);
     return true;
 }
 

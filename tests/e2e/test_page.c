@@ -45,6 +45,7 @@ static void take_nonce(const struct client_reply *r, char nonce[33])
     assert_non_null(strstr(r->body.p, want));
     assert_null(strstr(r->body.p, "@NONCE@"));
     assert_null(strstr(r->body.p, "@PAGE@"));
+    assert_null(strstr(r->body.p, "@LOGIN@"));
     assert_null(strstr(r->body.p, "@VERSION@"));
 }
 
