@@ -1,7 +1,8 @@
 /*
- * screen: signals are not curses' business here: whoever opens a screen blocks SIGWINCH and SIGTSTP, so that its handlers
- * never run, and tells it of a new size (screen_size) and of a stop (screen_leave). Each cell is put at its own place: where
- * the terminal takes a character for wider or narrower than we do, its neighbours suffer, and no line grows.
+ * screen: signals are not curses' business here: whoever opens a screen blocks SIGWINCH and SIGTSTP, so that
+ * its handlers never run, and tells it of a new size (screen_size) and of a stop (screen_leave). Each cell is
+ * put at its own place: where the terminal takes a character for wider or narrower than we do, its neighbours
+ * suffer, and no line grows.
  */
 #include "metergate/tool/screen.h"
 
@@ -15,6 +16,10 @@
 #include <unistd.h>
 
 #include "metergate/tool/view.h"
+
+/* last: it makes macros of everyday words */
+#include <term.h>
+#undef columns
 
 static SCREEN *terminal;
 static bool utf8, colours;
@@ -58,6 +63,17 @@ static attr_t look_of(enum style style)
     }
 }
 
+/* Asked before newterm is, which does not give back what it took for a terminal that it does not know. */
+static bool known(void)
+{
+    int why;
+
+    if (setupterm(NULL, STDOUT_FILENO, &why) != OK)
+        return false;
+    del_curterm(cur_term);
+    return true;
+}
+
 int screen_open(struct errbuf *e)
 {
     const char *term = getenv("TERM");
@@ -69,9 +85,10 @@ int screen_open(struct errbuf *e)
     setlocale(LC_CTYPE, "");
     utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     set_escdelay(50);
-    terminal = newterm(NULL, stdout, stdin);
+    terminal = known() ? newterm(NULL, stdout, stdin) : NULL;
     if (!terminal) {
-        err_set(e, "nothing is known of this terminal (TERM is %s); metergate status prints the same once", term ? term : "not set");
+        err_set(e, "nothing is known of this terminal (TERM is %s); metergate status prints the same once",
+                term ? term : "not set");
         return -ENOTTY;
     }
     choose_colours();
@@ -84,7 +101,8 @@ int screen_open(struct errbuf *e)
     return 0;
 }
 
-/* A terminal that has but one page keeps what was there, and the shell goes on in its last line: not behind ours. */
+/* A terminal that has but one page keeps what was there, and the shell goes on in its last line: not behind
+ * ours. */
 static void give_back(void)
 {
     if (isendwin())
@@ -156,9 +174,9 @@ int screen_key(void)
     static const struct {
         int curses, ours;
     } keys[] = {
-        {KEY_UP, VIEW_KEY_UP},       {KEY_DOWN, VIEW_KEY_DOWN},   {KEY_LEFT, VIEW_KEY_LEFT},
+        {KEY_UP, VIEW_KEY_UP},       {KEY_DOWN, VIEW_KEY_DOWN},     {KEY_LEFT, VIEW_KEY_LEFT},
         {KEY_RIGHT, VIEW_KEY_RIGHT}, {KEY_PPAGE, VIEW_KEY_PAGE_UP}, {KEY_NPAGE, VIEW_KEY_PAGE_DOWN},
-        {KEY_HOME, VIEW_KEY_HOME},   {KEY_END, VIEW_KEY_END},     {KEY_BTAB, VIEW_KEY_BACK_TAB},
+        {KEY_HOME, VIEW_KEY_HOME},   {KEY_END, VIEW_KEY_END},       {KEY_BTAB, VIEW_KEY_BACK_TAB},
         {KEY_ENTER, '\r'},
     };
     int key = getch();
