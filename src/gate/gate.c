@@ -44,6 +44,7 @@ void gate_free(struct gate *g)
 {
     if (!g)
         return;
+    replay_free(g->replay, false);
     heap_release(&g->ready);
     heap_release(&g->later);
     heap_release(&g->deadlines);
@@ -71,6 +72,14 @@ void gate_adopt(struct gate *g, struct budget *b)
 struct list *gate_budgets(struct gate *g)
 {
     return &g->budgets;
+}
+
+/* What was found by replaying stands no more. */
+static void give_up_replay(struct gate *g)
+{
+    replay_free(g->replay, false);
+    g->replay = NULL;
+    g->replayed = false;
 }
 
 /* ---- where budgets stand ---- */
@@ -243,6 +252,7 @@ static void left_line(struct gate *g, struct ticket *t)
         list_unlink(&b->mixed);
     }
     heap_remove(&g->deadlines, &t->deadline);
+    replay_forget(t);
     t->state = TICKET_IDLE;
     place(g, b, b->line.n > 0 ? BUDGET_CHANGED : BUDGET_NOWHERE, 0);
 }
@@ -498,11 +508,25 @@ static void replay_when_due(struct gate *g, int64_t now_us)
 {
     int64_t pause_us = (int64_t)g->deadlines.n * GATE_REPLAY_CALL_US;
 
-    if (g->replayed && now_us < g->replay_us)
+    if (g->replay || (g->replayed && now_us < g->replay_us))
         return;
-    replay_held(g, now_us);
+    if (g->deadlines.n <= GATE_REPLAY_AT_ONCE)
+        replay_held(g, now_us);
+    else
+        g->replay = replay_new(g, now_us);
     g->replayed = true;
     g->replay_us = now_us + (pause_us > GATE_REPLAY_EVERY_US ? pause_us : GATE_REPLAY_EVERY_US);
+}
+
+bool gate_replay_more(struct gate *g)
+{
+    if (!g->replay)
+        return false;
+    if (replay_more(g->replay, GATE_REPLAY_STEPS))
+        return true;
+    replay_free(g->replay, true);
+    g->replay = NULL;
+    return false;
 }
 
 struct prediction gate_predict(struct gate *g, const struct ticket *t, int64_t now_us)
@@ -541,7 +565,7 @@ static bool event_decides(const struct ticket *t, int64_t start_us, int64_t now_
     return false;
 }
 
-int64_t gate_start_us(struct gate *g, const struct ticket *t, int64_t now_us)
+int64_t gate_start_us(struct gate *g, const struct ticket *t, int64_t now_us, int *estimates)
 {
     int64_t start_us;
 
@@ -550,6 +574,8 @@ int64_t gate_start_us(struct gate *g, const struct ticket *t, int64_t now_us)
     if (now_us < g->latest_us)
         now_us = g->latest_us;
     replay_when_due(g, now_us);
+    if (t->replayed_us == 0 && (*estimates)-- <= 0)
+        return CLOCK_NEVER;
     start_us = t->replayed_us > 0 ? t->replayed_us : gate_predict(g, t, now_us).start_us;
     return event_decides(t, start_us, now_us) ? CLOCK_NEVER : start_us > now_us ? start_us : now_us;
 }
@@ -632,7 +658,7 @@ void gate_close(struct gate *g, struct ticket *t, int64_t now_us, const struct c
 
     MG_ASSERT(t->state == TICKET_DISPATCHED);
     g->latest_us = now_us;
-    for (size_t i = 0; final && i < t->budget_count; i++)
+    for (size_t i = 0; final && !g->is_copy && i < t->budget_count; i++)
         budget_remember(t->budgets[i], &t->cost, final, now_us - t->dispatched_us);
     for (size_t i = 0; i < t->charge_count; i++)
         charge_close(&charges[i], final, now_us);
@@ -696,7 +722,7 @@ void gate_pause(struct gate *g, struct budget *b, int64_t until_us)
     if (until_us <= b->paused_until_us)
         return;
     b->paused_until_us = until_us;
-    g->replayed = false;
+    give_up_replay(g);
     mark_all_changed(g);
 }
 
@@ -706,7 +732,7 @@ void gate_probe(struct gate *g, struct budget *b, int64_t at_us, int64_t patienc
     b->probe_is_out = false;
     b->probe_us = at_us;
     b->patience_us = patience_us;
-    g->replayed = false;
+    give_up_replay(g);
     mark_all_changed(g);
 }
 
@@ -715,7 +741,7 @@ void gate_probe_end(struct gate *g, struct budget *b)
     if (!b->probing)
         return;
     b->probing = false;
-    g->replayed = false;
+    give_up_replay(g);
     mark_all_changed(g);
 }
 
@@ -730,7 +756,7 @@ void gate_set_policy(struct gate *g, const struct gate_policy *policy)
         if (b->line.by_arrival != policy->fifo)
             line_set_order(&b->line, policy->fifo);
     }
-    g->replayed = false;
+    give_up_replay(g);
     mark_all_changed(g);
 }
 
@@ -741,7 +767,7 @@ void gate_budget_polite(struct gate *g, struct budget *b, enum gate_polite mode,
     b->polite.mode = mode;
     b->polite.expected = expected;
     b->promised = NULL;
-    g->replayed = false;
+    give_up_replay(g);
     mark_changed(g, b);
 }
 
@@ -753,7 +779,7 @@ void gate_budget_update(struct gate *g, struct budget *b, int headroom_permille,
     budget_update(b, headroom_permille, limits, n);
     line_weigh_again(&b->line);
     b->promised = NULL; /* its manners were towards the old limits */
-    g->replayed = false;
+    give_up_replay(g);
     mark_all_changed(g);
 }
 
@@ -769,7 +795,7 @@ void gate_limit_calls(struct gate *g, struct budget *b, size_t i, int64_t max)
 void gate_budget_free(struct gate *g, struct budget *b)
 {
     MG_ASSERT(b->line.n == 0 && b->in_flight == 0 && b->place == BUDGET_NOWHERE);
-    g->replayed = false;
+    give_up_replay(g);
     budget_free(b);
 }
 
@@ -778,7 +804,7 @@ void gate_move(struct gate *g, struct ticket *t, struct budget *const *budgets, 
     dequeue(g, t);
     ticket_set_budgets(t, budgets, n);
     gate_enqueue(g, t);
-    g->replayed = false;
+    give_up_replay(g);
 }
 
 /* ---- what people ask ---- */
