@@ -13,7 +13,7 @@ enum { ROUNDS = 7, BODY_BYTES = 400 };
 
 static const struct row {
     int held, budgets, clients;
-} rows[] = {{50, 1, 2}, {1000, 1, 20}, {10000, 1, 20}, {10000, 200, 20}, {10000, 200, 1000}, {10000, 1, 1000}};
+} rows[] = {{1000, 1, 20}, {10000, 1, 20}, {10000, 200, 20}, {10000, 200, 1000}, {10000, 1, 1000}};
 
 /* Each budget has room for a few calls a minute. */
 static void write_config(const struct row *row, struct buf *out)
