@@ -18,9 +18,11 @@ Q       := $(if $(V),,@)
 JOBS    := $(shell nproc 2>/dev/null || echo 2)
 
 PKGS    := libmicrohttpd libcurl libcjson yaml-0.1 libcrypto libssl zlib libzstd sqlite3
+# of the tool alone: the daemon has no screen
+TOOLPKG := ncursesw
 TESTPKG := cmocka
 DEBS    := gcc make pkg-config libc6-dev libmicrohttpd-dev libcurl4-openssl-dev libcjson-dev libyaml-dev libssl-dev \
-           zlib1g-dev libzstd-dev libsqlite3-dev libcmocka-dev uthash-dev
+           zlib1g-dev libzstd-dev libsqlite3-dev libncurses-dev libcmocka-dev uthash-dev
 LINTDEBS:= clang clang-tidy cppcheck
 
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla \
@@ -37,6 +39,7 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(SAN) $(LDFLAGS)
 # pkg-config is asked lazily, so that `make deps` and `make help` work where it is not installed yet.
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
+TOOL_LIBS  = $(shell pkg-config --libs $(TOOLPKG) 2>/dev/null)
 TEST_LIBS  = $(shell pkg-config --libs $(TESTPKG) 2>/dev/null)
 
 LAYERS  := daemon proxy net ledger config dialect gate tokens base
@@ -57,7 +60,7 @@ CHAOS   := $(BUILD)/tests/chaos/test_chaos
 FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
-.PHONY: all help deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-system lint lint-objects asan tsan valgrind chaos kills \
+.PHONY: all help deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-page test-docs test-system test-monitoring lint lint-objects asan tsan valgrind chaos kills \
         fuzz oracle bench install uninstall clean everything
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -85,6 +88,7 @@ $(BUILD)/lib%.a:
 	$(Q)$(AR) rcs $@ $(filter %.o,$^)
 
 include src/tokens/tokens.mk
+include src/proxy/page.mk
 
 link = $(Q)echo "  LINK  $@" && $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 
@@ -94,7 +98,7 @@ $(BIN)/metergated: $(BUILD)/obj/src/daemon/main.o $(LIBS)
 
 $(BIN)/metergate: $(call obj,src/tool/*.c) $(filter %libbase.a %libtokens.a %libdialect.a,$(LIBS))
 	@mkdir -p $(@D)
-	$(link) $(PKG_LIBS)
+	$(link) $(PKG_LIBS) $(TOOL_LIBS)
 
 $(BIN)/metergate-simulator: $(call obj,tests/simulator/*.c) $(filter %libbase.a %libtokens.a %libdialect.a,$(LIBS))
 	@mkdir -p $(@D)
@@ -111,6 +115,11 @@ $(BUILD)/libsimulator.a: $(call obj,$(filter-out tests/simulator/main.c,$(wildca
 $(BUILD)/tests/unit/test_sim_%: $(BUILD)/obj/tests/unit/test_sim_%.o $(BUILD)/libsimulator.a $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
+# likewise the tool's
+$(BUILD)/libtool.a: $(call obj,$(filter-out src/tool/main.c,$(wildcard src/tool/*.c)))
+$(BUILD)/tests/unit/test_tool_%: $(BUILD)/obj/tests/unit/test_tool_%.o $(BUILD)/libtool.a $(LIBS)
+	@mkdir -p $(@D)
+	$(link) $(TEST_LIBS) $(PKG_LIBS) $(TOOL_LIBS)
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
@@ -182,10 +191,23 @@ bench: ## measurements next to nginx, printed as tables (tests/bench/run.sh NAME
 	@$(MAKE) --no-print-directory -j$(JOBS) everything $(BENCH)
 	@BUILD=$(BUILD) sh tests/bench/run.sh
 
+test-page: all ## the dashboard in Chromium without a window; needs Node.js and chromium, without it says so (METERGATE_NEED_CHROMIUM=1: fails)
+	MG_BIN=$(BIN) node tests/page/run.mjs
+
 test-sdk: all ## the providers' own SDKs (npm, PyPI) through the daemon; needs Node.js and the network
 	cd tests/sdk && { python3 -m venv venv && venv/bin/pip install -q -r requirements.txt || rm -rf venv; }
 	cd tests/sdk && { python3 -m venv venv-litellm && venv-litellm/bin/pip install -q -r requirements-litellm.txt || rm -rf venv-litellm; }
+	cd tests/sdk && { python3 -m venv venv-docs && venv-docs/bin/pip install -q -r requirements-docs.txt || rm -rf venv-docs; }
 	cd tests/sdk && npm install --no-package-lock --no-audit --no-fund --silent && BIN=$(abspath $(BIN)) node run.mjs
+	MG_BIN=$(BIN) python3 tests/docs/run.py docs/clients.md
+
+test-docs: all ## every command block of README, docs and manual pages, run as printed in a sandbox (PAGES=docs/tool.md: one page)
+	@sh tools/deps.sh --programs "python3 curl git bash" "python3 curl git bash"
+	@MG_BIN=$(BIN) python3 tests/docs/selftest.py
+	@MG_BIN=$(BIN) python3 tests/docs/run.py $(PAGES)
+
+test-monitoring: all ## /metrics, the alert rules and the dashboard of docs/monitoring by Prometheus' own promtool
+	BIN=$(BIN) bash tests/monitoring/run.sh
 
 asan: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory test BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" \
@@ -217,7 +239,7 @@ oracle: $(BUILD)/tests/oracle/count_strings ## STRINGS=1000000 SEED=1: random te
 
 # ---- packages --------------------------------------------------------------------------------------------------
 deps: ## install the Debian packages that are missing; does nothing when all is there
-	@sh tools/deps.sh "$(PKGS) $(TESTPKG)" "$(DEBS)"
+	@sh tools/deps.sh "$(PKGS) $(TOOLPKG) $(TESTPKG)" "$(DEBS)"
 
 # every object of the tree, tests included: lint builds them with warnings as errors
 ALLOBJ = $(call obj,src/*/*.c) $(call obj,tests/unit/*.c) $(call obj,tests/sim/*.c) $(call obj,tests/e2e/*.c) \

@@ -5,7 +5,7 @@ _metergate() {
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --url | -u | --token-file | --client | -c | --priority | -p | --model | -m | --encoding | -e | --by | -b | --since | -s | --until | --limit | -n) ((i++)) ;;
+        --url | -u | --token-file | --client | -c | --priority | -p | --model | -m | --encoding | -e | --by | -b | --since | -s | --until | --limit | -n | --interval | -i) ((i++)) ;;
         # words are split at = and :, and what follows an = belongs to the option before it
         = | :) ((i++)) ;;
         -*) ;;
@@ -35,19 +35,21 @@ _metergate() {
     --by | -b) COMPREPLY=($(compgen -W 'model client budget upstream endpoint day hour' -- "$cur")); return ;;
     --since | -s) COMPREPLY=($(compgen -W '1h 24h 7d 30d' -- "$cur")); return ;;
     --token-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    --url | -u | --client | -c | --until | --limit | -n) return ;;
+    --url | -u | --client | -c | --until | --limit | -n | --interval | -i) return ;;
     esac
     case $command in
-    '') COMPREPLY=($(compgen -W 'run env status usage calls explain compare prices pause resume reload count --url --token-file --help --version' -- "$cur")) ;;
+    '') COMPREPLY=($(compgen -W 'run env status doctor top usage calls explain compare prices pause resume reload count --url --token-file --help --version' -- "$cur")) ;;
     run)
         if [[ $cur == -* ]]; then
-            COMPREPLY=($(compgen -W '--url --token-file --client --priority --help --' -- "$cur"))
+            COMPREPLY=($(compgen -W '--url --token-file --client --priority --quiet --help --' -- "$cur"))
         else
             COMPREPLY=($(compgen -c -- "$cur"))
         fi
         ;;
     env) COMPREPLY=($(compgen -W '--url --token-file --client --priority --help' -- "$cur")) ;;
     status) COMPREPLY=($(compgen -W '--json --url --token-file --help' -- "$cur")) ;;
+    top) COMPREPLY=($(compgen -W '--interval --url --token-file --help' -- "$cur")) ;;
+    doctor) COMPREPLY=($(compgen -W '--offline --json --url --token-file --help' -- "$cur")) ;;
     usage) COMPREPLY=($(compgen -W '--by --since --until --json --csv --url --token-file --help' -- "$cur")) ;;
     calls) COMPREPLY=($(compgen -W '--now --limit --client --model --json --csv --url --token-file --help' -- "$cur")) ;;
     explain) COMPREPLY=($(compgen -W '--json --url --token-file --help' -- "$cur")) ;;

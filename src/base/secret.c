@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
@@ -138,6 +139,22 @@ bool secret_is_set(const struct secret *s)
 struct slice secret_expose(const struct secret *s)
 {
     return slice_of(s->p, s->n);
+}
+
+/* Up to 256 bytes come whole and cannot fail once the kernel is ready. A secret that could be guessed would be worse than none. */
+void secret_random_hex(char *ret, size_t bytes)
+{
+    unsigned char random[64];
+    ssize_t got;
+
+    MG_ASSERT(bytes <= sizeof random);
+    do
+        got = getrandom(random, bytes, 0);
+    while (got < 0 && errno == EINTR);
+    MG_ASSERT(got == (ssize_t)bytes);
+    for (size_t i = 0; i < bytes; i++)
+        snprintf(ret + 2 * i, 3, "%02x", random[i]);
+    OPENSSL_cleanse(random, sizeof random);
 }
 
 struct secret_fingerprint secret_fingerprint_of(struct slice credential)

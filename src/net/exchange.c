@@ -12,12 +12,12 @@
 #include "front_inside.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "metergate/base/log.h"
-#include "metergate/net/peer.h"
 
 /*
  * A rest of a body up to this size is read and dropped so that the connection can be kept after an early
@@ -544,17 +544,40 @@ const struct net_addr *exchange_local(const struct exchange *x)
     return &x->client->local;
 }
 
-int exchange_peer_uid(const struct exchange *x, uid_t *ret)
+int exchange_peer_who(const struct exchange *x, struct peer *ret)
 {
     struct client *c = x->client;
 
-    if (!c->asked_uid) {
-        c->asked_uid = true;
-        c->uid_rc = peer_uid(c->fd, &c->peer, &c->local, &c->uid);
+    if (!c->asked_who) {
+        c->asked_who = true;
+        c->who_rc = peer_look(c->fd, &c->peer, &c->local, &c->who);
     }
-    if (c->uid_rc == 0)
-        *ret = c->uid;
-    return c->uid_rc;
+    if (c->who_rc == 0)
+        *ret = c->who;
+    return c->who_rc;
+}
+
+int exchange_peer_uid(const struct exchange *x, uid_t *ret)
+{
+    struct peer who;
+    int rc = exchange_peer_who(x, &who);
+
+    if (rc == 0)
+        *ret = who.uid;
+    return rc;
+}
+
+void exchange_set_origin(struct exchange *x, const char *origin)
+{
+    snprintf(x->client->origin, sizeof x->client->origin, "%s", origin);
+    x->client->has_origin = true;
+}
+
+bool exchange_origin(const struct exchange *x, struct slice *ret)
+{
+    if (x->client->has_origin)
+        *ret = slice_str(x->client->origin);
+    return x->client->has_origin;
 }
 
 bool exchange_is_gone(const struct exchange *x)

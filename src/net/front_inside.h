@@ -14,6 +14,7 @@
 #include "metergate/base/clock.h"
 #include "metergate/base/list.h"
 #include "metergate/net/front.h"
+#include "metergate/net/peer.h"
 #include "metergate/net/relief.h"
 
 struct MHD_Connection;
@@ -84,9 +85,11 @@ struct client {
     struct net_addr peer, local;
     struct loop_watch watch; /* EPOLLRDHUP, edge-triggered */
     bool left;               /* the peer has closed its side, or all of it */
-    bool asked_uid;          /* the kernel was: */
-    int uid_rc;              /* 0, or why it names nobody */
-    uid_t uid;
+    bool asked_who;          /* the kernel was: */
+    int who_rc;              /* 0, or why it names nobody */
+    struct peer who;
+    bool has_origin;
+    char origin[EXCHANGE_ORIGIN_SIZE];
     bool served; /* a request of it has ended */
     bool shut;   /* we have ended it */
     bool linger; /* closing with unread bytes of a body: see linger.c */

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
@@ -87,13 +88,41 @@ static bool is_about(const struct inet_diag_msg *m, const struct question *q)
            memcmp(m->id.idiag_dst, q->body.id.idiag_dst, n) == 0 && m->idiag_inode != 0;
 }
 
-static int ask(const struct question *q, uid_t *ret)
+/* What a kernel may say of a socket, of which one attribute is read. */
+struct answer {
+    struct nlmsghdr head;
+    struct inet_diag_msg body;
+    char attributes[512];
+};
+
+/* The attribute that every answer has since Linux 5.8; 0 when it is not there. */
+static uint64_t cgroup_in(const struct answer *a, size_t n)
 {
-    struct {
-        struct nlmsghdr head;
-        struct inet_diag_msg body;
-        char rest[512]; /* attributes that nobody asked for */
-    } answer = {.head = {0}};
+    const char *p = a->attributes;
+    size_t left = n - offsetof(struct answer, attributes);
+
+    while (left >= sizeof(struct rtattr)) {
+        struct rtattr attribute;
+        uint64_t id;
+
+        memcpy(&attribute, p, sizeof attribute);
+        if (attribute.rta_len < sizeof attribute || attribute.rta_len > left)
+            return 0;
+        if (attribute.rta_type == INET_DIAG_CGROUP_ID && attribute.rta_len == RTA_LENGTH(sizeof id)) {
+            memcpy(&id, p + RTA_LENGTH(0), sizeof id);
+            return id;
+        }
+        if (RTA_ALIGN(attribute.rta_len) >= left)
+            return 0;
+        left -= RTA_ALIGN(attribute.rta_len);
+        p += RTA_ALIGN(attribute.rta_len);
+    }
+    return 0;
+}
+
+static int ask(const struct question *q, struct peer *ret)
+{
+    struct answer answer = {.head = {0}};
     int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG), rc = -ENOENT;
     ssize_t n = -1;
 
@@ -103,12 +132,12 @@ static int ask(const struct question *q, uid_t *ret)
         n = recv(fd, &answer, sizeof answer, MSG_DONTWAIT);
     if (n < 0)
         rc = -errno;
-    else if ((size_t)n >= offsetof(__typeof__(answer), rest) &&
-             answer.head.nlmsg_type == SOCK_DIAG_BY_FAMILY && is_about(&answer.body, q))
+    else if ((size_t)n >= offsetof(struct answer, attributes) && answer.head.nlmsg_type == SOCK_DIAG_BY_FAMILY &&
+             is_about(&answer.body, q))
         rc = 0;
     close(fd);
     if (rc == 0)
-        *ret = answer.body.idiag_uid;
+        *ret = (struct peer){.uid = answer.body.idiag_uid, .inode = answer.body.idiag_inode, .cgroup = cgroup_in(&answer, (size_t)n)};
     return rc;
 }
 
@@ -122,34 +151,34 @@ static bool is_connected(int fd)
            (info.tcpi_state == TCP_ESTABLISHED || info.tcpi_state == TCP_CLOSE_WAIT);
 }
 
-static int unix_uid(int fd, uid_t *ret)
+static int look_unix(int fd, struct peer *ret)
 {
     struct ucred cred;
     socklen_t len = sizeof cred;
 
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
         return -errno;
-    *ret = cred.uid;
+    *ret = (struct peer){.uid = cred.uid, .pid = cred.pid > 0 ? cred.pid : 0};
     return 0;
 }
 
-int peer_uid(int fd, const struct net_addr *peer, const struct net_addr *local, uid_t *ret)
+int peer_look(int fd, const struct net_addr *peer, const struct net_addr *local, struct peer *ret)
 {
     struct question q;
     struct end from, to;
-    uid_t uid = (uid_t)-1;
+    struct peer found;
     int rc;
 
     if (local->len && local->sa.ss_family == AF_UNIX)
-        return unix_uid(fd, ret);
+        return look_unix(fd, ret);
     if (read_end(peer, &from) < 0 || read_end(local, &to) < 0 || from.family != to.family)
         return -ENOENT;
     q = make_question(&from, &to);
-    rc = ask(&q, &uid);
+    rc = ask(&q, &found);
     if (rc < 0)
         return rc;
     if (!is_connected(fd))
         return -ENOENT;
-    *ret = uid;
+    *ret = found;
     return 0;
 }

@@ -9,6 +9,8 @@
 #include "metergate/base/json.h"
 #include "metergate/proxy/cors.h"
 #include "metergate/proxy/hub.h"
+#include "metergate/proxy/metrics.h"
+#include "metergate/proxy/page.h"
 #include "metergate/proxy/price_list.h"
 
 struct answer_text {
@@ -21,7 +23,7 @@ struct answer_text {
 static void get_root(const struct proxy *p, struct answer_text *a)
 {
     (void)p;
-    buf_addf(&a->body, "Metergate %s is running; its state is at /-/status\n", METERGATE_VERSION);
+    buf_addf(&a->body, "Metergate %s is running; its dashboard is at /-/\n", METERGATE_VERSION);
 }
 
 static void get_health(const struct proxy *p, struct answer_text *a)
@@ -129,7 +131,8 @@ void admin_serve(struct proxy *p, struct exchange *x, const struct route *r)
     struct slice method = exchange_head(x)->method;
     struct answer_text a = {.status = 200, .content_type = "text/plain; charset=utf-8", .query = r->query};
 
-    if (control_serve(p, x, r) || estimate_serve(p, x, r) || reserve_serve(p, x, r) || reports_serve(p, x, r))
+    if (control_serve(p, x, r) || estimate_serve(p, x, r) || reserve_serve(p, x, r) || reports_serve(p, x, r) ||
+        events_serve(p, x, r) || page_serve(p, x, r) || login_serve(p, x, r))
         return;
     for (size_t i = 0; i < MG_ARRAY_LEN(endpoints); i++) {
         if (!slice_eq(r->path, slice_str(endpoints[i].path)))
@@ -145,12 +148,12 @@ void admin_serve(struct proxy *p, struct exchange *x, const struct route *r)
         return;
     }
     reply_problem(p, x, 404,
-                  "Metergate has no such address of its own; see /, /healthz, /readyz, /metrics, /-/status, "
-                  "/-/history, /-/prices, /-/estimate, /-/reserve, /-/settle, /-/usage, /-/calls and /-/compare.");
+                  "Metergate has no such address of its own; see /, /healthz, /readyz, /metrics, /-/, /-/status, "
+                  "/-/history, /-/events, /-/prices, /-/estimate, /-/reserve, /-/settle, /-/usage, /-/calls and /-/compare.");
 }
 
 void admin_body(struct proxy *p, struct exchange *x, int rc)
 {
-    if (!reserve_settle_body(p, x, rc) && !reports_body(p, x, rc))
+    if (!reserve_settle_body(p, x, rc) && !reports_body(p, x, rc) && !login_body(p, x, rc))
         estimate_body(p, x, rc);
 }

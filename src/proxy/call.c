@@ -10,6 +10,7 @@
 
 #include "metergate/base/log.h"
 #include "metergate/proxy/hub.h"
+#include "metergate/proxy/identity.h"
 #include "metergate/proxy/record.h"
 #include "metergate/proxy/tally.h"
 
@@ -194,8 +195,10 @@ static void learn(struct call *c, enum call_outcome outcome, const struct usage 
 
     if (!c->learned || c->status >= 400)
         return;
-    if (usage && counted && c->request.reference == REFERENCE_NONE)
+    if (usage && counted && c->request.reference == REFERENCE_NONE) {
         calibration_learn(&c->learned->calibration, &c->count.parts, c->estimate.input, usage->input);
+        meter_estimate(c, usage->input);
+    }
     if ((usage || outcome == OUTCOME_COMPLETED) && !is_behind(c) && call_has_output(c))
         expect_learn(learned_output(c->learned, slice_str(c->client->name)), c->used.output);
     learned_changed(&c->proxy->learned);
@@ -307,9 +310,12 @@ void call_settle(struct call *c, enum call_outcome outcome, const char *reason, 
 {
     struct proxy *p = c->proxy;
     bool was_open = c->seated && c->state != CALL_HELD;
+    struct refusal unasked;
     struct cost cost;
 
     MG_ASSERT(!c->transfer);
+    if (c->search && !c->client)
+        (void)identity_settle(c, &unasked); /* it ends before it was found out whose it is: its user's */
     if (was_open) {
         cost = close_attempt(c, outcome, usage);
     } else if (c->seated) {
@@ -418,6 +424,7 @@ static void release(struct call *c)
     buf_release(&c->error_body);
     headers_release(&c->error_head);
     answer_free(c->answer);
+    origin_search_free(c->search);
     free(c->holds);
     free(c);
 }

@@ -1,6 +1,7 @@
 /*
  * control: what changes the running daemon: POST /-/pause, /-/resume, /-/reload. A program on this machine
- * may, a web page may not, whatever `allow` says: these endpoints are nobody's base URL.
+ * may, a web page may not, whatever `allow` says: these endpoints are nobody's base URL. The one exception is our own
+ * dashboard, which proves itself by the secret that only it can read (page.h), and may pause and resume.
  */
 #include "metergate/proxy/proxy.h"
 
@@ -9,6 +10,7 @@
 #include "metergate/base/json.h"
 #include "metergate/base/log.h"
 #include "metergate/proxy/hub.h"
+#include "metergate/proxy/page.h"
 
 static void reply_json(struct exchange *x, int status, const struct buf *body)
 {
@@ -88,11 +90,12 @@ static void reload_all(struct proxy *p, struct exchange *x)
 
 static const struct {
     const char *path;
+    bool of_page; /* the dashboard may do it */
     void (*post)(struct proxy *p, struct exchange *x);
 } commands[] = {
-    {"/-/pause", pause_all},
-    {"/-/resume", resume_all},
-    {"/-/reload", reload_all},
+    {"/-/pause", true, pause_all},
+    {"/-/resume", true, resume_all},
+    {"/-/reload", false, reload_all},
 };
 
 void hub_refuse_method(struct exchange *x)
@@ -105,9 +108,19 @@ void hub_refuse_method(struct exchange *x)
     exchange_reply(x, 405, h, MG_ARRAY_LEN(h), SLICE("This address answers POST only.\n"));
 }
 
-static bool from_here(const struct exchange *x)
+/* No browser sends a POST without Origin, but for old ones; of these those of today's kind say Sec-Fetch-Site. */
+static bool is_program(const struct exchange *x)
 {
-    return net_addr_is_loopback(exchange_peer(x)) && !exchange_header(x, SLICE("Origin")).p;
+    struct slice site = exchange_header(x, SLICE("Sec-Fetch-Site"));
+
+    return !exchange_header(x, SLICE("Origin")).p && (!site.p || slice_eq(site, SLICE("same-origin")));
+}
+
+static bool is_from_here(const struct proxy *p, const struct exchange *x, bool of_page)
+{
+    if (!net_addr_is_loopback(exchange_peer(x)))
+        return false;
+    return is_program(x) || (of_page && page_has_sent(&p->page_secret, exchange_head(x)));
 }
 
 static void refuse_stranger(struct proxy *p, struct exchange *x)
@@ -116,7 +129,8 @@ static void refuse_stranger(struct proxy *p, struct exchange *x)
         .reason = REFUSAL_ORIGIN,
         .detail = SLICE(
             "Only a program on the daemon's own machine may do this (loopback or a Unix socket, no Origin "
-            "header): use the metergate command there."),
+            "header), and its dashboard may pause and resume: use the metergate command there, or load the "
+            "dashboard again."),
     };
 
     p->totals.refused[REFUSAL_ORIGIN]++;
@@ -131,7 +145,7 @@ bool control_serve(struct proxy *p, struct exchange *x, const struct route *r)
             continue;
         if (!slice_eq(exchange_head(x)->method, SLICE("POST")))
             hub_refuse_method(x);
-        else if (!from_here(x))
+        else if (!is_from_here(p, x, commands[i].of_page))
             refuse_stranger(p, x);
         else
             commands[i].post(p, x);

@@ -26,7 +26,8 @@ struct question {
     struct exchange *x; /* NULL once it ended */
     struct slice body;  /* of the exchange, where it counts against queue.max_bytes, or of `left` */
     struct buf left;    /* the body, when the exchange ended while a worker reads it */
-    char client[65];
+    char client[CLIENT_NAME_SIZE];
+    struct origin_search *search; /* for its client; NULL: none is needed */
     struct guess guess;
     struct request_count count;
     const char *problem; /* static; NULL: `guess` and `count` say what the body means */
@@ -70,6 +71,8 @@ static void count_work(struct worker_job *job)
     struct question *q = MG_CONTAINER(job, struct question, job);
     struct slice body = q->body;
 
+    if (q->search)
+        origin_search(q->search);
     if (count_text(q))
         return;
     if (guess_read(body, SLICE(""), &q->guess, &q->problem) < 0)
@@ -173,15 +176,29 @@ static void free_question(struct question *q)
 {
     list_unlink(&q->link);
     buf_release(&q->left);
+    origin_search_free(q->search);
     free(q);
+}
+
+static void name_client(struct question *q)
+{
+    struct net_addr_text room;
+    struct slice name = slice_head(identity_name(q->p, q->x, hub_route(q->p, q->x).client, &room), CLIENT_NAME_MAX);
+
+    memcpy(q->client, name.p, name.n);
+    q->client[name.n] = '\0';
 }
 
 static void counted(struct worker_job *job)
 {
     struct question *q = MG_CONTAINER(job, struct question, job);
 
-    if (q->x)
+    if (q->search)
+        origin_learn(&q->p->origins, q->x, q->search, loop_now_us(q->p->loop));
+    if (q->x) {
+        name_client(q);
         answer(q);
+    }
     free_question(q);
 }
 
@@ -203,8 +220,6 @@ bool estimate_serve(struct proxy *p, struct exchange *x, const struct route *r)
 static struct question *question_new(struct proxy *p, struct exchange *x)
 {
     struct question *q = xcalloc(1, sizeof *q);
-    struct net_addr_text room;
-    struct slice name = identity_name(p, x, hub_route(p, x).client, &room);
 
     q->p = p;
     q->x = x;
@@ -212,7 +227,7 @@ static struct question *question_new(struct proxy *p, struct exchange *x)
     list_init(&q->link);
     buf_init(&q->left, BUF_UNLIMITED);
     q->body = exchange_body(x);
-    memcpy(q->client, name.p, name.n < sizeof q->client ? name.n : sizeof q->client - 1);
+    q->search = identity_search(p, x, hub_route(p, x).client);
     return q;
 }
 
@@ -235,7 +250,7 @@ void estimate_body(struct proxy *p, struct exchange *x, int rc)
     }
     q = question_new(p, x);
     q->job = (struct worker_job){.work = count_work, .done = counted};
-    if (q->body.n <= DIALECT_INLINE_BYTES) {
+    if (q->body.n <= DIALECT_INLINE_BYTES && !q->search) {
         count_work(&q->job);
         counted(&q->job);
         return;

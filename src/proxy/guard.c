@@ -72,6 +72,20 @@ bool guard_is_our_origin(struct slice origin, const struct guard_rules *rules)
     return false; /* "null" among them: a sandboxed page or a file */
 }
 
+/* A page that came from here: the Host, which is ours, is that of its origin. */
+static bool is_same_origin(struct slice origin, struct slice host)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(schemes); i++) {
+        struct slice scheme = slice_str(schemes[i]);
+
+        if (host.n && slice_starts(origin, scheme) && slice_eq_nocase(slice_skip(origin, scheme.n), host))
+            return true;
+    }
+    return false;
+}
+
 enum guard_verdict guard_check(const struct http_head *head, const struct guard_rules *rules,
                                struct slice *ret_culprit)
 {
@@ -87,7 +101,7 @@ enum guard_verdict guard_check(const struct http_head *head, const struct guard_
             continue;
         has_origin = true;
         *ret_culprit = head->headers[i].value;
-        if (!guard_is_our_origin(head->headers[i].value, rules))
+        if (!guard_is_our_origin(head->headers[i].value, rules) && !is_same_origin(head->headers[i].value, host))
             return GUARD_ORIGIN;
     }
     return !has_origin && slice_eq_nocase(site, SLICE("cross-site")) ? GUARD_SITE : GUARD_OK;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "metergate/base/err.h"
+#include "metergate/proxy/cookie.h"
 
 void headers_init(struct headers *h)
 {
@@ -83,11 +84,43 @@ bool headers_is_credential(struct slice name)
     return is_one_of(name, credentials);
 }
 
+/* Room for what is left of the cookie headers that have one of ours, which opens Metergate and must not leave the machine. */
+static size_t cookie_room(const struct http_head *request)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < request->header_count; i++) {
+        const struct http_header *h = &request->headers[i];
+
+        if (slice_eq_nocase(h->name, SLICE("cookie")) && cookie_has_ours(h->value))
+            n += 2 * h->value.n;
+    }
+    return n;
+}
+
+/* A header that travels, but for our cookie in it; *at is where the next one that is rewritten goes. */
+static void add_travelling(struct headers *out, const struct http_header *h, char **at)
+{
+    struct slice value = h->value;
+
+    if (slice_eq_nocase(h->name, SLICE("cookie")) && cookie_has_ours(value)) {
+        value = cookie_without_ours(value, *at);
+        *at += value.n;
+        if (value.n == 0)
+            return;
+    }
+    headers_add(out, h->name, value);
+}
+
 void headers_for_upstream(const struct http_head *request, const struct headers_upstream_rules *rules,
                           struct headers *out)
 {
     static const char *const always[] = {"host", "expect", NULL};
+    size_t room = cookie_room(request);
+    char *at;
 
+    headers_release(out);
+    out->text = at = room ? xmalloc(room) : NULL;
     for (size_t i = 0; i < request->header_count; i++) {
         struct slice name = request->headers[i].name;
 
@@ -97,7 +130,7 @@ void headers_for_upstream(const struct http_head *request, const struct headers_
             continue;
         if ((rules->key.value.n || rules->credentials_stay) && headers_is_credential(name))
             continue;
-        headers_add(out, name, request->headers[i].value);
+        add_travelling(out, &request->headers[i], &at);
     }
     if (rules->key.value.n)
         headers_add(out, rules->key.name, rules->key.value);

@@ -4,6 +4,8 @@
  */
 #include "metergate/proxy/identity.h"
 
+#include <stdio.h>
+
 #include "metergate/proxy/hub.h"
 
 /* ---- tokens
@@ -147,28 +149,58 @@ enum config_priority identity_priority(struct slice path, struct slice header,
     return given ? lowest : CONFIG_PRIORITY_NORMAL;
 }
 
-/* The name of a connection without any: its user, else its address. */
-static struct slice peer_name(struct clients *clients, const struct exchange *x, struct net_addr_text *room)
+/* Whether a guess may be that client: one that has a token is claimed by the token alone, and never by chance. */
+static bool may_be_guessed(const struct config *config, struct slice name)
 {
-    uid_t uid;
+    const struct config_client *known = config_client_named(config, name);
 
-    if (exchange_peer_uid(x, &uid) == 0)
-        return clients_user(clients, uid);
-    *room = net_addr_host(exchange_peer(x));
-    return room->text[0] ? slice_str(room->text) : SLICE("unknown");
+    return known && !known->has_token;
 }
 
-/* Whom a request is counted under; lives as long as the request and `room`. */
-static struct slice name_of(struct clients *clients, const struct exchange *x, const struct config_client *owner,
-                            struct slice in_path, struct net_addr_text *room)
+struct slice identity_of_user(const struct config *config, struct slice user, struct slice origin, char room[CLIENT_NAME_SIZE])
 {
-    struct slice in_header = exchange_header(x, SLICE("Metergate-Client"));
+    struct slice full;
 
+    if (!origin.n)
+        return user;
+    snprintf(room, CLIENT_NAME_SIZE, "%.*s.%.*s", (int)user.n, user.p, (int)origin.n, origin.p);
+    full = slice_str(room);
+    if (may_be_guessed(config, full))
+        return full;
+    if (may_be_guessed(config, origin))
+        return origin;
+    return config_client_named(config, user) ? user : full;
+}
+
+/* The name of a connection without any: its user and what of him it is, else its address. */
+static struct slice peer_name(struct proxy *p, const struct exchange *x, struct net_addr_text *room)
+{
+    struct slice origin;
+    uid_t uid;
+
+    if (exchange_peer_uid(x, &uid) < 0) {
+        *room = net_addr_host(exchange_peer(x));
+        return room->text[0] ? slice_str(room->text) : SLICE("unknown");
+    }
+    (void)origin_of(&p->origins, x, loop_now_us(p->loop), &origin);
+    return identity_of_user(p->config, clients_user(&p->clients, uid), origin, room->text);
+}
+
+/* Whom a request says that it is of; empty: it does not say. */
+static struct slice claimed_name(const struct exchange *x, const struct config_client *owner, struct slice in_path)
+{
     if (owner)
         return slice_str(owner->name);
-    if (in_path.n)
-        return in_path;
-    return in_header.n ? in_header : peer_name(clients, x, room);
+    return in_path.n ? in_path : exchange_header(x, SLICE("Metergate-Client"));
+}
+
+/* The search for what the request is of, where it does not say; NULL: there is nothing to be found. */
+static struct origin_search *search_for(struct proxy *p, const struct exchange *x, struct slice claimed)
+{
+    int64_t now = loop_now_us(p->loop);
+    struct slice known;
+
+    return claimed.n || origin_of(&p->origins, x, now, &known) ? NULL : origin_search_new(&p->origins, x, now);
 }
 
 /* What is wrong with the Metergate-* headers, or NULL. */
@@ -185,9 +217,10 @@ static const char *header_problem(struct slice client, struct slice priority, st
     return NULL;
 }
 
-static void set_terms(struct call *c, const struct config_client *known, struct slice priority,
-                      struct slice max_wait)
+static void set_terms(struct call *c, const struct config_client *known)
 {
+    struct slice priority = exchange_header(c->x, SLICE("Metergate-Priority"));
+    struct slice max_wait = exchange_header(c->x, SLICE("Metergate-Max-Wait"));
     int64_t us;
 
     c->priority = identity_priority(c->route.priority, priority, known ? &known->priority : NULL);
@@ -198,41 +231,77 @@ static void set_terms(struct call *c, const struct config_client *known, struct 
         c->max_wait_us = us;
 }
 
-bool identity_read(struct call *c, struct refusal *ret_why)
+/* It is that client's, unless that one has a token, which was not shown. */
+static bool belong_to(struct call *c, struct slice name, const struct config_client *owner, struct refusal *ret_why)
 {
-    struct slice name = exchange_header(c->x, SLICE("Metergate-Client"));
-    struct slice priority = exchange_header(c->x, SLICE("Metergate-Priority"));
-    struct slice max_wait = exchange_header(c->x, SLICE("Metergate-Max-Wait"));
-    const char *problem = header_problem(name, priority, max_wait);
-    const struct config *config = c->proxy->config;
-    bool ours = !c->provider || secret_is_set(&c->provider->config->api_key);
-    const struct config_client *owner, *known;
-    struct net_addr_text address;
+    const struct config_client *known = owner ? owner : config_client_named(c->proxy->config, name);
 
-    if (!admit(config, c->x, ours, &owner, ret_why))
-        return false;
-    if (problem)
-        return refuse(REFUSAL_BAD_REQUEST, problem, ret_why);
-    name = name_of(&c->proxy->clients, c->x, owner, c->route.client, &address);
-    known = owner ? owner : config_client_named(config, name);
     if (known && known->has_token && !owner)
         return refuse(
             REFUSAL_TOKEN,
             "The client of this call has a token of its own, in Metergate's configuration: " HOW_TO_SEND
             ", or name another client.",
             ret_why);
-    c->credentials_stay = ours;
-    set_terms(c, known, priority, max_wait);
+    set_terms(c, known);
     c->client = clients_named(&c->proxy->clients, name, known != NULL);
     return true;
 }
 
-struct slice identity_name(struct proxy *p, const struct exchange *x, struct slice in_path, struct net_addr_text *room)
+bool identity_read(struct call *c, struct refusal *ret_why)
+{
+    const char *problem = header_problem(exchange_header(c->x, SLICE("Metergate-Client")),
+                                         exchange_header(c->x, SLICE("Metergate-Priority")),
+                                         exchange_header(c->x, SLICE("Metergate-Max-Wait")));
+    const struct config *config = c->proxy->config;
+    bool ours = !c->provider || secret_is_set(&c->provider->config->api_key);
+    const struct config_client *owner;
+    struct net_addr_text room;
+    struct slice name;
+
+    if (!admit(config, c->x, ours, &owner, ret_why))
+        return false;
+    if (problem)
+        return refuse(REFUSAL_BAD_REQUEST, problem, ret_why);
+    c->credentials_stay = ours;
+    name = claimed_name(c->x, owner, c->route.client);
+    c->search = search_for(c->proxy, c->x, name);
+    if (c->search)
+        return true;
+    return belong_to(c, name.n ? name : peer_name(c->proxy, c->x, &room), owner, ret_why);
+}
+
+bool identity_settle(struct call *c, struct refusal *ret_why)
+{
+    struct net_addr_text room;
+
+    return c->client || belong_to(c, peer_name(c->proxy, c->x, &room), NULL, ret_why);
+}
+
+void identity_found(struct call *c)
+{
+    origin_learn(&c->proxy->origins, c->x, c->search, loop_now_us(c->proxy->loop));
+    origin_search_free(c->search);
+    c->search = NULL;
+}
+
+struct origin_search *identity_search(struct proxy *p, const struct exchange *x, struct slice in_path)
 {
     const struct config_client *owner = NULL;
     struct refusal why;
 
     if (!admit(p->config, x, true, &owner, &why))
         owner = NULL;
-    return name_of(&p->clients, x, owner, in_path, room);
+    return search_for(p, x, claimed_name(x, owner, in_path));
+}
+
+struct slice identity_name(struct proxy *p, const struct exchange *x, struct slice in_path, struct net_addr_text *room)
+{
+    const struct config_client *owner = NULL;
+    struct refusal why;
+    struct slice name;
+
+    if (!admit(p->config, x, true, &owner, &why))
+        owner = NULL;
+    name = claimed_name(x, owner, in_path);
+    return name.n ? name : peer_name(p, x, room);
 }

@@ -2,12 +2,8 @@
  * until_us grows along by_age. */
 #include "metergate/proxy/lease.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <sys/random.h>
-#include <sys/types.h>
-
 #include "metergate/base/err.h"
+#include "metergate/base/secret.h"
 
 void leases_init(struct leases *ls)
 {
@@ -28,25 +24,10 @@ void lease_init(struct lease *l)
     list_init(&l->age);
 }
 
-/* Up to 256 bytes come whole and cannot fail once the kernel has gathered enough (getrandom(2)); at worst
- * this waits for that in the first second of the machine. An id that could be guessed would be worse. */
-static void write_id(char id[LEASE_ID_SIZE])
-{
-    unsigned char bytes[LEASE_ID_BYTES];
-    ssize_t got;
-
-    do
-        got = getrandom(bytes, sizeof bytes, 0);
-    while (got < 0 && errno == EINTR);
-    MG_ASSERT(got == (ssize_t)sizeof bytes);
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(id + 2 * i, 3, "%02x", bytes[i]);
-}
-
 void leases_open(struct leases *ls, struct lease *l, int64_t now_us)
 {
     MG_ASSERT(!list_linked(&l->age));
-    write_id(l->id);
+    secret_random_hex(l->id, LEASE_ID_BYTES); /* an id that could be guessed would be anybody's to settle */
     l->until_us = now_us + LEASE_US;
     map_set(&ls->by_id, slice_str(l->id), l);
     list_push_back(&ls->by_age, &l->age);

@@ -25,33 +25,38 @@ static void on_drain(void *ctx, struct exchange *x)
 {
     struct call *c = exchange_user(x);
 
-    (void)ctx;
     if (c)
         relay_drained(c);
+    else
+        events_drained(ctx, x);
+}
+
+/* A request that is no call; whose it is, its owner knows. */
+static void forget(struct proxy *p, struct exchange *x)
+{
+    estimate_gone(p, x);
+    reports_gone(p, x);
+    events_gone(p, x);
 }
 
 static void on_gone(void *ctx, struct exchange *x)
 {
     struct call *c = exchange_user(x);
 
-    if (c) {
+    if (c)
         call_on_gone(c);
-        return;
-    }
-    estimate_gone(ctx, x);
-    reports_gone(ctx, x);
+    else
+        forget(ctx, x);
 }
 
 static void on_done(void *ctx, struct exchange *x, bool complete)
 {
     struct call *c = exchange_user(x);
 
-    if (c) {
+    if (c)
         call_on_exchange_done(c, complete);
-    } else {
-        estimate_gone(ctx, x);
-        reports_gone(ctx, x);
-    }
+    else
+        forget(ctx, x);
     hub_turn_soon(ctx);
 }
 
@@ -99,7 +104,7 @@ static void check_drained(struct proxy *p)
 {
     void (*drained)(void *ctx) = p->drained;
 
-    if (!p->draining || !drained || front_stats(p->front).exchanges > 0)
+    if (!p->draining || !drained || front_stats(p->front).exchanges > events_left_behind(&p->events))
         return;
     p->drained = NULL;
     drained(p->drained_ctx);
@@ -197,6 +202,7 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
     p->loop = l;
     p->capacity = *capacity;
     p->started_us = clock_now_us();
+    p->started_wall_us = clock_wall_us();
     buf_init(&p->state_dir, BUF_UNLIMITED);
     if (user_name(geteuid(), p->user) < 0)
         snprintf(p->user, sizeof p->user, "%u", (unsigned)geteuid());
@@ -207,6 +213,7 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
         list_init(&p->calls[s]);
     list_init(&p->old_pools);
     clients_init(&p->clients);
+    origins_init(&p->origins);
     keepalive_init(&p->keepalive);
     places_init(&p->places);
     memory_init(&p->memory);
@@ -215,6 +222,7 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
     bill_init(&p->prices);
     estimates_init(&p->estimates);
     reports_init(&p->reports);
+    events_init(&p->events);
     leases_init(&p->leases);
     p->gate = gate_new();
     providers_init(&p->providers);
@@ -277,7 +285,7 @@ int proxy_listen(struct proxy *p, struct listener *ln)
 /* Ends all that is left; the turn that runs still sends what they are told. */
 static void stop_all(struct proxy *p)
 {
-    unsigned exchanges = front_stats(p->front).exchanges;
+    int64_t exchanges = front_stats(p->front).exchanges - p->events.count;
     int64_t calls = 0;
 
     for (int s = 0; s < CALL_SETTLED; s++) {
@@ -313,6 +321,7 @@ void proxy_drain(struct proxy *p, void (*drained)(void *ctx), void *ctx)
     p->drained = drained;
     p->drained_ctx = ctx;
     front_drain(p->front);
+    events_stop(p);
     LIST_EACH (&p->calls[CALL_HELD], node, next)
         call_stop(LIST_ENTRY(node, struct call, link));
     loop_timer_set(p->loop, &p->drain_timer, loop_now_us(p->loop) + p->config->drain_us, on_drain_time_over, p);
@@ -342,6 +351,8 @@ void proxy_free(struct proxy *p)
     learned_release(&p->learned);
     estimates_release(&p->estimates);
     reports_release(&p->reports);
+    events_release(&p->events);
+    secret_release(&p->page_secret);
     leases_release(&p->leases);
     providers_release(&p->providers);
     budgets_release(&p->budgets);
@@ -350,6 +361,7 @@ void proxy_free(struct proxy *p)
     ledger_close(p->ledger);
     gate_free(p->gate);
     clients_release(&p->clients);
+    origins_release(&p->origins);
     hour_free(p->hour);
     buf_release(&p->state_dir);
     trust_free(p->trust);

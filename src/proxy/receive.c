@@ -172,7 +172,7 @@ static bool admit(struct call *c)
         return false;
     }
     if (!upstream) {
-        refuse_with(c, REFUSAL_NO_ROUTE, NULL);
+        refuse_with(c, REFUSAL_NO_ROUTE, c->route.problem);
         return false;
     }
     if (c->proxy->draining) {
@@ -203,8 +203,13 @@ static bool classify(struct call *c)
 static void begin(struct call *c)
 {
     int64_t max_body = c->proxy->config->queue.max_body;
+    struct refusal why;
 
     if (!endpoint_metered(c->endpoint)) {
+        if (!identity_settle(c, &why)) {
+            call_refuse(c, &why);
+            return;
+        }
         exchange_stream_body(c->x);
         send_passed(c);
         return;
@@ -255,10 +260,12 @@ static void serve_own(struct proxy *p, struct exchange *x, const struct route *r
 {
     struct refusal why;
 
-    if (is_open_to_all(r->path) || identity_admits(p, x, &why)) {
+    if (is_open_to_all(r->path) || login_admits(p, x, r, &why)) {
         admin_serve(p, x, r);
         return;
     }
+    if (login_invites(x, r, &why))
+        return;
     p->totals.refused[why.reason]++;
     log_info("refused a request for %s from %s: %s", log_quote(r->path).text, net_addr_format(exchange_peer(x)).text,
              refusal_name(why.reason));
@@ -309,7 +316,7 @@ void receive_bad(void *ctx, struct exchange *x, int status, const char *why)
 
 /* ---- the body ----------------------------------------------------------------------------------------------- */
 
-/* May run in a worker's thread: touches nothing but the call's own figures and what it borrows. */
+/* May run in a worker's thread: touches nothing but the call's own figures, its search and what it borrows. */
 static void count_work(struct worker_job *job)
 {
     struct call *c = MG_CONTAINER(job, struct call, job);
@@ -329,6 +336,8 @@ static void count_work(struct worker_job *job)
     c->count_rc = c->readable ? c->dialect->count(c->input.body, &c->request, &c->count) : -EBADMSG;
     if (c->body.n > DIALECT_INLINE_BYTES)
         places_print_body(c);
+    if (c->search)
+        origin_search(c->search);
     buf_release(&decoded);
 }
 
@@ -385,6 +394,12 @@ static bool follow_entry(struct call *c)
 
 static void counted(struct call *c)
 {
+    struct refusal why;
+
+    if (!identity_settle(c, &why)) {
+        call_refuse(c, &why);
+        return;
+    }
     if (c->readable && !follow_entry(c))
         return;
     c->referred_tokens = memory_referred_tokens(&c->proxy->memory, &c->request);
@@ -399,6 +414,8 @@ static void count_done(struct worker_job *job)
 
     c->counting = false;
     buf_release(&c->left_about);
+    if (c->search)
+        identity_found(c);
     if (!call_reap(c) && c->state == CALL_COUNTING)
         counted(c);
 }
@@ -427,7 +444,7 @@ void receive_body(void *ctx, struct exchange *x, int rc)
     c->body = exchange_body(x);
     borrow_input(c);
     c->job = (struct worker_job){.work = count_work, .done = count_done};
-    if (c->body.n <= DIALECT_INLINE_BYTES && !c->is_coded) {
+    if (c->body.n <= DIALECT_INLINE_BYTES && !c->is_coded && !c->search) {
         count_work(&c->job);
         counted(c);
         return;

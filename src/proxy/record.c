@@ -139,38 +139,42 @@ void record_attempt(struct call *c, const struct cost *cost)
 void record_end(struct call *c, const struct cost *cost, const struct row_price *price)
 {
     struct proxy *p = c->proxy;
-    struct ledger_row *r = p->ledger ? ledger_take(p->ledger) : NULL;
+    struct ledger_row *seen = lately_add(&p->lately), *kept;
 
-    if (r) {
-        record_fill(c, r);
-        r->t_us = clock_wall_us();
-        r->price = *price;
-        if (cost) {
-            put_charge(cost, &r->charge);
-            r->charge.sent_us = c->sent_us ? wall_of(c->sent_us, r->t_us) : 0;
-        }
-        ledger_end(p->ledger, r);
+    record_fill(c, seen);
+    seen->t_us = clock_wall_us();
+    seen->price = *price;
+    if (cost) {
+        put_charge(cost, &seen->charge);
+        seen->charge.sent_us = c->sent_us ? wall_of(c->sent_us, seen->t_us) : 0;
+    }
+    kept = p->ledger ? ledger_take(p->ledger) : NULL;
+    if (kept) {
+        *kept = *seen;
+        ledger_end(p->ledger, kept);
     }
     drop_open(c);
+    events_call_ended(p);
 }
 
 void record_correction(struct proxy *p, const struct record_late *late, const struct usage *u, int64_t cost_nano,
                        const struct row_price *price)
 {
-    struct ledger_row *r = p->ledger ? ledger_take(p->ledger) : NULL;
+    struct ledger_row r = {.id = late->number, .kind = ROW_CORRECTION}, *kept;
 
-    if (!r)
-        return;
-    r->id = late->number;
-    r->kind = ROW_CORRECTION;
-    put_text(r->client, sizeof r->client, late->client->name);
-    put_text(r->upstream, sizeof r->upstream, late->provider->config->name);
-    fill_budget(late->budget, r);
-    r->t_us = clock_wall_us();
-    r->first_byte_us = -1;
-    r->usage = *u;
-    r->source = ROW_BY_PROVIDER;
-    r->cost_nano = cost_nano;
-    r->price = *price;
-    ledger_end(p->ledger, r);
+    put_text(r.client, sizeof r.client, late->client->name);
+    put_text(r.upstream, sizeof r.upstream, late->provider->config->name);
+    fill_budget(late->budget, &r);
+    r.t_us = clock_wall_us();
+    r.first_byte_us = -1;
+    r.usage = *u;
+    r.source = ROW_BY_PROVIDER;
+    r.cost_nano = cost_nano;
+    r.price = *price;
+    lately_correct(&p->lately, &r);
+    kept = p->ledger ? ledger_take(p->ledger) : NULL;
+    if (kept) {
+        *kept = r;
+        ledger_end(p->ledger, kept);
+    }
 }

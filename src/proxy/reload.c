@@ -156,6 +156,7 @@ void reload_apply(struct proxy *p, struct config *next, struct providers_plan *p
     bill_forget(&p->prices);
     budgets_apply(&p->budgets, next);
     clients_apply(&p->clients, next, p->gate);
+    sessions_keep(&p->login.sessions, next);
     move_held(p);
     keepalive_rearm(p);
     if (p->ledger)

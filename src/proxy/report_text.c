@@ -165,6 +165,15 @@ void report_text_holds(struct json_writer *w, const struct ledger_row *r)
     json_array_end(w);
 }
 
+void report_text_ended(struct json_writer *w, const struct ledger_row *r)
+{
+    json_object_begin(w);
+    report_text_call(w, r, true);
+    json_member_str(w, "state", SLICE("ended"));
+    report_text_holds(w, r);
+    json_object_end(w);
+}
+
 /* ---- sums ---- */
 
 void report_text_sums(struct json_writer *w, struct slice key, const struct report_sums *s)

@@ -157,11 +157,8 @@ static int ask_call(struct report_question *q, struct report *r, struct errbuf *
         say_unknown(q, q->what.id);
         return rc;
     }
-    begin(&w, q);
-    report_text_call(&w, &row, true);
-    json_member_str(&w, "state", SLICE("ended"));
-    report_text_holds(&w, &row);
-    json_object_end(&w);
+    json_init(&w, &q->body);
+    report_text_ended(&w, &row);
     return rc;
 }
 

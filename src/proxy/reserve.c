@@ -171,17 +171,16 @@ static void refuse_unread(struct call *c, int rc)
         call_refuse(c, &(struct refusal){.reason = REFUSAL_QUEUE_FULL, .wait_us = CLOCK_S});
 }
 
-void reserve_body(struct call *c, int rc)
+static void offer(struct call *c)
 {
     struct lease_wish wish;
+    struct refusal refused;
     struct errbuf why;
 
-    if (rc < 0) {
-        refuse_unread(c, rc);
+    if (!identity_settle(c, &refused)) {
+        call_refuse(c, &refused);
         return;
     }
-    call_enter(c, CALL_COUNTING);
-    c->body = exchange_body(c->x);
     if (lease_wish_read(c->body, &wish, &why) < 0) {
         struct errbuf sentence;
 
@@ -201,6 +200,39 @@ void reserve_body(struct call *c, int rc)
         return;
     }
     seat_take(c);
+}
+
+/* In a worker's thread. */
+static void search(struct worker_job *job)
+{
+    origin_search(MG_CONTAINER(job, struct call, job)->search);
+}
+
+static void searched(struct worker_job *job)
+{
+    struct call *c = MG_CONTAINER(job, struct call, job);
+
+    c->counting = false;
+    identity_found(c);
+    if (!call_reap(c) && c->state == CALL_COUNTING)
+        offer(c);
+}
+
+void reserve_body(struct call *c, int rc)
+{
+    if (rc < 0) {
+        refuse_unread(c, rc);
+        return;
+    }
+    call_enter(c, CALL_COUNTING);
+    c->body = exchange_body(c->x);
+    if (!c->search) {
+        offer(c);
+        return;
+    }
+    c->job = (struct worker_job){.work = search, .done = searched};
+    c->counting = true;
+    workers_submit(c->proxy->workers, &c->job);
 }
 
 static void tell(struct call *c)

@@ -7,23 +7,11 @@
 
 #include <string.h>
 
-#define CLIENT_NAME_MAX 64
+#include "metergate/base/client_name.h"
 
 bool route_client_name_ok(struct slice name)
 {
-    bool solid = false;
-
-    if (name.n == 0 || name.n > CLIENT_NAME_MAX)
-        return false;
-    for (size_t i = 0; i < name.n; i++) {
-        char c = name.p[i];
-        bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-
-        if (!alnum && c != '.' && c != '_' && c != '-')
-            return false;
-        solid |= c != '.';
-    }
-    return solid;
+    return client_name_ok(name);
 }
 
 bool route_priority_ok(struct slice priority)
@@ -94,6 +82,21 @@ static bool is_own(struct slice path)
 {
     return slice_eq(path, SLICE("/")) || under(path, "/-") || slice_eq(path, SLICE("/metrics")) ||
            slice_eq(path, SLICE("/healthz")) || slice_eq(path, SLICE("/readyz"));
+}
+
+/*
+ * /v1/projects/P/locations/..., /v1beta1/..., and the same behind a version that a base URL had at its end already.
+ * These carry credentials of Google's cloud, which no upstream of ours is for. Nobody else has such paths:
+ * OpenAI's projects are under /v1/organization.
+ */
+static bool is_vertex(struct slice path)
+{
+    while (under(path, "/v1") || under(path, "/v1beta1")) {
+        path = slice_skip(path, slice_starts(path, SLICE("/v1beta1")) ? 8 : 3);
+        if (under(path, "/projects") || under(path, "/publishers"))
+            return true;
+    }
+    return false;
 }
 
 static enum route_kind by_rules(const struct route *r, const struct route_hints *h)
@@ -176,6 +179,12 @@ struct route route_read(struct slice method, struct slice target, const struct r
             r.path = SLICE("/");
         return r;
     }
+    if (is_vertex(r.path)) {
+        r.problem = "This is a path of Vertex AI, for which Metergate has no upstream: your Google Cloud credential is sent "
+                    "to nobody else. Unset GOOGLE_VERTEX_BASE_URL (and ANTHROPIC_VERTEX_BASE_URL), so that such calls go "
+                    "there directly, or use the Gemini API with an API key (GOOGLE_GEMINI_BASE_URL).";
+        return r;
+    }
     r.kind = by_rules(&r, hints);
     return r;
 }
@@ -196,7 +205,7 @@ enum route_kind route_speech(struct slice target, const struct route_hints *hint
         slice_ends(path, SLICE("/messages")))
         return ROUTE_ANTHROPIC;
     if (hints->has_goog_api_key || route_query_has(query, "key") || contains(path, "/v1beta/") ||
-        contains(path, "/v1alpha/"))
+        contains(path, "/v1alpha/") || contains(path, "/v1beta1/") || contains(path, "/v1/projects/"))
         return ROUTE_GEMINI;
     return ROUTE_OPENAI;
 }

@@ -180,14 +180,17 @@ static enum gate_verdict offer(struct call *c, int64_t now, struct gate_refusal 
 {
     struct budget *budgets[TICKET_BUDGETS_MAX];
     size_t n = seat_budgets(c, budgets);
-    int64_t arrived_us = c->arrived_us;
+    int64_t arrived_us = c->arrived_us, deadline_us;
     uint64_t place = 0;
     struct cost cost;
 
     c->profile = c->provider->profile;
     cost = profile_reserve(c->profile, &c->estimate);
     *ret_came_back = places_take(&c->proxy->places, c, &arrived_us, &place);
-    ticket_init(&c->ticket, &cost, budgets, n, arrived_us, arrived_us + c->max_wait_us);
+    deadline_us = arrived_us + c->max_wait_us;
+    if (!*ret_came_back && deadline_us < now)
+        deadline_us = now; /* the time that a worker took for it is not waiting: it may go now or not at all */
+    ticket_init(&c->ticket, &cost, budgets, n, arrived_us, deadline_us);
     ticket_belongs(&c->ticket, c->client, c->weight, class_of(c->priority));
     if (*ret_came_back)
         gate_take_place(&c->ticket, place);

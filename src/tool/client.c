@@ -4,10 +4,11 @@
  */
 #include "metergate/tool/client.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+
+#include "client_inside.h"
 
 #include "metergate/base/log.h"
 
@@ -120,49 +121,68 @@ static int explain(CURL *h, const struct client *c, CURLcode rc, const char *det
     }
 }
 
-int client_call(const struct client *c, const struct client_request *r, struct client_answer *ret,
-                struct errbuf *e)
+void transfer_prepare(struct transfer *t, const struct client *c, const struct client_request *r)
 {
-    struct curl_slist *headers = make_headers(c, r);
-    char detail[CURL_ERROR_SIZE] = "";
-    CURL *h = curl_easy_init();
-    struct client_answer a = {0};
-    long status = 0;
-    CURLcode rc;
-    int result = 0;
+    CURL *h = t->handle;
 
-    MG_ASSERT(h);
-    buf_init(&a.head, HEAD_MAX);
-    buf_init(&a.body, r->answer_max ? r->answer_max : CLIENT_ANSWER_MAX);
+    t->headers = make_headers(c, r);
+    t->answer = (struct client_answer){0};
+    t->detail[0] = '\0';
+    buf_init(&t->answer.head, HEAD_MAX);
+    buf_init(&t->answer.body, r->answer_max ? r->answer_max : CLIENT_ANSWER_MAX);
+    curl_easy_reset(h); /* options alone: a connection that is kept stays */
     set_url(h, c, r->path);
-    curl_easy_setopt(h, CURLOPT_ERRORBUFFER, detail);
+    curl_easy_setopt(h, CURLOPT_ERRORBUFFER, t->detail);
     curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(h, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(h, CURLOPT_PROXY, "");
-    curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(h, CURLOPT_HTTPHEADER, t->headers);
     curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
     curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)(r->timeout_ms ? r->timeout_ms : CLIENT_TIMEOUT_MS));
     curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_head);
-    curl_easy_setopt(h, CURLOPT_HEADERDATA, &a);
+    curl_easy_setopt(h, CURLOPT_HEADERDATA, &t->answer);
     curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(h, CURLOPT_WRITEDATA, &a);
+    curl_easy_setopt(h, CURLOPT_WRITEDATA, &t->answer);
     if (r->body.n || r->post) {
         curl_easy_setopt(h, CURLOPT_POST, 1L);
         curl_easy_setopt(h, CURLOPT_POSTFIELDS, r->body.n ? r->body.p : "");
         curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.n);
     }
-    rc = curl_easy_perform(h);
-    curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status);
-    a.status = (int)status;
+}
+
+int transfer_finish(struct transfer *t, const struct client *c, CURLcode rc, struct client_answer *ret,
+                    struct errbuf *e)
+{
+    long status = 0;
+    int result = 0;
+
+    curl_easy_getinfo(t->handle, CURLINFO_RESPONSE_CODE, &status);
+    t->answer.status = (int)status;
     if (rc != CURLE_OK) {
-        result = explain(h, c, rc, detail, e);
-        client_answer_release(&a);
+        result = explain(t->handle, c, rc, t->detail, e);
+        client_answer_release(&t->answer);
     } else {
-        *ret = a;
+        *ret = t->answer;
     }
-    curl_easy_cleanup(h);
-    curl_slist_free_all(headers);
+    t->answer = (struct client_answer){0};
+    curl_easy_setopt(t->handle, CURLOPT_HTTPHEADER, NULL);
+    curl_easy_setopt(t->handle, CURLOPT_ERRORBUFFER, NULL);
+    curl_slist_free_all(t->headers);
+    t->headers = NULL;
     return result;
+}
+
+int client_call(const struct client *c, const struct client_request *r, struct client_answer *ret,
+                struct errbuf *e)
+{
+    struct transfer t = {.handle = curl_easy_init()};
+    int rc;
+
+    MG_ASSERT(t.handle);
+    transfer_prepare(&t, c, r);
+    rc = transfer_finish(&t, c, curl_easy_perform(t.handle), ret, e);
+    curl_easy_cleanup(t.handle);
+    return rc;
 }
 
 void client_answer_release(struct client_answer *a)

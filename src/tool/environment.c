@@ -18,16 +18,40 @@
 
 #define CLIENT_NAME_MAX 64
 
-static const struct {
-    const char *name, *suffix;
-} base_urls[] = {
+static const struct base_url base_urls[] = {
     {"OPENAI_BASE_URL", "/v1"},     /* OpenAI's SDKs, the AI SDK, LangChain, LiteLLM, llm */
     {"OPENAI_API_BASE", "/v1"},     /* LangChain, LlamaIndex, LiteLLM, aider */
     {"ANTHROPIC_BASE_URL", ""},     /* Anthropic's SDKs, Claude Code, the AI SDK (which asks for /messages) */
     {"ANTHROPIC_API_URL", ""},      /* LangChain JS */
     {"ANTHROPIC_API_BASE", ""},     /* LiteLLM */
     {"GOOGLE_GEMINI_BASE_URL", ""}, /* Google's Gen AI SDKs */
+    {"GEMINI_API_BASE", "/v1beta"}, /* LiteLLM, which asks for /models/MODEL:generateContent */
 };
+
+/* Of OpenAI's SDKs for Azure, and of LiteLLM. */
+static const struct base_url azure_urls[] = {{"AZURE_OPENAI_ENDPOINT", ""}, {"AZURE_API_BASE", ""}};
+
+/*
+ * What else a program does differently once its base URL is not its provider's own, and how that is undone. Nothing here
+ * replaces what the user has set.
+ */
+static const struct {
+    const char *name, *value;
+} settings[] = {
+    /* Claude Code offers the tools of MCP servers all at once, instead of searching for them, when ANTHROPIC_BASE_URL is
+     * not Anthropic's: a proxy might not pass on what the search needs. Metergate passes on all. */
+    {"ENABLE_TOOL_SEARCH", "true"},
+};
+
+const struct base_url *environment_base_url(size_t i)
+{
+    return i < MG_ARRAY_LEN(base_urls) ? &base_urls[i] : NULL;
+}
+
+const struct base_url *environment_azure_url(size_t i)
+{
+    return i < MG_ARRAY_LEN(azure_urls) ? &azure_urls[i] : NULL;
+}
 
 static bool client_name_ok(const char *name)
 {
@@ -152,20 +176,25 @@ int environment_init(struct environment *env, const struct address *a, const cha
                      const char *priority, const struct secret *token, struct errbuf *e)
 {
     const char *upper = getenv("NO_PROXY"), *lower = getenv("no_proxy");
-    char user[CLIENT_NAME_MAX + 1];
     int rc = check(a, client, priority, e);
 
     if (rc < 0)
         return rc;
-    if (priority && !client) {
-        local_user(user, sizeof user);
-        client = user;
-    }
+    if (client)
+        snprintf(env->client, sizeof env->client, "%s", client);
+    else
+        local_user(env->client, sizeof env->client);
+    if (priority)
+        client = env->client;
     env->n = 0;
     env->base = base_of(a, client, priority);
     for (size_t i = 0; i < MG_ARRAY_LEN(base_urls); i++)
         add_base_url(env, base_urls[i].name, base_urls[i].suffix);
     add(env, "METERGATE_URL", xstrdup(a->text));
+    for (size_t i = 0; i < MG_ARRAY_LEN(settings); i++) {
+        if (!getenv(settings[i].name))
+            add(env, settings[i].name, xstrdup(settings[i].value));
+    }
     add_token(env, secret_expose(token));
     /* programs read one or the other: where one is missing, it must not hide what the other says */
     add_no_proxy(env, "NO_PROXY", upper ? upper : lower, address_host(a));
@@ -175,7 +204,8 @@ int environment_init(struct environment *env, const struct address *a, const cha
 
 void environment_add_azure(struct environment *env)
 {
-    add_base_url(env, "AZURE_OPENAI_ENDPOINT", "");
+    for (size_t i = 0; i < MG_ARRAY_LEN(azure_urls); i++)
+        add_base_url(env, azure_urls[i].name, azure_urls[i].suffix);
 }
 
 void environment_release(struct environment *env)

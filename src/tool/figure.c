@@ -81,6 +81,36 @@ const char *figure_ms(int64_t ms, char out[FIGURE_SIZE])
     return out;
 }
 
+const char *figure_span(int64_t ms, char out[FIGURE_SIZE])
+{
+    int64_t n = ms < 1000 ? 1 : ms / 1000 + (ms % 1000 >= 500);
+
+    if (n < 60)
+        snprintf(out, FIGURE_SIZE, "%" PRId64 " s", n);
+    else if (n < 3600)
+        snprintf(out, FIGURE_SIZE, "%" PRId64 " min %" PRId64 " s", n / 60, n % 60);
+    else if (n < INT64_C(172800))
+        snprintf(out, FIGURE_SIZE, "%" PRId64 " h %" PRId64 " min", n / 3600, n / 60 % 60);
+    else
+        snprintf(out, FIGURE_SIZE, "%" PRId64 " d %" PRId64 " h", n / 86400, n / 3600 % 24);
+    return out;
+}
+
+const char *figure_window(int64_t ms, char out[FIGURE_SIZE])
+{
+    if (ms <= 0)
+        snprintf(out, FIGURE_SIZE, "-");
+    else if (ms % 86400000 == 0)
+        snprintf(out, FIGURE_SIZE, "%" PRId64 " d", ms / 86400000);
+    else if (ms % 3600000 == 0)
+        snprintf(out, FIGURE_SIZE, "%" PRId64 " h", ms / 3600000);
+    else if (ms % 1000 == 0)
+        snprintf(out, FIGURE_SIZE, "%" PRId64 " s", ms / 1000);
+    else
+        snprintf(out, FIGURE_SIZE, "%" PRId64 ".%03" PRId64 " s", ms / 1000, ms % 1000);
+    return out;
+}
+
 const char *figure_tenths(int64_t tenths, char out[FIGURE_SIZE])
 {
     uint64_t size = size_of(tenths);
@@ -111,6 +141,19 @@ void figure_time(struct slice text, struct buf *out)
     buf_add(out, text.p, sizeof "2026-11-28" - 1);
     buf_add_char(out, ' ');
     buf_add(out, text.p + sizeof "2026-11-28T" - 1, sizeof "14:03:12" - 1);
+}
+
+int figure_part(int64_t part, int64_t whole, int places)
+{
+    if (part <= 0)
+        return 0;
+    if (whole <= 0 || part >= whole)
+        return places;
+    while (part > INT64_MAX / places) { /* of such amounts the last digits are not seen */
+        part /= 2;
+        whole /= 2;
+    }
+    return (int)(part * places / whole);
 }
 
 int64_t figure_sum(int64_t a, int64_t b)

@@ -23,19 +23,28 @@ struct command {
 
 static const struct command commands[] = {
     {"run", command_run, "[OPTION]... [--] COMMAND [ARGUMENT]...",
-     ARGUMENT_CLIENT | ARGUMENT_PRIORITY | ARGUMENT_DAEMON | ARGUMENT_STOP, true,
+     ARGUMENT_CLIENT | ARGUMENT_PRIORITY | ARGUMENT_QUIET | ARGUMENT_DAEMON | ARGUMENT_STOP, true,
      "run a command with its LLM calls going through the daemon",
      "Sets the base-URL variables of the LLM SDKs (the list: metergate env) and becomes COMMAND. The exit "
      "status\n"
      "is COMMAND's; 126 when it cannot be run, 127 when it is not found, 69 when no daemon answers, 77 when it wants\n"
      "a token. With a token, OPENAI_API_KEY is set to it where COMMAND would have none.\n"
-     "With --client its calls have a name in `metergate status`; a --priority alone leaves them your "
-     "user's.\n"},
+     "Its calls are counted under the command's own name (of `python nightly.py` the script's), or under\n"
+     "the one that --client gives. While they are held, lines on standard error say how many and for how long.\n"},
     {"env", command_env, "[OPTION]...", ARGUMENT_CLIENT | ARGUMENT_PRIORITY | ARGUMENT_DAEMON, false,
      "print the variables that `run` sets, for eval",
      "    eval \"$(metergate env)\"\nThe daemon need not run yet.\n"},
     {"status", command_status, "[OPTION]...", ARGUMENT_JSON | ARGUMENT_DAEMON, false,
-     "show budgets, what they hold and who waits", ""},
+     "show when held calls start, budgets and who waits",
+     "On a terminal lines are no longer than it is wide.\n"},
+    {"top", command_top, "[OPTION]...", ARGUMENT_INTERVAL | ARGUMENT_DAEMON, false,
+     "show the same live, on the whole screen",
+     "Keys: ? help, q leave, Tab and arrows choose, Enter the queue of a budget, s sort, r the other way round, p pause\n"
+     "or resume. Colours are left out where NO_COLOR is set.\n"},
+    {"doctor", command_doctor, "[OPTION]...", ARGUMENT_OFFLINE | ARGUMENT_JSON | ARGUMENT_DAEMON, false,
+     "find out why calls do not go through, and say what to do",
+     "Looks at the daemon, this shell's variables, proxies and keys, each upstream (by a call that costs nothing,\n"
+     "with your key or the daemon's), limits, clock, files. Status 1 when something fails, 69 when no daemon answers.\n"},
     {"usage", command_usage, "[OPTION]...",
      ARGUMENT_BY | ARGUMENT_SINCE | ARGUMENT_UNTIL | ARGUMENT_JSON | ARGUMENT_CSV | ARGUMENT_DAEMON, false,
      "show tokens and money, by model, client or day",

@@ -2,18 +2,22 @@
  * goes. Money is never a floating-point number: its digits are read where they stand. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sysexits.h>
 
-#include "metergate/base/plain.h"
 #include "metergate/tool/client.h"
 #include "metergate/tool/command.h"
 #include "metergate/tool/doc.h"
 #include "metergate/tool/figure.h"
+#include "metergate/tool/outlook.h"
+#include "metergate/tool/paper.h"
 #include "metergate/tool/report.h"
 #include "metergate/tool/shown.h"
 #include "metergate/tool/table.h"
 #include "metergate/tool/token.h"
+#include "metergate/tool/waiting.h"
 
 /* Thousandths, as milliseconds of seconds; what no daemon would say is none. */
 static int64_t thousandths(struct slice node, const char *path)
@@ -30,21 +34,85 @@ static int64_t nano(struct slice node, const char *path)
     return doc_scaled(node, path, 9, &v) < 0 ? 0 : v;
 }
 
-static void print_summary(struct slice doc, const char *url)
-{
-    char up[FIGURE_SIZE];
+/* ---- first: when those who wait go, and what is in the way */
 
-    fputs("Metergate ", stdout);
-    shown_text(doc, "version");
-    printf(" at %s, up %s%s%s\n", url, figure_ms(thousandths(doc, "uptime_s") / 1000 * 1000, up), doc_truth(doc, "paused") ? ", paused" : "",
-           doc_truth(doc, "draining") ? ", stopping" : "");
-    printf("now     %" PRId64 " held (%" PRId64 " KiB), %" PRId64 " in flight\n", doc_int(doc, "held"),
-           (doc_int(doc, "held_bytes") + 1023) / 1024, doc_int(doc, "in_flight"));
-    printf("so far  %" PRId64 " calls: %" PRId64 " completed, %" PRId64 " refused, %" PRId64
-           " cancelled, %" PRId64 " failed; the provider said 429 %" PRId64 " times; %" PRId64 " retries\n",
-           doc_int(doc, "totals.calls"), doc_int(doc, "totals.completed"), doc_int(doc, "totals.refused"),
-           doc_int(doc, "totals.cancelled"), doc_int(doc, "totals.failed"), doc_int(doc, "totals.upstream_429"),
-           doc_int(doc, "totals.retries"));
+static void print_trouble(const char *sentence, void *ctx)
+{
+    size_t *width = ctx;
+    struct buf line;
+
+    buf_init(&line, BUF_UNLIMITED);
+    buf_addf(&line, "%s.", sentence);
+    paper_print(buf_slice(&line), *width, 0);
+    buf_release(&line);
+}
+
+static void print_outlook(struct slice doc, size_t width)
+{
+    struct doc_list list;
+    struct slice budget;
+    struct buf line;
+
+    buf_init(&line, BUF_UNLIMITED);
+    outlook_sentence(doc, &line);
+    paper_print(buf_slice(&line), width, 0);
+    doc_list_begin(&list, doc, "budgets");
+    while (doc_list_next(&list, &budget)) {
+        if (doc_int(budget, "held") <= 0)
+            continue;
+        buf_reset(&line);
+        outlook_budget(doc, budget, &line);
+        paper_print(buf_slice(&line), width, 2);
+    }
+    outlook_troubles(doc, print_trouble, &width);
+    putchar('\n');
+    buf_release(&line);
+}
+
+/* ---- the daemon */
+
+static void print_line(size_t width, const char *fmt, ...) MG_PRINTF(2, 3);
+static void print_line(size_t width, const char *fmt, ...)
+{
+    struct buf line;
+    va_list ap;
+
+    buf_init(&line, BUF_UNLIMITED);
+    va_start(ap, fmt);
+    buf_addv(&line, fmt, ap);
+    va_end(ap);
+    paper_print(buf_slice(&line), width, 0);
+    buf_release(&line);
+}
+
+static void print_hour(struct slice hour, size_t width)
+{
+    char calls[FIGURE_SIZE], tokens[FIGURE_SIZE], usd[FIGURE_SIZE], all[FIGURE_SIZE], one[FIGURE_SIZE];
+
+    if (!hour.n)
+        return;
+    print_line(width, "hour    %s calls, %s tokens, %s; waited %s together, one of them %s", figure_int(doc_int(hour, "calls"), calls),
+               figure_int(doc_int(hour, "tokens"), tokens), figure_usd(nano(hour, "cost_usd"), 6, usd),
+               figure_ms(doc_int(hour, "waited_ms"), all), figure_ms(doc_int(hour, "longest_wait_ms"), one));
+}
+
+static void print_summary(struct slice doc, const char *url, size_t width)
+{
+    char up[FIGURE_SIZE], *version = doc_plain(doc, "version");
+
+    print_line(width, "Metergate %s at %s, up %s%s%s", version, url,
+               figure_ms(thousandths(doc, "uptime_s") / 1000 * 1000, up), doc_truth(doc, "paused") ? ", paused" : "",
+               doc_truth(doc, "draining") ? ", stopping" : "");
+    free(version);
+    print_line(width, "now     %" PRId64 " held (%" PRId64 " KiB), %" PRId64 " in flight", doc_int(doc, "held"),
+               (doc_int(doc, "held_bytes") + 1023) / 1024, doc_int(doc, "in_flight"));
+    print_line(width,
+               "so far  %" PRId64 " calls: %" PRId64 " completed, %" PRId64 " refused, %" PRId64 " cancelled, %" PRId64
+               " failed; the provider said 429 %" PRId64 " times; %" PRId64 " retries",
+               doc_int(doc, "totals.calls"), doc_int(doc, "totals.completed"), doc_int(doc, "totals.refused"),
+               doc_int(doc, "totals.cancelled"), doc_int(doc, "totals.failed"), doc_int(doc, "totals.upstream_429"),
+               doc_int(doc, "totals.retries"));
+    print_hour(doc_get(doc, "hour"), width);
     if (!doc_get(doc, "ledger.problem").n)
         return;
     fputs("ledger  not written: ", stdout);
@@ -85,39 +153,16 @@ static void add_budget_columns(struct table *t, struct slice budget, bool stoppe
         table_add(t, "%s", "");
 }
 
-/* "gpt-4o", "gpt-4o (k-3f9a02bc)" of one key, "client nightly" */
+/* "gpt-4o", "client nightly" */
 static void add_name(struct table *t, struct slice budget, bool of_client)
 {
-    struct buf name, key;
+    struct buf name;
 
     buf_init(&name, BUF_UNLIMITED);
-    buf_init(&key, BUF_UNLIMITED);
     buf_add_str(&name, of_client ? "client " : "");
-    doc_text(budget, "name", &name);
-    doc_text(budget, "key", &key);
-    if (key.n) {
-        buf_add_str(&name, " (");
-        buf_add_slice(&name, buf_slice(&key));
-        buf_add_char(&name, ')');
-    }
+    outlook_name(budget, &name);
     table_add_slice(t, buf_slice(&name));
     buf_release(&name);
-    buf_release(&key);
-}
-
-/* "60 s", "6 h", "30 d"; nothing counts over no time. */
-static void add_window(struct table *t, int64_t ms)
-{
-    if (ms <= 0)
-        table_add(t, "%s", "-");
-    else if (ms % 86400000 == 0)
-        table_add(t, "%" PRId64 " d", ms / 86400000);
-    else if (ms % 3600000 == 0)
-        table_add(t, "%" PRId64 " h", ms / 3600000);
-    else if (ms % 1000 == 0)
-        table_add(t, "%" PRId64 " s", ms / 1000);
-    else
-        table_add(t, "%" PRId64 ".%03" PRId64 " s", ms / 1000, ms % 1000);
 }
 
 static void add_amount(struct table *t, int64_t v, bool money)
@@ -136,6 +181,7 @@ static void add_limit(struct table *t, struct slice limit)
     static const char *const names[] = {"max", "usable", "used", "reserved"};
     int64_t v[MG_ARRAY_LEN(names)], taken;
     struct buf metric;
+    char window[FIGURE_SIZE];
     bool money;
 
     buf_init(&metric, BUF_UNLIMITED);
@@ -144,7 +190,7 @@ static void add_limit(struct table *t, struct slice limit)
     buf_add_str(&metric, doc_truth(limit, "learned") ? " (learned)" : "");
     table_add_slice(t, buf_slice(&metric));
     buf_release(&metric);
-    add_window(t, thousandths(limit, "window_s"));
+    table_add(t, "%s", figure_window(thousandths(limit, "window_s"), window));
     for (size_t i = 0; i < MG_ARRAY_LEN(names); i++) {
         v[i] = money ? nano(limit, names[i]) : doc_int(limit, names[i]);
         add_amount(t, v[i], money);
@@ -191,8 +237,9 @@ static void add_client(struct table *t, struct slice client)
     }
 }
 
-static void print_budgets(struct slice doc)
+static void print_budgets(struct slice doc, size_t width)
 {
+    static const unsigned char first_out[] = {9, 4, 6, 2, 5, 8, TABLE_END};
     static const char *const heads[] = {"BUDGET",   "LIMIT", "WINDOW", "MAX",       "USABLE", "USED",
                                         "RESERVED", "FREE",  "HELD",   "IN FLIGHT", "NEXT"};
     bool stopped = doc_truth(doc, "paused");
@@ -207,14 +254,16 @@ static void print_budgets(struct slice doc)
     doc_list_begin(&list, doc, "clients");
     while (doc_list_next(&list, &one))
         add_client(&t, one);
+    table_fit(&t, width, first_out);
     if (t.n)
         putchar('\n');
     table_print(&t, stdout);
     table_release(&t);
 }
 
-static void print_clients(struct slice doc)
+static void print_clients(struct slice doc, size_t width)
 {
+    static const unsigned char first_out[] = {2, 3, 1, TABLE_END};
     static const char *const heads[] = {"CLIENT", "HELD", "IN FLIGHT", "CALLS", "TOKENS", "COST"};
     struct doc_list list;
     struct slice client;
@@ -238,25 +287,49 @@ static void print_clients(struct slice doc)
         else
             table_add(&t, "-");
     }
+    table_fit(&t, width, first_out);
     if (t.n)
         putchar('\n');
     table_print(&t, stdout);
     table_release(&t);
 }
 
-static void print_unreachable(struct slice doc)
-{
-    struct doc_list list;
-    struct slice upstream;
+/* ---- upstreams */
 
+static void print_upstreams(struct slice doc, size_t width)
+{
+    static const char *const heads[] = {"UPSTREAM", "STATE", "CONNECTIONS", "CALLS", "429", "RETRIES", "NOT REACHED"};
+    static const unsigned char first_out[] = {2, 5, 4, 6, TABLE_END};
+    static const char *const counts[] = {"connections", "calls", "upstream_429", "retries", "connect_failures"};
+    struct doc_list list;
+    struct slice one;
+    struct table t;
+
+    table_init(&t, heads, MG_ARRAY_LEN(heads), 0x7c);
     doc_list_begin(&list, doc, "upstreams");
-    while (doc_list_next(&list, &upstream)) {
-        if (doc_truth(upstream, "reachable"))
-            continue;
-        fputs("\nThe last connection to upstream ", stdout);
-        shown_text(upstream, "name");
-        fputs(" failed.\n", stdout);
+    while (doc_list_next(&list, &one)) {
+        add_name(&t, one, false);
+        table_add(&t, "%s", !doc_truth(one, "reachable") ? "not reached" : doc_truth(one, "breaker_open") ? "in trouble" : "well");
+        for (size_t i = 0; i < MG_ARRAY_LEN(counts); i++)
+            table_add_int(&t, doc_int(one, counts[i]));
     }
+    table_fit(&t, width, first_out);
+    if (t.n)
+        putchar('\n');
+    table_print(&t, stdout);
+    table_release(&t);
+}
+
+static void print_page(struct slice doc, const char *url)
+{
+    size_t width = paper_width();
+
+    print_outlook(doc, width);
+    print_summary(doc, url, width);
+    print_budgets(doc, width);
+    waiting_print(doc, width);
+    print_clients(doc, width);
+    print_upstreams(doc, width);
 }
 
 int command_status(const struct arguments *a)
@@ -286,10 +359,7 @@ int command_status(const struct arguments *a)
         if (answer.body.p[answer.body.n - 1] != '\n')
             putchar('\n');
     } else {
-        print_summary(doc, address.text);
-        print_budgets(doc);
-        print_clients(doc);
-        print_unreachable(doc);
+        print_page(doc, address.text);
     }
     client_answer_release(&answer);
     return status;

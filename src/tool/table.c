@@ -2,6 +2,7 @@
 #include "metergate/tool/table.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,32 +78,64 @@ static size_t width(const char *text)
     return plain_width(slice_str(text));
 }
 
-static void print_row(const struct table *t, const char *const *cells, const size_t *widths, FILE *out)
+static void measure(const struct table *t, size_t widths[TABLE_COLUMNS_MAX])
 {
-    for (size_t i = 0; i < t->columns; i++) {
-        int pad = (int)(widths[i] - width(cells[i]));
-        bool right = t->right >> i & 1, last = i + 1 == t->columns;
-
-        fprintf(out, "%s%*s%s", i ? "  " : "", right ? pad : 0, "", cells[i]);
-        if (!right && !last)
-            fprintf(out, "%*s", pad, "");
-    }
-    fputc('\n', out);
-}
-
-void table_print(const struct table *t, FILE *out)
-{
-    size_t widths[TABLE_COLUMNS_MAX] = {0};
-
-    MG_ASSERT(t->n % t->columns == 0);
-    if (t->n == 0)
-        return;
     for (size_t i = 0; i < t->columns; i++)
         widths[i] = width(t->heads[i]);
     for (size_t i = 0; i < t->n; i++) {
         if (width(t->cells[i]) > widths[i % t->columns])
             widths[i % t->columns] = width(t->cells[i]);
     }
+}
+
+static bool is_out(const struct table *t, size_t column)
+{
+    return t->out >> column & 1;
+}
+
+void table_fit(struct table *t, size_t places, const unsigned char *first_out)
+{
+    size_t widths[TABLE_COLUMNS_MAX], all = 0;
+
+    measure(t, widths);
+    for (size_t i = 0; i < t->columns; i++)
+        all += is_out(t, i) ? 0 : widths[i] + 2;
+    for (; all > places + 2 && *first_out != TABLE_END; first_out++) {
+        MG_ASSERT(*first_out < t->columns);
+        all -= is_out(t, *first_out) ? 0 : widths[*first_out] + 2;
+        t->out |= UINT32_C(1) << *first_out;
+    }
+}
+
+static void print_row(const struct table *t, const char *const *cells, const size_t *widths, FILE *out)
+{
+    size_t last = t->columns - 1;
+    bool begun = false;
+
+    while (last > 0 && is_out(t, last))
+        last--;
+    for (size_t i = 0; i < t->columns; i++) {
+        int pad = (int)(widths[i] - width(cells[i]));
+        bool right = t->right >> i & 1;
+
+        if (is_out(t, i))
+            continue;
+        fprintf(out, "%s%*s%s", begun ? "  " : "", right ? pad : 0, "", cells[i]);
+        if (!right && i != last)
+            fprintf(out, "%*s", pad, "");
+        begun = true;
+    }
+    fputc('\n', out);
+}
+
+void table_print(const struct table *t, FILE *out)
+{
+    size_t widths[TABLE_COLUMNS_MAX];
+
+    MG_ASSERT(t->n % t->columns == 0);
+    if (t->n == 0)
+        return;
+    measure(t, widths);
     print_row(t, t->heads, widths, out);
     for (size_t i = 0; i < t->n; i += t->columns)
         print_row(t, (const char *const *)t->cells + i, widths, out);

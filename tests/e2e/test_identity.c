@@ -207,16 +207,25 @@ static void test_names__with_a_token__cannot_be_claimed_without_it(void **state)
     fixture_stop(&f);
 }
 
+/* test_origin.c says which: USER alone, or a unit or program of his. */
 static void test_names__without_any__the_connection_belongs_to_its_user(void **state)
 {
     char name[USER_NAME_SIZE];
+    const char *client;
+    struct client_reply r;
     struct fixture f;
 
     (void)state;
     if (user_name(geteuid(), name) < 0)
         snprintf(name, sizeof name, "uid-%u", (unsigned)geteuid());
     start(&f, UPSTREAMS);
-    expect(ask(&f, KEYED, CHAT, NULL, NULL), 200, "", name);
+    r = ask(&f, KEYED, CHAT, NULL, NULL);
+    assert_int_equal(r.status, 200);
+    client = client_header(&r, "Metergate-Client");
+    assert_non_null(client);
+    assert_int_equal(strncmp(client, name, strlen(name)), 0);
+    assert_true(client[strlen(name)] == '\0' || client[strlen(name)] == '.');
+    client_reply_release(&r);
     expect(ask(&f, "/@nightly/v1/chat/completions", CHAT, NULL, NULL), 200, "", "nightly");
     fixture_assert_idle(&f);
     fixture_stop(&f);

@@ -85,6 +85,9 @@ static const struct row rows[] = {
     {"POST /api/chat", BEARER, CHAT, OLLAMA, "POST /api/chat"},
     {"GET /api/tags", BEARER, NULL, OLLAMA, "GET /api/tags"},
     {"POST /ollama/v1/chat/completions", BEARER, CHAT, OLLAMA, "POST /v1/chat/completions"},
+    {"POST /v1/projects/p/locations/l/publishers/google/models/g:generateContent", BEARER, ASK, NOBODY, NULL},
+    {"POST /v1beta1/projects/p/locations/l/endpoints/openapi/chat/completions", BEARER, CHAT, NOBODY, NULL},
+    {"POST /other/v1/projects/p", BEARER, CHAT, OTHER, "POST /some/v7/projects/p"},
     {"POST /v2/chat/completions", BEARER, CHAT, NOBODY, NULL},
     {"POST /unknown/v1/chat/completions", BEARER, CHAT, NOBODY, NULL},
 };

@@ -63,6 +63,8 @@ static void test_tool__wrong_command_line__is_64_and_says_why(void **state)
         {"nonsense"},
         {"--nonsense"},
         {"status", "--nonsense"},
+        {"top", "--interval", "0"},
+        {"top", "--interval", "x"},
         {"status", "operand"},
         {"status", "--url", "ftp://127.0.0.1"},
         {"status", "--url", "http://"},
@@ -87,6 +89,9 @@ static void test_tool__wrong_command_line__is_64_and_says_why(void **state)
         {"explain", ""},
         {"explain", "mg-0000001-1", "mg-0000001-2"},
         {"explain", "--csv", "mg-0000001-1"},
+        {"doctor", "operand"},
+        {"doctor", "--url", "http://"},
+        {"doctor", "--token-file", "/nowhere/token"},
         {"compare"},
         {"compare", "gpt-4o"},
         {"compare", "--csv", "gpt-4o", "gpt-4"},
@@ -120,8 +125,8 @@ static void test_tool__no_command__is_64_and_shows_the_commands(void **state)
 
 static void test_tool__help__tells_every_command_and_its_options(void **state)
 {
-    static const char *const commands[] = {"run",     "env",    "status", "usage",  "calls",  "explain",
-                                           "compare", "prices", "pause",  "resume", "reload", "count"};
+    static const char *const commands[] = {"run",     "env",    "status", "top", "usage",  "calls",  "explain",
+                                           "compare", "prices", "pause",  "resume", "reload", "count", "doctor"};
     struct outcome all = TOOL("--help"), version = TOOL("-V");
 
     (void)state;
@@ -171,7 +176,7 @@ static void assert_documented(char *help, const char *completion, const char *pa
 {
     char *save = NULL;
 
-    for (char *word = strtok_r(help, " ,:=\n", &save); word; word = strtok_r(NULL, " ,:=\n", &save)) {
+    for (char *word = strtok_r(help, " .,:=\n", &save); word; word = strtok_r(NULL, " .,:=\n", &save)) {
         if (strncmp(word, "--", 2) != 0 || !word[2])
             continue;
         text_has(completion, word);
@@ -181,8 +186,8 @@ static void assert_documented(char *help, const char *completion, const char *pa
 
 static void test_tool__completion_and_manual__know_every_option_that_help_shows(void **state)
 {
-    static const char *const commands[] = {"run",     "env",    "status", "usage",  "calls",  "explain",
-                                           "compare", "prices", "pause",  "resume", "reload", "count"};
+    static const char *const commands[] = {"run",     "env",    "status", "top", "usage",  "calls",  "explain",
+                                           "compare", "prices", "pause",  "resume", "reload", "count", "doctor"};
     static char completion[8192], page[32768];
 
     (void)state;
@@ -276,6 +281,7 @@ static void test_env__evaluated_in_sh__sets_every_variable(void **state)
         "eval \"$(\"$0\" env --url http://127.0.0.1:999/ --client nightly --priority low)\"\n"
         "echo $OPENAI_BASE_URL $OPENAI_API_BASE $ANTHROPIC_BASE_URL $ANTHROPIC_API_URL\n"
         "echo $ANTHROPIC_API_BASE $GOOGLE_GEMINI_BASE_URL ${AZURE_OPENAI_ENDPOINT:-left} $METERGATE_URL\n"
+        "echo $GEMINI_API_BASE ${AZURE_API_BASE:-left} ${GOOGLE_VERTEX_BASE_URL:-left} $ENABLE_TOOL_SEARCH\n"
         "sh -c 'echo exported: $OPENAI_BASE_URL'\n");
 
     (void)state;
@@ -284,6 +290,7 @@ static void test_env__evaluated_in_sh__sets_every_variable(void **state)
                                "http://127.0.0.1:999/@nightly:low http://127.0.0.1:999/@nightly:low\n"
                                "http://127.0.0.1:999/@nightly:low http://127.0.0.1:999/@nightly:low "
                                "left http://127.0.0.1:999\n"
+                               "http://127.0.0.1:999/@nightly:low/v1beta left left true\n"
                                "exported: http://127.0.0.1:999/@nightly:low/v1\n");
     outcome_release(&o);
 }
@@ -332,27 +339,13 @@ static void test_env__priority_alone__keeps_the_users_own_name(void **state)
     outcome_release(&o);
 }
 
-static void test_env__proxy_exceptions__are_kept_and_added_to_once(void **state)
-{
-    struct outcome o =
-        shell("export NO_PROXY=\"it's.example, localhost\"\n"
-              "eval \"$(\"$0\" env)\"; eval \"$(\"$0\" env)\"\n"
-              "echo \"$NO_PROXY\"; echo \"$no_proxy\"\n"
-              "unset NO_PROXY; no_proxy='*'; eval \"$(\"$0\" env)\"; echo \"$NO_PROXY $no_proxy\"\n"
-              "no_proxy=; NO_PROXY=; eval \"$(\"$0\" env --url 'http://[::1]:4283')\"; echo \"$NO_PROXY\"\n");
-
-    (void)state;
-    assert_string_equal(o.out, "it's.example, localhost,127.0.0.1\nit's.example, localhost,127.0.0.1\n* *\n"
-                               "127.0.0.1,localhost,::1\n");
-    outcome_release(&o);
-}
-
 /* What a program for Azure is given; "left" when the variable is. */
 static void assert_azure(const char *status, const char *expect)
 {
     const struct fake_answer answers[] = {HEALTHY, {"/-/status", 200, status}, {0}};
     struct fake_server *s = fake_server_start(answers);
     struct outcome o = TOOL("run", "--url", fake_server_url(s), "-c", "nightly", "--", "sh", "-c",
+                            "test \"${AZURE_OPENAI_ENDPOINT-}\" = \"${AZURE_API_BASE-}\" || exit 1\n"
                             "echo ${AZURE_OPENAI_ENDPOINT:-left}");
     char want[128];
 
@@ -386,6 +379,52 @@ static void test_run__command__gets_the_variables_and_gives_its_exit_status(void
     assert_string_equal(o.err, "");
     assert_int_equal(o.status, 42);
     outcome_release(&o);
+    fake_server_stop(s);
+}
+
+/* The client that a command's calls are counted under; `priority` NULL: none is asked for. */
+static void assert_client(const struct fake_server *s, const char *priority, const char *const *command, const char *want)
+{
+    const char *argv[16] = {tool_path(), "run", "--url", fake_server_url(s)};
+    struct outcome o;
+    char expect[128];
+    size_t n = 4;
+
+    if (priority) {
+        argv[n++] = "--priority";
+        argv[n++] = priority;
+    }
+    argv[n++] = "--";
+    while (*command)
+        argv[n++] = *command++;
+    o = tool_run_program(argv, NULL);
+    snprintf(expect, sizeof expect, "%s/@%s\n", fake_server_url(s), want);
+    assert_string_equal(o.out, expect);
+    assert_int_equal(o.status, 0);
+    outcome_release(&o);
+}
+
+static void test_run__without_a_client__is_named_after_the_command(void **state)
+{
+    struct fake_server *s = fake_server_start(daemon_answers);
+    char dir[] = "/tmp/metergate-run-XXXXXX", script[64];
+    FILE *f;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(script, sizeof script, "%s/nightly job", dir);
+    f = fopen(script, "we");
+    assert_non_null(f);
+    assert_true(fputs("#!/bin/sh\necho \"$ANTHROPIC_BASE_URL\"\n", f) > 0);
+    assert_int_equal(fchmod(fileno(f), 0700), 0);
+    assert_int_equal(fclose(f), 0);
+    assert_client(s, NULL, (const char *const[]){script, NULL}, "nightly_job");
+    assert_client(s, NULL, (const char *const[]){"sh", script, "--all", NULL}, "nightly_job");
+    assert_client(s, "low", (const char *const[]){"env", "A=1", "nice", "-n", "1", "sh", script, NULL}, "nightly_job:low");
+    assert_client(s, NULL, (const char *const[]){"sh", "-c", "echo \"$ANTHROPIC_BASE_URL\"", NULL}, "sh");
+    assert_client(s, NULL, (const char *const[]){"printenv", "ANTHROPIC_BASE_URL", NULL}, "printenv");
+    unlink(script);
+    rmdir(dir);
     fake_server_stop(s);
 }
 
@@ -712,11 +751,11 @@ int main(void)
         cmocka_unit_test_setup(test_env__url_of_the_environment__is_used_and_an_option_wins,
                                tool_environment),
         cmocka_unit_test_setup(test_env__priority_alone__keeps_the_users_own_name, tool_environment),
-        cmocka_unit_test_setup(test_env__proxy_exceptions__are_kept_and_added_to_once, tool_environment),
         cmocka_unit_test_setup(test_run__azure__is_sent_here_only_where_there_is_an_upstream_for_it,
                                tool_environment),
         cmocka_unit_test_setup(test_run__command__gets_the_variables_and_gives_its_exit_status,
                                tool_environment),
+        cmocka_unit_test_setup(test_run__without_a_client__is_named_after_the_command, tool_environment),
         cmocka_unit_test_setup(test_run__options_after_the_command__are_the_commands, tool_environment),
         cmocka_unit_test_setup(test_run__command_killed_by_a_signal__is_seen_to_be, tool_environment),
         cmocka_unit_test_setup(test_run__command_that_cannot_run__is_126_or_127, tool_environment),

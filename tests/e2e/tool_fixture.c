@@ -111,6 +111,7 @@ int tool_environment(void **state)
     unsetenv("METERGATE_URL");
     unsetenv("METERGATE_TOKEN");
     unsetenv("OPENAI_API_KEY");
+    unsetenv("ENABLE_TOOL_SEARCH");
     unsetenv("NO_PROXY");
     unsetenv("no_proxy");
     return setenv("http_proxy", "http://127.0.0.1:1", 1);

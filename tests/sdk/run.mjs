@@ -7,6 +7,7 @@ import { beside } from './beside.mjs';
 import { breadth } from './breadth.mjs';
 import { held } from './held.mjs';
 import { litellm } from './litellm.mjs';
+import { proxied } from './proxied.mjs';
 import { runCommand } from './run_command.mjs';
 
 const WINDOW_S = 4;
@@ -109,6 +110,7 @@ async function share() {
 await compare();
 await breadth();
 await runCommand();
+await proxied();
 await litellm();
 await held();
 await share();

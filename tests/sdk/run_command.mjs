@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { bin, startBoth } from './daemons.mjs';
 
-const keys = { OPENAI_API_KEY: 'sk-test', ANTHROPIC_API_KEY: 'sk-ant-test', GEMINI_API_KEY: 'goog-test', AZURE_OPENAI_API_KEY: 'azure-test' };
+const keys = { OPENAI_API_KEY: 'sk-test', ANTHROPIC_API_KEY: 'sk-ant-test', GEMINI_API_KEY: 'goog-test', AZURE_OPENAI_API_KEY: 'azure-test', AZURE_API_KEY: 'azure-test' };
 
 function run(root, command) {
   const env = { PATH: process.env.PATH, HOME: process.env.HOME, METERGATE_URL: root, ...keys };
@@ -28,6 +28,8 @@ export async function runCommand() {
   const python = process.env.PYTHON ?? here('venv/bin/python');
   if (existsSync(python)) commands.push([python, here('protected.py')]);
   else console.log('skip  metergate run -- python: PyPI could not be reached');
+  const litellm = here('venv-litellm/bin/python');
+  if (existsSync(litellm)) commands.push([litellm, here('protected_litellm.py')]);
   try {
     for (const command of commands) {
       await t.control('reset', {});
@@ -36,7 +38,7 @@ export async function runCommand() {
       const audit = await t.control('audit');
       assert.equal(audit.arrivals, 4);
       assert.ok(status.clients.some((c) => c.name === 'nightly' && c.calls % 4 === 0));
-      console.log(`ok    metergate run -- ${command[0].split('/').pop()}: OpenAI, Anthropic, Gemini and Azure went through`);
+      console.log(`ok    metergate run -- ${command[1].split('/').pop()}: OpenAI, Anthropic, Gemini and Azure went through`);
     }
   } finally {
     await t.stop();

@@ -56,8 +56,23 @@ systemctl reload metergate
 wait_for "reloaded with a good file" 'log_has "reload: done"'
 call || failed "a call"
 grep -q '^HTTP/1.1 502 ' /tmp/metergate-answer || failed "a call to a provider that is not there: $(head -1 /tmp/metergate-answer)"
-grep -qi '^Metergate-Client: *root' /tmp/metergate-answer || status | grep -q '"name": *"root"' || failed "who calls"
+grep -qi '^Metergate-Client: *root' /tmp/metergate-answer || status | grep -q '"name": *"root[".]' || failed "who calls"
 ok "answers, and sees which local user calls"
+# and which unit: nobody configured anything
+scripts=$(mktemp -d)
+chmod 755 "$scripts"
+cat >"$scripts/call" <<CALL
+exec 3<>/dev/tcp/127.0.0.1/4283
+printf 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${#body}\r\n\r\n%s' '$body' >&3
+cat <&3
+CALL
+for unit in metergate-one metergate-two; do
+    systemd-run --quiet --wait --uid=nobody --unit=$unit bash "$scripts/call" || failed "systemd-run --unit=$unit"
+    wait_for "a call of unit $unit is client nobody.$unit" "status | grep -q '\"name\": *\"nobody.$unit\"'"
+done
+systemd-run --quiet --wait --uid=nobody bash "$scripts/call" || failed "systemd-run"
+wait_for "and so is one that systemd-run named" "status | grep -q '\"name\": *\"nobody.run-[a-z0-9-]*\"'"
+rm -rf "$scripts"
 status | grep -q '"max": *30000' || failed "the limit of the good file"
 
 printf 'models:\n  gpt-4o: {tpn: 5}\n' >$config

@@ -47,6 +47,11 @@ int64_t clock_wall_us(void)
     return real_us(CLOCK_REALTIME) + ahead_us;
 }
 
+int64_t clock_spent_us(void)
+{
+    return real_us(CLOCK_THREAD_CPUTIME_ID);
+}
+
 /* ---- the proxy and its clients ---- */
 
 struct rig {

@@ -27,6 +27,11 @@ static const struct {
     {"192.0.2.7:4283", NULL, NULL, GUARD_OK},
     {"192.0.2.70", NULL, NULL, GUARD_HOST},
     {"localhost", "http://192.0.2.7:4283", NULL, GUARD_ORIGIN},
+    {"192.0.2.7:4283", "http://192.0.2.7:4283", NULL, GUARD_OK}, /* the dashboard, from another machine */
+    {"192.0.2.7:4283", "http://192.0.2.7:4284", NULL, GUARD_ORIGIN},
+    {"192.0.2.7:4283", "http://192.0.2.7", NULL, GUARD_ORIGIN},
+    {"proxy.lan", "https://proxy.lan", NULL, GUARD_OK},
+    {"evil.example", "http://evil.example", NULL, GUARD_HOST},
     {"", NULL, NULL, GUARD_HOST},
     {"[::2]", NULL, NULL, GUARD_HOST},
     {"localhost", "http://localhost:3000", NULL, GUARD_OK},

@@ -149,11 +149,69 @@ static void test_priority__path_and_header__lower_and_never_raise(void **state)
     }
 }
 
+/* The names of a connection of user `ana` that is unit or program `job`, by who is configured. */
+static void test_user__what_the_configuration_knows__goes_first(void **state)
+{
+    static const struct {
+        const char *clients, *origin, *want;
+    } cases[] = {
+        {"", "", "ana"},
+        {"", "job", "ana.job"},
+        {"  ana: {}\n", "", "ana"},
+        {"  ana: {}\n", "job", "ana"},
+        {"  job: {}\n", "", "ana"},
+        {"  job: {}\n", "job", "job"},
+        {"  job: {}\n  ana: {}\n", "job", "job"},
+        {"  ana.job: {}\n  job: {}\n  ana: {}\n", "job", "ana.job"},
+        {"  ana.other: {}\n", "job", "ana.job"},
+        /* nobody has a name by chance that wants a token; but a user's own is his */
+        {"  job: {token: {env: METERGATE_TEST_ANA}}\n", "job", "ana.job"},
+        {"  ana.job: {token: {env: METERGATE_TEST_ANA}}\n  job: {}\n", "job", "job"},
+        {"  ana: {token: {env: METERGATE_TEST_ANA}}\n", "job", "ana"},
+    };
+
+    (void)state;
+    setenv("METERGATE_TEST_ANA", ANAS, 1);
+    for (size_t i = 0; i < MG_ARRAY_LEN(cases); i++) {
+        char room[CLIENT_NAME_SIZE];
+        struct config *c;
+        struct slice got;
+        struct buf yaml;
+
+        buf_init(&yaml, BUF_UNLIMITED);
+        buf_addf(&yaml, "%s%s", cases[i].clients[0] ? "clients:\n" : "", cases[i].clients);
+        c = config_from_good(yaml.p);
+        got = identity_of_user(c, SLICE("ana"), slice_str(cases[i].origin), room);
+        if (!slice_eq(got, slice_str(cases[i].want)))
+            fail_msg("case %zu: got %.*s, want %s", i, (int)got.n, got.p, cases[i].want);
+        buf_release(&yaml);
+        config_free(c);
+    }
+}
+
+static void test_user__with_a_long_origin__is_cut_to_a_name(void **state)
+{
+    struct config *c = config_from_good("");
+    char room[CLIENT_NAME_SIZE], origin[CLIENT_NAME_SIZE];
+    struct slice got;
+
+    (void)state;
+    memset(origin, 'o', CLIENT_NAME_MAX);
+    origin[CLIENT_NAME_MAX] = '\0';
+    got = identity_of_user(c, SLICE("ana"), slice_str(origin), room);
+    assert_int_equal(got.n, CLIENT_NAME_MAX);
+    assert_true(client_name_ok(got));
+    assert_true(slice_starts(got, SLICE("ana.oo")));
+    config_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_prove__every_row__is_as_it_says),
         cmocka_unit_test(test_prove__without_any_client__nothing_is_a_token),
+        cmocka_unit_test(test_user__what_the_configuration_knows__goes_first),
+        cmocka_unit_test(test_user__with_a_long_origin__is_cut_to_a_name),
         cmocka_unit_test(test_priority__path_and_header__lower_and_never_raise),
     };
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -78,9 +79,19 @@ static void close_link(struct link *l)
     listener_release(&l->ln);
 }
 
+static int look(const struct link *l, struct peer *ret)
+{
+    return peer_look(l->near, &l->peer, &l->local, ret);
+}
+
 static int ask(const struct link *l, uid_t *ret)
 {
-    return peer_uid(l->near, &l->peer, &l->local, ret);
+    struct peer who;
+    int rc = look(l, &who);
+
+    if (rc == 0)
+        *ret = who.uid;
+    return rc;
 }
 
 static void assert_is_us(const char *address)
@@ -107,6 +118,46 @@ static void test_peer__over_every_kind_of_socket__is_this_user(void **state)
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "unix:%s/s", dir);
     assert_is_us(path);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+/* What its programs are found by: the number of the far end, as fstat has it, and where in the control groups it was made. */
+static void test_peer__over_tcp__has_the_inode_and_the_cgroup_of_his_socket(void **state)
+{
+    struct peer who, other;
+    struct link l, m;
+    struct stat st;
+
+    (void)state;
+    assert_true(open_link(&l, "127.0.0.1:0", NULL));
+    assert_true(open_link(&m, "127.0.0.1:0", NULL));
+    assert_int_equal(look(&l, &who), 0);
+    assert_int_equal(look(&m, &other), 0);
+    assert_int_equal(fstat(l.far, &st), 0);
+    assert_int_equal(who.inode, st.st_ino);
+    assert_int_not_equal(who.inode, other.inode);
+    assert_int_equal(who.pid, 0);
+    assert_true(who.cgroup == other.cgroup);
+    if (who.cgroup == 0)
+        print_message("this kernel does not tell the control group of a socket\n");
+    close_link(&l);
+    close_link(&m);
+}
+
+static void test_peer__over_a_unix_socket__has_a_process(void **state)
+{
+    char dir[] = "/tmp/metergate-peer-XXXXXX", path[64];
+    struct peer who;
+    struct link l;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "unix:%s/s", dir);
+    assert_true(open_link(&l, path, NULL));
+    assert_int_equal(look(&l, &who), 0);
+    assert_int_equal(who.pid, getpid());
+    assert_int_equal(who.inode, 0);
+    close_link(&l);
     assert_int_equal(rmdir(dir), 0);
 }
 
@@ -199,14 +250,14 @@ static void test_peer__an_address_of_another_machine__is_nobody(void **state)
 {
     struct net_addr elsewhere;
     struct link l;
-    uid_t uid;
+    struct peer who;
 
     (void)state;
     assert_true(open_link(&l, "127.0.0.1:0", NULL));
     assert_int_equal(net_addr_parse(SLICE("192.0.2.1:5555"), &elsewhere), 0);
-    assert_int_equal(peer_uid(l.near, &elsewhere, &l.local, &uid), -ENOENT);
+    assert_int_equal(peer_look(l.near, &elsewhere, &l.local, &who), -ENOENT);
     elsewhere.len = 0;
-    assert_int_equal(peer_uid(l.near, &elsewhere, &l.local, &uid), -ENOENT);
+    assert_int_equal(peer_look(l.near, &elsewhere, &l.local, &who), -ENOENT);
     close_link(&l);
 }
 
@@ -247,6 +298,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_peer__over_every_kind_of_socket__is_this_user),
+        cmocka_unit_test(test_peer__over_tcp__has_the_inode_and_the_cgroup_of_his_socket),
+        cmocka_unit_test(test_peer__over_a_unix_socket__has_a_process),
         cmocka_unit_test(test_peer__of_a_socket_for_both_families__is_this_user),
         cmocka_unit_test(test_peer__who_has_closed__is_nobody),
         cmocka_unit_test(test_peer__who_has_closed_his_sending_side__is_still_known),

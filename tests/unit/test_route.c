@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "metergate/proxy/route.h"
@@ -54,6 +55,15 @@ static const struct {
     {"POST", "/api/chat", {0}, ROUTE_OLLAMA, "", "", "/api/chat", ""},
     {"GET", "/favicon.ico", {0}, ROUTE_NONE, "", "", NULL, ""},
     {"GET", "/v1x/models", {0}, ROUTE_NONE, "", "", NULL, ""},
+    {"POST", "/v1/projects/p/locations/l/publishers/google/models/g:generateContent", {0}, ROUTE_NONE, "", "", NULL, ""},
+    {"POST", "/v1/projects/p/locations/l/endpoints/openapi/chat/completions", {.has_api_key = true}, ROUTE_NONE, "", "", NULL, ""},
+    {"POST", "/v1beta1/projects/p/x?key=k", {.has_goog_api_key = true}, ROUTE_NONE, "", "", NULL, "key=k"},
+    {"POST", "/@me/v1/v1beta1/projects/p", {.has_anthropic_version = true}, ROUTE_NONE, "me", "", NULL, ""},
+    {"POST", "/v1beta1/publishers/google/models/g:generateContent", {.has_goog_api_key = true}, ROUTE_NONE, "", "", NULL, ""},
+    {"POST", "/groq/v1/projects/p", {0}, ROUTE_NAMED, "", "", "/v1/projects/p", ""},
+    {"GET", "/v1/projectsx", {0}, ROUTE_OPENAI, "", "", NULL, ""},
+    {"GET", "/v1/organization/projects", {0}, ROUTE_OPENAI, "", "", NULL, ""},
+    {"GET", "/v1beta/projects/p", {0}, ROUTE_GEMINI, "", "", NULL, ""},
     {"CONNECT", "api.openai.com:443", {0}, ROUTE_NOT_A_TUNNEL, "", "", NULL, ""},
     {"GET", "http://api.openai.com/v1/models", {0}, ROUTE_NOT_A_TUNNEL, "", "", NULL, ""},
     {"GET", "http://127.0.0.1:4283/v1/models?a=b", {0}, ROUTE_OPENAI, "", "", "/v1/models", "a=b"},
@@ -91,6 +101,18 @@ static void test_route__every_row_of_the_contract__goes_where_it_says(void **sta
     }
 }
 
+/* A credential of Google's cloud must not reach another provider, and its owner is told what to do. */
+static void test_route__a_path_of_vertex__is_no_route_and_says_why(void **state)
+{
+    struct slice target = SLICE("/v1/projects/p/locations/l/publishers/anthropic/models/c:rawPredict");
+    struct route r = route_read(SLICE("POST"), target, &(struct route_hints){.has_anthropic_version = true}, &rules);
+
+    (void)state;
+    assert_int_equal(r.kind, ROUTE_NONE);
+    assert_non_null(strstr(r.problem, "GOOGLE_VERTEX_BASE_URL"));
+    assert_null(route_read(SLICE("GET"), SLICE("/v2/x"), &(struct route_hints){0}, &rules).problem);
+}
+
 static void test_route__a_target_with_a_control_byte__is_bad(void **state)
 {
     (void)state;
@@ -123,6 +145,8 @@ static const struct {
     {"/messages", {0}, ROUTE_ANTHROPIC},
     {"/@me/nosuch/v1/messages/count_tokens?x", {0}, ROUTE_ANTHROPIC},
     {"/nowhere", {.has_anthropic_version = true}, ROUTE_ANTHROPIC},
+    {"/v1/projects/p/locations/l/publishers/google/models/g:generateContent", {0}, ROUTE_GEMINI},
+    {"/v1beta1/projects/p/x", {0}, ROUTE_GEMINI},
     {"/nosuch/v1beta/models/g:generateContent", {0}, ROUTE_GEMINI},
     {"/nowhere?alt=sse&key=k", {0}, ROUTE_GEMINI},
     {"/nowhere", {.has_goog_api_key = true}, ROUTE_GEMINI},
@@ -142,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_route__every_row_of_the_contract__goes_where_it_says),
+        cmocka_unit_test(test_route__a_path_of_vertex__is_no_route_and_says_why),
         cmocka_unit_test(test_route__a_target_with_a_control_byte__is_bad),
         cmocka_unit_test(test_route__an_empty_query__is_not_no_query),
         cmocka_unit_test(test_route__speech__is_told_by_path_or_headers),

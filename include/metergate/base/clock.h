@@ -1,5 +1,5 @@
 /*
- * clock: the only two clocks. The loop samples clock_now_us once a turn and hands it down as `now_us`; nobody below
+ * clock: the only clocks. The loop samples clock_now_us once a turn and hands it down as `now_us`; nobody below
  * the loop asks for the time (design: "Time is read once a turn").
  */
 #ifndef METERGATE_BASE_CLOCK_H
@@ -18,5 +18,8 @@ int64_t clock_now_us(void);
 
 /* Microseconds since the epoch: for rows and log lines that people read, never for decisions. */
 int64_t clock_wall_us(void);
+
+/* Microseconds that this thread has worked: what bounds a worker's search, however busy the machine is. */
+int64_t clock_spent_us(void);
 
 #endif

@@ -44,6 +44,10 @@ struct slice secret_expose(const struct secret *s);
 /* In a time that depends on neither the contents nor where they differ. An unset secret equals nothing. */
 bool secret_equals(const struct secret *s, struct slice given);
 
+/* That many random bytes of the kernel as hexadecimal digits, and NUL: 2 * bytes + 1 characters; at most 64 bytes. Waits, in the
+ * first second of a machine's life, until the kernel has gathered enough (getrandom(2)). */
+void secret_random_hex(char *ret, size_t bytes);
+
 #define SECRET_FINGERPRINT_BYTES 32
 
 struct secret_fingerprint {

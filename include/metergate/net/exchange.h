@@ -35,6 +35,7 @@
 #include "metergate/net/listener.h"
 
 struct exchange;
+struct peer;
 
 /* A client's answer is buffered up to HIGH; then the source should pause until on_drain. */
 #define EXCHANGE_HIGH_BYTES ((size_t)256 * 1024)
@@ -68,8 +69,17 @@ void exchange_take_body(struct exchange *x, struct buf *ret);
 const struct net_addr *exchange_peer(const struct exchange *x);
 const struct net_addr *exchange_local(const struct exchange *x);
 
-/* The local user at the other end (peer.h); the kernel is asked once a connection. Negative when he cannot be seen. */
+/* Who is at the other end (peer.h); the kernel is asked once a connection. Negative when he cannot be seen. */
+int exchange_peer_who(const struct exchange *x, struct peer *ret) MG_MUSTCHECK;
 int exchange_peer_uid(const struct exchange *x, uid_t *ret) MG_MUSTCHECK;
+
+/*
+ * What the user has found out about the other end, for later requests of this connection: a text of up to 64 bytes (more are
+ * cut). False: nothing was said yet.
+ */
+#define EXCHANGE_ORIGIN_SIZE 65
+void exchange_set_origin(struct exchange *x, const char *origin);
+bool exchange_origin(const struct exchange *x, struct slice *ret);
 
 /* ---- what to do with the body: in on_head -------------------------------------------------------------- */
 

@@ -51,6 +51,7 @@ struct client;
 struct ledger_row;
 struct learned_model;
 struct model_budget;
+struct origin_search;
 struct provider;
 struct proxy;
 struct row_hold;
@@ -86,7 +87,8 @@ struct call {
 
     /* receive.c: who asks for what, where it goes */
     struct route route;
-    struct client *client;
+    struct client *client;        /* NULL until it is known */
+    struct origin_search *search; /* for it; a worker's while `counting`; owned; NULL: none is needed */
     struct provider *provider;
     const struct dialect *dialect; /* that its path speaks, as a rule the provider's; set with provider */
     enum endpoint endpoint;

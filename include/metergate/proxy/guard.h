@@ -1,8 +1,9 @@
 /*
  * guard: is this request from a program on this machine, or from a web page that found the port?
  *
- * A browser page of another origin shows itself by Origin or `Sec-Fetch-Site: cross-site`; a page that rebinds its DNS
- * name to 127.0.0.1 shows itself by Host. Node's fetch also sends `sec-fetch-mode`, so only Sec-Fetch-Site counts.
+ * A page of ours (the dashboard) has the Host as its origin. A browser page of another origin shows itself by Origin or
+ * `Sec-Fetch-Site: cross-site`; a page that rebinds its DNS name to 127.0.0.1 shows itself by Host. Node's fetch also sends
+ * `sec-fetch-mode`, so only Sec-Fetch-Site counts.
  */
 #ifndef METERGATE_PROXY_GUARD_H
 #define METERGATE_PROXY_GUARD_H

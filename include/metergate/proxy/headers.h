@@ -2,7 +2,7 @@
  * headers: which headers travel on, in either direction, and the list that carries them.
  *
  * Names and values are borrowed: from the request or answer that they came in, from static text, or from whoever added
- * them; the list owns only its array.
+ * them; the list owns its array, and the values that it rewrites.
  */
 #ifndef METERGATE_PROXY_HEADERS_H
 #define METERGATE_PROXY_HEADERS_H
@@ -17,7 +17,7 @@ struct headers {
     struct http_header *v; /* readable */
     size_t n;              /* readable */
     size_t cap;            /* private */
-    char *text;            /* private: the bytes of a headers_copy */
+    char *text;            /* private: the bytes of a headers_copy, or of values that were rewritten */
 };
 
 void headers_init(struct headers *h);
@@ -35,9 +35,9 @@ struct headers_upstream_rules {
 };
 
 /*
- * The request's headers as the provider gets them: everything but hop-by-hop headers and what Connection names, Host,
- * Content-Length, Expect, Metergate-*, Accept-Encoding on metered calls, and the credentials that the configuration
- * replaces (then every credential header of the client stays here, whatever its name).
+ * The request's headers as the provider gets them, in place of what was in `out`: everything but hop-by-hop headers and what Connection names, Host,
+ * Content-Length, Expect, Metergate-*, the cookie of our own dashboard, Accept-Encoding on metered calls, and the
+ * credentials that the configuration replaces (then every credential header of the client stays here, whatever its name).
  */
 void headers_for_upstream(const struct http_head *request, const struct headers_upstream_rules *rules,
                           struct headers *out);

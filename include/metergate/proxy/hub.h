@@ -26,14 +26,18 @@
 #include "metergate/proxy/capacity.h"
 #include "metergate/proxy/clients.h"
 #include "metergate/proxy/estimate.h"
+#include "metergate/proxy/events.h"
 #include "metergate/proxy/guard.h"
 #include "metergate/proxy/history.h"
 #include "metergate/proxy/hold.h"
 #include "metergate/proxy/hour.h"
 #include "metergate/proxy/keepalive.h"
+#include "metergate/proxy/lately.h"
 #include "metergate/proxy/learned.h"
 #include "metergate/proxy/lease.h"
+#include "metergate/proxy/login.h"
 #include "metergate/proxy/memory.h"
+#include "metergate/proxy/origin.h"
 #include "metergate/proxy/patience.h"
 #include "metergate/proxy/places.h"
 #include "metergate/proxy/provider.h"
@@ -64,6 +68,7 @@ struct proxy {
     struct providers providers;
     struct budgets budgets;
     struct clients clients;
+    struct origins origins;
     struct guard_rules guard;
     struct keepalive keepalive;
     struct places places;
@@ -71,6 +76,10 @@ struct proxy {
     struct learned learned;
     struct ledger *ledger;     /* NULL: nothing is kept */
     struct reports reports;
+    struct lately lately;
+    struct events events;
+    struct login login;
+    struct secret page_secret; /* page.h; unset before the dashboard was first shown */
     struct history history;
     struct bill_prices prices;
     struct loop_timer hold_timer; /* hold.c: when queues are looked at again, */
@@ -90,6 +99,7 @@ struct proxy {
     uint32_t boot; /* makes ids of two runs differ */
     struct prng random; /* for what must not happen to all at one moment */
     int64_t started_us;
+    int64_t started_wall_us;
     struct buf state_dir; /* where something is kept; empty: nowhere */
     char user[USER_NAME_SIZE]; /* as whom the process runs; its number where that has no name */
 
@@ -151,10 +161,9 @@ bool control_serve(struct proxy *p, struct exchange *x, const struct route *r);
 /* The answer to a browser that asks whether a page may call: it may (admin.c). */
 void admin_preflight(const struct proxy *p, struct exchange *x);
 
-/* The body of GET /-/status, of GET /-/history and of GET /metrics (status.c, status_hour.c, metrics.c). */
+/* The body of GET /-/status and of GET /-/history (status.c, status_hour.c); that of GET /metrics is in metrics.h. */
 void status_write(const struct proxy *p, struct buf *out);
 void status_write_history(const struct proxy *p, struct buf *out);
-void metrics_write(const struct proxy *p, struct buf *out);
 
 /* A pool of the size that the process can carry (proxy.c). */
 int hub_open_pool(struct proxy *p, struct upstream_pool **ret, struct errbuf *e) MG_MUSTCHECK;

@@ -3,10 +3,10 @@
  *
  *   record_begin      an attempt is about to be sent: should the daemon die, it counts as it was estimated
  *   record_attempt    the attempt was refused, the call goes on: what it was charged
- *   record_end        the call reached its verdict: one row, whatever that is
+ *   record_end        the call reached its verdict: one row, whatever that is; who watches is told, too (lately.h, events.h)
  *   record_correction what it used is known only now: a background response
  *
- * Each is a no-op where nothing is kept (`state_dir: none`). Nothing here waits for a disk.
+ * Where nothing is kept (`state_dir: none`) the last two still tell those who watch. Nothing here waits for a disk.
  */
 #ifndef METERGATE_PROXY_RECORD_H
 #define METERGATE_PROXY_RECORD_H

@@ -15,6 +15,9 @@ void report_text_call(struct json_writer *w, const struct ledger_row *r, bool en
 /* "holds": what kept it, in order; likewise. */
 void report_text_holds(struct json_writer *w, const struct ledger_row *r);
 
+/* A call that has ended, whole: an object of its own, what GET /-/calls/ID answers. */
+void report_text_ended(struct json_writer *w, const struct ledger_row *r);
+
 /* A row of sums, an object of its own. */
 void report_text_sums(struct json_writer *w, struct slice key, const struct report_sums *s);
 

@@ -21,7 +21,7 @@ enum route_kind {
     ROUTE_AZURE,
     ROUTE_OLLAMA,
     ROUTE_NAMED,       /* the upstream whose name is `upstream`, if there is one */
-    ROUTE_NONE,        /* no rule matches: 404 no-route */
+    ROUTE_NONE,        /* no rule matches: 404 no-route; `problem` may say why */
     ROUTE_NOT_A_TUNNEL,/* CONNECT or another host's absolute URL: 405 */
     ROUTE_BAD          /* malformed target or /@CLIENT part: 400, `problem` says why */
 };
@@ -33,7 +33,7 @@ struct route {
     struct slice upstream; /* first segment when it may name an upstream */
     struct slice path;     /* begins with '/', without the query, /@CLIENT taken off */
     struct slice query;    /* without '?'; p is NULL when there is none, not even an empty one */
-    const char *problem;   /* a static sentence for ROUTE_BAD */
+    const char *problem;   /* a static sentence for ROUTE_BAD and, where it is not NULL, for ROUTE_NONE */
 };
 
 /* What the routing rules look at besides the target. */
@@ -63,7 +63,7 @@ struct route route_read(struct slice method, struct slice target, const struct r
  */
 enum route_kind route_speech(struct slice target, const struct route_hints *hints);
 
-/* A client name: 1 to 64 of A-Z a-z 0-9 . _ - and not only dots. */
+/* A client name (client_name.h). */
 bool route_client_name_ok(struct slice name);
 
 /* "high", "normal" or "low". */

@@ -27,6 +27,9 @@ enum argument {
     ARGUMENT_OF_CLIENT = 1 << 16, /* --client and --model, of commands that show some of many */
     ARGUMENT_OF_MODEL = 1 << 17,
     ARGUMENT_NOW = 1 << 18,
+    ARGUMENT_QUIET = 1 << 19,
+    ARGUMENT_INTERVAL = 1 << 20,
+    ARGUMENT_OFFLINE = 1 << 21,
 
     /* what a command that asks the daemon takes */
     ARGUMENT_DAEMON = ARGUMENT_URL | ARGUMENT_TOKEN_FILE,
@@ -47,10 +50,13 @@ struct arguments {
     const char *since;
     const char *until;
     const char *limit;
+    const char *interval;
     bool json;
     bool csv;
     bool chat;
     bool now;
+    bool quiet;
+    bool offline;
     bool help;
     bool version;
     char **operands; /* ends with NULL */

@@ -11,6 +11,8 @@
 int command_run(const struct arguments *a); /* does not return when the program could be started */
 int command_env(const struct arguments *a);
 int command_status(const struct arguments *a);
+int command_top(const struct arguments *a);
+int command_doctor(const struct arguments *a);
 int command_usage(const struct arguments *a);
 int command_calls(const struct arguments *a);
 int command_explain(const struct arguments *a);

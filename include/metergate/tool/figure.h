@@ -28,12 +28,21 @@ const char *figure_usd_exact(int64_t nano, char out[FIGURE_SIZE]);
 /* Milliseconds as "340 ms", "5.2 s", "3m 12s", "2h 5m": two parts are enough to know. */
 const char *figure_ms(int64_t ms, char out[FIGURE_SIZE]);
 
+/* The same as it is said: "12 s", "4 min 12 s", "2 h 5 min", "3 d 4 h", to the nearest second; less than one is "1 s". */
+const char *figure_span(int64_t ms, char out[FIGURE_SIZE]);
+
+/* The span of a window, exactly: "60 s", "6 h", "30 d", "0.500 s"; "-" for none. */
+const char *figure_window(int64_t ms, char out[FIGURE_SIZE]);
+
 /* Tenths as "1,234.5". */
 const char *figure_tenths(int64_t tenths, char out[FIGURE_SIZE]);
 
 /* What RFC 3339 writes of UTC as "2026-11-28 14:03:12" (a day stays a day); anything else as it is, safe to
  * show. */
 void figure_time(struct slice text, struct buf *out);
+
+/* How many of `places` stand for `part` of `whole` (none for nothing, all where there is no more to have). */
+int figure_part(int64_t part, int64_t whole, int places);
 
 /* The sum, or the nearest that fits. */
 int64_t figure_sum(int64_t a, int64_t b);

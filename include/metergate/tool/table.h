@@ -21,6 +21,7 @@ struct table {
     char **cells;   /* private; owned, row by row */
     size_t n;       /* private: how many cells */
     size_t cap;     /* private */
+    uint32_t out;   /* private: bit i: column i is not shown */
 };
 
 void table_init(struct table *t, const char *const *heads, size_t columns, uint32_t right);
@@ -35,6 +36,11 @@ void table_add_short(struct table *t, struct slice s, size_t places);
 
 /* 1234567 as "1,234,567". */
 void table_add_int(struct table *t, int64_t v);
+
+/* Leaves columns out, those of `first_out` in that order (ended by TABLE_END), until lines are at most `width` places long
+ * or there is no more to leave out. After all cells. */
+#define TABLE_END 99
+void table_fit(struct table *t, size_t width, const unsigned char *first_out);
 
 /* Heads and rows; the last row must be complete. Nothing at all when there is no row. */
 void table_print(const struct table *t, FILE *out);

@@ -1,0 +1,73 @@
+/* output: the end of the pipe is the end of what is read; a child that outlives it is waited for, or killed.
+ */
+#include "metergate/tool/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "metergate/base/clock.h"
+
+#define PIECE 4096
+
+/* Until its end. 0, -ETIMEDOUT, -E2BIG. */
+static int read_all(int fd, int64_t end_us, struct buf *out)
+{
+    for (;;) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        int64_t left_ms = (end_us - clock_now_us()) / CLOCK_MS;
+        char piece[PIECE];
+        ssize_t n;
+
+        if (left_ms <= 0 || poll(&p, 1, (int)left_ms) == 0)
+            return -ETIMEDOUT;
+        n = read(fd, piece, sizeof piece);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return 0;
+        if (buf_append(out, piece, (size_t)n) < 0)
+            return -E2BIG;
+    }
+}
+
+static void become(const char *const *argv, int out)
+{
+    int null = open("/dev/null", O_RDWR);
+
+    dup2(null, STDIN_FILENO);
+    dup2(out, STDOUT_FILENO);
+    dup2(out, STDERR_FILENO);
+    execvp(argv[0], (char *const *)(uintptr_t)argv);
+    _exit(127);
+}
+
+int output_of(const char *const *argv, int64_t timeout_ms, struct buf *out)
+{
+    int pipes[2], status = 0, rc;
+    pid_t pid;
+
+    if (pipe2(pipes, O_CLOEXEC) < 0)
+        return 127;
+    pid = fork();
+    if (pid == 0)
+        become(argv, pipes[1]);
+    close(pipes[1]);
+    if (pid < 0) {
+        close(pipes[0]);
+        return 127;
+    }
+    rc = read_all(pipes[0], clock_now_us() + timeout_ms * CLOCK_MS, out);
+    close(pipes[0]);
+    if (rc < 0)
+        kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (rc < 0)
+        return rc;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -ECHILD;
+}

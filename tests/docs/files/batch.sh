@@ -1,0 +1,2 @@
+#!/bin/sh
+python3 nightly.py
