@@ -1,4 +1,4 @@
-/* gate_inside: what gate.c and replay.c share. */
+/* gate_inside: what gate.c, ask.c and replay.c share. */
 #ifndef METERGATE_GATE_GATE_INSIDE_H
 #define METERGATE_GATE_GATE_INSIDE_H
 
