@@ -60,7 +60,7 @@ CHAOS   := $(BUILD)/tests/chaos/test_chaos
 FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
-.PHONY: all help deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-page test-docs test-system lint lint-objects asan tsan valgrind chaos kills \
+.PHONY: all help deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-page test-docs test-system test-monitoring lint lint-objects asan tsan valgrind chaos kills \
         fuzz oracle bench install uninstall clean everything
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -205,6 +205,9 @@ test-docs: all ## every command block of README, docs and manual pages, run as p
 	@sh tools/deps.sh --programs "python3 curl git bash" "python3 curl git bash"
 	@MG_BIN=$(BIN) python3 tests/docs/selftest.py
 	@MG_BIN=$(BIN) python3 tests/docs/run.py $(PAGES)
+
+test-monitoring: all ## /metrics, the alert rules and the dashboard of docs/monitoring by Prometheus' own promtool
+	BIN=$(BIN) bash tests/monitoring/run.sh
 
 asan: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory test BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" \

@@ -58,6 +58,7 @@ check "foreign libraries" "$(
     foreign microhttpd.h src/net/front.c
     foreign curl/ src/net/upstream_inside.h src/tool/client_inside.h
     foreign curses.h src/tool/screen.c
+    foreign term.h src/tool/screen.c
     foreign yaml.h src/config/yaml.c
     foreign cjson/ src/base/json.c
     foreign uthash.h src/base/map.c

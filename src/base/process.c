@@ -124,6 +124,15 @@ static void list_of(const char *procs, struct buf *pids)
         fclose(f);
 }
 
+static int higher_first(const void *a, const void *b)
+{
+    pid_t x, y;
+
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
 pid_t process_find(const char *procs, const struct process_wanted *w, int64_t until_us, int *ret_fd)
 {
     pid_t found = 0, pid;
@@ -135,10 +144,12 @@ pid_t process_find(const char *procs, const struct process_wanted *w, int64_t un
     else
         list_all(&pids);
     /* who calls was started lately, as a rule, and has a high number */
-    for (size_t i = pids.n / sizeof pid; i > 0 && !found && clock_spent_us() <= until_us; i--) {
+    if (pids.n)
+        qsort(pids.p, pids.n / sizeof pid, sizeof pid, higher_first);
+    for (size_t i = 0; i < pids.n / sizeof pid && !found && clock_spent_us() <= until_us; i++) {
         int fd;
 
-        memcpy(&pid, pids.p + (i - 1) * sizeof pid, sizeof pid);
+        memcpy(&pid, pids.p + i * sizeof pid, sizeof pid);
         fd = descriptor_of(pid, w, until_us);
         if (fd < 0)
             continue;

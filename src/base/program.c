@@ -22,34 +22,51 @@ struct launcher {
     const char *naming;  /* options whose value is the name: -m, -jar */
     const char *inlined; /* options whose value is the program: it has no name */
     int skipped;         /* operands that come first: of `timeout` the time */
+    bool clusters;       /* `-euo pipefail`: the last letter of several says what follows */
 };
 
 static const struct launcher launchers[] = {
-    {.names = " python python[0-9]* pypy pypy[0-9]* ", .role = SCRIPT, .valued = " -W -X --check-hash-based-pycs ", .naming = " -m ", .inlined = " -c "},
-    {.names = " node nodejs tsx ts-node ", .role = SCRIPT, .valued = " -r --require --import --loader --experimental-loader -C --conditions --env-file ",
+    {.names = " python python[0-9]* pypy pypy[0-9]* ", .role = SCRIPT,
+     .valued = " -W -X --check-hash-based-pycs ", .naming = " -m ", .inlined = " -c ", .clusters = true},
+    {.names = " node nodejs tsx ts-node ", .role = SCRIPT,
+     .valued = " -r --require --import --loader --experimental-loader -C --conditions --env-file ",
      .inlined = " -e -p -pe --eval --print "},
-    {.names = " deno ", .role = SCRIPT, .words = " run serve ", .valued = " -c --config --import-map -r --lock --seed "},
-    {.names = " bun ", .role = SCRIPT, .words = " run ", .bare = true, .valued = " -r --preload --cwd -c --config --env-file ", .inlined = " -e --eval -p --print "},
-    {.names = " ruby ruby[0-9]* ", .role = SCRIPT, .valued = " -I -r -C -E ", .inlined = " -e "},
-    {.names = " perl perl[0-9]* ", .role = SCRIPT, .valued = " -I ", .inlined = " -e -E "},
-    {.names = " php php[0-9]* ", .role = SCRIPT, .valued = " -c -d ", .naming = " -f --file ", .inlined = " -r "},
+    {.names = " deno ", .role = SCRIPT, .words = " run serve ",
+     .valued = " -c --config --import-map -r --lock --seed "},
+    {.names = " bun ", .role = SCRIPT, .words = " run ", .bare = true,
+     .valued = " -r --preload --cwd -c --config --env-file ", .inlined = " -e --eval -p --print "},
+    {.names = " ruby ruby[0-9]* ", .role = SCRIPT, .valued = " -I -r -C -E ", .inlined = " -e ",
+     .clusters = true},
+    {.names = " perl perl[0-9]* ", .role = SCRIPT, .valued = " -I ", .inlined = " -e -E ",
+     .clusters = true},
+    {.names = " php php[0-9]* ", .role = SCRIPT, .valued = " -c -d ", .naming = " -f --file ",
+     .inlined = " -r "},
     {.names = " Rscript lua lua[0-9]* luajit ", .role = SCRIPT, .valued = " -l ", .inlined = " -e "},
-    {.names = " sh bash dash zsh ksh ash fish ", .role = SCRIPT, .valued = " -o +o -O +O --rcfile --init-file ", .inlined = " -c -lc -ic -ec -xc -exc -euc -euxc "},
-    {.names = " java ", .role = SCRIPT, .valued = " -cp -classpath --class-path -p --module-path --add-opens --add-exports --add-modules ",
+    {.names = " sh bash dash zsh ksh ash fish ", .role = SCRIPT,
+     .valued = " -o +o -O +O --rcfile --init-file ", .inlined = " -c -s ",
+     .clusters = true},
+    {.names = " java ", .role = SCRIPT,
+     .valued = " -cp -classpath --class-path -p --module-path --add-opens --add-exports --add-modules ",
      .naming = " -jar -m --module "},
     {.names = " dotnet ", .role = SCRIPT, .words = " exec ", .bare = true},
     {.names = " env ", .role = RUNNER, .valued = " -u --unset -C --chdir -S --split-string "},
     {.names = " nice ionice chrt ", .role = RUNNER, .valued = " -n --adjustment -c --class -p -P -u "},
     {.names = " timeout ", .role = RUNNER, .valued = " -k --kill-after -s --signal ", .skipped = 1},
-    {.names = " taskset flock ", .role = RUNNER, .valued = " -w --timeout -E --conflict-exit-code ", .skipped = 1},
-    {.names = " nohup setsid time stdbuf caffeinate exec command ", .role = RUNNER, .valued = " -i -o -e -f "},
+    {.names = " taskset flock ", .role = RUNNER, .valued = " -w --timeout -E --conflict-exit-code ",
+     .skipped = 1},
+    {.names = " nohup setsid time stdbuf caffeinate exec command ", .role = RUNNER,
+     .valued = " -i -o -e -f "},
     {.names = " sudo doas ", .role = RUNNER, .valued = " -u --user -g --group -C -D -h -p -r -t -T "},
-    {.names = " uv rye pdm poetry pipenv hatch pixi conda mamba micromamba ", .role = RUNNER, .words = " run ",
+    {.names = " uv rye pdm poetry pipenv hatch pixi conda mamba micromamba ", .role = RUNNER,
+     .words = " run ",
      .valued = " --with --with-editable --with-requirements -p --python --extra --group --env-file --package --project --directory -C -n --name "
                "-e --environment --prefix --index --index-url --default-index --python-platform -i --only-group --no-group "},
-    {.names = " npx bunx uvx pnpx ", .role = RUNNER, .valued = " -p --package -c --call --from --with --python "},
-    {.names = " npm pnpm yarn ", .role = RUNNER, .words = " run run-script exec x dlx ", .valued = " -C --dir --prefix -w --workspace --filter --cwd --package "},
-    {.names = " metergate ", .role = RUNNER, .words = " run ", .valued = " -c --client -p --priority -u --url --token-file "},
+    {.names = " npx bunx uvx pnpx ", .role = RUNNER,
+     .valued = " -p --package -c --call --from --with --python "},
+    {.names = " npm pnpm yarn ", .role = RUNNER, .words = " run run-script exec x dlx ",
+     .valued = " -C --dir --prefix -w --workspace --filter --cwd --package "},
+    {.names = " metergate ", .role = RUNNER, .words = " run ",
+     .valued = " -c --client -p --priority -u --url --token-file "},
 };
 
 static bool has_word(const char *list, struct slice word)
@@ -132,30 +149,52 @@ static const struct launcher *launcher_named(struct slice name)
     return NULL;
 }
 
+/* The option that decides what its next argument is: of a cluster of letters the last. */
+static struct slice option_of(const struct launcher *l, struct slice argument, char room[2])
+{
+    if (!l->clusters || argument.n < 3)
+        return argument;
+    for (size_t i = 1; i < argument.n; i++) {
+        char c = argument.p[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')))
+            return argument;
+    }
+    room[0] = argument.p[0];
+    room[1] = argument.p[argument.n - 1];
+    return slice_of(room, 2);
+}
+
+static bool has_option(const char *list, struct slice option)
+{
+    return list && has_word(list, option);
+}
+
 /* What was found among the arguments of a launcher. */
 struct finding {
     enum { NOTHING, NAMED, OPERAND } what;
     size_t at; /* the argument */
 };
 
-/* Looks at the arguments from `i` on. `word`: a word of the launcher's must come first. */
+/* Looks at the arguments behind the launcher. `word`: a word of its must come first. */
 static struct finding look(const struct launcher *l, const struct slice *v, size_t n, bool word)
 {
     int skipped = l->skipped;
     bool options = true;
 
     for (size_t i = 1; i < n; i++) {
-        bool is_option = options && v[i].n > 1 && v[i].p[0] == '-';
+        bool is_option = options && v[i].n > 1 && (v[i].p[0] == '-' || v[i].p[0] == '+');
+        char room[2];
+        struct slice option = is_option ? option_of(l, v[i], room) : v[i];
 
         if (options && slice_eq(v[i], SLICE("--"))) {
             options = false;
-        } else if (is_option && has_word(l->inlined ? l->inlined : "", v[i])) {
+        } else if (is_option && has_option(l->inlined, option)) {
             break;
-        } else if (is_option && has_word(l->naming ? l->naming : "", v[i])) {
+        } else if (is_option && has_option(l->naming, option)) {
             return i + 1 < n ? (struct finding){NAMED, i + 1} : (struct finding){NOTHING, 0};
-        } else if (is_option || (v[i].n > 1 && v[i].p[0] == '+')) {
-            if (has_word(l->valued ? l->valued : "", v[i]))
-                i++;
+        } else if (is_option) {
+            i += has_option(l->valued, option);
         } else if (word) {
             if (!has_word(l->words, v[i]))
                 break;

@@ -9,6 +9,7 @@
 #include "metergate/base/json.h"
 #include "metergate/proxy/cors.h"
 #include "metergate/proxy/hub.h"
+#include "metergate/proxy/metrics.h"
 #include "metergate/proxy/page.h"
 #include "metergate/proxy/price_list.h"
 

@@ -195,8 +195,10 @@ static void learn(struct call *c, enum call_outcome outcome, const struct usage 
 
     if (!c->learned || c->status >= 400)
         return;
-    if (usage && counted && c->request.reference == REFERENCE_NONE)
+    if (usage && counted && c->request.reference == REFERENCE_NONE) {
         calibration_learn(&c->learned->calibration, &c->count.parts, c->estimate.input, usage->input);
+        meter_estimate(c, usage->input);
+    }
     if ((usage || outcome == OUTCOME_COMPLETED) && !is_behind(c) && call_has_output(c))
         expect_learn(learned_output(c->learned, slice_str(c->client->name)), c->used.output);
     learned_changed(&c->proxy->learned);

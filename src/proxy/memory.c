@@ -207,6 +207,7 @@ void memory_saw_response(struct memory *m, struct proxy *p, struct slice id, con
     nano = bill_cost(p, slice_str(b->model), u, &price);
     if (nano != PRICE_UNKNOWN && nano_before != PRICE_UNKNOWN)
         b->client->cost_nano += nano - nano_before;
+    meter_correct(&b->budget->meter, &before, nano_before, u, nano);
     record_correction(p, &(struct record_late){b->number, b->client, b->provider, b->budget}, u, nano, &price);
     drop(m, p, b, &cost, nano);
     hub_turn_soon(p);

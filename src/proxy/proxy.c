@@ -200,6 +200,7 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
     p->loop = l;
     p->capacity = *capacity;
     p->started_us = clock_now_us();
+    p->started_wall_us = clock_wall_us();
     buf_init(&p->state_dir, BUF_UNLIMITED);
     if (user_name(geteuid(), p->user) < 0)
         snprintf(p->user, sizeof p->user, "%u", (unsigned)geteuid());

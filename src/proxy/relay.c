@@ -177,6 +177,7 @@ void relay_head(void *ctx, struct transfer *t, const struct transfer_head *h)
     if (c->budget)
         budgets_saw_answer(c->budget, h->status);
     retry_answered(c, h->status);
+    meter_answer(c, h->status);
     if (h->status == 429)
         tally_429(c);
     if (worth_judging(c, h->status)) {

@@ -43,6 +43,7 @@ void tally_end(struct call *c)
     if (c->provider && c->attempts > 0)
         c->provider->calls++;
     add_to_hours(c, &f);
+    meter_end(c);
 }
 
 void tally_retry(struct call *c)

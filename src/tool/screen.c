@@ -16,6 +16,10 @@
 
 #include "metergate/tool/view.h"
 
+/* last: it makes macros of everyday words */
+#include <term.h>
+#undef columns
+
 static SCREEN *terminal;
 static bool utf8, colours;
 
@@ -58,6 +62,17 @@ static attr_t look_of(enum style style)
     }
 }
 
+/* Asked before newterm is, which does not give back what it took for a terminal that it does not know. */
+static bool known(void)
+{
+    int why;
+
+    if (setupterm(NULL, STDOUT_FILENO, &why) != OK)
+        return false;
+    del_curterm(cur_term);
+    return true;
+}
+
 int screen_open(struct errbuf *e)
 {
     const char *term = getenv("TERM");
@@ -69,7 +84,7 @@ int screen_open(struct errbuf *e)
     setlocale(LC_CTYPE, "");
     utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     set_escdelay(50);
-    terminal = newterm(NULL, stdout, stdin);
+    terminal = known() ? newterm(NULL, stdout, stdin) : NULL;
     if (!terminal) {
         err_set(e, "nothing is known of this terminal (TERM is %s); metergate status prints the same once", term ? term : "not set");
         return -ENOTTY;
@@ -84,18 +99,29 @@ int screen_open(struct errbuf *e)
     return 0;
 }
 
+/* A terminal that has but one page keeps what was there, and the shell goes on in its last line: not behind ours. */
+static void give_back(void)
+{
+    if (isendwin())
+        return;
+    move(LINES - 1, 0);
+    clrtoeol();
+    refresh();
+    endwin();
+}
+
 void screen_close(void)
 {
     if (!terminal)
         return;
-    endwin();
+    give_back();
     delscreen(terminal);
     terminal = NULL;
 }
 
 void screen_leave(void)
 {
-    endwin();
+    give_back();
     clearok(curscr, TRUE); /* what is there when it is taken again is not ours */
 }
 

@@ -1,7 +1,7 @@
 /* view: what is chosen is known by its id, so that it stays chosen when rows come, go and change places. */
 #include "metergate/tool/view.h"
 
-#include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -226,24 +226,41 @@ static void draw_first_line(struct grid *g, struct slice doc, const char *url, c
     free(version);
 }
 
+/* Appends what is written in `fmt`, unless the line would be too long. */
+static void add_piece(struct buf *line, int width, const char *fmt, ...) MG_PRINTF(3, 4);
+static void add_piece(struct buf *line, int width, const char *fmt, ...)
+{
+    size_t before = line->n;
+    va_list ap;
+
+    va_start(ap, fmt);
+    buf_addv(line, fmt, ap);
+    va_end(ap);
+    if (line->n > (size_t)width) /* digits and our own words: as many places as bytes */
+        buf_drop_tail(line, line->n - before);
+}
+
 static void add_figures(struct head *h, struct slice doc)
 {
-    char a[FIGURE_SIZE], usd[FIGURE_SIZE];
+    struct slice hour = doc_get(doc, "hour");
+    int width = h->g->columns;
+    char a[FIGURE_SIZE];
     struct buf b;
     int64_t nano;
 
     buf_init(&b, BUF_UNLIMITED);
-    buf_addf(&b, "%s held", figure_int(doc_int(doc, "held"), a));
-    buf_addf(&b, "  %s in flight", figure_int(doc_int(doc, "in_flight"), a));
-    buf_addf(&b, "  429s %s", figure_int(doc_int(doc, "totals.upstream_429"), a));
-    buf_addf(&b, "  refused %s", figure_int(doc_int(doc, "totals.refused"), a));
-    if (doc_get(doc, "hour").n) {
-        buf_addf(&b, "  hour: %s calls", figure_int(doc_int(doc, "hour.calls"), a));
-        buf_addf(&b, ", %s tokens", figure_int(doc_int(doc, "hour.tokens"), a));
+    add_piece(&b, width, "%s held", figure_int(doc_int(doc, "held"), a));
+    add_piece(&b, width, "  %s in flight", figure_int(doc_int(doc, "in_flight"), a));
+    add_piece(&b, width, "  429s %s", figure_int(doc_int(doc, "totals.upstream_429"), a));
+    add_piece(&b, width, "  refused %s", figure_int(doc_int(doc, "totals.refused"), a));
+    if (hour.n) {
+        add_piece(&b, width, "  hour: %s calls", figure_int(doc_int(hour, "calls"), a));
+        add_piece(&b, width, " %s tokens", figure_int(doc_int(hour, "tokens"), a));
     }
-    if (doc_scaled(doc, "hour.cost_usd", 9, &nano) == 0)
-        buf_addf(&b, ", %s", figure_usd(nano, 6, usd));
-    add_sentence(h, STYLE_PLAIN, slice_head(buf_slice(&b), paper_break(buf_slice(&b), (size_t)h->g->columns)));
+    if (doc_scaled(hour, "cost_usd", 9, &nano) == 0)
+        add_piece(&b, width, " %s", figure_usd(nano, 6, a));
+    if (h->line < h->most)
+        grid_put(h->g, h->line++, 0, width, STYLE_PLAIN, buf_slice(&b));
     buf_release(&b);
 }
 

@@ -96,13 +96,15 @@ MG_NORETURN static void watch(int pidfd, const struct address *a, const struct s
 
 /* ---- its birth ---- */
 
-/* The signals as a new program has them, but for those that a terminal sends to all of its foreground. */
+/* None is blocked, and what is ignored is what the program ignores (nohup), besides those that a terminal sends to all of
+ * its foreground. */
 static void reset_signals(void)
 {
     sigset_t none;
 
-    for (int i = 1; i < NSIG; i++)
-        signal(i, i == SIGINT || i == SIGQUIT || i == SIGPIPE ? SIG_IGN : SIG_DFL);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGQUIT, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }

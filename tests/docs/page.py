@@ -69,6 +69,39 @@ def _of_markdown(name, text):
     return found
 
 
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def _anchor(heading):
+    """As the places where Markdown is shown make it of a heading."""
+    return re.sub(r"[^\w -]", "", heading.strip().lower().replace("`", "")).replace(" ", "-")
+
+
+def _without_blocks(text):
+    lines, inside = [], False
+    for line in text.split("\n"):
+        fence = line.lstrip().startswith("```")
+        inside ^= fence
+        lines.append("" if inside or fence else line)
+    return lines
+
+
+def broken_links(name, text, root):
+    """Links within the repository that lead nowhere: to a file or a heading that is not there."""
+    found = []
+    for i, line in enumerate(_without_blocks(text)):
+        for target in LINK.findall(re.sub(r"`[^`]*`", "", line)):
+            path, _, heading = target.partition("#")
+            if re.match(r"[a-z]+:", target):
+                continue
+            file = root / name if not path else (root / name).parent / path
+            if not file.exists():
+                found.append(Problem(name, i + 1, f"a link to {target}, which is not there"))
+            elif heading and heading not in {_anchor(h.lstrip("#")) for h in _without_blocks(file.read_text()) if h.startswith("#")}:
+                found.append(Problem(name, i + 1, f"a link to {target}: there is no such heading"))
+    return found
+
+
 def _of_manual(name, text):
     """.EX to .EE; `.\\" not run: REASON` before it. Section 5 is about the configuration, the others about commands."""
     lines, found, inside = text.split("\n"), [], None

@@ -12,7 +12,7 @@ import time
 import tomllib
 
 import compare
-from page import Block, blocks_of
+from page import Block, blocks_of, broken_links
 from sandbox import ROOT, Sandbox
 
 SDK = ROOT / "tests/sdk"
@@ -145,7 +145,8 @@ class Page:
 
 def check_page(name, text):
     """(problems as text, blocks run, blocks marked as not run, reasons of those skipped)."""
-    problems, run, left, skipped = [], 0, 0, []
+    run, left, skipped = 0, 0, []
+    problems = [] if name.startswith("man/") else [f"{p.page}:{p.line}: {p.what}" for p in broken_links(name, text, ROOT)]
     blocks = blocks_of(name, text)
     todo = [b for b in blocks if isinstance(b, Block) and "not run" not in b.marks]
     sandbox = Sandbox() if any(b.language not in ("text", "json", "toml") for b in todo) else None
@@ -173,7 +174,7 @@ def check_page(name, text):
 
 
 def pages():
-    found = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")),
+    found = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "tests/README.md", *sorted((ROOT / "docs").rglob("*.md")),
              *sorted((ROOT / "tests").glob("*/README.md")), *sorted((ROOT / "man").glob("*.[1-8]"))]
     return [str(p.relative_to(ROOT)) for p in found]
 

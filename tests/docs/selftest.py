@@ -21,9 +21,13 @@ BAD = [
     ("no JSON", f"{FENCE}json\n{{\"a\":...}}\n{FENCE}\n", "no JSON"),
     ("no TOML", f"{FENCE}toml\na = \n{FENCE}\n", "no TOML"),
     ("no such table", f"{FENCE}sql\nSELECT * FROM callers;\n{FENCE}\n", "SQL: "),
+    ("a link to no file", "see [this](docs/nowhere.md)\n", "which is not there"),
+    ("a link to no heading", "see [this](README.md#nowhere)\n", "there is no such heading"),
     ("a Python program that fails", f"{FENCE}python\nimport json\njson.loads('')\n{FENCE}\n", "exit status 1"),
 ]
 GOOD = f"""
+[here](docs/tool.md), [there](docs/limits.md#money), [where](https://example.invalid/x), `[no](link)`
+
 {FENCE}console
 $ echo one 17; echo; echo took 1.25 s, cost '$0.5'
 one 4

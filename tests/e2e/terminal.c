@@ -411,6 +411,20 @@ void terminal_wait_gone(struct terminal *t, const char *text)
     wait_for(t, text, false);
 }
 
+void terminal_wait_same(struct terminal *t, struct terminal *other, const char *text)
+{
+    int64_t until_us = clock_now_us() + TIMEOUT_US;
+
+    while (strcmp(terminal_text(t), terminal_text(other)) != 0 || !strstr(t->text, text)) {
+        int64_t now_us = clock_now_us();
+
+        if (now_us > until_us)
+            fail_msg("these are not the same, or '%s' is not there:\n%s\n%s", text, t->text, other->text);
+        (void)!play_some(t, now_us + 20 * CLOCK_MS);
+        (void)!play_some(other, now_us + 40 * CLOCK_MS);
+    }
+}
+
 int terminal_wait_exit(struct terminal *t)
 {
     int64_t until_us = clock_now_us() + TIMEOUT_US;

@@ -21,9 +21,12 @@ pid_t terminal_group(const struct terminal *t);
 void terminal_type(struct terminal *t, const char *keys);
 void terminal_resize(struct terminal *t, int rows, int columns);
 
-/* Waits until the text is seen in some line, or, with `gone`, in none; fails the test and shows the page when it is not. */
+/* Waits until the text is seen (it may have several lines), or is not; fails the test and shows the page else. */
 void terminal_wait(struct terminal *t, const char *text);
 void terminal_wait_gone(struct terminal *t, const char *text);
+
+/* Waits until both show the same page, and the text is on it. */
+void terminal_wait_same(struct terminal *t, struct terminal *other, const char *text);
 
 /* Waits for the end: exit status, 128 + N after signal N. */
 int terminal_wait_exit(struct terminal *t);

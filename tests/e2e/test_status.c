@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <cjson/cJSON.h>
 
-#include "fixture.h"
+#include "exposition.h"
 
 enum { CLIENTS = 7, CALLS = 40 };
 
@@ -94,58 +94,21 @@ static void assert_adds_up(const struct fixture *f, int held, int in_flight)
     cJSON_Delete(s);
 }
 
-/* The sum of all series of that name. */
-static int metric(const char *text, const char *name)
-{
-    size_t n = strlen(name);
-    double v = 0;
-
-    for (const char *at = text; (at = strstr(at, name)) != NULL; at += n) {
-        if (at > text && at[-1] == '\n' && (at[n] == ' ' || at[n] == '{'))
-            v += strtod(at + strcspn(at, " "), NULL); /* no label here has a blank in it */
-    }
-    return (int)v;
-}
-
-/* What Prometheus refuses: a series that is there twice, or one without its TYPE before it. */
-static void assert_well_formed(const char *text)
-{
-    for (const char *line = text; *line; line += strcspn(line, "\n") + 1) {
-        size_t n = strcspn(line, "\n"), name = strcspn(line, " {");
-        char series[512], type[128];
-
-        assert_int_equal(line[n], '\n');
-        if (line[0] == '#')
-            continue;
-        while (n > 0 && line[n] != ' ') /* what stands before the value */
-            n--;
-        assert_in_range(n, 1, sizeof series - 3);
-        snprintf(series, sizeof series, "\n%.*s ", (int)n, line);
-        if (strstr(line, series))
-            fail_msg("twice: %s", series);
-        snprintf(type, sizeof type, "# TYPE %.*s ", (int)name, line);
-        assert_non_null(strstr(text, type));
-        assert_true(strstr(text, type) < line);
-    }
-}
-
 static void assert_metrics_say_the_same(const struct fixture *f, int held, int in_flight)
 {
-    struct client_reply r = fixture_call(f, "GET", "/metrics", NULL);
+    struct exposition e;
 
-    assert_int_equal(r.status, 200);
-    buf_add_char(&r.body, '\0');
-    assert_well_formed(r.body.p);
-    assert_int_equal(metric(r.body.p, "metergate_held"), held);
-    assert_int_equal(metric(r.body.p, "metergate_budget_held"), held);
-    assert_int_equal(metric(r.body.p, "metergate_client_held"), held);
-    assert_int_equal(metric(r.body.p, "metergate_in_flight"), in_flight);
-    assert_int_equal(metric(r.body.p, "metergate_budget_in_flight"), in_flight);
-    assert_int_equal(metric(r.body.p, "metergate_client_in_flight"), in_flight);
-    assert_int_equal(metric(r.body.p, "metergate_upstream_in_flight"), in_flight);
-    assert_int_equal(metric(r.body.p, "metergate_calls_total"), CALLS);
-    assert_int_equal(metric(r.body.p, "metergate_client_calls_total"), CALLS - held - in_flight);
-    client_reply_release(&r);
+    exposition_fetch(f, &e);
+    assert_int_equal((int)exposition_sum(&e, "metergate_held", ""), held);
+    assert_int_equal((int)exposition_sum(&e, "metergate_budget_held", ""), held);
+    assert_int_equal((int)exposition_sum(&e, "metergate_client_held", ""), held);
+    assert_int_equal((int)exposition_sum(&e, "metergate_in_flight", ""), in_flight);
+    assert_int_equal((int)exposition_sum(&e, "metergate_budget_in_flight", ""), in_flight);
+    assert_int_equal((int)exposition_sum(&e, "metergate_client_in_flight", ""), in_flight);
+    assert_int_equal((int)exposition_sum(&e, "metergate_upstream_in_flight", ""), in_flight);
+    assert_int_equal((int)exposition_sum(&e, "metergate_calls_total", ""), CALLS);
+    assert_int_equal((int)exposition_sum(&e, "metergate_client_calls_total", ""), CALLS - held - in_flight);
+    exposition_release(&e);
 }
 
 static void test_status__held_and_in_flight__add_up_whoever_waits_for_what(void **state)

@@ -318,16 +318,6 @@ static void test_env__with_a_token__it_stands_where_a_program_has_no_key(void **
     outcome_release(&o);
 }
 
-static void test_env__settings_that_the_user_made__stay(void **state)
-{
-    struct outcome o = shell("export ENABLE_TOOL_SEARCH=auto:5\n\"$0\" env | grep -c TOOL_SEARCH || true\n"
-                             "export ENABLE_TOOL_SEARCH=\n\"$0\" env | grep -c TOOL_SEARCH || true\n");
-
-    (void)state;
-    assert_string_equal(o.out, "0\n0\n");
-    outcome_release(&o);
-}
-
 static void test_env__url_of_the_environment__is_used_and_an_option_wins(void **state)
 {
     struct outcome o = shell("export METERGATE_URL=127.0.0.1:77\n\"$0\" env | head -n 1\n\"$0\" env -u "
@@ -346,21 +336,6 @@ static void test_env__priority_alone__keeps_the_users_own_name(void **state)
 
     (void)state;
     assert_int_equal(o.status, 0);
-    outcome_release(&o);
-}
-
-static void test_env__proxy_exceptions__are_kept_and_added_to_once(void **state)
-{
-    struct outcome o =
-        shell("export NO_PROXY=\"it's.example, localhost\"\n"
-              "eval \"$(\"$0\" env)\"; eval \"$(\"$0\" env)\"\n"
-              "echo \"$NO_PROXY\"; echo \"$no_proxy\"\n"
-              "unset NO_PROXY; no_proxy='*'; eval \"$(\"$0\" env)\"; echo \"$NO_PROXY $no_proxy\"\n"
-              "no_proxy=; NO_PROXY=; eval \"$(\"$0\" env --url 'http://[::1]:4283')\"; echo \"$NO_PROXY\"\n");
-
-    (void)state;
-    assert_string_equal(o.out, "it's.example, localhost,127.0.0.1\nit's.example, localhost,127.0.0.1\n* *\n"
-                               "127.0.0.1,localhost,::1\n");
     outcome_release(&o);
 }
 
@@ -773,11 +748,9 @@ int main(void)
         cmocka_unit_test_setup(test_env__evaluated_without_quotes__does_the_same, tool_environment),
         cmocka_unit_test_setup(test_env__with_a_token__it_stands_where_a_program_has_no_key,
                                tool_environment),
-        cmocka_unit_test_setup(test_env__settings_that_the_user_made__stay, tool_environment),
         cmocka_unit_test_setup(test_env__url_of_the_environment__is_used_and_an_option_wins,
                                tool_environment),
         cmocka_unit_test_setup(test_env__priority_alone__keeps_the_users_own_name, tool_environment),
-        cmocka_unit_test_setup(test_env__proxy_exceptions__are_kept_and_added_to_once, tool_environment),
         cmocka_unit_test_setup(test_run__azure__is_sent_here_only_where_there_is_an_upstream_for_it,
                                tool_environment),
         cmocka_unit_test_setup(test_run__command__gets_the_variables_and_gives_its_exit_status,

@@ -105,6 +105,7 @@ static void test_run__held_calls__are_told_of_on_stderr_until_they_go(void **sta
 static void test_run__full_budget__the_line_says_of_which(void **state)
 {
     struct client_async *first, *second;
+    struct client_reply left;
     struct process *p;
     struct fixture f;
 
@@ -116,6 +117,8 @@ static void test_run__full_budget__the_line_says_of_which(void **state)
     second = start_call(&f, NIGHTLY_CHAT);
     assert_true(process_wait_log(p, 0, "metergate: holding 1 call for gpt-4o", FIXTURE_TIMEOUT_MS));
     client_leave(second);
+    left = client_finish(second);
+    client_reply_release(&left);
     assert_true(process_wait_log(p, 0, "metergate: all calls go on\n", FIXTURE_TIMEOUT_MS));
     process_signal(p, SIGKILL);
     assert_end(p, 128 + SIGKILL);

@@ -1,7 +1,7 @@
 /*
- * docs/troubleshooting.md knows everything that a user can meet: each reason of a refusal, each header of ours, each warning and
- * error of the log, each exit status. They are read from the source, so that the page cannot fall behind it. Run from the
- * top of the tree.
+ * docs/troubleshooting.md knows everything that a user can meet: each reason of a refusal, each header of
+ * ours, each warning and error of the log, each exit status. They are read from the source, so that the page
+ * cannot fall behind it. Run from the top of the tree.
  */
 #include <glob.h>
 #include <setjmp.h>
@@ -35,15 +35,16 @@ static void read_flat(const char *path, struct buf *out)
     buf_release(&text);
 }
 
-static int missing_from(const struct buf *page, const char *text, const char *what, const char *where)
+static int missing_from(const struct buf *page, struct slice text, const char *what, const char *where)
 {
-    if (strstr(page->p, text))
+    if (memmem(page->p, page->n, text.p, text.n))
         return 0;
-    fprintf(stderr, "%s has no %s \"%s\" (%s)\n", PAGE, what, text, where); /* all of them, then the failure */
+    /* all of them, and then the failure */
+    fprintf(stderr, "%s has no %s \"%.*s\" (%s)\n", PAGE, what, (int)text.n, text.p, where);
     return 1;
 }
 
-/* ---- the source ------------------------------------------------------------------------------------------------ */
+/* ---- the source --------------------------------------------------------------------- */
 
 typedef int (*visitor)(const char *path, const struct buf *source, const struct buf *page);
 
@@ -68,8 +69,8 @@ static int over_source(visitor visit)
 }
 
 /*
- * The longest piece without a conversion of the format that begins at the first quote in s: literals side by side, and macros
- * as PRId64 between them, are one format; a comma or bracket outside of quotes ends it.
+ * The longest piece without a conversion of the format that begins at the first quote in s: literals side by
+ * side, and macros as PRId64 between them, are one format; a comma or bracket outside of quotes ends it.
  */
 static void longest_piece(const char *s, struct buf *ret)
 {
@@ -78,7 +79,9 @@ static void longest_piece(const char *s, struct buf *ret)
 
     buf_init(&piece, BUF_UNLIMITED);
     buf_init(ret, BUF_UNLIMITED);
-    for (s = strchr(s, '"'); *s && (quoted || (*s != ',' && *s != ')')); s++) {
+    s = strchr(s, '"');
+    assert_non_null(s);
+    for (; *s && (quoted || (*s != ',' && *s != ')')); s++) {
         bool ends = quoted && (*s == '%' || *s == '\\');
 
         if (*s == '"')
@@ -108,15 +111,12 @@ static int of_calls(const char *path, const struct buf *source, const struct buf
     int missing = 0;
 
     for (const char *s = source->p; (s = strstr(s, call)) != NULL; s += strlen(call)) {
+        struct slice text;
         struct buf piece;
-        char *text;
 
         longest_piece(s, &piece);
-        for (text = piece.p; text && *text == ' '; text++)
-            ;
-        while (piece.n && piece.p[piece.n - 1] == ' ')
-            piece.p[--piece.n] = '\0';
-        if (text && strlen(text) >= SHORTEST)
+        text = slice_trim(buf_slice(&piece));
+        if (text.n >= SHORTEST)
             missing += missing_from(page, text, "line of the log", path);
         buf_release(&piece);
     }
@@ -144,7 +144,7 @@ static int headers(const char *path, const struct buf *source, const struct buf 
 
         if (s[n] == '"' && n < sizeof name - 2) { /* more behind it: a sentence that begins with one */
             snprintf(name, sizeof name, "`%.*s`", (int)n, s);
-            missing += missing_from(page, name, "header", path);
+            missing += missing_from(page, slice_str(name), "header", path);
         }
     }
     return missing;
@@ -174,14 +174,15 @@ static int statuses(const char *path, const struct buf *source, const struct buf
         size_t n = 3 + strspn(s + 3, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"), i = 0;
         char row[16];
 
-        if (n == 3 || (s > source->p && strchr("_ABCDEFGHIJKLMNOPQRSTUVWXYZ", s[-1])) || strncmp(s, "EX__BASE", n) == 0)
-            continue; /* REGEX_..., and what is no status */
+        if (n == 3 || strncmp(s, "EX__BASE", n) == 0 ||
+            (s > source->p && strchr("_ABCDEFGHIJKLMNOPQRSTUVWXYZ", s[-1])))
+            continue; /* what is no status, and REGEX_... */
         while (i < MG_ARRAY_LEN(exits) && !(strlen(exits[i].name) == n && memcmp(exits[i].name, s, n) == 0))
             i++;
         if (i == MG_ARRAY_LEN(exits))
             fail_msg("%s ends with %.*s, which this test does not know", path, (int)n, s);
         snprintf(row, sizeof row, "| %d |", exits[i].status);
-        missing += missing_from(page, row, "exit status", path);
+        missing += missing_from(page, slice_str(row), "exit status", path);
     }
     return missing;
 }
@@ -193,8 +194,8 @@ static void test_troubleshooting__has_every_exit_status(void **state)
     (void)state;
     assert_int_equal(over_source(statuses), 0);
     read_flat(PAGE, &page);
-    assert_int_equal(missing_from(&page, "| 1 |", "exit status", "EXIT_FAILURE"), 0);
-    assert_int_equal(missing_from(&page, "| 126, 127 |", "exit status", "src/tool/run.c"), 0);
+    assert_int_equal(missing_from(&page, SLICE("| 1 |"), "exit status", "EXIT_FAILURE"), 0);
+    assert_int_equal(missing_from(&page, SLICE("| 126, 127 |"), "exit status", "src/tool/run.c"), 0);
     buf_release(&page);
 }
 
@@ -210,13 +211,13 @@ static void test_troubleshooting__has_every_reason_with_its_status(void **state)
         char row[64];
 
         snprintf(row, sizeof row, "| %d | `%s` |", refusal_status(&r), refusal_name(r.reason));
-        missing += missing_from(&page, row, "reason", "src/dialect/refusal.c");
+        missing += missing_from(&page, slice_str(row), "reason", "src/dialect/refusal.c");
     }
     assert_int_equal(missing, 0);
     buf_release(&page);
 }
 
-/* ---- what is looked for ---------------------------------------------------------------------------------------- */
+/* ---- what is looked for ------------------------------------------------------------- */
 
 static void assert_piece(const char *source, const char *want)
 {
@@ -231,7 +232,8 @@ static void test_longest_piece__formats__are_read_whole(void **state)
 {
     (void)state;
     assert_piece("log_warn(\"%s; not listening there\", e->text);", "; not listening there");
-    assert_piece("log_error(\"ledger: %s; %\" PRId64 \" rows wait, calls go on\", problem);", " rows wait, calls go on");
+    assert_piece("log_error(\"ledger: %s; %\" PRId64 \" rows wait, calls go on\", problem);",
+                 " rows wait, calls go on");
     assert_piece("log_warn(\"one, \"\n    \"two\");", "one, two");
     assert_piece("log_error(\"%s\", e.text); f(\"another text\");", "");
     assert_piece("log_warn(\"after %lld ms and %d failures, %5.1f%% of it\", a, b);", " failures, ");

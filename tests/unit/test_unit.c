@@ -109,10 +109,8 @@ static void test_unit__of_any_path__is_a_clients_name_or_none(void **state)
         size_t n = 0;
 
         for (int i = 0; i < count; i++) {
-            const char *part = parts[prng_below(&random, MG_ARRAY_LEN(parts))];
-
-            memcpy(path + n, part, strlen(part));
-            n += strlen(part);
+            for (const char *c = parts[prng_below(&random, MG_ARRAY_LEN(parts))]; *c; c++)
+                path[n++] = *c;
         }
         u = unit_of_cgroup(slice_of(path, n));
         assert_true(!u.name[0] || client_name_ok(slice_str(u.name)));

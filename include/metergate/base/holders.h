@@ -16,7 +16,7 @@
 struct holders;
 
 /* How much work (clock_spent_us) looking for one may be; and for how long a user is left alone for whom that was not enough. */
-#define HOLDERS_LOOK_US  INT64_C(20000)
+#define HOLDERS_LOOK_US  INT64_C(50000)
 #define HOLDERS_LEAVE_US INT64_C(1000000)
 
 struct holders *holders_new(void);

@@ -30,6 +30,7 @@
 #include "metergate/proxy/limits.h"
 #include "metergate/proxy/organizations.h"
 #include "metergate/proxy/provider.h"
+#include "metergate/proxy/meter.h"
 
 struct client;
 struct history;
@@ -77,6 +78,7 @@ struct model_budget {
     struct hour *hour;     /* in minutes; NULL: nothing happened yet */
     char *models[BUDGET_MODELS_MAX]; /* names seen, the first few */
     size_t model_count;
+    struct budget_meter meter; /* since it was made */
 };
 
 struct budgets {

@@ -34,6 +34,8 @@ struct client {
     int64_t calls;      /* finished, whatever their outcome */
     int64_t tokens;     /* reported or estimated, in plus out */
     int64_t cost_nano;     /* of them, as far as prices are known */
+    int64_t waited_us;     /* of finished calls, held */
+    int64_t shown_tokens, shown_nano; /* metrics_client.c: the most that it ever told of these */
     struct purse purse;    /* what it may spend */
     int64_t weight;        /* as the configuration has it, 1..1000 */
     int priority;          /* likewise, of enum config_priority; CLIENT_CHOOSES: it may choose its own */

@@ -99,6 +99,7 @@ struct proxy {
     uint32_t boot; /* makes ids of two runs differ */
     struct prng random; /* for what must not happen to all at one moment */
     int64_t started_us;
+    int64_t started_wall_us;
     struct buf state_dir; /* where something is kept; empty: nowhere */
     char user[USER_NAME_SIZE]; /* as whom the process runs; its number where that has no name */
 
@@ -160,10 +161,9 @@ bool control_serve(struct proxy *p, struct exchange *x, const struct route *r);
 /* The answer to a browser that asks whether a page may call: it may (admin.c). */
 void admin_preflight(const struct proxy *p, struct exchange *x);
 
-/* The body of GET /-/status, of GET /-/history and of GET /metrics (status.c, status_hour.c, metrics.c). */
+/* The body of GET /-/status and of GET /-/history (status.c, status_hour.c); that of GET /metrics is in metrics.h. */
 void status_write(const struct proxy *p, struct buf *out);
 void status_write_history(const struct proxy *p, struct buf *out);
-void metrics_write(const struct proxy *p, struct buf *out);
 
 /* A pool of the size that the process can carry (proxy.c). */
 int hub_open_pool(struct proxy *p, struct upstream_pool **ret, struct errbuf *e) MG_MUSTCHECK;

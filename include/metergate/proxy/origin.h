@@ -61,7 +61,7 @@ bool origin_of(const struct origins *o, const struct exchange *x, int64_t now_us
 struct origin_search *origin_search_new(const struct origins *o, const struct exchange *x, int64_t now_us);
 void origin_search_free(struct origin_search *s);
 
-/* In any thread: up to 120 ms of work. */
+/* In any thread: up to 150 ms of work. */
 void origin_search(struct origin_search *s);
 
 /* What was found; x NULL: the connection is gone. */

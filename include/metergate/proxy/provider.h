@@ -25,6 +25,7 @@
 #include "metergate/net/http.h"
 #include "metergate/net/trust.h"
 #include "metergate/proxy/health.h"
+#include "metergate/proxy/meter.h"
 
 #define PROVIDER_PROBLEM_SIZE 160
 
@@ -54,6 +55,7 @@ struct provider {
     char problem[PROVIDER_PROBLEM_SIZE]; /* the last connection that failed, in words without any secret; "": none has */
     int64_t calls;                       /* that were sent there and ended, since the start; likewise */
     int64_t upstream_429, retries, connect_failures;
+    struct upstream_meter meter; /* since it was made */
 };
 
 struct providers {
