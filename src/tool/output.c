@@ -74,6 +74,7 @@ int output_of(const char *const *argv, int64_t timeout_ms, struct buf *out)
 
     if (pipe2(pipes, O_CLOEXEC) < 0)
         return 127;
+    signal(SIGCHLD, SIG_DFL); /* inherited as ignored, it would take the exit status away */
     pid = fork();
     if (pid == 0)
         become(argv, pipes[1]);
