@@ -186,11 +186,15 @@ void lists_budgets(struct slice doc, struct pane *p)
     };
     struct doc_list list;
     struct slice budget;
+    struct buf head;
 
+    buf_init(&head, BUF_UNLIMITED);
+    outlook_head(doc, &head);
     pane_init(p, "BUDGETS", columns, MG_ARRAY_LEN(columns));
     doc_list_begin(&list, doc, "budgets");
     while (doc_list_next(&list, &budget))
-        add_budget(p, doc, budget);
+        add_budget(p, buf_slice(&head), budget);
+    buf_release(&head);
 }
 
 /* ---- the queue ---- */
@@ -205,7 +209,10 @@ void lists_queue(struct slice doc, struct slice budget, const char *title, struc
     bool stopped = doc_truth(doc, "paused");
     struct doc_list list;
     struct slice call;
+    struct buf head;
 
+    buf_init(&head, BUF_UNLIMITED);
+    outlook_head(doc, &head);
     pane_init(p, title, columns, MG_ARRAY_LEN(columns));
     doc_list_begin(&list, budget, "queue");
     while (doc_list_next(&list, &call)) {
@@ -219,9 +226,10 @@ void lists_queue(struct slice doc, struct slice budget, const char *title, struc
         cell_int(row, 3, call, "tokens");
         cell_ms(row, 4, doc_int(call, "waited_ms"));
         cell_start(row, 5, call, "start_ms", stopped);
-        cell_moment(row, 6, doc, call, "start_ms");
+        cell_moment(row, 6, buf_slice(&head), call, "start_ms");
         cell_int(row, 7, call, "attempts");
     }
+    buf_release(&head);
 }
 
 /* ---- clients ---- */
