@@ -1,4 +1,5 @@
-/* lists: a start that nobody can know is later than all that are known, and is sorted so. */
+/* lists: a start that nobody can know is later than all that are known, and is sorted so. A daemon has at most
+ * 1,000 budgets and clients; of a document with more what fits is shown, so that keys are answered. */
 #include "metergate/tool/lists.h"
 
 #include <inttypes.h>
@@ -7,6 +8,9 @@
 #include "metergate/tool/doc.h"
 #include "metergate/tool/figure.h"
 #include "metergate/tool/outlook.h"
+
+#define ROWS_MAX   10000
+#define GAUGES_MAX 100
 
 static void cell_int(struct pane_row *row, size_t column, struct slice node, const char *path)
 {
@@ -129,7 +133,7 @@ static void add_gauges(struct pane_row *row, struct slice budget)
     struct slice limit;
 
     doc_list_begin(&list, budget, "limits");
-    while (doc_list_next(&list, &limit)) {
+    while (row->gauge_count < GAUGES_MAX && doc_list_next(&list, &limit)) {
         bool money;
         char *name = limit_name(limit, &money);
 
@@ -192,7 +196,7 @@ void lists_budgets(struct slice doc, struct pane *p)
     outlook_head(doc, &head);
     pane_init(p, "BUDGETS", columns, MG_ARRAY_LEN(columns));
     doc_list_begin(&list, doc, "budgets");
-    while (doc_list_next(&list, &budget))
+    while (p->n < ROWS_MAX && doc_list_next(&list, &budget))
         add_budget(p, buf_slice(&head), budget);
     buf_release(&head);
 }
@@ -215,7 +219,7 @@ void lists_queue(struct slice doc, struct slice budget, const char *title, struc
     outlook_head(doc, &head);
     pane_init(p, title, columns, MG_ARRAY_LEN(columns));
     doc_list_begin(&list, budget, "queue");
-    while (doc_list_next(&list, &call)) {
+    while (p->n < ROWS_MAX && doc_list_next(&list, &call)) {
         char *id = doc_plain(call, "id");
         struct pane_row *row = pane_add(p, id);
 
@@ -283,7 +287,7 @@ void lists_clients(struct slice doc, struct pane *p)
 
     pane_init(p, "CLIENTS", columns, MG_ARRAY_LEN(columns));
     doc_list_begin(&list, doc, "clients");
-    while (doc_list_next(&list, &client)) {
+    while (p->n < ROWS_MAX && doc_list_next(&list, &client)) {
         char *name = doc_plain(client, "name");
         struct pane_row *row = pane_add(p, name);
 
