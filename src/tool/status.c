@@ -87,12 +87,13 @@ static void print_line(size_t width, const char *fmt, ...)
 
 static void print_hour(struct slice hour, size_t width)
 {
-    char calls[FIGURE_SIZE], tokens[FIGURE_SIZE], usd[FIGURE_SIZE], all[FIGURE_SIZE], one[FIGURE_SIZE];
+    char calls[FIGURE_SIZE], tokens[FIGURE_SIZE], usd[FIGURE_SIZE], all[FIGURE_SIZE], one[FIGURE_SIZE], unpriced[FIGURE_SIZE];
 
     if (!hour.n)
         return;
-    print_line(width, "hour    %s calls, %s tokens, %s; waited %s together, one of them %s", figure_int(doc_int(hour, "calls"), calls),
+    print_line(width, "hour    %s calls, %s tokens, %s%s; waited %s together, one of them %s", figure_int(doc_int(hour, "calls"), calls),
                figure_int(doc_int(hour, "tokens"), tokens), figure_usd(nano(hour, "cost_usd"), 6, usd),
+               figure_unpriced(doc_int(hour, "unpriced"), unpriced),
                figure_ms(doc_int(hour, "waited_ms"), all), figure_ms(doc_int(hour, "longest_wait_ms"), one));
 }
 
