@@ -120,7 +120,7 @@ let nextCall = 0;
 export function call(name = 'held', extra = {}) {
   const i = nextCall++;
   const odd = name === 'hostile' ? WICKED[i % WICKED.length] : null;
-  const queued = i % 3 === 0 ? 0 : 1200 * (i % 9);
+  const queued = i % 7 === 4 ? 3599000 : i % 3 === 0 ? 0 : 1200 * (i % 9);
   const failed = i % 11 === 5;
   return { id: `mg-00c0ffe-${i}`, time: new Date(Date.now() - 1000 * (30 - i % 30)).toISOString(), client: odd ?? ['nightly', 'editor', 'ana'][i % 3], budget: odd ?? 'gpt-4o', model: odd ?? (i % 4 ? 'gpt-4o' : 'gpt-4o-2024-08-06'), upstream: 'openai',
     endpoint: odd ?? 'chat/completions', outcome: failed ? 'refused' : 'completed', status: failed ? 429 : 200, reason: failed ? odd ?? 'max-wait' : null, estimated_input_tokens: 1000, estimated_output_tokens: 500, input_tokens: failed ? 0 : 1003, cached_tokens: 0,
