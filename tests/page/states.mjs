@@ -105,6 +105,7 @@ export const states = {
   down: (t) => { const s = held(t); s.upstreams[0] = upstream('openai', 3812, { reachable: false, breaker_open: true, connections: 0, connect_failures: 14, retries: 31, upstream_429: 2, problem: 'Could not connect to 127.0.0.1 port 9: Connection refused' }); s.budgets[1].breaker_open = true; s.budgets[0].paused_until_ms = 12000; return s; },
   ledger: (t) => ({ ...states.calm(t), ledger: { ok: false, problem: 'database or disk is full', waiting: 1204, written: 3812, lost: 0, recovered: 0 } }),
   crowd, hostile,
+  learning: (t) => whole(t, { budgets: [budget('gpt-5', 'openai', [limit('learning', 4, 0, 0, 4)], { in_flight: 4 })], clients: people([0, 0, 0]) }),
   // one model is busy, the others are not: the picture of the documents
   story: (t) => { const s = held(t); const b = s.budgets; return { ...s, held: 37, in_flight: 3, budgets: [b[0], { ...sonnet(), in_flight: 1 }, small(), { ...local(), in_flight: 0, limits: [limit('concurrent', 2, 0, 0, 0)] }], clients: people([12, 13, 12]) }; },
   empty: () => ({ ...whole(0, { upstreams: [upstream('openai', 0), upstream('anthropic', 0), upstream('gemini', 0)] }), uptime_s: 2.1, totals: { calls: 0 }, hour: hour(0, 0, 0, 0, 0), ledger: { ok: true, problem: null, waiting: 0, written: 0, lost: 0, recovered: 0 } }),

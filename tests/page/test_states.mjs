@@ -46,6 +46,13 @@ for (const [name, words] of [['paused', /^Paused: 50 calls wait until somebody r
   test(`test_page__${name}__the_sentence_says_so`, () => shown(name, async (page) => assert.match(await page.eval(text('sentence')), words)));
 }
 
+test('test_page__limits_not_known_yet__are_not_called_configured', () => shown('learning', async (page) => {
+  const card = await page.eval('document.querySelector(".budget").textContent');
+  assert.match(card, /Calls in flight until its limits are known \(learning\)/);
+  assert.match(card, /first calls/);
+  assert.doesNotMatch(card, /configured/);
+}));
+
 test('test_page__provider_down_or_ledger_in_trouble__says_so_in_words', async () => {
   await shown('down', async (page) => {
     assert.match(await page.eval(text('alerts')), /openai.* cannot be reached.*Connection refused.*Overloaded at the provider.*claude-sonnet/);
