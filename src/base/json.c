@@ -8,7 +8,6 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <math.h>
 
 void json_init(struct json_writer *w, struct buf *out)
@@ -92,10 +91,21 @@ void json_str(struct json_writer *w, struct slice s)
     buf_add_char(w->out, '"');
 }
 
+/* By hand: a status has tens of thousands of them, and vsnprintf is most of what they would cost. */
 void json_int(struct json_writer *w, int64_t v)
 {
+    uint64_t left = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    char text[24];
+    size_t at = sizeof text;
+
     before_value(w);
-    buf_addf(w->out, "%" PRId64, v);
+    do {
+        text[--at] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (v < 0)
+        text[--at] = '-';
+    buf_add(w->out, text + at, sizeof text - at);
 }
 
 void json_double(struct json_writer *w, double v, int digits)

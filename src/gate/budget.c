@@ -583,8 +583,8 @@ void budget_remember(struct budget *b, const struct cost *reserved, const struct
         fade(&s->reserved[m], cost_total(reserved, m));
         fade(&s->taken[m], taken_of(b, reserved, final, m));
     }
-    fade(&s->attempts_k, 1000);
-    fade(&s->lasted_us, lasted_us);
+    fade(&s->attempts_ppm, 1000000);
+    fade(&s->lasted_us, lasted_us < BUDGET_DAY_US ? lasted_us : BUDGET_DAY_US);
 }
 
 int64_t budget_likely_permille(const struct budget *b, enum metric m)
@@ -599,7 +599,7 @@ int64_t budget_likely_permille(const struct budget *b, enum metric m)
 
 int64_t budget_likely_us(const struct budget *b)
 {
-    return b->settled.attempts_k > 0 ? b->settled.lasted_us / b->settled.attempts_k * 1000 : 0;
+    return b->settled.attempts_ppm > 0 ? b->settled.lasted_us * 1000000 / b->settled.attempts_ppm : 0;
 }
 
 void budget_leave(struct budget *b)

@@ -44,6 +44,7 @@ void gate_free(struct gate *g)
 {
     if (!g)
         return;
+    replay_free(g->replay, false);
     heap_release(&g->ready);
     heap_release(&g->later);
     heap_release(&g->deadlines);
@@ -71,6 +72,14 @@ void gate_adopt(struct gate *g, struct budget *b)
 struct list *gate_budgets(struct gate *g)
 {
     return &g->budgets;
+}
+
+/* What was found by replaying stands no more. */
+static void give_up_replay(struct gate *g)
+{
+    replay_free(g->replay, false);
+    g->replay = NULL;
+    g->replayed = false;
 }
 
 /* ---- where budgets stand ---- */
@@ -243,6 +252,7 @@ static void left_line(struct gate *g, struct ticket *t)
         list_unlink(&b->mixed);
     }
     heap_remove(&g->deadlines, &t->deadline);
+    replay_forget(t);
     t->state = TICKET_IDLE;
     place(g, b, b->line.n > 0 ? BUDGET_CHANGED : BUDGET_NOWHERE, 0);
 }
@@ -494,73 +504,6 @@ void gate_cancel(struct gate *g, struct ticket *t, int64_t now_us)
     dequeue(g, t);
 }
 
-static void replay_when_due(struct gate *g, int64_t now_us)
-{
-    int64_t pause_us = (int64_t)g->deadlines.n * GATE_REPLAY_CALL_US;
-
-    if (g->replayed && now_us < g->replay_us)
-        return;
-    replay_held(g, now_us);
-    g->replayed = true;
-    g->replay_us = now_us + (pause_us > GATE_REPLAY_EVERY_US ? pause_us : GATE_REPLAY_EVERY_US);
-}
-
-struct prediction gate_predict(struct gate *g, const struct ticket *t, int64_t now_us)
-{
-    struct prediction p;
-    int64_t latest_us;
-
-    MG_ASSERT(t->state == TICKET_HELD);
-    if (now_us < g->latest_us)
-        now_us = g->latest_us; /* gate_expire may be asked for the microsecond before */
-    replay_when_due(g, now_us);
-    ticket_advance(t, now_us);
-    p = predict_held(t, now_us);
-    if (t->replayed_us == 0)
-        return p;
-    latest_us = p.slack_us < CLOCK_NEVER ? p.start_us + p.slack_us : CLOCK_NEVER;
-    p.start_us = t->replayed_us > now_us ? t->replayed_us : now_us;
-    if (p.slack_us < CLOCK_NEVER)
-        p.slack_us = latest_us > p.start_us ? latest_us - p.start_us : 0;
-    return p;
-}
-
-/* Whether something that is under way decides when it goes: a probe, or a call that has to end before it, or before the
- * head of its queue, which has room otherwise. */
-static bool event_decides(const struct ticket *t, int64_t start_us, int64_t now_us)
-{
-    const struct ticket *head = t->budgets[0]->promised;
-    bool has_room = start_us <= now_us || (head && head->replayed_us > 0 && head->replayed_us <= now_us);
-
-    for (size_t i = 0; i < t->budget_count; i++) {
-        const struct budget *b = t->budgets[i];
-
-        if ((b->probing && (b->probe_is_out || head != t)) || (has_room && budget_free_places(b) <= 0))
-            return true;
-    }
-    return false;
-}
-
-int64_t gate_start_us(struct gate *g, const struct ticket *t, int64_t now_us)
-{
-    int64_t start_us;
-
-    if (g->stopped)
-        return CLOCK_NEVER;
-    if (now_us < g->latest_us)
-        now_us = g->latest_us;
-    replay_when_due(g, now_us);
-    start_us = t->replayed_us > 0 ? t->replayed_us : gate_predict(g, t, now_us).start_us;
-    return event_decides(t, start_us, now_us) ? CLOCK_NEVER : start_us > now_us ? start_us : now_us;
-}
-
-bool gate_goes_before(const struct ticket *a, const struct ticket *b)
-{
-    if (a->replayed_us > 0 && b->replayed_us > 0)
-        return a->replayed_as < b->replayed_as;
-    return a->replayed_us == b->replayed_us ? a->seq < b->seq : a->replayed_us > 0;
-}
-
 struct ticket *gate_expire(struct gate *g, int64_t now_us, int64_t *ret_wait_us)
 {
     struct heap_node *first = heap_first(&g->deadlines);
@@ -632,7 +575,7 @@ void gate_close(struct gate *g, struct ticket *t, int64_t now_us, const struct c
 
     MG_ASSERT(t->state == TICKET_DISPATCHED);
     g->latest_us = now_us;
-    for (size_t i = 0; final && i < t->budget_count; i++)
+    for (size_t i = 0; final && !g->is_copy && i < t->budget_count; i++)
         budget_remember(t->budgets[i], &t->cost, final, now_us - t->dispatched_us);
     for (size_t i = 0; i < t->charge_count; i++)
         charge_close(&charges[i], final, now_us);
@@ -696,7 +639,7 @@ void gate_pause(struct gate *g, struct budget *b, int64_t until_us)
     if (until_us <= b->paused_until_us)
         return;
     b->paused_until_us = until_us;
-    g->replayed = false;
+    give_up_replay(g);
     mark_all_changed(g);
 }
 
@@ -706,7 +649,7 @@ void gate_probe(struct gate *g, struct budget *b, int64_t at_us, int64_t patienc
     b->probe_is_out = false;
     b->probe_us = at_us;
     b->patience_us = patience_us;
-    g->replayed = false;
+    give_up_replay(g);
     mark_all_changed(g);
 }
 
@@ -715,7 +658,7 @@ void gate_probe_end(struct gate *g, struct budget *b)
     if (!b->probing)
         return;
     b->probing = false;
-    g->replayed = false;
+    give_up_replay(g);
     mark_all_changed(g);
 }
 
@@ -730,7 +673,7 @@ void gate_set_policy(struct gate *g, const struct gate_policy *policy)
         if (b->line.by_arrival != policy->fifo)
             line_set_order(&b->line, policy->fifo);
     }
-    g->replayed = false;
+    give_up_replay(g);
     mark_all_changed(g);
 }
 
@@ -741,7 +684,7 @@ void gate_budget_polite(struct gate *g, struct budget *b, enum gate_polite mode,
     b->polite.mode = mode;
     b->polite.expected = expected;
     b->promised = NULL;
-    g->replayed = false;
+    give_up_replay(g);
     mark_changed(g, b);
 }
 
@@ -753,7 +696,7 @@ void gate_budget_update(struct gate *g, struct budget *b, int headroom_permille,
     budget_update(b, headroom_permille, limits, n);
     line_weigh_again(&b->line);
     b->promised = NULL; /* its manners were towards the old limits */
-    g->replayed = false;
+    give_up_replay(g);
     mark_all_changed(g);
 }
 
@@ -769,7 +712,7 @@ void gate_limit_calls(struct gate *g, struct budget *b, size_t i, int64_t max)
 void gate_budget_free(struct gate *g, struct budget *b)
 {
     MG_ASSERT(b->line.n == 0 && b->in_flight == 0 && b->place == BUDGET_NOWHERE);
-    g->replayed = false;
+    give_up_replay(g);
     budget_free(b);
 }
 
@@ -778,39 +721,5 @@ void gate_move(struct gate *g, struct ticket *t, struct budget *const *budgets, 
     dequeue(g, t);
     ticket_set_budgets(t, budgets, n);
     gate_enqueue(g, t);
-    g->replayed = false;
-}
-
-/* ---- what people ask ---- */
-
-struct gate_reason gate_why(struct gate *g, const struct ticket *t, int64_t now_us)
-{
-    struct ticket *head;
-    struct gate_reason why;
-
-    (void)g;
-    ticket_advance(t, now_us);
-    if (t->state != TICKET_HELD)
-        return ticket_earliest(t, now_us);
-    why = pick_head(t->budgets[0], now_us, &head);
-    return head == t ? why : ticket_earliest(t, now_us);
-}
-
-struct gate_reason gate_head_why(struct gate *g, struct budget *b, int64_t now_us, const struct ticket **ret_head)
-{
-    struct ticket *head;
-    struct gate_reason why;
-
-    (void)g;
-    MG_ASSERT(b->line.n > 0);
-    why = pick_head(b, now_us, &head);
-    *ret_head = head;
-    return why;
-}
-
-int64_t gate_next_dispatch_us(struct gate *g, struct budget *b, int64_t now_us)
-{
-    struct ticket *head;
-
-    return b->line.n > 0 && !g->stopped ? pick_head(b, now_us, &head).until_us : CLOCK_NEVER;
+    give_up_replay(g);
 }

@@ -1,4 +1,4 @@
-/* gate_inside: what gate.c and replay.c share. */
+/* gate_inside: what gate.c, ask.c and replay.c share. */
 #ifndef METERGATE_GATE_GATE_INSIDE_H
 #define METERGATE_GATE_GATE_INSIDE_H
 
@@ -22,7 +22,9 @@ struct gate {
     uint64_t epoch;
     int64_t latest_us; /* the latest moment at which anything was charged */
     bool stopped;
-    bool replayed;     /* held calls were, and what was found still stands */
+    bool is_copy;          /* of a replay: what happens in it teaches nothing */
+    struct replay *replay; /* one that is under way; NULL: none is */
+    bool replayed;     /* held calls were, or are being, and what was found still stands */
     int64_t replay_us; /* when they may be again */
 };
 

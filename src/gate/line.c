@@ -543,7 +543,8 @@ void line_copy_order(struct line *l, const struct line *from)
         const struct flow_key key = {f->client, f->class};
         const struct flow *original = map_get(&from->by_client, key_slice(&key));
 
-        MG_ASSERT(original);
+        if (!original) /* its calls have gone since they were copied */
+            continue;
         f->tag = original->tag;
         replace_flow(l, f);
     }

@@ -1,6 +1,6 @@
 /*
- * replay: the copies know their originals and not the other way, but for `twin` of a budget, which is NULL
- * again when the replay is over. Nothing of the originals changes but what it is asked to write.
+ * replay: a stand-in knows its original, and the original its stand-in, until either goes. Budgets know their `twin`
+ * while tickets are copied. Nothing of the originals changes but these, and what the replay is asked to write.
  */
 #include "metergate/gate/replay.h"
 
@@ -13,29 +13,34 @@
 /* The copy of a ticket. */
 struct stand_in {
     struct ticket ticket;
-    struct ticket *original;
+    struct ticket *original; /* NULL: it waits no more */
     struct heap_node ends; /* while it is in flight */
 };
 
 struct replay {
-    struct gate *gate;
+    struct gate *from, *gate;
     struct stand_in *v;
     size_t n;
+    size_t copied; /* of them: the rest is nothing but `original` */
+    bool ordered;  /* all are copied, and queues stand as the originals do */
+    size_t gone;
+    int64_t now_us;
     struct heap flying; /* those that have gone and not ended, by when they do */
 };
 
-static void copy_budgets(struct replay *r, struct gate *g, int64_t now_us)
+static void copy_budgets(struct replay *r)
 {
-    LIST_EACH (&g->budgets, node, next) {
+    LIST_EACH (&r->from->budgets, node, next) {
         struct budget *b = LIST_ENTRY(node, struct budget, link);
 
-        b->twin = budget_copy(b, now_us);
+        b->twin = budget_copy(b, r->now_us);
         gate_adopt(r->gate, b->twin);
     }
 }
 
-static void copy_ticket(struct stand_in *s, struct ticket *original)
+static void copy_ticket(struct stand_in *s)
 {
+    const struct ticket *original = s->original;
     struct budget *twins[TICKET_BUDGETS_MAX];
 
     for (size_t i = 0; i < original->budget_count; i++)
@@ -44,33 +49,72 @@ static void copy_ticket(struct stand_in *s, struct ticket *original)
                 CLOCK_NEVER);
     ticket_belongs(&s->ticket, original->client, original->weight, original->class);
     s->ticket.seq = original->seq;
-    s->original = original;
-    original->replayed_us = 0;
 }
 
-/* line_each: a stand-in for one more. */
-static void stand_in(void *arg, struct ticket *original)
+/* line_each: one more to be copied. */
+static void note(void *arg, struct ticket *original)
 {
     struct replay *r = arg;
     struct stand_in *s = &r->v[r->n++];
 
-    copy_ticket(s, original);
-    gate_enqueue(r->gate, &s->ticket);
+    s->original = original;
+    original->stand_in = s;
 }
 
-static void copy_tickets(struct replay *r, struct gate *g)
+static void note_tickets(struct replay *r)
 {
     size_t n = 0;
 
-    LIST_EACH (&g->busy, node, next)
+    LIST_EACH (&r->from->busy, node, next)
         n += LIST_ENTRY(node, struct budget, busy)->line.n;
     r->v = xcalloc(n + 1, sizeof *r->v);
-    LIST_EACH (&g->busy, node, next) {
-        const struct budget *b = LIST_ENTRY(node, struct budget, busy);
+    LIST_EACH (&r->from->busy, node, next)
+        line_each(&LIST_ENTRY(node, struct budget, busy)->line, note, r);
+}
 
-        line_each(&b->line, stand_in, r);
-        line_copy_order(&b->twin->line, &b->line);
+struct replay *replay_new(struct gate *g, int64_t now_us)
+{
+    struct replay *r = xcalloc(1, sizeof *r);
+
+    r->from = g;
+    r->gate = gate_new();
+    r->gate->policy = g->policy;
+    r->gate->is_copy = true;
+    r->now_us = now_us;
+    heap_init(&r->flying);
+    copy_budgets(r);
+    note_tickets(r);
+    return r;
+}
+
+void replay_forget(struct ticket *original)
+{
+    if (!original->stand_in)
+        return;
+    original->stand_in->original = NULL;
+    original->stand_in = NULL;
+}
+
+/* The next one; when there is none any more, the order in which clients are served. */
+static void copy_one(struct replay *r)
+{
+    if (r->copied < r->n) {
+        struct stand_in *s = &r->v[r->copied++];
+
+        if (!s->original)
+            return;
+        copy_ticket(s);
+        gate_enqueue(r->gate, &s->ticket);
+        return;
     }
+    LIST_EACH (&r->from->budgets, node, next) {
+        struct budget *b = LIST_ENTRY(node, struct budget, link);
+
+        if (b->twin)
+            line_copy_order(&b->twin->line, &b->line);
+        b->twin = NULL;
+    }
+    r->ordered = true;
 }
 
 /* What it will probably take. */
@@ -110,67 +154,101 @@ static bool end_matters(const struct ticket *t)
     return false;
 }
 
-static void go(struct replay *r, struct ticket *t, size_t gone, int64_t now_us)
+static void go(struct replay *r, struct ticket *t)
 {
     struct stand_in *s = MG_CONTAINER(t, struct stand_in, ticket);
     int64_t lasts_us = budget_likely_us(t->budgets[0]);
 
-    s->original->replayed_us = now_us;
-    s->original->replayed_as = gone;
-    gate_sent(r->gate, t, now_us);
+    if (s->original) {
+        s->original->replayed_us = r->now_us;
+        s->original->replayed_as = r->gone;
+        replay_forget(s->original);
+    }
+    r->gone++;
+    gate_sent(r->gate, t, r->now_us);
     if (lasts_us > 0 && end_matters(t))
-        heap_set(&r->flying, &s->ends, now_us + lasts_us);
+        heap_set(&r->flying, &s->ends, r->now_us + lasts_us);
     else
-        end(r, s, now_us);
+        end(r, s, r->now_us);
 }
 
-/* Until nobody waits, or nothing will change by itself, or enough was found. */
-static void run(struct replay *r, int64_t now_us)
+/* One thing that happens. False: nobody waits, or nothing will change by itself, or enough was found. */
+static bool live(struct replay *r)
 {
-    size_t gone = 0;
+    const struct heap_node *first = heap_first(&r->flying);
+    struct ticket *t;
+    int64_t wake_us;
 
-    while (gone < r->n && gone < REPLAY_CALLS_MAX) {
-        const struct heap_node *first = heap_first(&r->flying);
-        struct ticket *t;
-        int64_t wake_us;
-
-        if (first && first->key <= now_us) {
-            end(r, MG_CONTAINER(first, struct stand_in, ends), now_us);
-            continue;
-        }
-        t = gate_next(r->gate, now_us);
-        if (t) {
-            go(r, t, gone++, now_us);
-            continue;
-        }
-        wake_us = gate_wakeup(r->gate);
-        if (first && first->key < wake_us)
-            wake_us = first->key;
-        if (wake_us >= CLOCK_NEVER)
-            return;
-        if (wake_us > now_us)
-            now_us = wake_us;
+    if (r->gone >= r->n || r->gone >= REPLAY_CALLS_MAX)
+        return false;
+    if (first && first->key <= r->now_us) {
+        end(r, MG_CONTAINER(first, struct stand_in, ends), r->now_us);
+        return true;
     }
+    t = gate_next(r->gate, r->now_us);
+    if (t) {
+        go(r, t);
+        return true;
+    }
+    wake_us = gate_wakeup(r->gate);
+    if (first && first->key < wake_us)
+        wake_us = first->key;
+    if (wake_us > r->now_us)
+        r->now_us = wake_us;
+    return wake_us < CLOCK_NEVER;
+}
+
+bool replay_more(struct replay *r, size_t steps)
+{
+    for (size_t i = 0; i < steps; i++) {
+        if (!r->ordered)
+            copy_one(r);
+        else if (!live(r))
+            return false;
+    }
+    return true;
+}
+
+/* Those that it did not see go, of those that still wait. */
+static void forget_rest(struct replay *r, bool whole)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        struct ticket *original = r->v[i].original;
+
+        if (!original || original->stand_in != &r->v[i])
+            continue;
+        if (whole)
+            original->replayed_us = 0;
+        replay_forget(original);
+    }
+}
+
+void replay_free(struct replay *r, bool whole)
+{
+    if (!r)
+        return;
+    forget_rest(r, whole);
+    for (size_t i = 0; i < r->copied; i++) {
+        struct ticket *t = &r->v[i].ticket;
+
+        if (t->state == TICKET_HELD)
+            gate_cancel(r->gate, t, r->now_us);
+        else if (t->state == TICKET_DISPATCHED)
+            gate_close(r->gate, t, r->now_us, NULL);
+    }
+    LIST_EACH (&r->from->budgets, node, next)
+        LIST_ENTRY(node, struct budget, link)->twin = NULL;
+    gate_free(r->gate);
+    heap_release(&r->flying);
+    free(r->v);
+    free(r);
 }
 
 void replay_held(struct gate *g, int64_t now_us)
 {
-    struct replay r = {.gate = gate_new()};
+    struct replay *r = replay_new(g, now_us);
 
-    heap_init(&r.flying);
-    r.gate->policy = g->policy;
-    copy_budgets(&r, g, now_us);
-    copy_tickets(&r, g);
-    run(&r, now_us);
-    for (size_t i = 0; i < r.n; i++) {
-        if (r.v[i].ticket.state == TICKET_HELD)
-            gate_cancel(r.gate, &r.v[i].ticket, now_us);
-        else if (r.v[i].ticket.state == TICKET_DISPATCHED)
-            gate_close(r.gate, &r.v[i].ticket, r.gate->latest_us, NULL);
+    while (replay_more(r, SIZE_MAX)) {
     }
-    LIST_EACH (&g->budgets, node, next)
-        LIST_ENTRY(node, struct budget, link)->twin = NULL;
-    gate_free(r.gate);
-    heap_release(&r.flying);
-    free(r.v);
+    replay_free(r, true);
 }

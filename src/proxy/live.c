@@ -27,7 +27,8 @@ static const struct call *find(const struct proxy *p, int64_t id)
 static void write_start(struct json_writer *w, const struct call *c, int64_t now)
 {
     struct proxy *p = c->proxy;
-    int64_t at_us = gate_start_us(p->gate, &c->ticket, now);
+    int estimates = 1;
+    int64_t at_us = gate_start_us(p->gate, &c->ticket, now, &estimates);
 
     json_key(w, "predicted_start_ms");
     if (at_us >= CLOCK_NEVER)

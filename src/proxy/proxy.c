@@ -128,6 +128,8 @@ static void turn(void *ctx)
     while ((c = keepalive_admit(p)) != NULL)
         patience_begin(c);
     at = upstream_is_full(p->pool) ? CLOCK_NEVER : gate_wakeup(p->gate);
+    if (gate_replay_more(p->gate))
+        at = now; /* in parts, so that the clients that are there have their turns */
     if (at < CLOCK_NEVER)
         loop_timer_set(p->loop, &p->wake, at, wake, p);
     else

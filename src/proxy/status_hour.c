@@ -8,6 +8,16 @@
 /* Budgets that are written step by step, so that who makes up models does not make the document long. */
 #define SERIES_MAX 200
 
+/* What the hour of everybody and that of a client both have. */
+static void write_shared(struct json_writer *w, const struct hour_figures *f)
+{
+    json_member_int(w, "calls", f->calls);
+    json_member_int(w, "tokens", f->tokens);
+    status_member_usd(w, "cost_usd", f->cost_nano);
+    json_member_int(w, "waited_ms", f->waited_us / 1000);
+    json_member_int(w, "longest_wait_ms", f->longest_us / 1000);
+}
+
 void status_write_hour(struct json_writer *w, const struct hour *h, int64_t now)
 {
     struct hour_figures f;
@@ -15,12 +25,8 @@ void status_write_hour(struct json_writer *w, const struct hour *h, int64_t now)
     hour_sum(h, now, &f);
     json_key(w, "hour");
     json_object_begin(w);
-    json_member_int(w, "calls", f.calls);
-    json_member_int(w, "tokens", f.tokens);
-    status_member_usd(w, "cost_usd", f.cost_nano);
+    write_shared(w, &f);
     json_member_int(w, "unpriced", f.unpriced);
-    json_member_int(w, "waited_ms", f.waited_us / 1000);
-    json_member_int(w, "longest_wait_ms", f.longest_us / 1000);
     json_member_int(w, "refused", f.refused);
     json_member_int(w, "upstream_429", f.upstream_429);
     json_member_int(w, "retries", f.retries);
@@ -34,11 +40,7 @@ void status_write_client_hour(struct json_writer *w, const struct hour *h, int64
     hour_sum(h, now, &f);
     json_key(w, "hour");
     json_object_begin(w);
-    json_member_int(w, "calls", f.calls);
-    json_member_int(w, "tokens", f.tokens);
-    status_member_usd(w, "cost_usd", f.cost_nano);
-    json_member_int(w, "waited_ms", f.waited_us / 1000);
-    json_member_int(w, "longest_wait_ms", f.longest_us / 1000);
+    write_shared(w, &f);
     json_object_end(w);
 }
 

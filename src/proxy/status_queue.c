@@ -7,11 +7,15 @@
 #include "metergate/base/clock.h"
 #include "status_inside.h"
 
+/* Calls of one queue that came since the last replay and have an estimate, a few microseconds each. */
+#define ESTIMATES 100
+
 /* What line_each is handed. */
 struct look {
     const struct proxy *p;
     struct status_queue *q;
     int64_t now;
+    int estimates;
 };
 
 static bool goes_before(const struct call *a, int64_t a_us, const struct call *b, int64_t b_us)
@@ -41,9 +45,9 @@ static void keep(struct status_queue *q, const struct call *c, int64_t start_us)
 /* line_each: one more. */
 static void look_at(void *arg, struct ticket *t)
 {
-    const struct look *l = arg;
+    struct look *l = arg;
     const struct call *c = MG_CONTAINER(t, const struct call, ticket);
-    int64_t start_us = gate_start_us(l->p->gate, t, l->now);
+    int64_t start_us = gate_start_us(l->p->gate, t, l->now, &l->estimates);
 
     if (start_us <= l->now && upstream_is_full(l->p->pool))
         start_us = CLOCK_NEVER;
@@ -69,7 +73,7 @@ void status_queue_look(const struct proxy *p, struct model_budget *b, size_t mos
         share->seen.next_us = CLOCK_NEVER;
         share->seen.last_us = 0;
     }
-    line_each(&b->budget->line, look_at, &(struct look){p, ret, now});
+    line_each(&b->budget->line, look_at, &(struct look){p, ret, now, ESTIMATES});
 }
 
 /* ---- members ---- */

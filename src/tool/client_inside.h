@@ -1,6 +1,7 @@
 /*
- * client_inside: one call to the daemon as libcurl carries it out, for those who speak HTTP: client (a call is
- * waited for) and line (it is waited for beside other things). No other file of the tool includes curl's headers.
+ * client_inside: one call to the daemon as libcurl carries it out, for those who speak HTTP: client (a call
+ * is waited for) and line (it is waited for beside other things). No other file of the tool includes curl's
+ * headers.
  */
 #ifndef TOOL_CLIENT_INSIDE_H
 #define TOOL_CLIENT_INSIDE_H
@@ -16,7 +17,8 @@ struct transfer {
     char detail[CURL_ERROR_SIZE];
 };
 
-/* Makes the handle ready to be performed, by curl_easy_perform or in a multi handle. `t` must not move until finish. */
+/* Makes the handle ready to be performed, by curl_easy_perform or in a multi handle. `t` must not move until
+ * finish. */
 void transfer_prepare(struct transfer *t, const struct client *c, const struct client_request *r);
 
 /* Once after each prepare, with what curl said of it: as client_call. */

@@ -1,5 +1,5 @@
-/* grid: a wide character stands in two cells, the second of which is empty; a character that would lose one of them to
- * another's place becomes a blank. */
+/* grid: a wide character stands in two cells, the second of which is empty; a character that would lose one
+ * of them to another's place becomes a blank. */
 #include "metergate/tool/grid.h"
 
 #include <stdlib.h>

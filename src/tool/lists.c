@@ -33,7 +33,8 @@ static void cell_text(struct pane_row *row, size_t column, struct slice node, co
 }
 
 /* When something goes, from now on, or what is known instead. */
-static void cell_start(struct pane_row *row, size_t column, struct slice node, const char *member, bool stopped)
+static void cell_start(struct pane_row *row, size_t column, struct slice node, const char *member,
+                       bool stopped)
 {
     int64_t ms;
 
@@ -43,7 +44,8 @@ static void cell_start(struct pane_row *row, size_t column, struct slice node, c
         pane_cell(row, column, INT64_MAX, "%s", stopped ? "resume" : "?");
 }
 
-static void cell_moment(struct pane_row *row, size_t column, struct slice doc, struct slice node, const char *member)
+static void cell_moment(struct pane_row *row, size_t column, struct slice doc, struct slice node,
+                        const char *member)
 {
     int64_t ms = INT64_MAX;
     struct buf b;
@@ -59,7 +61,8 @@ static void cell_moment(struct pane_row *row, size_t column, struct slice doc, s
 
 static char *budget_id(struct slice budget)
 {
-    char *name = doc_plain(budget, "name"), *key = doc_plain(budget, "key"), *upstream = doc_plain(budget, "upstream");
+    char *name = doc_plain(budget, "name"), *key = doc_plain(budget, "key"),
+         *upstream = doc_plain(budget, "upstream");
     struct buf b;
 
     buf_init(&b, BUF_UNLIMITED);
@@ -90,7 +93,8 @@ struct slice lists_budget(struct slice doc, const char *id)
 /* Whether the metric's own name says how long its window is. */
 static bool is_usual(struct slice metric, int64_t ms)
 {
-    return ms <= 0 || slice_starts(metric, SLICE("usd_")) || (ms == 60000 && slice_ends(metric, SLICE("pm"))) ||
+    return ms <= 0 || slice_starts(metric, SLICE("usd_")) ||
+           (ms == 60000 && slice_ends(metric, SLICE("pm"))) ||
            (ms == 86400000 && slice_ends(metric, SLICE("pd")));
 }
 
@@ -176,8 +180,8 @@ static void add_budget(struct pane *p, struct slice doc, struct slice budget)
 void lists_budgets(struct slice doc, struct pane *p)
 {
     static const struct column columns[] = {
-        {"BUDGETS", 10, false, true, 0}, {"HELD", 6, true, false, 0},   {"FLIGHT", 7, true, false, 4},
-        {"NEXT", 8, true, false, 3},     {"LAST", 8, true, false, 0},   {"LAST AT", 8, true, false, 5},
+        {"BUDGETS", 10, false, true, 0},   {"HELD", 6, true, false, 0}, {"FLIGHT", 7, true, false, 4},
+        {"NEXT", 8, true, false, 3},       {"LAST", 8, true, false, 0}, {"LAST AT", 8, true, false, 5},
         {"WAITS FOR", 14, false, true, 2},
     };
     struct doc_list list;
@@ -194,9 +198,9 @@ void lists_budgets(struct slice doc, struct pane *p)
 void lists_queue(struct slice doc, struct slice budget, const char *title, struct pane *p)
 {
     static const struct column columns[] = {
-        {"QUEUE", 21, false, true, 0},     {"PRIO", 6, false, true, 4},    {"MODEL", 12, false, true, 6},
-        {"TOKENS", 8, true, false, 2},     {"WAITED", 8, true, false, 3},  {"STARTS IN", 9, true, false, 0},
-        {"AT", 8, true, false, 5},         {"TRIES", 5, true, false, 7},
+        {"QUEUE", 21, false, true, 0}, {"PRIO", 6, false, true, 4},   {"MODEL", 12, false, true, 6},
+        {"TOKENS", 8, true, false, 2}, {"WAITED", 8, true, false, 3}, {"STARTS IN", 9, true, false, 0},
+        {"AT", 8, true, false, 5},     {"TRIES", 5, true, false, 7},
     };
     bool stopped = doc_truth(doc, "paused");
     struct doc_list list;
@@ -261,7 +265,7 @@ static void cell_cost(struct pane_row *row, size_t column, struct slice client)
 void lists_clients(struct slice doc, struct pane *p)
 {
     static const struct column columns[] = {
-        {"CLIENTS", 10, false, true, 0}, {"HELD", 6, true, false, 0},   {"FLIGHT", 7, true, false, 5},
+        {"CLIENTS", 10, false, true, 0}, {"HELD", 6, true, false, 0},    {"FLIGHT", 7, true, false, 5},
         {"CALLS", 8, true, false, 4},    {"TOKENS", 11, true, false, 2}, {"COST", 12, true, false, 3},
         {"HOUR", 7, true, false, 1},
     };

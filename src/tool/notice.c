@@ -1,4 +1,5 @@
-/* notice: lines < MG_ARRAY_LEN(gaps) + 1; the gap before the next lines only grows, until nothing was held for a minute. */
+/* notice: lines < MG_ARRAY_LEN(gaps) + 1; the gap before the next lines only grows, until nothing was held
+ * for a minute. */
 #include "metergate/tool/notice.h"
 
 #include "metergate/base/clock.h"
@@ -48,7 +49,8 @@ static struct slice find(struct slice budget, const char *client)
     return SLICE("");
 }
 
-/* Its calls that are held: one line a budget; *ret_long when one of them waits for a while yet. Whether there are any. */
+/* Its calls that are held: one line a budget; *ret_long when one of them waits for a while yet. Whether there
+ * are any. */
 static bool describe(struct slice doc, const char *client, struct buf *lines, bool *ret_long)
 {
     struct doc_list list;

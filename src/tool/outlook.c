@@ -1,4 +1,5 @@
-/* outlook: a start that nobody can know is said to be so; it is never left out of a number that claims to be all. */
+/* outlook: a start that nobody can know is said to be so; it is never left out of a number that claims to be
+ * all. */
 #include "metergate/tool/outlook.h"
 
 #include <time.h>
@@ -112,7 +113,8 @@ void outlook_sentence(struct slice doc, struct buf *out)
     char digits[FIGURE_SIZE];
 
     if (s.held <= 0) {
-        buf_add_str(out, paused ? "No call waits; what comes is held until metergate resume." : "No call waits.");
+        buf_add_str(out,
+                    paused ? "No call waits; what comes is held until metergate resume." : "No call waits.");
         return;
     }
     add_calls(s.held, out);
@@ -130,7 +132,8 @@ void outlook_sentence(struct slice doc, struct buf *out)
             buf_addf(out, "; the last of %s starts ", figure_int(s.known, digits));
         add_start(doc, s.last_ms, out);
         if (s.known < s.held)
-            buf_addf(out, "; when the other%s, what is under way decides", s.held - s.known == 1 ? " does" : "s do");
+            buf_addf(out, "; when the other%s, what is under way decides",
+                     s.held - s.known == 1 ? " does" : "s do");
         buf_add_char(out, '.');
     }
 }
@@ -140,7 +143,8 @@ void outlook_sentence(struct slice doc, struct buf *out)
 void outlook_budget(struct slice doc, struct slice budget, struct buf *out)
 {
     int64_t held = doc_int(budget, "held"), next_ms = 0, last_ms = 0;
-    bool next = outlook_ms(budget, "next_dispatch_ms", &next_ms), last = outlook_ms(budget, "last_dispatch_ms", &last_ms);
+    bool next = outlook_ms(budget, "next_dispatch_ms", &next_ms),
+         last = outlook_ms(budget, "last_dispatch_ms", &last_ms);
     char digits[FIGURE_SIZE];
 
     outlook_name(budget, out);

@@ -1,4 +1,5 @@
-/* pane: a row takes a line and one for each of its gauges; the chosen row's own line is always among those that are seen. */
+/* pane: a row takes a line and one for each of its gauges; the chosen row's own line is always among those
+ * that are seen. */
 #include "metergate/tool/pane.h"
 
 #include <stdarg.h>
@@ -10,7 +11,7 @@
 #include "metergate/tool/figure.h"
 
 #define FIRST_MAX 48 /* places of the first column */
-#define MARGIN 2 /* left of the first column: where the chosen row has its mark */
+#define MARGIN    2  /* left of the first column: where the chosen row has its mark */
 
 void pane_init(struct pane *p, const char *title, const struct column *columns, size_t column_count)
 {
@@ -139,7 +140,8 @@ static void fit(const struct pane *p, int places, int widths[PANE_COLUMNS_MAX])
         }
         if (all <= places || worst == 0) {
             widths[0] += all < places ? places - all : 0;
-            widths[0] = widths[0] < FIRST_MAX ? widths[0] : FIRST_MAX; /* the eye has to find the rest of the line */
+            widths[0] =
+                widths[0] < FIRST_MAX ? widths[0] : FIRST_MAX; /* the eye has to find the rest of the line */
             return;
         }
         widths[worst] = 0;
@@ -148,7 +150,8 @@ static void fit(const struct pane *p, int places, int widths[PANE_COLUMNS_MAX])
 
 /* ---- drawing ---- */
 
-static void put(struct grid *g, int line, int column, int width, bool right, enum style style, const char *text)
+static void put(struct grid *g, int line, int column, int width, bool right, enum style style,
+                const char *text)
 {
     if (right)
         grid_put_right(g, line, column, width, style, slice_str(text));
@@ -156,7 +159,8 @@ static void put(struct grid *g, int line, int column, int width, bool right, enu
         grid_put(g, line, column, width, style, slice_str(text));
 }
 
-static void draw_title(const struct pane *p, const struct pane_look *look, const int *widths, struct grid *g, int line)
+static void draw_title(const struct pane *p, const struct pane_look *look, const int *widths, struct grid *g,
+                       int line)
 {
     enum style style = look->on ? STYLE_TITLE_ON : STYLE_TITLE;
     int column = MARGIN;
@@ -176,8 +180,8 @@ static void draw_title(const struct pane *p, const struct pane_look *look, const
     }
 }
 
-static void draw_row(const struct pane *p, const struct pane_row *row, bool chosen, bool on, const int *widths, struct grid *g,
-                     int line)
+static void draw_row(const struct pane *p, const struct pane_row *row, bool chosen, bool on,
+                     const int *widths, struct grid *g, int line)
 {
     enum style style = chosen && on ? STYLE_CHOSEN : row->style;
     int column = MARGIN;
@@ -220,7 +224,8 @@ static void draw_gauge(const struct gauge *u, struct grid *g, int line)
         snprintf(text, sizeof text, "%s + %s of %s", amount(u->used, u->money, used),
                  amount(u->reserved, u->money, reserved), amount(u->usable, u->money, usable));
     else
-        snprintf(text, sizeof text, "%s/%s", amount(taken, u->money, used), amount(u->usable, u->money, usable));
+        snprintf(text, sizeof text, "%s/%s", amount(taken, u->money, used),
+                 amount(u->usable, u->money, usable));
     figures = g->columns >= 70 ? 36 : (int)strlen(text);
     bar = g->columns - from - figures - 4;
     if (bar > 48)
@@ -231,8 +236,13 @@ static void draw_gauge(const struct gauge *u, struct grid *g, int line)
         b = share(u->reserved, u->usable, bar);
         grid_put(g, line, from, 1, STYLE_PLAIN, SLICE("["));
         for (int i = 0; i < bar; i++)
-            grid_put(g, line, from + 1 + i, 1, i < a ? STYLE_USED : i < a + b ? STYLE_RESERVED : STYLE_FAINT,
-                     i < a ? SLICE("#") : i < a + b ? SLICE("=") : SLICE("."));
+            grid_put(g, line, from + 1 + i, 1,
+                     i < a       ? STYLE_USED
+                     : i < a + b ? STYLE_RESERVED
+                                 : STYLE_FAINT,
+                     i < a       ? SLICE("#")
+                     : i < a + b ? SLICE("=")
+                                 : SLICE("."));
         grid_put(g, line, from + 1 + bar, 1, STYLE_PLAIN, SLICE("]"));
         from += bar + 3;
     }

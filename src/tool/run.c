@@ -96,7 +96,8 @@ static int set(const struct environment *env)
     return EX_OK;
 }
 
-/* All that is done before the command begins; an exit status. `watched`: say on stderr when its calls are held. */
+/* All that is done before the command begins; an exit status. `watched`: say on stderr when its calls are
+ * held. */
 static int begin(const struct arguments *a, bool watched)
 {
     struct environment env = {.n = 0};

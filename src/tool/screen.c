@@ -1,7 +1,8 @@
 /*
- * screen: signals are not curses' business here: whoever opens a screen blocks SIGWINCH and SIGTSTP, so that its handlers
- * never run, and tells it of a new size (screen_size) and of a stop (screen_leave). Each cell is put at its own place: where
- * the terminal takes a character for wider or narrower than we do, its neighbours suffer, and no line grows.
+ * screen: signals are not curses' business here: whoever opens a screen blocks SIGWINCH and SIGTSTP, so that
+ * its handlers never run, and tells it of a new size (screen_size) and of a stop (screen_leave). Each cell is
+ * put at its own place: where the terminal takes a character for wider or narrower than we do, its neighbours
+ * suffer, and no line grows.
  */
 #include "metergate/tool/screen.h"
 
@@ -71,13 +72,15 @@ static bool usable(struct errbuf *e)
     int why;
 
     if (setupterm(NULL, STDOUT_FILENO, &why) != OK) {
-        err_set(e, "nothing is known of this terminal (TERM is %s); metergate status prints the same once", term ? term : "not set");
+        err_set(e, "nothing is known of this terminal (TERM is %s); metergate status prints the same once",
+                term ? term : "not set");
         return false;
     }
     places = cursor_address != NULL;
     del_curterm(cur_term);
     if (!places)
-        err_set(e, "this terminal has no pages, but lines alone (TERM is %s); metergate status prints the same once", term ? term : "not set");
+        err_set(e, "this terminal has no pages, but lines alone (TERM is %s); metergate status prints the same once",
+                term ? term : "not set");
     return places;
 }
 
@@ -107,7 +110,8 @@ int screen_open(struct errbuf *e)
     return 0;
 }
 
-/* A terminal that has but one page keeps what was there, and the shell goes on in its last line: not behind ours. */
+/* A terminal that has but one page keeps what was there, and the shell goes on in its last line: not behind
+ * ours. */
 static void give_back(void)
 {
     if (isendwin())
@@ -179,9 +183,9 @@ int screen_key(void)
     static const struct {
         int curses, ours;
     } keys[] = {
-        {KEY_UP, VIEW_KEY_UP},       {KEY_DOWN, VIEW_KEY_DOWN},   {KEY_LEFT, VIEW_KEY_LEFT},
+        {KEY_UP, VIEW_KEY_UP},       {KEY_DOWN, VIEW_KEY_DOWN},     {KEY_LEFT, VIEW_KEY_LEFT},
         {KEY_RIGHT, VIEW_KEY_RIGHT}, {KEY_PPAGE, VIEW_KEY_PAGE_UP}, {KEY_NPAGE, VIEW_KEY_PAGE_DOWN},
-        {KEY_HOME, VIEW_KEY_HOME},   {KEY_END, VIEW_KEY_END},     {KEY_BTAB, VIEW_KEY_BACK_TAB},
+        {KEY_HOME, VIEW_KEY_HOME},   {KEY_END, VIEW_KEY_END},       {KEY_BTAB, VIEW_KEY_BACK_TAB},
         {KEY_ENTER, '\r'},
     };
     int key = getch();

@@ -91,10 +91,11 @@ static void print_hour(struct slice hour, size_t width)
 
     if (!hour.n)
         return;
-    print_line(width, "hour    %s calls, %s tokens, %s%s; waited %s together, one of them %s", figure_int(doc_int(hour, "calls"), calls),
-               figure_int(doc_int(hour, "tokens"), tokens), figure_usd(nano(hour, "cost_usd"), 6, usd),
-               figure_unpriced(doc_int(hour, "unpriced"), unpriced),
-               figure_ms(doc_int(hour, "waited_ms"), all), figure_ms(doc_int(hour, "longest_wait_ms"), one));
+    print_line(width, "hour    %s calls, %s tokens, %s%s; waited %s together, one of them %s",
+               figure_int(doc_int(hour, "calls"), calls), figure_int(doc_int(hour, "tokens"), tokens),
+               figure_usd(nano(hour, "cost_usd"), 6, usd),
+               figure_unpriced(doc_int(hour, "unpriced"), unpriced), figure_ms(doc_int(hour, "waited_ms"), all),
+               figure_ms(doc_int(hour, "longest_wait_ms"), one));
 }
 
 static void print_summary(struct slice doc, const char *url, size_t width)
@@ -102,17 +103,17 @@ static void print_summary(struct slice doc, const char *url, size_t width)
     char up[FIGURE_SIZE], *version = doc_plain(doc, "version");
 
     print_line(width, "Metergate %s at %s, up %s%s%s", version, url,
-               figure_ms(thousandths(doc, "uptime_s") / 1000 * 1000, up), doc_truth(doc, "paused") ? ", paused" : "",
-               doc_truth(doc, "draining") ? ", stopping" : "");
+               figure_ms(thousandths(doc, "uptime_s") / 1000 * 1000, up),
+               doc_truth(doc, "paused") ? ", paused" : "", doc_truth(doc, "draining") ? ", stopping" : "");
     free(version);
-    print_line(width, "now     %" PRId64 " held (%" PRId64 " KiB), %" PRId64 " in flight", doc_int(doc, "held"),
-               (doc_int(doc, "held_bytes") + 1023) / 1024, doc_int(doc, "in_flight"));
+    print_line(width, "now     %" PRId64 " held (%" PRId64 " KiB), %" PRId64 " in flight",
+               doc_int(doc, "held"), (doc_int(doc, "held_bytes") + 1023) / 1024, doc_int(doc, "in_flight"));
     print_line(width,
-               "so far  %" PRId64 " calls: %" PRId64 " completed, %" PRId64 " refused, %" PRId64 " cancelled, %" PRId64
-               " failed; the provider said 429 %" PRId64 " times; %" PRId64 " retries",
+               "so far  %" PRId64 " calls: %" PRId64 " completed, %" PRId64 " refused, %" PRId64
+               " cancelled, %" PRId64 " failed; the provider said 429 %" PRId64 " times; %" PRId64 " retries",
                doc_int(doc, "totals.calls"), doc_int(doc, "totals.completed"), doc_int(doc, "totals.refused"),
-               doc_int(doc, "totals.cancelled"), doc_int(doc, "totals.failed"), doc_int(doc, "totals.upstream_429"),
-               doc_int(doc, "totals.retries"));
+               doc_int(doc, "totals.cancelled"), doc_int(doc, "totals.failed"),
+               doc_int(doc, "totals.upstream_429"), doc_int(doc, "totals.retries"));
     print_hour(doc_get(doc, "hour"), width);
     if (!doc_get(doc, "ledger.problem").n)
         return;
@@ -299,9 +300,11 @@ static void print_clients(struct slice doc, size_t width)
 
 static void print_upstreams(struct slice doc, size_t width)
 {
-    static const char *const heads[] = {"UPSTREAM", "STATE", "CONNECTIONS", "CALLS", "429", "RETRIES", "NOT REACHED"};
+    static const char *const heads[] = {"UPSTREAM", "STATE",   "CONNECTIONS", "CALLS",
+                                        "429",      "RETRIES", "NOT REACHED"};
     static const unsigned char first_out[] = {2, 5, 4, 6, TABLE_END};
-    static const char *const counts[] = {"connections", "calls", "upstream_429", "retries", "connect_failures"};
+    static const char *const counts[] = {"connections", "calls", "upstream_429", "retries",
+                                         "connect_failures"};
     struct doc_list list;
     struct slice one;
     struct table t;
@@ -310,7 +313,10 @@ static void print_upstreams(struct slice doc, size_t width)
     doc_list_begin(&list, doc, "upstreams");
     while (doc_list_next(&list, &one)) {
         add_name(&t, one, false);
-        table_add(&t, "%s", !doc_truth(one, "reachable") ? "not reached" : doc_truth(one, "breaker_open") ? "in trouble" : "well");
+        table_add(&t, "%s",
+                  !doc_truth(one, "reachable")     ? "not reached"
+                  : doc_truth(one, "breaker_open") ? "in trouble"
+                                                   : "well");
         for (size_t i = 0; i < MG_ARRAY_LEN(counts); i++)
             table_add_int(&t, doc_int(one, counts[i]));
     }

@@ -1,7 +1,7 @@
 /*
- * top: one thread that waits for keys, signals, the daemon's answer and the next second all at once, so that keys never
- * wait for the network. Signals come as data (signalfd): whatever ends the command passes through the one place that
- * gives the terminal back.
+ * top: one thread that waits for keys, signals, the daemon's answer and the next second all at once, so that
+ * keys never wait for the network. Signals come as data (signalfd): whatever ends the command passes through
+ * the one place that gives the terminal back.
  */
 #include <errno.h>
 #include <poll.h>
@@ -27,10 +27,11 @@ struct top {
     struct client client;
     struct line *line;
     struct view view;
-    struct buf doc;         /* the latest status document; empty: none came yet */
-    struct errbuf problem;  /* why none came of late; empty: one did */
+    struct buf doc;        /* the latest status document; empty: none came yet */
+    struct errbuf problem; /* why none came of late; empty: one did */
     int64_t interval_us, next_us;
-    enum view_wish wished, sent; /* what was confirmed and is not sent yet; what the question under way is: nothing: the status */
+    enum view_wish wished, sent; /* what was confirmed and is not sent yet; what the question under way is:
+                                    nothing: the status */
     int signals;                 /* signalfd */
     bool gone;                   /* the terminal is */
     int signal;                  /* that ends it; 0 */
@@ -114,7 +115,8 @@ static void draw(struct top *t)
 
     screen_size(&rows, &columns);
     grid_init(&g, rows, columns);
-    view_draw(&t->view, buf_slice(&t->doc), t->client.address.text, t->problem.text[0] ? t->problem.text : NULL, &g);
+    view_draw(&t->view, buf_slice(&t->doc), t->client.address.text,
+              t->problem.text[0] ? t->problem.text : NULL, &g);
     screen_show(&g);
     grid_release(&g);
 }

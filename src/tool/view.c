@@ -98,10 +98,12 @@ static enum view_wish confirm(struct view *v, int key)
 static void move_key(struct view *v, int key)
 {
     switch (key) {
-    case VIEW_KEY_UP: case 'k':
+    case VIEW_KEY_UP:
+    case 'k':
         move(v, 1, false);
         break;
-    case VIEW_KEY_DOWN: case 'j':
+    case VIEW_KEY_DOWN:
+    case 'j':
         move(v, 1, true);
         break;
     case VIEW_KEY_PAGE_UP:
@@ -110,10 +112,12 @@ static void move_key(struct view *v, int key)
     case VIEW_KEY_PAGE_DOWN:
         move(v, 10, true);
         break;
-    case VIEW_KEY_HOME: case 'g':
+    case VIEW_KEY_HOME:
+    case 'g':
         move(v, SIZE_MAX / 2, false);
         break;
-    case VIEW_KEY_END: case 'G':
+    case VIEW_KEY_END:
+    case 'G':
         move(v, SIZE_MAX / 2, true);
         break;
     default:
@@ -124,21 +128,26 @@ static void move_key(struct view *v, int key)
 static enum view_wish plain_key(struct view *v, int key)
 {
     switch (key) {
-    case 'q': case 'Q':
+    case 'q':
+    case 'Q':
         return VIEW_LEAVE;
-    case 'h': case '?':
+    case 'h':
+    case '?':
         v->help = true;
         break;
     case 'p':
         v->asked = v->paused ? VIEW_RESUME : VIEW_PAUSE;
         break;
-    case '\t': case VIEW_KEY_RIGHT:
+    case '\t':
+    case VIEW_KEY_RIGHT:
         choose_pane(v, 1);
         break;
-    case VIEW_KEY_BACK_TAB: case VIEW_KEY_LEFT:
+    case VIEW_KEY_BACK_TAB:
+    case VIEW_KEY_LEFT:
         choose_pane(v, -1);
         break;
-    case 's': case '>':
+    case 's':
+    case '>':
         sort_by_next(v, 1);
         break;
     case '<':
@@ -147,7 +156,8 @@ static enum view_wish plain_key(struct view *v, int key)
     case 'r':
         v->lists[v->on].reverse = !v->lists[v->on].reverse;
         break;
-    case '\r': case '\n':
+    case '\r':
+    case '\n':
         open_whole(v);
         break;
     case '\x1b':
@@ -350,8 +360,8 @@ static void take_document(struct view *v, struct slice doc)
     take_list(&v->lists[VIEW_CLIENTS]);
 }
 
-/* How many lines each pane gets: a few each, then the one with the keys as many as it wants, then the others. Returns how
- * many are left. */
+/* How many lines each pane gets: a few each, then the one with the keys as many as it wants, then the others.
+ * Returns how many are left. */
 static int share_lines(const struct view *v, int lines, int ret[VIEW_PANES])
 {
     int want[VIEW_PANES], left = lines;
@@ -377,14 +387,18 @@ static int share_lines(const struct view *v, int lines, int ret[VIEW_PANES])
 
 static void draw_panes(const struct view *v, struct grid *g, int top, int lines)
 {
-    static const char *const empty[] = {"no budget yet: nothing was asked for", "nobody waits", "no client yet"};
+    static const char *const empty[] = {"no budget yet: nothing was asked for", "nobody waits",
+                                        "no client yet"};
     int shares[VIEW_PANES], gap = share_lines(v, lines, shares) >= VIEW_PANES;
 
     top += gap;
     for (int i = 0; i < VIEW_PANES; i++) {
         const struct view_list *l = &v->lists[i];
-        const struct pane_look look = {.chosen = l->row, .sorted = l->column, .reverse = l->reverse,
-                                       .on = (int)v->on == i, .empty = empty[i]};
+        const struct pane_look look = {.chosen = l->row,
+                                       .sorted = l->column,
+                                       .reverse = l->reverse,
+                                       .on = (int)v->on == i,
+                                       .empty = empty[i]};
 
         pane_draw(&l->pane, &look, g, top, shares[i]);
         top += shares[i] + gap;

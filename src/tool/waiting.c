@@ -84,7 +84,8 @@ static void add_budget(struct table *t, struct slice doc, struct slice budget, s
 
 void waiting_print(struct slice doc, size_t width)
 {
-    static const char *const heads[] = {"WAITS FOR", "CLIENT", "HELD", "PRIORITY", "TOKENS", "FIRST", "LAST", "LAST AT"};
+    static const char *const heads[] = {"WAITS FOR", "CLIENT", "HELD", "PRIORITY",
+                                        "TOKENS",    "FIRST",  "LAST", "LAST AT"};
     static const unsigned char first_out[] = {4, 3, 5, 7, TABLE_END};
     struct doc_list list;
     struct slice budget;

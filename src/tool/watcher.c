@@ -1,12 +1,12 @@
 /*
  * watcher: what must be true of it, since nobody asked for a second process:
- * - The program never sees it: it is the child of a child that has ended (so init's, or a subreaper's), leaves no
- *   zombie, and inherits none of the program's descriptors but stderr. Where orphans would become children of the
- *   program itself (it is process 1 of a container, or a subreaper) there is none.
- * - It ends with the program: the pidfd was opened by the program's own process before anybody could be born or die. So a
- *   pipe that stderr is ends when the program's does.
- * - It stays in the program's process group: what stops, continues or kills a job does it to both. Ctrl-C alone is the
- *   program's to answer.
+ * - The program never sees it: it is the child of a child that has ended (so init's, or a subreaper's),
+ * leaves no zombie, and inherits none of the program's descriptors but stderr. Where orphans would become
+ * children of the program itself (it is process 1 of a container, or a subreaper) there is none.
+ * - It ends with the program: the pidfd was opened by the program's own process before anybody could be born
+ * or die. So a pipe that stderr is ends when the program's does.
+ * - It stays in the program's process group: what stops, continues or kills a job does it to both. Ctrl-C
+ * alone is the program's to answer.
  * - It never blocks on stderr: a line that would have to wait is left out.
  */
 #include "metergate/tool/watcher.h"
@@ -79,7 +79,8 @@ static bool ask(struct watcher *w)
     return goes_on;
 }
 
-MG_NORETURN static void watch(int pidfd, const struct address *a, const struct secret *token, const char *client)
+MG_NORETURN static void watch(int pidfd, const struct address *a, const struct secret *token,
+                              const char *client)
 {
     struct watcher w = {.end = {.fd = pidfd, .events = POLLIN}, .client = client};
     struct client_answer unused;
@@ -96,8 +97,8 @@ MG_NORETURN static void watch(int pidfd, const struct address *a, const struct s
 
 /* ---- its birth ---- */
 
-/* None is blocked, and what is ignored is what the program ignores (nohup), besides those that a terminal sends to all of
- * its foreground. */
+/* None is blocked, and what is ignored is what the program ignores (nohup), besides those that a terminal
+ * sends to all of its foreground. */
 static void reset_signals(void)
 {
     sigset_t none;

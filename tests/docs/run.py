@@ -5,6 +5,7 @@ import ast
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -180,6 +181,7 @@ def pages():
 
 
 def main(names):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that sandboxes are closed
     failed = blocks = marked = skips = 0
     for name in names or pages():
         start = time.monotonic()

@@ -1,5 +1,5 @@
-/* terminal: bytes are played when somebody waits; the cursor is always inside of the page, or one right of its last column
- * (the next character wraps). */
+/* terminal: bytes are played when somebody waits; the cursor is always inside of the page, or one right of
+ * its last column (the next character wraps). */
 #include "terminal.h"
 
 #include <errno.h>
@@ -148,7 +148,8 @@ static bool move_cursor(struct terminal *t, char final, int one, int two)
     case 'd':
         go(t, one - 1, t->column);
         return true;
-    case 'H': case 'f':
+    case 'H':
+    case 'f':
         go(t, one - 1, two - 1);
         return true;
     case 'Z':
@@ -223,7 +224,8 @@ static void csi(struct terminal *t)
         t->top = within(one - 1, t->rows);
         t->bottom = v[1] ? within(v[1] - 1, t->rows) : t->rows - 1;
         go(t, 0, 0);
-    } else if (!move_cursor(t, final, one, two) && !change_cells(t, final, v[0], one) && !strchr("tpc", final)) {
+    } else if (!move_cursor(t, final, one, two) && !change_cells(t, final, v[0], one) &&
+               !strchr("tpc", final)) {
         t->state.unknown++;
     }
 }

@@ -1,6 +1,6 @@
 /*
- * terminal: a program on a terminal of its own (a pty), and what a person would see there: the sequences of xterm and vt100
- * that curses writes, played on a grid of characters. Nothing is waited for but text.
+ * terminal: a program on a terminal of its own (a pty), and what a person would see there: the sequences of
+ * xterm and vt100 that curses writes, played on a grid of characters. Nothing is waited for but text.
  */
 #ifndef E2E_TERMINAL_H
 #define E2E_TERMINAL_H
@@ -21,7 +21,8 @@ pid_t terminal_group(const struct terminal *t);
 void terminal_type(struct terminal *t, const char *keys);
 void terminal_resize(struct terminal *t, int rows, int columns);
 
-/* Waits until the text is seen (it may have several lines), or is not; fails the test and shows the page else. */
+/* Waits until the text is seen (it may have several lines), or is not; fails the test and shows the page
+ * else. */
 void terminal_wait(struct terminal *t, const char *text);
 void terminal_wait_gone(struct terminal *t, const char *text);
 
@@ -36,11 +37,11 @@ const char *terminal_text(struct terminal *t);
 
 /* What it was told besides characters. */
 struct terminal_state {
-    bool alternate;      /* the other page is shown, which programs take that want the whole screen */
+    bool alternate; /* the other page is shown, which programs take that want the whole screen */
     bool cursor_hidden;
-    bool wrapped;        /* a line was longer than the terminal is wide */
-    int colours;         /* how often one was chosen */
-    int unknown;         /* sequences that are not known here */
+    bool wrapped; /* a line was longer than the terminal is wide */
+    int colours;  /* how often one was chosen */
+    int unknown;  /* sequences that are not known here */
     struct termios modes;
 };
 struct terminal_state terminal_state(const struct terminal *t);

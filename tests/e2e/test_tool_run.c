@@ -30,7 +30,8 @@ static struct client_async *start_call(const struct fixture *f, const char *path
     char url[256];
 
     snprintf(url, sizeof url, "%s%s", f->url, path);
-    return client_start(&(struct client_call){.url = url, .headers = headers, .body = CHAT, .timeout_ms = 60000});
+    return client_start(
+        &(struct client_call){.url = url, .headers = headers, .body = CHAT, .timeout_ms = 60000});
 }
 
 static void finish_call(struct client_async *a)
@@ -50,7 +51,8 @@ static void post(const struct fixture *f, const char *path)
 }
 
 #define RUN(f, ...)                                                                                          \
-    process_start((const char *const[]){tool_path(), "run", "--url", (f)->url, "-c", "nightly", __VA_ARGS__, NULL})
+    process_start(                                                                                           \
+        (const char *const[]){tool_path(), "run", "--url", (f)->url, "-c", "nightly", __VA_ARGS__, NULL})
 
 /* It ended of itself or by our signal, and all that was its output with it, at once. */
 static void assert_end(struct process *p, int status)
@@ -88,7 +90,8 @@ static void test_run__held_calls__are_told_of_on_stderr_until_they_go(void **sta
     for (int i = 0; i < 2; i++)
         mine[i] = start_call(&f, NIGHTLY_CHAT);
     other = start_call(&f, "/@third/v1/chat/completions");
-    assert_true(process_wait_log(p, 0, "metergate: holding 2 calls for gpt-4o: everything is paused", FIXTURE_TIMEOUT_MS));
+    assert_true(process_wait_log(p, 0, "metergate: holding 2 calls for gpt-4o: everything is paused",
+                                 FIXTURE_TIMEOUT_MS));
     post(&f, "/-/resume");
     assert_true(process_wait_log(p, 0, "metergate: all calls go on\n", FIXTURE_TIMEOUT_MS));
     for (int i = 0; i < 2; i++)
@@ -205,7 +208,8 @@ static void test_run__command__sees_no_other_process(void **state)
 {
     static const char look[] = "read children </proc/$$/task/$$/children; echo \"<$$> <$children>\"\n"
                                "grep -E '^Sig(Blk|Ign)' /proc/self/status";
-    static const char before[] = "grep -E '^Sig(Blk|Ign)' /proc/self/status; exec \"$0\" run --url \"$1\" sh -c \"$2\"";
+    static const char before[] =
+        "grep -E '^Sig(Blk|Ign)' /proc/self/status; exec \"$0\" run --url \"$1\" sh -c \"$2\"";
     struct fake_server *s = fake_server_start(daemon_answers);
     const char *argv[] = {"/bin/sh", "-c", before, tool_path(), fake_server_url(s), look, NULL};
     char first[512], second[512], expect[64];
@@ -256,8 +260,9 @@ static void test_run__descriptor_that_the_command_closes__is_closed(void **state
 static void test_run__stderr_closed__the_command_runs(void **state)
 {
     struct fake_server *s = fake_server_start(daemon_answers);
-    const char *argv[] = {"/bin/sh", "-c", "\"$0\" run --url \"$1\" sh -c 'echo out; exit 5' 2>&-", tool_path(),
-                          fake_server_url(s), NULL};
+    const char *argv[] = {
+        "/bin/sh",          "-c", "\"$0\" run --url \"$1\" sh -c 'echo out; exit 5' 2>&-", tool_path(),
+        fake_server_url(s), NULL};
     struct outcome o = tool_run_program(argv, NULL);
 
     (void)state;
@@ -270,7 +275,8 @@ static void test_run__stderr_closed__the_command_runs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_run__any_end_of_the_command__is_its_own_and_the_pipe_ends, tool_environment),
+        cmocka_unit_test_setup(test_run__any_end_of_the_command__is_its_own_and_the_pipe_ends,
+                               tool_environment),
         cmocka_unit_test_setup(test_run__command__sees_no_other_process, tool_environment),
         cmocka_unit_test_setup(test_run__descriptor_that_the_command_closes__is_closed, tool_environment),
         cmocka_unit_test_setup(test_run__stderr_closed__the_command_runs, tool_environment),

@@ -1,4 +1,5 @@
-/* `metergate top` on a terminal: what is seen there, keys, sizes, and that the terminal is given back whatever happens. */
+/* `metergate top` on a terminal: what is seen there, keys, sizes, and that the terminal is given back
+ * whatever happens. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,21 +24,30 @@
 #define CHAT                                                                                                 \
     "{\"model\":\"gpt-4o\",\"max_tokens\":20,\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}"
 
-#define LIMIT "{\"metric\":\"tpm\",\"max\":30000,\"window_s\":60,\"used\":17877,\"reserved\":4100,\"usable\":24000}"
+#define LIMIT                                                                                                \
+    "{\"metric\":\"tpm\",\"max\":30000,\"window_s\":60,\"used\":17877,\"reserved\":4100,\"usable\":24000}"
 #define BUDGET(name, held, last)                                                                             \
-    "{\"name\":\"" name "\",\"upstream\":\"openai\",\"held\":" #held ",\"in_flight\":2,\"next_dispatch_ms\":5230,"          \
-    "\"last_dispatch_ms\":" #last ",\"limits\":[" LIMIT "],\"waits_for\":{\"limit\":\"tpm\",\"of\":\"budget\"},\"queue\":["  \
-    "{\"id\":\"" name "-1\",\"client\":\"editor\",\"priority\":\"high\",\"model\":\"" name "\",\"tokens\":512,"             \
-    "\"waited_ms\":800,\"start_ms\":5230,\"attempts\":0},"                                                     \
-    "{\"id\":\"" name "-2\",\"client\":\"nightly\\u001b[31m\\u4e2d\",\"priority\":\"low\",\"tokens\":1187,\"start_ms\":"     \
-    #last "}]}"
+    "{\"name\":\"" name "\",\"upstream\":\"openai\",\"held\":" #held                                         \
+    ",\"in_flight\":2,\"next_dispatch_ms\":5230,"                                                            \
+    "\"last_dispatch_ms\":" #last ",\"limits\":[" LIMIT                                                      \
+    "],\"waits_for\":{\"limit\":\"tpm\",\"of\":\"budget\"},\"queue\":["                                      \
+    "{\"id\":\"" name "-1\",\"client\":\"editor\",\"priority\":\"high\",\"model\":\"" name                   \
+    "\",\"tokens\":512,"                                                                                     \
+    "\"waited_ms\":800,\"start_ms\":5230,\"attempts\":0},"                                                   \
+    "{\"id\":\"" name                                                                                        \
+    "-2\",\"client\":\"nightly\\u001b[31m\\u4e2d\",\"priority\":\"low\",\"tokens\":1187,\"start_ms\":" #last \
+    "}]}"
 
 static const char document[] =
     "{\"version\":\"9.9.9\",\"time_ms\":1764343392123,\"uptime_s\":7325.3,\"held\":5,\"in_flight\":2,"
-    "\"budgets\":[" BUDGET("gpt-4o", 3, 41230) "," BUDGET("gpt-5", 2, 71230) "],"
-    "\"clients\":[{\"name\":\"nightly\",\"held\":2,\"in_flight\":1,\"calls\":20,\"tokens\":81234,\"cost_usd\":0.41,"
-    "\"hour\":{\"tokens\":75}},{\"name\":\"editor\",\"held\":1,\"calls\":7,\"hour\":{\"tokens\":25}}],"
-    "\"upstreams\":[{\"name\":\"openai\",\"reachable\":false,\"problem\":\"refused\"}]}";
+    "\"budgets\":[" BUDGET("gpt-4o", 3, 41230) "," BUDGET(
+        "gpt-5", 2,
+        71230) "],"
+               "\"clients\":[{\"name\":\"nightly\",\"held\":2,\"in_flight\":1,\"calls\":20,\"tokens\":81234,"
+               "\"cost_usd\":0.41,"
+               "\"hour\":{\"tokens\":75}},{\"name\":\"editor\",\"held\":1,\"calls\":7,\"hour\":{\"tokens\":"
+               "25}}],"
+               "\"upstreams\":[{\"name\":\"openai\",\"reachable\":false,\"problem\":\"refused\"}]}";
 
 static const struct fake_answer answers[] = {{"/-/status", 200, document}, {0}};
 
@@ -304,7 +314,8 @@ static void assert_given_back(const struct terminal *t, const struct terminal_st
 /* The shell keeps the terminal open after the end, so that its modes can be asked for. */
 static struct terminal *start_in_shell(const char *url, const char *script)
 {
-    return terminal_start((const char *const[]){"/bin/sh", "-c", script, tool_path(), url, NULL}, "xterm", 24, 80);
+    return terminal_start((const char *const[]){"/bin/sh", "-c", script, tool_path(), url, NULL}, "xterm", 24,
+                          80);
 }
 
 static void test_top__every_end__gives_the_terminal_back(void **state)
@@ -314,15 +325,16 @@ static void test_top__every_end__gives_the_terminal_back(void **state)
         int signal;
         const char *end;
     } rows[] = {
-        {"q", 0, "ended with 0"},           {"\x03", 0, "ended with 0"},        {NULL, SIGTERM, "ended with 143"},
-        {NULL, SIGHUP, "ended with 129"},   {NULL, SIGINT, "ended with 0"},     {"\x1c", 0, "ended with 131"},
+        {"q", 0, "ended with 0"},         {"\x03", 0, "ended with 0"},    {NULL, SIGTERM, "ended with 143"},
+        {NULL, SIGHUP, "ended with 129"}, {NULL, SIGINT, "ended with 0"}, {"\x1c", 0, "ended with 131"},
     };
     struct fake_server *s = fake_server_start(answers);
 
     (void)state;
     for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
-        struct terminal *t = start_in_shell(fake_server_url(s), "ulimit -c 0; set -m; echo begin; read x; \"$0\" top -u \"$1\"\n"
-                                                                "echo ended with $?; read x");
+        struct terminal *t = start_in_shell(fake_server_url(s),
+                                            "ulimit -c 0; set -m; echo begin; read x; \"$0\" top -u \"$1\"\n"
+                                            "echo ended with $?; read x");
         struct terminal_state before;
 
         terminal_wait(t, "begin");
@@ -346,8 +358,9 @@ static void test_top__every_end__gives_the_terminal_back(void **state)
 static void test_top__stopped__gives_the_terminal_back_and_takes_it_again(void **state)
 {
     struct fake_server *s = fake_server_start(answers);
-    struct terminal *t = start_in_shell(fake_server_url(s), "set -m; echo begin; read x; \"$0\" top -u \"$1\"\n"
-                                                            "echo was stopped; read x; fg; echo ended with $?; read x");
+    struct terminal *t =
+        start_in_shell(fake_server_url(s), "set -m; echo begin; read x; \"$0\" top -u \"$1\"\n"
+                                           "echo was stopped; read x; fg; echo ended with $?; read x");
     struct terminal_state before;
 
     (void)state;
@@ -380,8 +393,9 @@ static void test_status__on_a_terminal__no_line_is_longer_than_it(void **state)
 
     (void)state;
     for (size_t i = 0; i < MG_ARRAY_LEN(widths); i++) {
-        struct terminal *t = terminal_start(
-            (const char *const[]){tool_path(), "status", "--url", fake_server_url(s), NULL}, "xterm", 60, widths[i]);
+        struct terminal *t =
+            terminal_start((const char *const[]){tool_path(), "status", "--url", fake_server_url(s), NULL},
+                           "xterm", 60, widths[i]);
 
         assert_int_equal(terminal_wait_exit(t), 0);
         text_has(terminal_text(t), "5 calls wait; the last of them starts in 1 min 11 s");

@@ -63,16 +63,22 @@ class Page {
   }
 
   take({ method, params }) {
-    if (method === 'Runtime.exceptionThrown') this.problems.push(params.exceptionDetails.exception?.description ?? params.exceptionDetails.text);
-    if (method === 'Runtime.consoleAPICalled' && ['error', 'warning', 'assert'].includes(params.type)) this.problems.push(params.args.map((a) => a.value).join(' '));
-    if (method === 'Log.entryAdded' && ['error', 'warning'].includes(params.entry.level)) this.problems.push(`${params.entry.source}: ${params.entry.text} ${params.entry.url ?? ''}`);
-    if (method === 'Network.requestWillBeSent' && !params.request.url.startsWith('data:')) this.requests.push({ method: params.request.method, url: params.request.url });
+    if (method === 'Runtime.exceptionThrown')
+      this.problems.push(params.exceptionDetails.exception?.description ?? params.exceptionDetails.text);
+    if (method === 'Runtime.consoleAPICalled' && ['error', 'warning', 'assert'].includes(params.type))
+      this.problems.push(params.args.map((a) => a.value).join(' '));
+    if (method === 'Log.entryAdded' && ['error', 'warning'].includes(params.entry.level))
+      this.problems.push(`${params.entry.source}: ${params.entry.text} ${params.entry.url ?? ''}`);
+    if (method === 'Network.requestWillBeSent' && !params.request.url.startsWith('data:'))
+      this.requests.push({ method: params.request.method, url: params.request.url });
     if (method === 'Page.loadEventFired') this.loaded?.();
     if (method === 'Page.frameNavigated') this.navigated?.(new URL(params.frame.url).pathname);
   }
 
   async open(url) {
-    const loaded = new Promise((resolve) => { this.loaded = resolve; });
+    const loaded = new Promise((resolve) => {
+      this.loaded = resolve;
+    });
     await this.send('Page.navigate', { url });
     await loaded;
   }
@@ -81,7 +87,10 @@ class Page {
   async leaves(act) {
     const gone = new Promise((resolve, reject) => {
       const late = setTimeout(() => reject(new Error('the page stays where it is')), WAIT_MS);
-      this.navigated = (path) => { clearTimeout(late); resolve(path); };
+      this.navigated = (path) => {
+        clearTimeout(late);
+        resolve(path);
+      };
     });
     await act();
     return gone;
@@ -89,17 +98,28 @@ class Page {
 
   // The value of an expression, or of what its promise comes to.
   async eval(expression) {
-    const { result, exceptionDetails } = await this.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true });
-    if (exceptionDetails) throw new Error(`${exceptionDetails.exception?.description ?? exceptionDetails.text} in ${expression.slice(0, 200)}`);
+    const { result, exceptionDetails } = await this.send('Runtime.evaluate', {
+      expression,
+      awaitPromise: true,
+      returnByValue: true,
+    });
+    if (exceptionDetails)
+      throw new Error(
+        `${exceptionDetails.exception?.description ?? exceptionDetails.text} in ${expression.slice(0, 200)}`,
+      );
     return result.value;
   }
 
   // Looks at every frame until the expression is true.
   async until(expression, what = expression) {
     const end = `performance.now() + ${WAIT_MS}`;
-    const value = await this.eval(`(async () => { const end = ${end}; for (;;) { const v = (${expression}); if (v) return v;
+    const value = await this
+      .eval(`(async () => { const end = ${end}; for (;;) { const v = (${expression}); if (v) return v;
       if (performance.now() > end) return null; await new Promise((go) => requestAnimationFrame(go)); } })()`);
-    if (value === null) throw new Error(`waited in vain for: ${what}\n${await this.eval('document.body.innerText.slice(0, 3000)')}`);
+    if (value === null)
+      throw new Error(
+        `waited in vain for: ${what}\n${await this.eval('document.body.innerText.slice(0, 3000)')}`,
+      );
     return value;
   }
 
@@ -122,15 +142,28 @@ class Page {
   }
 
   size(width, height) {
-    return this.send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: width < 500 });
+    return this.send('Emulation.setDeviceMetricsOverride', {
+      width,
+      height,
+      deviceScaleFactor: 1,
+      mobile: width < 500,
+    });
   }
 
   scheme(value) {
-    return this.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value }, { name: 'prefers-reduced-motion', value: 'reduce' }] });
+    return this.send('Emulation.setEmulatedMedia', {
+      features: [
+        { name: 'prefers-color-scheme', value },
+        { name: 'prefers-reduced-motion', value: 'reduce' },
+      ],
+    });
   }
 
   async shot(file, whole = true) {
-    const { data } = await this.send('Page.captureScreenshot', { format: 'png', captureBeyondViewport: whole });
+    const { data } = await this.send('Page.captureScreenshot', {
+      format: 'png',
+      captureBeyondViewport: whole,
+    });
     writeFileSync(file, Buffer.from(data, 'base64'));
   }
 
@@ -142,8 +175,16 @@ class Page {
 
 export async function startBrowser() {
   const profile = mkdtempSync(join(tmpdir(), 'metergate-page-'));
-  const args = ['--headless=new', '--remote-debugging-pipe', `--user-data-dir=${profile}`, '--no-first-run', '--disable-gpu',
-    '--disable-background-networking', '--disable-component-update', '--hide-scrollbars'];
+  const args = [
+    '--headless=new',
+    '--remote-debugging-pipe',
+    `--user-data-dir=${profile}`,
+    '--no-first-run',
+    '--disable-gpu',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--hide-scrollbars',
+  ];
   if (process.getuid() === 0) args.push('--no-sandbox'); // it refuses to have one as root
   const child = spawn(findBrowser(), args, { stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'] });
   child.stderr.resume();
@@ -153,7 +194,8 @@ export async function startBrowser() {
       const { targetId } = await pipe.send('Target.createTarget', { url: 'about:blank' });
       const { sessionId } = await pipe.send('Target.attachToTarget', { targetId, flatten: true });
       const page = new Page(pipe, sessionId, targetId);
-      for (const domain of ['Page', 'Runtime', 'Log', 'Network', 'Accessibility']) await page.send(`${domain}.enable`);
+      for (const domain of ['Page', 'Runtime', 'Log', 'Network', 'Accessibility'])
+        await page.send(`${domain}.enable`);
       await page.size(width, height);
       await page.scheme(scheme);
       return page;

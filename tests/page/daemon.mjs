@@ -43,10 +43,18 @@ export class Daemon {
   }
 
   async start() {
-    this.simulator ??= await launch('metergate-simulator', ['--listen', '127.0.0.1:0', '--config', JSON.stringify({ models: { '*': {} } })]);
+    this.simulator ??= await launch('metergate-simulator', [
+      '--listen',
+      '127.0.0.1:0',
+      '--config',
+      JSON.stringify({ models: { '*': {} } }),
+    ]);
     const file = join(this.dir, 'metergate.yaml');
-    writeFileSync(file, `listen: ["127.0.0.1:${this.port ?? 0}"]\nstate_dir: ${this.dir}/state\ndrain: 0s\n` +
-      `upstreams:\n  openai: {dialect: openai, base_url: "http://127.0.0.1:${this.simulator.port}/v1", api_key: {file: "${this.dir}/key"}}\n${this.config}`);
+    writeFileSync(
+      file,
+      `listen: ["127.0.0.1:${this.port ?? 0}"]\nstate_dir: ${this.dir}/state\ndrain: 0s\n` +
+        `upstreams:\n  openai: {dialect: openai, base_url: "http://127.0.0.1:${this.simulator.port}/v1", api_key: {file: "${this.dir}/key"}}\n${this.config}`,
+    );
     writeFileSync(join(this.dir, 'key'), KEY, { mode: 0o600 });
     this.running = await launch('metergated', ['-c', file]);
     this.port = this.running.port;
@@ -83,10 +91,31 @@ export class Daemon {
 
   // Sends a call; resolves with its status, 0 if it came to none.
   call(client, directives = '[[out=20]]', priority = 'normal') {
-    const body = JSON.stringify({ model: 'gpt-4o', max_tokens: 40, messages: [{ role: 'user', content: `${PROMPT} ${directives}` }] });
+    const body = JSON.stringify({
+      model: 'gpt-4o',
+      max_tokens: 40,
+      messages: [{ role: 'user', content: `${PROMPT} ${directives}` }],
+    });
     return new Promise((resolve) => {
-      const out = request(`${this.url}/v1/chat/completions`, { method: 'POST', agent: false, headers: { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body),
-        'Metergate-Client': client, 'Metergate-Priority': priority, Authorization: `Bearer ${KEY}` } }, (answer) => { answer.resume(); answer.on('end', () => resolve(answer.statusCode)); answer.on('error', () => resolve(0)); });
+      const out = request(
+        `${this.url}/v1/chat/completions`,
+        {
+          method: 'POST',
+          agent: false,
+          headers: {
+            'Content-Type': 'application/json',
+            'Content-Length': Buffer.byteLength(body),
+            'Metergate-Client': client,
+            'Metergate-Priority': priority,
+            Authorization: `Bearer ${KEY}`,
+          },
+        },
+        (answer) => {
+          answer.resume();
+          answer.on('end', () => resolve(answer.statusCode));
+          answer.on('error', () => resolve(0));
+        },
+      );
       out.on('error', () => resolve(0));
       out.end(body);
     });

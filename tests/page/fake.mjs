@@ -57,13 +57,28 @@ export class Fake {
 
   answer(q, a) {
     const path = q.url.split('?')[0];
-    const json = (status, body) => { a.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' }); a.end(JSON.stringify(body)); };
-    if (path === '/-/login') { a.writeHead(200, { 'Content-Type': 'text/html' }); a.end('<!doctype html><title>Login</title><link rel="icon" href="data:,">'); return; }
-    if (this.refuse) { json(this.refuse, {}); return; }
+    const json = (status, body) => {
+      a.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' });
+      a.end(JSON.stringify(body));
+    };
+    if (path === '/-/login') {
+      a.writeHead(200, { 'Content-Type': 'text/html' });
+      a.end('<!doctype html><title>Login</title><link rel="icon" href="data:,">');
+      return;
+    }
+    if (this.refuse) {
+      json(this.refuse, {});
+      return;
+    }
     if (path === '/-/') this.page(a);
     else if (path === '/-/status') json(200, this.status());
     else if (path === '/-/history') json(200, history(this.name));
-    else if (path === '/-/calls/now') json(200, { calls: [1, 2, 3].map((i) => call(this.name, { id: `mg-now-${i}`, state: i < 3 ? 'held' : 'streaming', outcome: null })) });
+    else if (path === '/-/calls/now')
+      json(200, {
+        calls: [1, 2, 3].map((i) =>
+          call(this.name, { id: `mg-now-${i}`, state: i < 3 ? 'held' : 'streaming', outcome: null }),
+        ),
+      });
     else if (path === '/-/events') this.stream(a);
     else if (q.method === 'POST') this.command(q, path.slice(3), json);
     else json(404, {});
@@ -71,8 +86,19 @@ export class Fake {
 
   page(a) {
     const nonce = randomBytes(16).toString('base64');
-    a.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8', 'Content-Security-Policy': policy(nonce), 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' });
-    a.end(readFileSync(PAGE, 'utf8').replaceAll('@NONCE@', nonce).replaceAll('@PAGE@', this.secret).replaceAll('@LOGIN@', 'none').replaceAll('@VERSION@', '0.1.0'));
+    a.writeHead(200, {
+      'Content-Type': 'text/html; charset=utf-8',
+      'Content-Security-Policy': policy(nonce),
+      'Cache-Control': 'no-store',
+      'X-Content-Type-Options': 'nosniff',
+    });
+    a.end(
+      readFileSync(PAGE, 'utf8')
+        .replaceAll('@NONCE@', nonce)
+        .replaceAll('@PAGE@', this.secret)
+        .replaceAll('@LOGIN@', 'none')
+        .replaceAll('@VERSION@', '0.1.0'),
+    );
   }
 
   stream(a) {
@@ -87,7 +113,10 @@ export class Fake {
 
   command(q, name, json) {
     this.posts.push({ name, secret: q.headers['metergate-page'] });
-    if (q.headers['metergate-page'] !== this.secret) { json(403, {}); return; }
+    if (q.headers['metergate-page'] !== this.secret) {
+      json(403, {});
+      return;
+    }
     this.paused = name === 'pause';
     json(200, { paused: this.paused });
     this.send('status', this.status());

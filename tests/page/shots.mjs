@@ -10,10 +10,37 @@ const only = process.argv.slice(3);
 const SHOTS = [
   ...Object.keys(states).map((state) => ({ name: state, state })),
   ...['held', 'down', 'hostile', 'calm'].map((state) => ({ name: `${state}-dark`, state, scheme: 'dark' })),
-  ...['held', 'hostile', 'empty'].map((state) => ({ name: `${state}-phone`, state, width: 360, height: 780 })),
-  { name: 'lost', state: 'held', after: async (page, fake) => { await fake.stop(); await page.until('document.body.classList.contains("stale")'); } },
-  { name: 'open', state: 'held', after: async (page) => { await page.eval('document.querySelectorAll("details").forEach((d, i) => { if (i < 4) d.open = true; })'); await page.until('document.querySelector("#now-list tr")'); } },
-  { name: 'dialog', state: 'held', after: async (page) => { await page.eval('document.getElementById("pause").click()'); } },
+  ...['held', 'hostile', 'empty'].map((state) => ({
+    name: `${state}-phone`,
+    state,
+    width: 360,
+    height: 780,
+  })),
+  {
+    name: 'lost',
+    state: 'held',
+    after: async (page, fake) => {
+      await fake.stop();
+      await page.until('document.body.classList.contains("stale")');
+    },
+  },
+  {
+    name: 'open',
+    state: 'held',
+    after: async (page) => {
+      await page.eval(
+        'document.querySelectorAll("details").forEach((d, i) => { if (i < 4) d.open = true; })',
+      );
+      await page.until('document.querySelector("#now-list tr")');
+    },
+  },
+  {
+    name: 'dialog',
+    state: 'held',
+    after: async (page) => {
+      await page.eval('document.getElementById("pause").click()');
+    },
+  },
   { name: 'readme', state: 'story', width: 1200, height: 1130, crop: true },
 ];
 

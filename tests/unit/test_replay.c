@@ -192,12 +192,219 @@ static void test_replay__stopped_or_waiting_for_calls_in_flight__is_told_as_if_t
     gate_free(g);
 }
 
+/* ---- what is known of calls that have ended ---- */
+
+static void seat(struct gate *g, struct budget *b, struct ticket *t, int64_t input, int64_t now_us)
+{
+    const struct estimate e = {.input = input, .choices = 1};
+    struct cost cost = profile_reserve(PROFILE_OPENAI, &e);
+    struct gate_refusal why;
+
+    ticket_init(t, &cost, &b, 1, now_us, CLOCK_NEVER);
+    assert_int_equal(gate_offer(g, t, now_us, &why), GATE_HELD);
+}
+
+static int64_t start_of(struct gate *g, const struct ticket *t, int64_t now_us)
+{
+    int estimates = 1000;
+
+    return gate_start_us(g, t, now_us, &estimates);
+}
+
+/* Each reserves 600 of 1,000, takes 100, and lasts five seconds: one after the other, not one a minute. */
+static void test_replay__calls_take_less_and_last__is_foretold_once_one_has_ended(void **state)
+{
+    const struct limit limit = {METRIC_TOKENS, 1000, MINUTE, false, "tpm"};
+    const struct estimate small = {.input = 100, .choices = 1};
+    const struct cost taken = profile_reserve(PROFILE_OPENAI, &small);
+    struct gate *g = gate_new();
+    struct budget *b = gate_budget_new(g, "model", 0, &limit, 1);
+    int64_t now = T0, foretold;
+    struct ticket t[4];
+
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        seat(g, b, &t[i], 600, now);
+    assert_ptr_equal(gate_next(g, now), &t[0]);
+    gate_sent(g, &t[0], now);
+    assert_null(gate_next(g, now));
+    assert_int_equal(start_of(g, &t[3], now), T0 + 3 * MINUTE); /* nothing is known yet */
+    now += 5 * CLOCK_S;
+    gate_close(g, &t[0], now, &taken);
+    assert_int_equal(budget_likely_us(b), 5 * CLOCK_S);
+    assert_in_range(budget_likely_permille(b, METRIC_TOKENS), 166, 167);
+    foretold = start_of(g, &t[3], now);
+    assert_int_equal(foretold, now + 10 * CLOCK_S);
+    for (int i = 1; i < 4; i++) {
+        assert_ptr_equal(gate_next(g, now), &t[i]);
+        if (i == 3)
+            assert_int_equal(now, foretold);
+        gate_sent(g, &t[i], now);
+        assert_null(gate_next(g, now));
+        now += 5 * CLOCK_S;
+        gate_close(g, &t[i], now, &taken);
+    }
+    gate_free(g);
+}
+
+/* ---- in parts ---- */
+
+enum { CROWD = 3 * GATE_REPLAY_AT_ONCE };
+
+struct crowd {
+    struct gate *gate;
+    struct budget *budgets[2];
+    struct ticket t[CROWD];
+};
+
+static void gather(struct crowd *c)
+{
+    const struct limit limit = {METRIC_TOKENS, 10000, MINUTE, false, "tpm"};
+
+    c->gate = gate_new();
+    for (int i = 0; i < 2; i++)
+        c->budgets[i] = gate_budget_new(c->gate, "model", 0, &limit, 1);
+    for (int i = 0; i < CROWD; i++)
+        seat(c->gate, c->budgets[i % 2], &c->t[i], 50 + i % 7 * 100, T0);
+    for (struct ticket *t; (t = gate_next(c->gate, T0)) != NULL;)
+        gate_close(c->gate, t, T0, NULL);
+}
+
+static void disperse(struct crowd *c)
+{
+    for (int i = 0; i < CROWD; i++) {
+        if (c->t[i].state == TICKET_HELD)
+            gate_cancel(c->gate, &c->t[i], T0);
+    }
+    gate_free(c->gate);
+}
+
+static void test_replay__in_parts__foretells_what_it_does_at_once(void **state)
+{
+    static struct crowd c;
+    static int64_t at_once[CROWD];
+    int estimates = 0, parts = 1;
+
+    (void)state;
+    gather(&c);
+    replay_held(c.gate, T0);
+    for (int i = 0; i < CROWD; i++) {
+        at_once[i] = c.t[i].replayed_us;
+        c.t[i].replayed_us = 0;
+        assert_true(c.t[i].state != TICKET_HELD || at_once[i] > T0);
+    }
+    assert_int_equal(gate_start_us(c.gate, &c.t[CROWD - 1], T0, &estimates), CLOCK_NEVER); /* not known yet */
+    while (gate_replay_more(c.gate))
+        parts++;
+    assert_in_range(parts, 4, 100);
+    for (int i = 0; i < CROWD; i++) {
+        if (c.t[i].state == TICKET_HELD)
+            assert_int_equal(gate_start_us(c.gate, &c.t[i], T0, &estimates), at_once[i]);
+        assert_null(c.t[i].stand_in);
+    }
+    assert_false(gate_replay_more(c.gate));
+    disperse(&c);
+}
+
+/* Calls leave, come and go in the middle of it, and budgets change, which ends it. */
+static void test_replay__in_parts_while_calls_leave__goes_on_without_them(void **state)
+{
+    static struct crowd c;
+    int estimates = 0;
+
+    (void)state;
+    for (int parts = 0; parts < 14; parts++) {
+        gather(&c);
+        (void)gate_start_us(c.gate, &c.t[CROWD - 1], T0, &estimates);
+        for (int i = 0; i < parts; i++)
+            (void)gate_replay_more(c.gate);
+        for (int i = parts % 3; i < CROWD; i += 3) {
+            if (c.t[i].state != TICKET_HELD)
+                continue;
+            gate_cancel(c.gate, &c.t[i], T0);
+            assert_null(c.t[i].stand_in);
+        }
+        if (parts % 4 == 3)
+            gate_pause(c.gate, c.budgets[0], T0 + MINUTE);
+        while (gate_replay_more(c.gate)) {
+        }
+        for (int i = 0; i < CROWD; i++) {
+            if (c.t[i].state == TICKET_HELD && parts % 4 != 3)
+                assert_true(c.t[i].replayed_us > T0);
+            assert_null(c.t[i].stand_in);
+        }
+        disperse(&c);
+    }
+}
+
+/* ---- what nobody can know ---- */
+
+static void test_start__calls_in_flight_decide__is_not_known(void **state)
+{
+    const struct limit limits[] = {{METRIC_TOKENS, 1000, MINUTE, false, "tpm"},
+                                   {METRIC_CONCURRENT, 1, 0, false, "concurrent"}};
+    struct gate *g = gate_new();
+    struct budget *b = gate_budget_new(g, "model", 0, limits, 2);
+    struct ticket t[4];
+
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        seat(g, b, &t[i], 450, T0);
+    assert_ptr_equal(gate_next(g, T0), &t[0]);
+    gate_sent(g, &t[0], T0);
+    assert_null(gate_next(g, T0));
+    assert_int_equal(start_of(g, &t[1], T0), CLOCK_NEVER); /* there is room: the first has to end */
+    assert_int_equal(start_of(g, &t[3], T0), CLOCK_NEVER);
+    gate_close(g, &t[0], T0, NULL);
+    assert_ptr_equal(gate_next(g, T0), &t[1]);
+    gate_sent(g, &t[1], T0);
+    assert_null(gate_next(g, T0));
+    assert_int_equal(start_of(g, &t[2], T0 + GATE_REPLAY_EVERY_US), T0 + MINUTE); /* by then it will have ended */
+    gate_stop(g);
+    assert_int_equal(start_of(g, &t[2], T0 + GATE_REPLAY_EVERY_US), CLOCK_NEVER);
+    gate_resume(g);
+    gate_close(g, &t[1], T0, NULL);
+    gate_cancel(g, &t[2], T0);
+    gate_cancel(g, &t[3], T0);
+    gate_free(g);
+}
+
+static void test_start__while_one_goes_to_see__is_known_of_that_alone(void **state)
+{
+    const struct limit limit = {METRIC_TOKENS, 1000, MINUTE, false, "tpm"};
+    struct gate *g = gate_new();
+    struct budget *b = gate_budget_new(g, "model", 0, &limit, 1);
+    struct ticket t[3];
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        seat(g, b, &t[i], 100, T0);
+    gate_probe(g, b, T0 + 5 * CLOCK_S, 15 * CLOCK_S);
+    assert_null(gate_next(g, T0));
+    assert_int_equal(start_of(g, &t[0], T0), T0 + 5 * CLOCK_S);
+    assert_int_equal(start_of(g, &t[1], T0), CLOCK_NEVER);
+    assert_ptr_equal(gate_next(g, T0 + 5 * CLOCK_S), &t[0]);
+    assert_null(gate_next(g, T0 + 5 * CLOCK_S));
+    assert_int_equal(start_of(g, &t[1], T0 + 5 * CLOCK_S), CLOCK_NEVER);
+    gate_close(g, &t[0], T0 + 6 * CLOCK_S, NULL);
+    gate_probe_end(g, b);
+    assert_int_equal(start_of(g, &t[1], T0 + 6 * CLOCK_S), T0 + 6 * CLOCK_S);
+    gate_cancel(g, &t[1], T0);
+    gate_cancel(g, &t[2], T0);
+    gate_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replay__charges_as_reserved__foretells_every_start_to_the_microsecond),
         cmocka_unit_test(test_replay__it_is_over__leaves_everything_as_it_was),
         cmocka_unit_test(test_replay__call_that_arrived_since__has_its_estimate_until_the_next_replay),
+        cmocka_unit_test(test_replay__calls_take_less_and_last__is_foretold_once_one_has_ended),
+        cmocka_unit_test(test_replay__in_parts__foretells_what_it_does_at_once),
+        cmocka_unit_test(test_replay__in_parts_while_calls_leave__goes_on_without_them),
+        cmocka_unit_test(test_start__calls_in_flight_decide__is_not_known),
+        cmocka_unit_test(test_start__while_one_goes_to_see__is_known_of_that_alone),
         cmocka_unit_test(test_replay__stopped_or_waiting_for_calls_in_flight__is_told_as_if_they_were_over),
     };
 

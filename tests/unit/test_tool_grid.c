@@ -48,7 +48,9 @@ static void test_grid__hostile_text__is_only_seen(void **state)
 
     (void)state;
     grid_init(&g, 1, 20);
-    grid_put(&g, 0, 0, 20, STYLE_PLAIN, SLICE("a\x1b[31mb\nc\xff" "d"));
+    grid_put(&g, 0, 0, 20, STYLE_PLAIN,
+             SLICE("a\x1b[31mb\nc\xff"
+                   "d"));
     assert_text(&g, "a?[31mb?c?d\n");
     grid_release(&g);
 }
@@ -72,7 +74,8 @@ static void test_grid__wide_characters__take_two_cells_and_leave_no_half(void **
 /* Whatever is put wherever: a line is as wide as the grid, and every cell is one whole character. */
 static void test_grid__random_texts__every_line_stays_as_wide_as_it_is(void **state)
 {
-    static const char *const pieces[] = {"a", "\u4e2d", "e\u0301", "\x1b", "\xff", "\u0301", "\U0001f600", " "};
+    static const char *const pieces[] = {"a",    "\u4e2d", "e\u0301",    "\x1b",
+                                         "\xff", "\u0301", "\U0001f600", " "};
     struct prng r = {.state = 7};
     struct grid g;
 

@@ -12,9 +12,10 @@
 #include "metergate/tool/notice.h"
 
 #define BUDGET(name, client, held, next, last)                                                               \
-    "{\"name\":\"" name "\",\"held\":9,\"waits_for\":{\"limit\":\"tpm\",\"of\":\"budget\",\"name\":\"" name "\"},"        \
-    "\"clients\":[{\"name\":\"else\",\"held\":9},{\"name\":\"" client "\",\"held\":" #held ",\"next_ms\":" #next            \
-    ",\"last_ms\":" #last "}]}"
+    "{\"name\":\"" name "\",\"held\":9,\"waits_for\":{\"limit\":\"tpm\",\"of\":\"budget\",\"name\":\"" name  \
+    "\"},"                                                                                                   \
+    "\"clients\":[{\"name\":\"else\",\"held\":9},{\"name\":\"" client "\",\"held\":" #held                   \
+    ",\"next_ms\":" #next ",\"last_ms\":" #last "}]}"
 #define STATUS(budgets) "{\"paused\":false,\"budgets\":[" budgets "]}"
 
 #define HELD STATUS(BUDGET("gpt-4o", "me", 3, 12000, 65000))
@@ -36,8 +37,10 @@ static void test_notice__held_calls__are_described_by_what_is_known(void **state
         const char *doc, *want;
     } rows[] = {
         {HELD, "metergate: holding 3 calls for gpt-4o, next in 12 s, the last in 1 min 5 s\n"},
-        {STATUS(BUDGET("gpt-4o", "me", 1, 12000, 12000)), "metergate: holding 1 call for gpt-4o, it goes in 12 s\n"},
-        {STATUS(BUDGET("gpt-4o", "me", 2, 12000, null)), "metergate: holding 2 calls for gpt-4o, next in 12 s\n"},
+        {STATUS(BUDGET("gpt-4o", "me", 1, 12000, 12000)),
+         "metergate: holding 1 call for gpt-4o, it goes in 12 s\n"},
+        {STATUS(BUDGET("gpt-4o", "me", 2, 12000, null)),
+         "metergate: holding 2 calls for gpt-4o, next in 12 s\n"},
         {STATUS(BUDGET("gpt-4o", "me", 2, null, null)),
          "metergate: holding 2 calls for gpt-4o: no room in the tokens per minute (tpm) of budget gpt-4o\n"},
         {STATUS(BUDGET("a", "me", 2, 12000, 13000) "," BUDGET("b\\u001b[1m", "me", 1, 5000, 5000)),

@@ -33,16 +33,23 @@ static void test_outlook__sentence__says_what_is_known_and_what_is_not(void **st
         {"{\"paused\":true}", "No call waits; what comes is held until metergate resume."},
         {"{\"paused\":true,\"held\":53,\"budgets\":[{\"held\":53,\"last_dispatch_ms\":null}]}",
          "53 calls wait until metergate resume."},
-        {"{" NOW ",\"held\":53,\"budgets\":[{\"held\":50,\"last_dispatch_ms\":2000},{\"held\":3,\"last_dispatch_ms\":252000},"
+        {"{" NOW ",\"held\":53,\"budgets\":[{\"held\":50,\"last_dispatch_ms\":2000},{\"held\":3,\"last_"
+                 "dispatch_ms\":252000},"
          "{\"held\":0,\"last_dispatch_ms\":null}]}",
          "53 calls wait; the last of them starts in 4 min 12 s, at 15:27:24."},
-        {"{" NOW ",\"held\":1,\"budgets\":[{\"held\":1,\"last_dispatch_ms\":400}]}", "1 call waits; it starts in 1 s, at 15:23:13."},
-        {"{\"held\":2,\"budgets\":[{\"held\":2,\"last_dispatch_ms\":12499}]}", "2 calls wait; the last of them starts in 12 s."},
-        {"{" NOW ",\"held\":1234,\"budgets\":[{\"held\":1230,\"last_dispatch_ms\":86400000},{\"held\":4,\"last_dispatch_ms\":null}]}",
-         "1,234 calls wait; the last of 1,230 starts in 24 h 0 min, at 2025-11-29 15:23:12; when the others do, what is under "
+        {"{" NOW ",\"held\":1,\"budgets\":[{\"held\":1,\"last_dispatch_ms\":400}]}",
+         "1 call waits; it starts in 1 s, at 15:23:13."},
+        {"{\"held\":2,\"budgets\":[{\"held\":2,\"last_dispatch_ms\":12499}]}",
+         "2 calls wait; the last of them starts in 12 s."},
+        {"{" NOW ",\"held\":1234,\"budgets\":[{\"held\":1230,\"last_dispatch_ms\":86400000},{\"held\":4,"
+                 "\"last_dispatch_ms\":null}]}",
+         "1,234 calls wait; the last of 1,230 starts in 24 h 0 min, at 2025-11-29 15:23:12; when the others "
+         "do, what is under "
          "way decides."},
-        {"{\"held\":2,\"budgets\":[{\"held\":2}]}", "2 calls wait; when they start, what is under way decides."},
-        {"{\"held\":1,\"budgets\":[{\"held\":1}]}", "1 call waits; when it starts, what is under way decides."},
+        {"{\"held\":2,\"budgets\":[{\"held\":2}]}",
+         "2 calls wait; when they start, what is under way decides."},
+        {"{\"held\":1,\"budgets\":[{\"held\":1}]}",
+         "1 call waits; when it starts, what is under way decides."},
         /* what no daemon would say is as good as nothing */
         {"{\"held\":2,\"budgets\":[{\"held\":2,\"last_dispatch_ms\":9223372036854775807}]}",
          "2 calls wait; when they start, what is under way decides."},
@@ -71,7 +78,8 @@ static void test_outlook__budget__says_next_and_last_and_what_it_waits_for(void 
          "a (k-1) holds 3; the next starts in 5 s, the last in 41 s, at 15:23:53"},
         {"{\"name\":\"a\",\"held\":3,\"next_dispatch_ms\":5230,\"last_dispatch_ms\":null,",
          "a holds 3; the next starts in 5 s, at 15:23:17"},
-        {"{\"name\":\"a\",\"held\":1,\"next_dispatch_ms\":5230,\"last_dispatch_ms\":5230,", "a holds 1; it starts in 5 s, at 15:23:17"},
+        {"{\"name\":\"a\",\"held\":1,\"next_dispatch_ms\":5230,\"last_dispatch_ms\":5230,",
+         "a holds 1; it starts in 5 s, at 15:23:17"},
         {"{\"name\":\"a\",\"held\":1,\"next_dispatch_ms\":null,", "a holds 1"},
     };
 
@@ -103,18 +111,20 @@ static void test_outlook__troubles__each_has_a_sentence(void **state)
         "{\"upstreams\":[{\"name\":\"well\",\"reachable\":true,\"breaker_open\":false},"
         "{\"name\":\"gone\",\"reachable\":false,\"breaker_open\":true,\"problem\":\"refused\\u001b\"},"
         "{\"name\":\"ill\",\"reachable\":true,\"breaker_open\":true}],"
-        "\"budgets\":[{\"name\":\"b\",\"breaker_open\":true,\"paused_until_ms\":0},{\"name\":\"p\",\"paused_until_ms\":61000}],"
+        "\"budgets\":[{\"name\":\"b\",\"breaker_open\":true,\"paused_until_ms\":0},{\"name\":\"p\",\"paused_"
+        "until_ms\":61000}],"
         "\"ledger\":{\"problem\":\"the disk is full\"}}";
     struct buf b;
 
     (void)state;
     buf_init(&b, BUF_UNLIMITED);
     outlook_troubles(slice_str(doc), join, &b);
-    assert_string_equal(b.p, "The last connection to upstream gone failed: refused?; one call goes now and then to see\n"
-                             "Upstream ill was in trouble; one call goes now and then to see\n"
-                             "The provider has no room for b; one call goes now and then to see\n"
-                             "p is paused for 1 min 1 s, as the provider asked\n"
-                             "The ledger is not written: the disk is full\n");
+    assert_string_equal(
+        b.p, "The last connection to upstream gone failed: refused?; one call goes now and then to see\n"
+             "Upstream ill was in trouble; one call goes now and then to see\n"
+             "The provider has no room for b; one call goes now and then to see\n"
+             "p is paused for 1 min 1 s, as the provider asked\n"
+             "The ledger is not written: the disk is full\n");
     buf_reset(&b);
     outlook_troubles(SLICE("{}"), join, &b);
     assert_int_equal(b.n, 0);
@@ -127,9 +137,17 @@ static void test_figure_span__is_said_in_two_parts_to_the_nearest_second(void **
         int64_t ms;
         const char *want;
     } rows[] = {
-        {INT64_MIN, "1 s"}, {0, "1 s"},           {1499, "1 s"},          {1500, "2 s"},
-        {59499, "59 s"},    {59500, "1 min 0 s"}, {252000, "4 min 12 s"}, {3599500, "1 h 0 min"},
-        {172799000, "47 h 59 min"}, {172800000, "2 d 0 h"}, {INT64_MAX, "106751991167 d 7 h"},
+        {INT64_MIN, "1 s"},
+        {0, "1 s"},
+        {1499, "1 s"},
+        {1500, "2 s"},
+        {59499, "59 s"},
+        {59500, "1 min 0 s"},
+        {252000, "4 min 12 s"},
+        {3599500, "1 h 0 min"},
+        {172799000, "47 h 59 min"},
+        {172800000, "2 d 0 h"},
+        {INT64_MAX, "106751991167 d 7 h"},
     };
 
     (void)state;

@@ -142,7 +142,7 @@ static int headers(const char *path, const struct buf *source, const struct buf 
         char name[64];
         size_t n = strspn(++s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-");
 
-        if (s[n] == '"' && n < sizeof name - 2) { /* more behind it: a sentence that begins with one */
+        if (n < sizeof name - 2 && s[n] == '"') { /* more behind it: a sentence that begins with one */
             snprintf(name, sizeof name, "`%.*s`", (int)n, s);
             missing += missing_from(page, slice_str(name), "header", path);
         }
@@ -166,22 +166,29 @@ static const struct {
     {"EX_OK", EX_OK},         {"EX_SOFTWARE", EX_SOFTWARE},       {"EX_PROTOCOL", EX_PROTOCOL},
 };
 
+/* Of sysexits.h; a name that is not in the table fails the test. */
+static int status_named(const char *name, size_t n, const char *path)
+{
+    for (size_t i = 0; i < MG_ARRAY_LEN(exits); i++) {
+        if (strlen(exits[i].name) == n && memcmp(exits[i].name, name, n) == 0)
+            return exits[i].status;
+    }
+    fail_msg("%s ends with %.*s, which this test does not know", path, (int)n, name);
+    return -1;
+}
+
 static int statuses(const char *path, const struct buf *source, const struct buf *page)
 {
     int missing = 0;
 
     for (const char *s = source->p; (s = strstr(s, "EX_")) != NULL; s += 3) {
-        size_t n = 3 + strspn(s + 3, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"), i = 0;
+        size_t n = 3 + strspn(s + 3, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
         char row[16];
 
         if (n == 3 || strncmp(s, "EX__BASE", n) == 0 ||
             (s > source->p && strchr("_ABCDEFGHIJKLMNOPQRSTUVWXYZ", s[-1])))
             continue; /* what is no status, and REGEX_... */
-        while (i < MG_ARRAY_LEN(exits) && !(strlen(exits[i].name) == n && memcmp(exits[i].name, s, n) == 0))
-            i++;
-        if (i == MG_ARRAY_LEN(exits))
-            fail_msg("%s ends with %.*s, which this test does not know", path, (int)n, s);
-        snprintf(row, sizeof row, "| %d |", exits[i].status);
+        snprintf(row, sizeof row, "| %d |", status_named(s, n, path));
         missing += missing_from(page, slice_str(row), "exit status", path);
     }
     return missing;

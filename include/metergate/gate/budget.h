@@ -69,7 +69,7 @@ enum budget_place {
 /* What attempts that have ended took of what had been reserved for them, and how long they lasted: sums that fade. */
 struct budget_settled {
     int64_t reserved[METRICS], taken[METRICS];
-    int64_t attempts_k, lasted_us; /* their number, in thousandths */
+    int64_t attempts_ppm, lasted_us; /* their number, in millionths */
 };
 
 /* Readable down to the line; `name` is owned. */

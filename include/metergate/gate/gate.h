@@ -197,14 +197,20 @@ void gate_probe_end(struct gate *g, struct budget *b);
  */
 #define GATE_REPLAY_EVERY_US (INT64_C(250) * 1000)
 #define GATE_REPLAY_CALL_US  200
+#define GATE_REPLAY_AT_ONCE  500 /* where more are held, it is done in parts (gate_replay_more) */
+#define GATE_REPLAY_STEPS    250 /* of a part */
 struct prediction gate_predict(struct gate *g, const struct ticket *t, int64_t now_us);
 
 /*
  * When a held call will start, for people: gate_predict's start_us, but CLOCK_NEVER where nobody can know. That is while
  * everything is stopped; where its windows have room and it waits for a call in flight to end; and for all but the heads
- * of queues while one goes now and then to see (gate_probe). It costs next to nothing for calls that were replayed.
+ * of queues while one goes now and then to see (gate_probe). It costs next to nothing for calls that were replayed; others
+ * have an estimate while *estimates lasts, which counts down, and are not known beyond that.
  */
-int64_t gate_start_us(struct gate *g, const struct ticket *t, int64_t now_us);
+int64_t gate_start_us(struct gate *g, const struct ticket *t, int64_t now_us, int *estimates);
+
+/* Goes on for about a millisecond with a replay that was begun for one of these; false: none is under way any more. */
+bool gate_replay_more(struct gate *g);
 
 /* Of two held calls, whether `a` is the one that was seen to go first by the last replay, or by arrival where that saw
  * neither go. */

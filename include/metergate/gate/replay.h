@@ -10,6 +10,8 @@
 #ifndef METERGATE_GATE_REPLAY_H
 #define METERGATE_GATE_REPLAY_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "metergate/gate/gate.h"
@@ -17,8 +19,25 @@
 /* No more calls than this are followed: it bounds the time that one replay takes. */
 #define REPLAY_CALLS_MAX 10000
 
+struct replay;
+
+/* Begins one of what stands at now_us. It is O(held calls), at next to nothing each; what follows is not. */
+struct replay *replay_new(struct gate *g, int64_t now_us);
+
 /*
- * Writes `replayed_us` of the held tickets: when each starts, at least now_us; 0 for those that were not
+ * Goes on by so many steps, some microseconds each; false: it is whole. Originals may come and go meanwhile (replay_forget);
+ * when budgets change in another way than by calls, it is to be given up. What it finds is written at once: `replayed_us`.
+ */
+bool replay_more(struct replay *r, size_t steps);
+
+/* `whole`: of those that it did not see go, what another one found is forgotten. NULL is fine. */
+void replay_free(struct replay *r, bool whole);
+
+/* A ticket is held no more, or only an earlier replay knows it. */
+void replay_forget(struct ticket *original);
+
+/*
+ * All of that at once. Writes `replayed_us` of the held tickets: when each starts, at least now_us; 0 for those that were not
  * followed to their start. O(n log n) in the held calls, and about as much memory as they take until it
  * returns.
  */

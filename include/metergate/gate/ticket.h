@@ -19,6 +19,8 @@
 enum ticket_state { TICKET_IDLE, TICKET_HELD, TICKET_DISPATCHED };
 
 /* Zero-initialised, then ticket_init. Fields are readable. */
+struct stand_in;
+
 struct ticket {
     enum ticket_state state;
     struct cost cost;
@@ -45,6 +47,7 @@ struct ticket {
     uint64_t seq;              /* private */
     int64_t replayed_us;       /* private: when the last replay saw it start; 0: it has not */
     size_t replayed_as;        /* private: the how manyth it was then */
+    struct stand_in *stand_in; /* private: its copy, while a replay runs that has not seen it start */
 };
 
 /* What a held call waits for: the budget and the limit (NULL: a pause), and until when; CLOCK_NEVER: an

@@ -28,7 +28,8 @@ const char *figure_usd_exact(int64_t nano, char out[FIGURE_SIZE]);
 /* Milliseconds as "340 ms", "5.2 s", "3m 12s", "2h 5m": two parts are enough to know; up to an hour the nearest of what is shown. */
 const char *figure_ms(int64_t ms, char out[FIGURE_SIZE]);
 
-/* The same as it is said: "12 s", "4 min 12 s", "2 h 5 min", "3 d 4 h", to the nearest second; less than one is "1 s". */
+/* The same as it is said: "12 s", "4 min 12 s", "2 h 5 min", "3 d 4 h", to the nearest second; less than one
+ * is "1 s". */
 const char *figure_span(int64_t ms, char out[FIGURE_SIZE]);
 
 /* The span of a window, exactly: "60 s", "6 h", "30 d", "0.500 s"; "-" for none. */

@@ -1,6 +1,6 @@
 /*
- * grid: a page of character cells, before anybody shows it. Pure: what a page looks like is tested here, without a
- * terminal. Every text that is put into it is made safe (base/plain.h); what lies outside is cut.
+ * grid: a page of character cells, before anybody shows it. Pure: what a page looks like is tested here,
+ * without a terminal. Every text that is put into it is made safe (base/plain.h); what lies outside is cut.
  */
 #ifndef METERGATE_TOOL_GRID_H
 #define METERGATE_TOOL_GRID_H
@@ -34,7 +34,7 @@ struct cell {
 };
 
 struct grid {
-    int rows, columns; /* readable */
+    int rows, columns;  /* readable */
     struct cell *cells; /* readable: row by row; owned */
 };
 
@@ -45,8 +45,8 @@ void grid_release(struct grid *g);
 const struct cell *grid_cell(const struct grid *g, int row, int column);
 
 /*
- * Writes `text` from there on into at most `width` places, the last of which becomes a ~ where that is not enough. Returns
- * how many places it took. Whatever lies outside of the grid is not written.
+ * Writes `text` from there on into at most `width` places, the last of which becomes a ~ where that is not
+ * enough. Returns how many places it took. Whatever lies outside of the grid is not written.
  */
 int grid_put(struct grid *g, int row, int column, int width, enum style style, struct slice text);
 

@@ -1,6 +1,6 @@
 /*
- * lists: the budgets, the queue of one and the clients of a status document (docs/status.md) as rows of panes, for
- * `metergate top`. Pure. What the document does not say is shown as such.
+ * lists: the budgets, the queue of one and the clients of a status document (docs/status.md) as rows of
+ * panes, for `metergate top`. Pure. What the document does not say is shown as such.
  */
 #ifndef METERGATE_TOOL_LISTS_H
 #define METERGATE_TOOL_LISTS_H

@@ -1,6 +1,6 @@
 /*
- * pane: rows in columns, of which one is chosen and some more may be seen by scrolling; a row may have gauges below it.
- * Pure: rows come in, cells of a grid go out.
+ * pane: rows in columns, of which one is chosen and some more may be seen by scrolling; a row may have gauges
+ * below it. Pure: rows come in, cells of a grid go out.
  */
 #ifndef METERGATE_TOOL_PANE_H
 #define METERGATE_TOOL_PANE_H
@@ -19,7 +19,7 @@ struct column {
     const char *head;
     int width;
     bool right;
-    bool text;        /* sorted by what is written, from A; else by number, the largest first */
+    bool text;          /* sorted by what is written, from A; else by number, the largest first */
     unsigned char rank; /* where there is too little room the highest go first; 0: stays */
 };
 
@@ -32,9 +32,9 @@ struct gauge {
 
 /* One row; texts are owned. */
 struct pane_row {
-    char *id;                        /* what it is known by from one document to the next */
-    char *cells[PANE_COLUMNS_MAX];   /* any text */
-    int64_t keys[PANE_COLUMNS_MAX];  /* what it is sorted by; not where the column is text */
+    char *id;                       /* what it is known by from one document to the next */
+    char *cells[PANE_COLUMNS_MAX];  /* any text */
+    int64_t keys[PANE_COLUMNS_MAX]; /* what it is sorted by; not where the column is text */
     enum style style;
     struct gauge *gauges; /* owned */
     size_t gauge_count;
@@ -70,10 +70,10 @@ int pane_lines(const struct pane *p);
 
 /* How it is looked at. */
 struct pane_look {
-    size_t chosen;   /* a row that is always seen */
-    int sorted;      /* the column that says so; -1: none */
+    size_t chosen; /* a row that is always seen */
+    int sorted;    /* the column that says so; -1: none */
     bool reverse;
-    bool on;         /* it has the keys */
+    bool on;           /* it has the keys */
     const char *empty; /* what stands there while there is no row */
 };
 

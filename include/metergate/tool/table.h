@@ -37,8 +37,8 @@ void table_add_short(struct table *t, struct slice s, size_t places);
 /* 1234567 as "1,234,567". */
 void table_add_int(struct table *t, int64_t v);
 
-/* Leaves columns out, those of `first_out` in that order (ended by TABLE_END), until lines are at most `width` places long
- * or there is no more to leave out. After all cells. */
+/* Leaves columns out, those of `first_out` in that order (ended by TABLE_END), until lines are at most
+ * `width` places long or there is no more to leave out. After all cells. */
 #define TABLE_END 99
 void table_fit(struct table *t, size_t width, const unsigned char *first_out);
 

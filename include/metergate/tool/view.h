@@ -1,6 +1,7 @@
 /*
- * view: the page of `metergate top`: which pane has the keys, which row is chosen, how rows are sorted; what a key does to
- * that, and the page as cells. Pure: documents, keys and sizes come in; cells and wishes go out.
+ * view: the page of `metergate top`: which pane has the keys, which row is chosen, how rows are sorted; what
+ * a key does to that, and the page as cells. Pure: documents, keys and sizes come in; cells and wishes go
+ * out.
  */
 #ifndef METERGATE_TOOL_VIEW_H
 #define METERGATE_TOOL_VIEW_H
@@ -53,8 +54,8 @@ void view_init(struct view *v);
 void view_release(struct view *v);
 
 /*
- * The page, as large as the grid. `doc` is a status document; empty: none came yet. `problem` is why none came of late
- * (NULL: one did). `url` is where the daemon is.
+ * The page, as large as the grid. `doc` is a status document; empty: none came yet. `problem` is why none
+ * came of late (NULL: one did). `url` is where the daemon is.
  */
 void view_draw(struct view *v, struct slice doc, const char *url, const char *problem, struct grid *g);
 
