@@ -271,8 +271,11 @@ static void test_doctor__queue__says_what_is_held_and_until_when(void **state)
 
     (void)state;
     doctor_says_of(json, 1, "ok", "queue", "3 held; the last of them goes in 41.2 s");
-    doctor_says_of(json, 1, "ok", "queue", "a holds 3: no room in tpm of budget a");
-    doctor_says_of(json, 1, "warn", "queue", "b waits 1.5 s more");
+    doctor_says_of(json, 1, "ok", "queue", "a holds 3: no room in the tokens per minute (tpm) of budget a");
+    doctor_says_of(json, 1, "warn", "queue", "b waits 1.5 s more, since its provider refused");
+    doctor_says_of("{\"held\":1,\"budgets\":[{\"name\":\"a\",\"held\":1,\"waits_for\":{\"limit\":\"pause\",\"of\":\"upstream\",\"name\":"
+                   "\"u\"}}]}",
+                   0, "ok", "queue", "a holds 1: a pause after a refusal or a failed connection of upstream u");
     doctor_says_of(json, 1, "warn", "queue", "c is overloaded");
     doctor_says_of(json, 1, "fail", "upstream",
                    "u is down: calls are held, and one goes now and then to see: it?[2J is gone");

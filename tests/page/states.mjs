@@ -365,6 +365,17 @@ export const states = {
     s.budgets[0].paused_until_ms = 12000;
     return s;
   },
+  // some failures in a row, too few for the breaker
+  failing: (t) => {
+    const s = held(t);
+    s.upstreams[0] = upstream('openai', 3812, {
+      reachable: false,
+      connect_failures: 2,
+      problem: 'Could not connect to 127.0.0.1 port 9: Connection refused',
+    });
+    s.budgets[0].waits_for = { limit: 'pause', of: 'upstream', name: 'openai', until_ms: 900 };
+    return s;
+  },
   ledger: (t) => ({
     ...states.calm(t),
     ledger: {

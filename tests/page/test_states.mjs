@@ -82,9 +82,17 @@ test('test_page__provider_down_or_ledger_in_trouble__says_so_in_words', async ()
   await shown('down', async (page) => {
     assert.match(
       await page.eval(text('alerts')),
-      /openai.* cannot be reached.*Connection refused.*Overloaded at the provider.*claude-sonnet/,
+      /openai.* cannot be reached.*Connection refused.*Its calls are held.*Overloaded at the provider.*claude-sonnet/,
     );
     assert.match(await page.eval('document.getElementById("upstream-list").innerText'), /openai\s+cannot be reached/);
+  });
+  await shown('failing', async (page) => {
+    assert.match(await page.eval(text('alerts')), /openai.* cannot be reached.*Connection refused.* It is tried again\./);
+    assert.doesNotMatch(await page.eval(text('alerts')), /now and then/);
+    assert.match(
+      await page.eval('document.querySelector(".budget .why").innerText'),
+      /^Waits for a pause to end, after a refusal or a failed connection of upstream .*openai/,
+    );
   });
   await shown('ledger', async (page) =>
     assert.match(
