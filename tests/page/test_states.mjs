@@ -93,6 +93,9 @@ test('test_page__provider_down_or_ledger_in_trouble__says_so_in_words', async ()
       await page.eval('document.querySelector(".budget .why").innerText'),
       /^Waits for a pause to end, after a refusal or a failed connection of upstream .*openai/,
     );
+    // a connection that failed is no refusal
+    assert.match(await page.eval('document.querySelector(".budget").textContent'), /, tried once/);
+    assert.doesNotMatch(await page.eval('document.querySelector(".budget").textContent'), /refused once/);
   });
   await shown('ledger', async (page) =>
     assert.match(
