@@ -191,9 +191,20 @@ static void slow_down(struct exchange *x, int64_t wait_us)
     show_form(x, 429, "Too many wrong tokens; wait for a minute.", &retry);
 }
 
-static void read_form(struct proxy *p, struct exchange *x)
+/* Who may be wrong so often: all users of this machine have one address, and one must not lock out the others. */
+static struct net_addr_text who_tries(const struct exchange *x)
 {
     struct net_addr_text who = net_addr_host(exchange_peer(x));
+    uid_t uid;
+
+    if (exchange_peer_uid(x, &uid) == 0)
+        snprintf(who.text, sizeof who.text, "uid-%u", (unsigned)uid);
+    return who;
+}
+
+static void read_form(struct proxy *p, struct exchange *x)
+{
+    struct net_addr_text who = who_tries(x);
     int64_t now = loop_now_us(p->loop), wait_us = tries_wait_us(&p->login.tries, slice_str(who.text), now);
     const struct http_header challenge = {SLICE("WWW-Authenticate"), SLICE("Bearer realm=\"metergate\"")};
     const struct config_client *owner;
