@@ -251,6 +251,24 @@ static void test_login__one_user_who_guesses__locks_out_no_other(void **state)
     stop(&f);
 }
 
+/* Another user's server on another port is sent the cookie by any browser that visits it. */
+static void test_session__its_cookie__opens_nothing_to_another_user(void **state)
+{
+    char cookie[160];
+    struct fixture f;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip(); /* it takes two users */
+    start(&f);
+    log_in(&f, ANAS, cookie, sizeof cookie);
+    browser_expect(&f, "GET", "/-/", cookie, NULL, 200);
+    expect_for_somebody(&f, "GET", "/-/", cookie, NULL, 401);
+    expect_for_somebody(&f, "GET", "/-/events", cookie, NULL, 401);
+    browser_expect(&f, "GET", "/-/", cookie, NULL, 200);
+    stop(&f);
+}
+
 static void test_session__ends_by_logout_by_a_reload_and_by_a_restart(void **state)
 {
     char anas[160], bos[160], headers[300];
@@ -318,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_login__who_guesses__has_to_wait),
         cmocka_unit_test(test_login__one_user_who_guesses__locks_out_no_other),
         cmocka_unit_test(test_session__ends_by_logout_by_a_reload_and_by_a_restart),
+        cmocka_unit_test(test_session__its_cookie__opens_nothing_to_another_user),
         cmocka_unit_test(test_session__its_cookie__does_not_leave_the_machine),
     };
 
