@@ -99,6 +99,7 @@ static void compare(const cJSON *real, const cJSON *shown, const char *where)
         char *text = cJSON_PrintUnformatted(real);
 
         fail_msg("%s is of another type than in %s: %s", where, MANUAL, text);
+        return;
     }
     if (cJSON_IsObject(shown))
         compare_members(real, shown, where);
