@@ -21,13 +21,25 @@ static void say_stopped(struct doctor *d)
     }
 }
 
+/* What keeps its calls, where that is not that all are paused, which is said already. */
+static void say_why(struct doctor *d, struct slice budget, const char *name)
+{
+    struct buf why;
+
+    if (doc_truth(d->status, "paused"))
+        return;
+    buf_init(&why, BUF_UNLIMITED);
+    meaning_of_hold(doc_get(budget, "waits_for"), &why);
+    findings_add(&d->findings, "queue", FINDING_OK, "%s holds %" PRId64 ": %s", name, doc_int(budget, "held"), why.p);
+    buf_release(&why);
+}
+
 /* Of one budget: what keeps it. */
 static void judge(struct doctor *d, struct slice budget)
 {
-    char *name = doc_plain(budget, "name");
-    int64_t paused_ms = doc_int(budget, "paused_until_ms"), held = doc_int(budget, "held");
+    char *name = doc_plain(budget, "name"), *limit = doc_plain(budget, "waits_for.limit");
+    int64_t paused_ms = doc_int(budget, "paused_until_ms");
     char s[FIGURE_SIZE];
-    struct buf why;
 
     if (doc_truth(budget, "breaker_open")) {
         findings_add(&d->findings, "queue", FINDING_WARN,
@@ -41,13 +53,11 @@ static void judge(struct doctor *d, struct slice budget)
         findings_advise(
             &d->findings,
             "A 429 in spite of the limits: is the key used elsewhere, too, or is a limit too high?");
-    } else if (held > 0 && doc_get(budget, "waits_for").n && !doc_truth(d->status, "paused")) {
-        buf_init(&why, BUF_UNLIMITED);
-        meaning_of_hold(doc_get(budget, "waits_for"), &why);
-        findings_add(&d->findings, "queue", FINDING_OK, "%s holds %" PRId64 ": %s", name, held, why.p);
-        buf_release(&why);
+    } else if (doc_int(budget, "held") > 0 && *limit) {
+        say_why(d, budget, name);
     }
     free(name);
+    free(limit);
 }
 
 /* When the last of all goes, in milliseconds; -1: nobody can know. */

@@ -282,6 +282,23 @@ static void test_doctor__queue__says_what_is_held_and_until_when(void **state)
     doctor_says_of("{\"draining\":true}", 1, "fail", "draining", "shutting down");
 }
 
+static void test_doctor__everything_is_paused__says_that_and_of_no_budget_why(void **state)
+{
+    static const char json[] = "{\"paused\":true,\"held\":1,\"budgets\":[{\"name\":\"a\",\"held\":1,\"last_dispatch_ms\":null,"
+                               "\"waits_for\":{\"limit\":\"stop\",\"of\":\"\",\"name\":\"\",\"until_ms\":null}}]}";
+    const struct fake_answer answers[] = {{"/healthz", 200, "ok\n"}, {"/", 200, "Metergate\n"}, {"/-/status", 200, json}, {0}};
+    struct fake_server *s = fake_server_start(answers);
+    struct outcome o;
+
+    (void)state;
+    o = TOOL("doctor", "--json", "--offline", "--url", fake_server_url(s));
+    doctor_has(&o, "fail", "paused", "calls are held, and none is sent");
+    assert_int_equal(doctor_count(&o, "ok", "queue", "1 held"), 1);
+    assert_int_equal(doctor_count(&o, "ok", "queue", "a holds 1"), 0);
+    outcome_release(&o);
+    fake_server_stop(s);
+}
+
 static void test_doctor__descriptors__are_compared_with_what_may_come(void **state)
 {
     (void)state;
@@ -397,6 +414,7 @@ int main(void)
         cmocka_unit_test_setup(test_doctor__clock__is_compared_with_the_providers, doctor_environment),
         cmocka_unit_test_setup(test_doctor__limits__are_configured_learned_or_missing, doctor_environment),
         cmocka_unit_test_setup(test_doctor__queue__says_what_is_held_and_until_when, doctor_environment),
+        cmocka_unit_test_setup(test_doctor__everything_is_paused__says_that_and_of_no_budget_why, doctor_environment),
         cmocka_unit_test_setup(test_doctor__descriptors__are_compared_with_what_may_come, doctor_environment),
         cmocka_unit_test_setup(test_doctor__state__that_cannot_be_kept_is_told, doctor_environment),
         cmocka_unit_test_setup(test_doctor__configuration__is_the_one_that_is_read_and_right,

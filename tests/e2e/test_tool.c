@@ -344,9 +344,9 @@ static void assert_azure(const char *status, const char *expect)
 {
     const struct fake_answer answers[] = {HEALTHY, {"/-/status", 200, status}, {0}};
     struct fake_server *s = fake_server_start(answers);
-    struct outcome o = TOOL("run", "--url", fake_server_url(s), "-c", "nightly", "--", "sh", "-c",
-                            "test \"${AZURE_OPENAI_ENDPOINT-}\" = \"${AZURE_API_BASE-}\" || exit 1\n"
-                            "echo ${AZURE_OPENAI_ENDPOINT:-left}");
+    static const char script[] = "test \"${AZURE_OPENAI_ENDPOINT-}\" = \"${AZURE_API_BASE-}\" || exit 1\n"
+                                 "echo ${AZURE_OPENAI_ENDPOINT:-left}";
+    struct outcome o = TOOL("run", "--url", fake_server_url(s), "-c", "nightly", "--", "sh", "-c", script);
     char want[128];
 
     snprintf(want, sizeof want, "%s%s\n", strcmp(expect, "left") == 0 ? "" : fake_server_url(s), expect);

@@ -188,6 +188,20 @@ test('test_page__updates__focus_selection_and_what_is_open_stay', () =>
     assert.match(await page.eval('opened.textContent'), /Waited for.*tokens per minute|It did not wait/);
   }));
 
+test('test_page__two_budgets_of_one_name__are_both_there', () =>
+  shown('held', async (page, fake) => {
+    const s = fake.status();
+    const before = await page.eval('document.querySelectorAll(".budget").length');
+    s.budgets.unshift({ ...s.budgets[0], retired: true });
+    clearInterval(fake.timer);
+    fake.send('status', s);
+    await page.until(`document.querySelectorAll(".budget").length === ${before + 1}`);
+    assert.match(
+      await page.eval('document.getElementById("budget-list").textContent'),
+      /no longer in the configuration/,
+    );
+  }));
+
 test('test_page__the_order_changes__the_node_with_the_focus_does_not_move', () =>
   shown('held', async (page, fake) => {
     await page.eval(
