@@ -102,7 +102,8 @@ static void judge_other_port(struct doctor *d, const struct base_url *b, const s
         findings_add(&d->findings, "variables", FINDING_WARN,
                      "%s leads to port %d of this machine, where %s listens", b->name, u->port,
                      rc == 0 || rc == -EACCES ? "another daemon of Metergate" : "another program");
-    findings_advise(&d->findings, "The daemon that was asked is %s. " SET_ALL, d->client.address.text);
+    findings_advise(&d->findings, "The daemon that was asked is %s. " SET_ALL,
+                    address_shown(&d->client.address).text);
 }
 
 static void judge(struct doctor *d, const struct base_url *b, const char *value)
@@ -117,7 +118,8 @@ static void judge(struct doctor *d, const struct base_url *b, const char *value)
     }
     if (socket || url_read(slice_str(d->client.address.text), &here) < 0) {
         findings_add(&d->findings, "variables", FINDING_WARN,
-                     "%s is set; whether it leads to %s cannot be told", b->name, d->client.address.text);
+                     "%s is set; whether it leads to %s cannot be told", b->name,
+                     address_shown(&d->client.address).text);
         findings_advise(&d->findings, "Give --url the http address that programs use.");
     } else if (url_same_place(&u, &here) && u.tls != here.tls && (d->answers || !here.tls)) {
         findings_add(&d->findings, "variables", FINDING_FAIL, "%s says %s, and Metergate speaks %s there",

@@ -360,13 +360,13 @@ int command_status(const struct arguments *a)
         return report(rc == -EACCES ? EX_NOPERM : EX_UNAVAILABLE, "%s", e.text);
     doc = buf_slice(&answer.body);
     if (!doc_check(doc)) {
-        status = report(EX_UNAVAILABLE, "what answers at %s is not Metergate", address.text);
+        status = report(EX_UNAVAILABLE, "what answers at %s is not Metergate", address_shown(&address).text);
     } else if (a->json) {
         fwrite(answer.body.p, 1, answer.body.n, stdout);
         if (answer.body.p[answer.body.n - 1] != '\n')
             putchar('\n');
     } else {
-        print_page(doc, address.text);
+        print_page(doc, address_shown(&address).text);
     }
     client_answer_release(&answer);
     return status;

@@ -265,6 +265,50 @@ static void test_tool__something_else_answers__is_69_and_says_so(void **state)
     fake_server_stop(bare);
 }
 
+static void test_tool__password_in_the_url__is_used_and_shown_by_no_command(void **state)
+{
+    static const struct fake_answer answers[] = {
+        {"/healthz", 200, "ok"}, {"/", 200, "Metergate"}, {"/-/status", 200, "{}"}, {"/-/prices", 200, "no"}, {0}};
+    static const char *const passwords[] = {"ann:s3cr3t", "ann:s3c%40r3t", "s3cr3t"};
+    struct fake_server *daemon = fake_server_start(answers);
+    char there[256], nobody[256], odd[256];
+
+    (void)state;
+    for (size_t i = 0; i < MG_ARRAY_LEN(passwords); i++) {
+        snprintf(there, sizeof there, "http://%s@%s", passwords[i], fake_server_url(daemon) + strlen("http://"));
+        snprintf(nobody, sizeof nobody, "http://%s@%s", passwords[i], unanswered_url() + strlen("http://"));
+        snprintf(odd, sizeof odd, "http://%s^@r3t/x@127.0.0.1", passwords[i]);
+        struct outcome all[] = {
+            TOOL("status", "--url", there),     TOOL("prices", "--url", there),  TOOL("doctor", "--url", there),
+            TOOL("usage", "--url", there),      TOOL("status", "--url", nobody), TOOL("pause", "--url", nobody),
+            TOOL("run", "--url", nobody, "id"), TOOL("usage", "--url", nobody),  TOOL("doctor", "--url", nobody),
+            TOOL("status", "--url", odd),
+        };
+
+        text_has(all[0].out, "Metergate  at http://***@127.0.0.1:");
+        text_has(all[4].err, "no daemon answers at http://***@127.0.0.1:");
+        assert_int_equal(all[9].status, 64);
+        for (size_t k = 0; k < MG_ARRAY_LEN(all); k++) {
+            if (strstr(all[k].out, "s3c") || strstr(all[k].err, "s3c") || strstr(all[k].err, "r3t"))
+                fail_msg("%zu: %s%s", k, all[k].out, all[k].err);
+            outcome_release(&all[k]);
+        }
+    }
+    fake_server_stop(daemon);
+}
+
+static void test_env__password_with_an_at_sign__the_host_is_what_comes_last(void **state)
+{
+    struct outcome o = TOOL("env", "--url", "http://ann:p@ss@llm.example:4283/@nightly");
+
+    (void)state;
+    assert_int_equal(o.status, 0);
+    text_has(o.out, "export METERGATE_URL='http://ann:p@ss@llm.example:4283/@nightly';");
+    text_has(o.out, "llm.example'");
+    assert_null(strstr(o.out, "ss@llm.example'"));
+    outcome_release(&o);
+}
+
 /* ---- env and run
  * ------------------------------------------------------------------------------------------------- */
 
@@ -743,6 +787,8 @@ int main(void)
                                tool_environment),
         cmocka_unit_test_setup(test_tool__no_daemon__is_69_and_one_line, tool_environment),
         cmocka_unit_test_setup(test_tool__something_else_answers__is_69_and_says_so, tool_environment),
+        cmocka_unit_test_setup(test_tool__password_in_the_url__is_used_and_shown_by_no_command, tool_environment),
+        cmocka_unit_test_setup(test_env__password_with_an_at_sign__the_host_is_what_comes_last, tool_environment),
         cmocka_unit_test_setup(test_tool__output_that_cannot_be_written__is_74, tool_environment),
         cmocka_unit_test_setup(test_env__evaluated_in_sh__sets_every_variable, tool_environment),
         cmocka_unit_test_setup(test_env__evaluated_without_quotes__does_the_same, tool_environment),
