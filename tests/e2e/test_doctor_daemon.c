@@ -103,6 +103,7 @@ static void test_doctor__upstream_that_is_down__is_told_with_the_reason(void **s
     struct outcome o;
 
     (void)state;
+    setenv("OPENAI_API_KEY", "sk-mine", 1);
     snprintf(yaml, sizeof yaml,
              "upstreams:\n  openai: {base_url: \"%s/v1\"}\n  tls: {dialect: openai, base_url: "
              "\"http://tls.invalid/v1\"}\n" OTHERS,
@@ -115,6 +116,27 @@ static void test_doctor__upstream_that_is_down__is_told_with_the_reason(void **s
     assert_int_equal(o.status, 1);
     outcome_release(&o);
     doctor_says(f.url, 0, "warn", "upstream", "the last connection to openai failed");
+    unsetenv("OPENAI_API_KEY");
+    fixture_stop(&f);
+}
+
+/* The built-in upstreams are there for everybody: it must be possible to do without one. */
+static void test_doctor__upstream_that_is_down_and_nobody_uses__is_a_warning(void **state)
+{
+    char yaml[256];
+    struct fixture f;
+    struct outcome o;
+
+    (void)state;
+    snprintf(yaml, sizeof yaml,
+             "upstreams:\n  gemini: {base_url: \"%s\"}\n"
+             "  openai: {base_url: $SIMULATOR/v1}\n  anthropic: {base_url: $SIMULATOR}\n",
+             unanswered_url());
+    fixture_start(&f, NULL, yaml);
+    o = ask(&f);
+    doctor_has(&o, "warn", "upstream", "gemini cannot be reached: Failed to connect to 127.0.0.1 port ");
+    assert_int_equal(o.status, 0);
+    outcome_release(&o);
     fixture_stop(&f);
 }
 
@@ -129,6 +151,7 @@ static void test_doctor__certificate_of_an_unknown_authority__is_named_as_tls(vo
     char *log;
 
     (void)state;
+    setenv("OPENAI_API_KEY", "sk-mine", 1);
     fixture_start(&f, NULL, ALL_UPSTREAMS);
     fixture_program("metergate-simulator", path, sizeof path);
     argv[2] = f.dir;
@@ -149,6 +172,7 @@ static void test_doctor__certificate_of_an_unknown_authority__is_named_as_tls(vo
     process_signal(provider, SIGTERM);
     assert_int_equal(process_wait_exit(provider, FIXTURE_TIMEOUT_MS), 0);
     process_free(provider);
+    unsetenv("OPENAI_API_KEY");
     fixture_stop(&f);
 }
 
@@ -405,6 +429,8 @@ int main(void)
         cmocka_unit_test_setup(test_doctor__upstream_with_a_key_of_the_daemons__is_asked_with_that,
                                doctor_environment),
         cmocka_unit_test_setup(test_doctor__upstream_that_is_down__is_told_with_the_reason,
+                               doctor_environment),
+        cmocka_unit_test_setup(test_doctor__upstream_that_is_down_and_nobody_uses__is_a_warning,
                                doctor_environment),
         cmocka_unit_test_setup(test_doctor__certificate_of_an_unknown_authority__is_named_as_tls,
                                doctor_environment),

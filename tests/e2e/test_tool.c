@@ -523,7 +523,7 @@ static void test_status__text__shows_every_figure_of_the_snapshot(void **state)
         "up 2h 2m",
         "3 held (18 KiB), 2 in flight",
         "41 calls: 34 completed",
-        "the provider said 429 0 times",
+        "429s from providers: 0, retries: 0",
         "in 5.2 s",
         "concurrent (learned)",
         "other?[31m",
