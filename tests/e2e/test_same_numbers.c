@@ -230,7 +230,7 @@ static void status_totals(const struct place *p, const cJSON *s)
          " failed;",
          whole(s, "totals.calls"), whole(s, "totals.completed"), whole(s, "totals.refused"), whole(s, "totals.cancelled"),
          whole(s, "totals.failed"));
-    says(p, "the provider said 429 %" PRId64 " times; %" PRId64 " retries\n", whole(s, "totals.upstream_429"),
+    says(p, "429s from providers: %" PRId64 ", retries: %" PRId64 "\n", whole(s, "totals.upstream_429"),
          whole(s, "totals.retries"));
     says(p, "\nhour %" PRId64 " calls, %s tokens, %s + %" PRId64 " unpriced call;"
          " waited %s together, one of them %s\n",
