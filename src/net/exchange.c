@@ -100,7 +100,6 @@ struct exchange *exchange_new(struct client *c, struct MHD_Connection *conn, con
     list_init(&x->drained);
     x->target = xstrdup(target); /* bounded by FRONT_HEAD_BYTES; libmicrohttpd cuts its own copy up */
     x->head.target = slice_str(x->target);
-    x->head.headers = x->inline_headers;
     x->framing.content_length = -1;
     x->content_length = -1;
     buf_init(&x->body, 0);
@@ -140,8 +139,7 @@ void exchange_bury(struct exchange *x)
     exchange_drop_body(x);
     drop_out(x);
     buf_release(&x->headers);
-    if (x->head.headers != x->inline_headers)
-        free((void *)x->head.headers);
+    free((void *)x->head.headers);
     free(x->target);
     front_look_for_relief(x->front);
     loop_bury(x->front->loop, x, free);

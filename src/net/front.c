@@ -224,15 +224,15 @@ static enum MHD_Result front_on_header(void *cls, enum MHD_ValueKind kind, const
     return MHD_YES;
 }
 
+/* Exactly as much memory as they take: a held call keeps them. Bounded: each takes its place in the 32 KiB pool. */
 static void front_collect_headers(struct exchange *x)
 {
     int count = MHD_get_connection_values_n(x->conn, MHD_HEADER_KIND, NULL, NULL);
-    struct header_sink sink = {x->inline_headers, 0, EXCHANGE_INLINE_HEADERS};
+    struct header_sink sink = {.cap = count > 0 ? (size_t)count : 0};
 
-    if (count > EXCHANGE_INLINE_HEADERS) { /* bounded: each takes its place in the 32 KiB pool */
-        sink.cap = (size_t)count;
-        sink.to = xcalloc(sink.cap, sizeof sink.to[0]);
-    }
+    if (sink.cap == 0)
+        return;
+    sink.to = xcalloc(sink.cap, sizeof sink.to[0]);
     (void)MHD_get_connection_values_n(x->conn, MHD_HEADER_KIND, front_on_header, &sink);
     x->head.headers = sink.to;
     x->head.header_count = sink.n;

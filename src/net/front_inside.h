@@ -109,8 +109,6 @@ enum xstate {
 
 enum xbody { XBODY_DROP, XBODY_BUFFER, XBODY_STREAM };
 
-#define EXCHANGE_INLINE_HEADERS 24
-
 struct exchange {
     struct front *front;
     struct client *client;
@@ -128,9 +126,8 @@ struct exchange {
 
     /* the request */
     char *target;
-    struct http_head head;
+    struct http_head head; /* its headers are owned, what they say is libmicrohttpd's */
     struct http_framing framing;
-    struct http_header inline_headers[EXCHANGE_INLINE_HEADERS];
     bool expects_continue;
     enum xbody body_mode;
     bool paused;          /* on_chunk is not wanted */

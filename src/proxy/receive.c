@@ -316,10 +316,10 @@ void receive_bad(void *ctx, struct exchange *x, int status, const char *why)
 
 /* ---- the body ----------------------------------------------------------------------------------------------- */
 
-/* May run in a worker's thread: touches nothing but the call's own figures, its search and what it borrows. */
-static void count_work(struct worker_job *job)
+/* What the body means, and how many tokens it has. May run in a worker's thread: touches nothing but the call's own figures
+ * and what it borrows. */
+static void count(struct call *c)
 {
-    struct call *c = MG_CONTAINER(job, struct call, job);
     struct buf decoded;
     int rc = 0;
 
@@ -334,11 +334,25 @@ static void count_work(struct worker_job *job)
     if (rc < 0)
         c->why_unreadable = "its content coding cannot be read";
     c->count_rc = c->readable ? c->dialect->count(c->input.body, &c->request, &c->count) : -EBADMSG;
+    buf_release(&decoded);
+}
+
+/* What would stall the loop is a worker's; the rest is not, because each thread that counts has 2 MB of caches of its own. */
+static bool is_counted_by_worker(const struct call *c)
+{
+    return c->body.n > DIALECT_INLINE_BYTES || c->is_coded;
+}
+
+static void count_work(struct worker_job *job)
+{
+    struct call *c = MG_CONTAINER(job, struct call, job);
+
+    if (is_counted_by_worker(c))
+        count(c);
     if (c->body.n > DIALECT_INLINE_BYTES)
         places_print_body(c);
     if (c->search)
         origin_search(c->search);
-    buf_release(&decoded);
 }
 
 static void borrow_input(struct call *c)
@@ -443,13 +457,16 @@ void receive_body(void *ctx, struct exchange *x, int rc)
     call_enter(c, CALL_COUNTING);
     c->body = exchange_body(x);
     borrow_input(c);
-    c->job = (struct worker_job){.work = count_work, .done = count_done};
-    if (c->body.n <= DIALECT_INLINE_BYTES && !c->is_coded && !c->search) {
-        count_work(&c->job);
-        counted(c);
-        return;
+    if (is_counted_by_worker(c)) {
+        copy_input(c);
+    } else {
+        count(c);
+        if (!c->search) {
+            counted(c);
+            return;
+        }
     }
-    copy_input(c);
+    c->job = (struct worker_job){.work = count_work, .done = count_done};
     c->counting = true;
     workers_submit(c->proxy->workers, &c->job);
 }

@@ -147,9 +147,9 @@ static void cell_waits_for(struct pane_row *row, size_t column, struct slice bud
 {
     struct slice hold = doc_get(budget, "waits_for");
     char *limit = doc_plain(hold, "limit"), *of = doc_plain(hold, "of");
-    bool own = !of[0] || doc_is(hold, "of", "budget");
+    bool own = !of[0] || doc_is(hold, "of", "budget"), stop = doc_is(hold, "limit", "stop");
 
-    pane_cell(row, column, 0, "%s%s%s", limit[0] ? limit : "-", own ? "" : " of ", own ? "" : of);
+    pane_cell(row, column, 0, "%s%s%s", stop ? "paused" : limit[0] ? limit : "-", own ? "" : " of ", own ? "" : of);
     free(limit);
     free(of);
 }

@@ -219,7 +219,7 @@ static void budget_trouble(struct slice budget, struct buf *b, outlook_trouble *
     }
     if (outlook_ms(budget, "paused_until_ms", &ms) && ms > 0) {
         outlook_name(budget, b);
-        buf_addf(b, " is paused for %s, as the provider asked", figure_span(ms, span));
+        buf_addf(b, " is paused for %s, since the provider refused", figure_span(ms, span));
         tell(b, each, ctx);
     }
 }

@@ -63,21 +63,29 @@ static attr_t look_of(enum style style)
     }
 }
 
-/* Asked before newterm is, which does not give back what it took for a terminal that it does not know. */
-static bool known(void)
+/* Asked before newterm is, which does not give back what it took for a terminal that it does not know, and takes one that
+ * cannot place a character (dumb: a shell in an editor, a log) for one that can. */
+static bool usable(struct errbuf *e)
 {
+    const char *term = getenv("TERM");
+    bool places;
     int why;
 
-    if (setupterm(NULL, STDOUT_FILENO, &why) != OK)
+    if (setupterm(NULL, STDOUT_FILENO, &why) != OK) {
+        err_set(e, "nothing is known of this terminal (TERM is %s); metergate status prints the same once",
+                term ? term : "not set");
         return false;
+    }
+    places = cursor_address != NULL;
     del_curterm(cur_term);
-    return true;
+    if (!places)
+        err_set(e, "this terminal has no pages, but lines alone (TERM is %s); metergate status prints the same once",
+                term ? term : "not set");
+    return places;
 }
 
 int screen_open(struct errbuf *e)
 {
-    const char *term = getenv("TERM");
-
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
         err_set(e, "top wants a terminal; metergate status prints the same once");
         return -ENOTTY;
@@ -85,10 +93,11 @@ int screen_open(struct errbuf *e)
     setlocale(LC_CTYPE, "");
     utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     set_escdelay(50);
-    terminal = known() ? newterm(NULL, stdout, stdin) : NULL;
+    if (!usable(e))
+        return -ENOTTY;
+    terminal = newterm(NULL, stdout, stdin);
     if (!terminal) {
-        err_set(e, "nothing is known of this terminal (TERM is %s); metergate status prints the same once",
-                term ? term : "not set");
+        err_set(e, "this terminal cannot be used; metergate status prints the same once");
         return -ENOTTY;
     }
     choose_colours();

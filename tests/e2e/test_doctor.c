@@ -86,7 +86,55 @@ static void test_doctor__for_people__is_a_line_a_finding_and_a_count(void **stat
     fake_server_stop(s);
 }
 
+static void test_doctor__for_people__an_advice_for_several_stands_once(void **state)
+{
+    struct outcome o;
+    const char *first;
+
+    (void)state;
+    setenv("OPENAI_BASE_URL", "http://somewhere.else/v1", 1);
+    setenv("ANTHROPIC_BASE_URL", "http://somewhere.else", 1);
+    o = TOOL("doctor", "--offline", "--url", unanswered_url());
+    unsetenv("OPENAI_BASE_URL");
+    unsetenv("ANTHROPIC_BASE_URL");
+    text_has(o.out, "\nwarn  variables    OPENAI_BASE_URL leads to somewhere.else: such calls go past Metergate\n"
+                    "warn  variables    ANTHROPIC_BASE_URL leads to somewhere.else: such calls go past Metergate\n"
+                    "                   `eval \"$(metergate env)\"`");
+    first = strstr(o.out, "`eval");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "`eval"));
+    outcome_release(&o);
+}
+
 /* ---- the daemon ---- */
+
+/* The variables are right, and what is wrong is the address that was asked: nothing is said against the variables. */
+static void test_doctor__address_where_no_daemon_is__variables_that_lead_to_one_are_right(void **state)
+{
+    char url[96], https[96];
+    const char *asked[] = {unanswered_url(), https};
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, NULL, ALL_UPSTREAMS);
+    snprintf(url, sizeof url, "%s/v1", f.url);
+    snprintf(https, sizeof https, "https%.60s", f.url + 4);
+    setenv("OPENAI_BASE_URL", url, 1);
+    setenv("ANTHROPIC_BASE_URL", url, 1);
+    for (size_t i = 0; i < MG_ARRAY_LEN(asked); i++) {
+        struct outcome o = TOOL("doctor", "--json", "--offline", "--url", asked[i]);
+
+        assert_int_equal(o.status, 69);
+        doctor_has(&o, "ok", "variables", "OPENAI_BASE_URL leads to Metergate");
+        doctor_has(&o, "fail", "variables", "programs that read it add /v1 themselves");
+        assert_int_equal(doctor_count(&o, "warn", "variables", "_URL"), 0);
+        assert_int_equal(doctor_count(&o, "fail", "variables", "_URL"), 1);
+        outcome_release(&o);
+    }
+    unsetenv("OPENAI_BASE_URL");
+    unsetenv("ANTHROPIC_BASE_URL");
+    fixture_stop(&f);
+}
 
 static void test_doctor__no_daemon__is_69_and_the_shell_is_looked_at_all_the_same(void **state)
 {
@@ -382,6 +430,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_doctor__all_is_well__says_so_of_everything, doctor_environment),
         cmocka_unit_test_setup(test_doctor__for_people__is_a_line_a_finding_and_a_count, doctor_environment),
+        cmocka_unit_test_setup(test_doctor__for_people__an_advice_for_several_stands_once, doctor_environment),
+        cmocka_unit_test_setup(test_doctor__address_where_no_daemon_is__variables_that_lead_to_one_are_right, doctor_environment),
         cmocka_unit_test_setup(test_doctor__no_daemon__is_69_and_the_shell_is_looked_at_all_the_same,
                                doctor_environment),
         cmocka_unit_test_setup(test_doctor__something_else_there__is_69_and_says_what, doctor_environment),

@@ -396,9 +396,9 @@ static void assert_azure(const char *status, const char *expect)
 {
     const struct fake_answer answers[] = {HEALTHY, {"/-/status", 200, status}, {0}};
     struct fake_server *s = fake_server_start(answers);
-    struct outcome o = TOOL("run", "--url", fake_server_url(s), "-c", "nightly", "--", "sh", "-c",
-                            "test \"${AZURE_OPENAI_ENDPOINT-}\" = \"${AZURE_API_BASE-}\" || exit 1\n"
-                            "echo ${AZURE_OPENAI_ENDPOINT:-left}");
+    static const char script[] = "test \"${AZURE_OPENAI_ENDPOINT-}\" = \"${AZURE_API_BASE-}\" || exit 1\n"
+                                 "echo ${AZURE_OPENAI_ENDPOINT:-left}";
+    struct outcome o = TOOL("run", "--url", fake_server_url(s), "-c", "nightly", "--", "sh", "-c", script);
     char want[128];
 
     snprintf(want, sizeof want, "%s%s\n", strcmp(expect, "left") == 0 ? "" : fake_server_url(s), expect);
@@ -531,7 +531,7 @@ static void test_status__text__shows_every_figure_of_the_snapshot(void **state)
         "up 2h 2m",
         "3 held (18 KiB), 2 in flight",
         "41 calls: 34 completed",
-        "the provider said 429 0 times",
+        "429s from providers: 0, retries: 0",
         "in 5.2 s",
         "concurrent (learned)",
         "other?[31m",

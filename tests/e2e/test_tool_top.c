@@ -294,6 +294,10 @@ static void test_top__no_terminal__is_64_and_one_line(void **state)
     terminal_wait(t, "nothing is known of this terminal (TERM is no-such-terminal)");
     assert_int_equal(terminal_wait_exit(t), 64);
     terminal_free(t);
+    t = start_top(unanswered_url(), "dumb", 24, 100);
+    terminal_wait(t, "this terminal has no pages, but lines alone (TERM is dumb)");
+    assert_int_equal(terminal_wait_exit(t), 64);
+    terminal_free(t);
 }
 
 static void assert_given_back(const struct terminal *t, const struct terminal_state *before)
