@@ -63,7 +63,8 @@ static void something_else(struct doctor *d, const char *why)
     } else {
         findings_add(&d->findings, "daemon", FINDING_FAIL, "%s", why);
     }
-    if (url_read(slice_str(d->client.address.text), &here) == 0 && here.tls && url_host_is_loopback(here.host))
+    if (url_read(slice_str(d->client.address.text), &here) == 0 && here.tls &&
+        url_host_is_loopback(here.host))
         findings_advise(&d->findings,
                         "Metergate speaks plain HTTP: write http:// in --url or METERGATE_URL.");
     else

@@ -66,7 +66,9 @@ void outlook_head(struct slice doc, struct buf *out)
 {
     struct slice time_ms = doc_get(doc, "time_ms");
 
-    buf_addf(out, "{\"time_ms\":%.*s,\"paused\":%s}", time_ms.n ? (int)time_ms.n : 4, time_ms.n ? time_ms.p : "null",
+    if (!time_ms.n)
+        time_ms = SLICE("null");
+    buf_addf(out, "{\"time_ms\":%.*s,\"paused\":%s}", (int)time_ms.n, time_ms.p,
              doc_truth(doc, "paused") ? "true" : "false");
 }
 

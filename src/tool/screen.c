@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "metergate/tool/grid.h"
 #include "metergate/tool/view.h"
 
 /* last: it makes macros of everyday words */
@@ -140,11 +141,15 @@ void screen_leave(void)
 void screen_size(int *ret_rows, int *ret_columns)
 {
     struct winsize size;
+    int rows, columns;
 
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0 &&
-        (size.ws_row != LINES || size.ws_col != COLS)) {
-        resizeterm(size.ws_row, size.ws_col);
-        clearok(curscr, TRUE);
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0) {
+        rows = size.ws_row < GRID_SIDE_MAX ? size.ws_row : GRID_SIDE_MAX;
+        columns = size.ws_col < GRID_SIDE_MAX ? size.ws_col : GRID_SIDE_MAX;
+        if (rows != LINES || columns != COLS) {
+            resizeterm(rows, columns); /* of sizes that no terminal has curses makes windows that it then lacks */
+            clearok(curscr, TRUE);
+        }
     }
     *ret_rows = LINES;
     *ret_columns = COLS;

@@ -116,7 +116,8 @@ static void print_summary(struct slice doc, const char *url, size_t width)
                doc_truth(doc, "paused") ? ", paused" : "", doc_truth(doc, "draining") ? ", stopping" : "");
     free(version);
     print_line(width, "now     %" PRId64 " held (%" PRId64 " KiB), %" PRId64 " in flight",
-               doc_int(doc, "held"), figure_sum(doc_int(doc, "held_bytes"), 1023) / 1024, doc_int(doc, "in_flight"));
+               doc_int(doc, "held"), figure_sum(doc_int(doc, "held_bytes"), 1023) / 1024,
+               doc_int(doc, "in_flight"));
     print_line(width,
                "so far  %" PRId64 " calls: %" PRId64 " completed, %" PRId64 " refused, %" PRId64
                " cancelled, %" PRId64 " failed; 429s from providers: %" PRId64 ", retries: %" PRId64,
