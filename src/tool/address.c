@@ -35,7 +35,9 @@ static size_t secret_end(const char *text, size_t from)
     size_t authority = from + strcspn(text + from, "/"), end = from;
 
     for (size_t i = from; text[i]; i++) {
-        if (text[i] == '@' && (i < authority || text[i - 1] != '/'))
+        if (text[i] != '@')
+            continue;
+        if (i < authority || text[i - 1] != '/')
             end = i;
     }
     return end;
