@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "metergate/base/log.h"
+#include "metergate/tool/url.h"
 
 #define UNIX_PREFIX "unix:"
 
@@ -68,6 +69,7 @@ int address_find(struct address *a, const char *given, struct errbuf *e)
 {
     const char *text = given_or_found(given);
     bool scheme = strstr(text, "://") != NULL;
+    struct url parts;
     int n;
 
     if (strncmp(text, UNIX_PREFIX, sizeof UNIX_PREFIX - 1) == 0 && !scheme) {
@@ -81,7 +83,8 @@ int address_find(struct address *a, const char *given, struct errbuf *e)
     n = snprintf(a->text, sizeof a->text, "%s%s", scheme ? "" : "http://", text);
     while (n > 0 && n < (int)sizeof a->text && a->text[n - 1] == '/')
         a->text[--n] = '\0';
-    if (n < (int)sizeof a->text && is_url(slice_of(a->text, (size_t)n)) && address_host(a).n)
+    if (n < (int)sizeof a->text && is_url(slice_of(a->text, (size_t)n)) &&
+        url_read(slice_of(a->text, (size_t)n), &parts) == 0)
         return 0;
     err_set(e, "'%s' is no address of a daemon (http://127.0.0.1:4283)",
             log_quote(slice_str(hidden(text).text)).text);

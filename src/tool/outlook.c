@@ -62,6 +62,14 @@ void outlook_moment(struct slice doc, int64_t ms, struct buf *out)
     buf_add_str(out, text);
 }
 
+void outlook_head(struct slice doc, struct buf *out)
+{
+    struct slice time_ms = doc_get(doc, "time_ms");
+
+    buf_addf(out, "{\"time_ms\":%.*s,\"paused\":%s}", time_ms.n ? (int)time_ms.n : 4, time_ms.n ? time_ms.p : "null",
+             doc_truth(doc, "paused") ? "true" : "false");
+}
+
 /* "in 4 min 12 s, at 15:04:10" */
 static void add_start(struct slice doc, int64_t ms, struct buf *out)
 {

@@ -68,10 +68,12 @@ static void print_outlook(struct slice doc, size_t width)
 {
     struct doc_list list;
     struct slice budget;
-    struct buf line;
+    struct buf line, head;
     size_t n = 0;
 
     buf_init(&line, BUF_UNLIMITED);
+    buf_init(&head, BUF_UNLIMITED);
+    outlook_head(doc, &head);
     outlook_sentence(doc, &line);
     paper_print(buf_slice(&line), width, 0);
     doc_list_begin(&list, doc, "budgets");
@@ -79,13 +81,14 @@ static void print_outlook(struct slice doc, size_t width)
         if (doc_int(budget, "held") <= 0 || ++n > BUDGETS_IN_WORDS)
             continue;
         buf_reset(&line);
-        outlook_budget(doc, budget, &line);
+        outlook_budget(buf_slice(&head), budget, &line);
         paper_print(buf_slice(&line), width, 2);
     }
     if (n > BUDGETS_IN_WORDS)
         print_line(width, "  and %zu more budgets", n - BUDGETS_IN_WORDS);
     outlook_troubles(doc, print_trouble, &width);
     putchar('\n');
+    buf_release(&head);
     buf_release(&line);
 }
 
@@ -113,7 +116,7 @@ static void print_summary(struct slice doc, const char *url, size_t width)
                doc_truth(doc, "paused") ? ", paused" : "", doc_truth(doc, "draining") ? ", stopping" : "");
     free(version);
     print_line(width, "now     %" PRId64 " held (%" PRId64 " KiB), %" PRId64 " in flight",
-               doc_int(doc, "held"), (doc_int(doc, "held_bytes") + 1023) / 1024, doc_int(doc, "in_flight"));
+               doc_int(doc, "held"), figure_sum(doc_int(doc, "held_bytes"), 1023) / 1024, doc_int(doc, "in_flight"));
     print_line(width,
                "so far  %" PRId64 " calls: %" PRId64 " completed, %" PRId64 " refused, %" PRId64
                " cancelled, %" PRId64 " failed; 429s from providers: %" PRId64 ", retries: %" PRId64,

@@ -220,8 +220,8 @@ static void test_doctor__paused__is_a_problem_until_resume(void **state)
     fixture_stop(&f);
 }
 
-/* A systemctl that says so of the system's units, in a new directory. */
-static void make_systemctl(const char *says, char *dir, char *path, size_t size)
+/* A systemctl that says so of the system's units, in a new directory, and goes on with `then`. */
+static void make_systemctl(const char *says, const char *then, char *dir, char *path, size_t size)
 {
     FILE *f;
 
@@ -229,19 +229,19 @@ static void make_systemctl(const char *says, char *dir, char *path, size_t size)
     snprintf(path, size, "%s/systemctl", dir);
     f = fopen(path, "we");
     assert_non_null(f);
-    fprintf(f, "#!/bin/sh\n[ \"$1\" = --system ] || exit 1\ncat <<'END'\n%sEND\n", says);
+    fprintf(f, "#!/bin/sh\n[ \"$1\" = --system ] || exit 1\ncat <<'END'\n%sEND\n%s\n", says, then);
     assert_int_equal(fclose(f), 0);
     assert_int_equal(chmod(path, 0700), 0);
 }
 
 /* `part` NULL: nothing is said. */
-static void assert_service(const char *says, const char *result, const char *part)
+static void assert_service_of(const char *says, const char *then, const char *result, const char *part)
 {
     char dir[] = "/tmp/mg-doctor-XXXXXX", path[64], search[4096];
     char *old = xstrdup(getenv("PATH"));
     struct outcome o;
 
-    make_systemctl(says, dir, path, sizeof path);
+    make_systemctl(says, then, dir, path, sizeof path);
     snprintf(search, sizeof search, "%s:%s", dir, old);
     setenv("PATH", search, 1);
     o = TOOL("doctor", "--json", "--url", unanswered_url());
@@ -257,6 +257,11 @@ static void assert_service(const char *says, const char *result, const char *par
                              doctor_count(&o, "fail", "service", ""),
                          0);
     outcome_release(&o);
+}
+
+static void assert_service(const char *says, const char *result, const char *part)
+{
+    assert_service_of(says, "", result, part);
 }
 
 #define UNIT(id, load, active, enabled, result)                                                              \
@@ -277,6 +282,15 @@ static void test_doctor__service__is_told_as_systemd_sees_it(void **state)
                    "ok", "active, and enabled");
     assert_service(UNIT("metergate.service", "not-found", "inactive", "", "success"), NULL, NULL);
     assert_service("", NULL, NULL);
+}
+
+static void test_doctor__systemctl_that_has_no_end__is_not_waited_for(void **state)
+{
+    static const char says[] = UNIT("metergate.service", "loaded", "active", "enabled", "success");
+
+    (void)state;
+    assert_service_of(says, "exec sleep 600", NULL, NULL);
+    assert_service_of(says, "exec >/dev/null 2>&1 sleep 600", NULL, NULL);
 }
 
 /* ---- the shell ---- */
@@ -424,6 +438,7 @@ int main(void)
         cmocka_unit_test_setup(test_doctor__tokens__wanted_wrong_and_right, doctor_environment),
         cmocka_unit_test_setup(test_doctor__paused__is_a_problem_until_resume, doctor_environment),
         cmocka_unit_test_setup(test_doctor__service__is_told_as_systemd_sees_it, doctor_environment),
+        cmocka_unit_test_setup(test_doctor__systemctl_that_has_no_end__is_not_waited_for, doctor_environment),
         cmocka_unit_test_setup(test_doctor__base_urls__are_judged_one_by_one, doctor_environment),
         cmocka_unit_test_setup(test_doctor__base_urls_that_are_not_set__matter_where_a_key_is,
                                doctor_environment),

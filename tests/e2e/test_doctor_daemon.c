@@ -361,11 +361,15 @@ static void test_doctor__state__that_cannot_be_kept_is_told(void **state)
 static void test_doctor__configuration__is_the_one_that_is_read_and_right(void **state)
 {
     char other[128], ours[512];
+    const char *ignoring[] = {"env",       "--ignore-signal=CHLD", tool_path(), "doctor", "--json",
+                              "--offline", "--url",                NULL,        NULL};
+    struct outcome same;
     struct fixture f;
     FILE *file;
 
     (void)state;
     fixture_start(&f, NULL, ALL_UPSTREAMS);
+    ignoring[7] = f.url;
     doctor_says(f.url, 0, "ok", "config", "/metergate.yaml is right");
     snprintf(other, sizeof other, "%s/other.yaml", f.dir);
     file = fopen(other, "we");
@@ -374,9 +378,19 @@ static void test_doctor__configuration__is_the_one_that_is_read_and_right(void *
     setenv("METERGATE_CONFIG", other, 1);
     snprintf(ours, sizeof ours, "the daemon reads %s, and not %s, which is there as well", f.config, other);
     doctor_says(f.url, 0, "warn", "config", ours);
+    assert_int_equal(unlink(other), 0);
+    assert_int_equal(symlink(f.config, other), 0); /* the same by another name */
+    same = TOOL("doctor", "--json", "--offline", "--url", f.url);
+    assert_int_equal(doctor_count(&same, "ok", "config", "/metergate.yaml is right"), 1);
+    assert_int_equal(doctor_count(&same, "warn", "config", ""), 0);
+    outcome_release(&same);
+    assert_int_equal(unlink(other), 0);
     unsetenv("METERGATE_CONFIG");
     fixture_write_config(&f, "headrom: 10%\n" ALL_UPSTREAMS);
     doctor_says(f.url, 1, "fail", "config", "unknown key \"headrom\"; did you mean \"headroom\"?");
+    same = tool_run_program(ignoring, NULL);
+    doctor_has(&same, "fail", "config", "unknown key \"headrom\"");
+    outcome_release(&same);
     fixture_stop_daemon(&f);
     setenv("METERGATE_CONFIG", f.config, 1); /* and the daemon does not start */
     doctor_says(unanswered_url(), 69, "fail", "config", "unknown key \"headrom\"");

@@ -69,6 +69,9 @@ static void test_tool__wrong_command_line__is_64_and_says_why(void **state)
         {"status", "--url", "ftp://127.0.0.1"},
         {"status", "--url", "http://"},
         {"status", "--url", "http://127.0.0.1/'x"},
+        {"status", "--url", "http://127.0.0.1:99999"},
+        {"status", "--url", "http://127.0.0.1:port"},
+        {"status", "--url", "http://[::1:4283"},
         {"status", "--token-file", "/nowhere/token"},
         {"run", "--token-file", "/dev/null", "true"},
         {"env", "--token-file"},
@@ -245,13 +248,18 @@ static void test_tool__no_daemon__is_69_and_one_line(void **state)
 static void test_tool__something_else_answers__is_69_and_says_so(void **state)
 {
     static const struct fake_answer others[] = {
-        {"/healthz", 200, "<html>"}, {"/-/status", 200, "<html>"}, {0}};
+        {"/healthz", 200, "<html>"}, {"/-/status", 200, "<html>"},         {"/-/pause", 200, "<html>"},
+        {"/-/resume", 200, "{}"},    {"/-/reload", 200, "{\"paused\":1}"}, {0}};
     static const struct fake_answer nothing[] = {{0}};
     struct fake_server *web = fake_server_start(others), *bare = fake_server_start(nothing);
     struct outcome all[] = {TOOL("status", "--url", fake_server_url(web)),
                             TOOL("status", "--url", fake_server_url(bare)),
                             TOOL("run", "--url", fake_server_url(web), "echo", "started"),
-                            TOOL("run", "--url", fake_server_url(bare), "echo", "started")};
+                            TOOL("run", "--url", fake_server_url(bare), "echo", "started"),
+                            TOOL("pause", "--url", fake_server_url(web)),
+                            TOOL("resume", "--url", fake_server_url(web)),
+                            TOOL("reload", "--url", fake_server_url(web)),
+                            TOOL("pause", "--url", fake_server_url(bare))};
 
     (void)state;
     for (size_t i = 0; i < MG_ARRAY_LEN(all); i++) {
@@ -593,6 +601,32 @@ static void test_status__answer_without_end__is_refused(void **state)
     free(big);
 }
 
+/* A daemon that is none: figures that no sum takes, and names that would make each line of a table as long. */
+static void test_status__figures_and_names_without_end__are_cut(void **state)
+{
+    static const char limit[] = "{\"metric\":\"tpm\",\"max\":99999999999999999999},";
+    struct fake_answer answers[] = {{"/-/status", 200, NULL}, {0}};
+    struct fake_server *s;
+    struct outcome o;
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, BUF_UNLIMITED);
+    buf_addf(&b, "{\"held\":3,\"held_bytes\":99999999999999999999,\"budgets\":[{\"name\":\"%0100000d\",\"limits\":[", 7);
+    for (int i = 0; i < 1000; i++)
+        buf_add_str(&b, limit);
+    buf_add_str(&b, "{}]}]}");
+    answers[0].body = b.p;
+    s = fake_server_start(answers);
+    o = TOOL("status", "--url", fake_server_url(s));
+    assert_int_equal(o.status, 0);
+    text_has(o.out, "3 held (9007199254740991 KiB)");
+    assert_in_range(o.out_n, 1, 2000000);
+    outcome_release(&o);
+    fake_server_stop(s);
+    buf_release(&b);
+}
+
 /* ---- count
  * -------------------------------------------------------------------------------------------------------- */
 
@@ -809,6 +843,7 @@ int main(void)
         cmocka_unit_test_setup(test_status__json__is_the_daemons_own, tool_environment),
         cmocka_unit_test_setup(test_status__empty_document__is_shown_as_far_as_it_goes, tool_environment),
         cmocka_unit_test_setup(test_status__answer_without_end__is_refused, tool_environment),
+        cmocka_unit_test_setup(test_status__figures_and_names_without_end__are_cut, tool_environment),
         cmocka_unit_test_setup(test_count__files__are_counted_as_the_daemon_counts_text, tool_environment),
         cmocka_unit_test_setup(test_count__standard_input__prints_a_bare_number, tool_environment),
         cmocka_unit_test_setup(test_count__model_without_a_public_vocabulary__is_said_to_be_an_estimate,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { startBrowser } from './browser.mjs';
 import { Fake } from './fake.mjs';
-import { states } from './states.mjs';
+import { call, history, recent, states } from './states.mjs';
 
 let browser;
 before(async () => {
@@ -38,6 +38,42 @@ for (const name of Object.keys(states)) {
     assert.deepEqual(page.problems, []);
   });
 }
+
+// The names of all members, and the document without any of one name (or with null in their place).
+const members = (v) =>
+  v && typeof v === 'object' ? [...(Array.isArray(v) ? [] : Object.keys(v)), ...Object.values(v).flatMap(members)] : [];
+const without = (v, name, put) =>
+  Array.isArray(v)
+    ? v.map((x) => without(x, name, put))
+    : v && typeof v === 'object'
+      ? Object.fromEntries(
+          Object.entries(v)
+            .filter(([k]) => k !== name || put !== undefined)
+            .map(([k, x]) => [k, k === name ? put : without(x, name, put)]),
+        )
+      : v;
+
+test('test_page__members_that_are_missing_or_null__are_nothing_and_no_error', () =>
+  shown('held', async (page, fake) => {
+    const documents = {
+      status: states.held(0),
+      history: history('held'),
+      recent: recent('held'),
+      call: call('held', { id: 'mg-odd' }),
+    };
+    for (const [event, whole] of Object.entries(documents)) {
+      for (const name of new Set(members(whole))) {
+        for (const put of [undefined, null]) {
+          fake.send(event, without(whole, name, put));
+          await page.eval(frame);
+          assert.deepEqual(page.problems, [], `${event} without ${name} (${put})`);
+        }
+      }
+      fake.send(event, whole);
+    }
+    await page.eval(frame);
+    assert.match(await page.eval(text('sentence')), /^50 calls wait/);
+  }));
 
 test('test_page__calls_wait__the_sentence_says_when_the_last_starts', () =>
   shown('held', async (page) => {
