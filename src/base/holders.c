@@ -1,4 +1,5 @@
-/* holders: the two rings are touched under the lock alone, and nothing is looked at meanwhile. */
+/* holders: `places` and `left` are touched under the lock alone, and nothing is looked at meanwhile. `places` begins with the one
+ * that was found last: who opens a crowd of connections is the same for all of them. */
 #include "metergate/base/holders.h"
 
 #include <pthread.h>
@@ -28,8 +29,8 @@ struct left_alone {
 struct holders {
     pthread_mutex_t lock;
     struct place places[PLACES];
-    struct left_alone left[PLACES];
-    unsigned next_place, next_left;
+    struct left_alone left[PLACES]; /* a ring */
+    unsigned next_left;
 };
 
 struct holders *holders_new(void)
@@ -70,12 +71,19 @@ static void remember(struct holders *h, const struct place *p)
     size_t at = 0;
 
     pthread_mutex_lock(&h->lock);
-    while (at < PLACES && h->places[at].pid != p->pid)
+    while (at < PLACES - 1 && h->places[at].pid != p->pid)
         at++;
-    if (at == PLACES)
-        at = h->next_place++ % PLACES;
-    h->places[at] = *p;
+    memmove(&h->places[1], &h->places[0], at * sizeof h->places[0]);
+    h->places[0] = *p;
     pthread_mutex_unlock(&h->lock);
+}
+
+/* Near the last one: the next number is the likeliest. */
+static int descriptor_near(const struct place *p, const struct process_wanted *w)
+{
+    int fd = process_descriptor(p->pid, w, p->fd + 1, p->fd + AFTER);
+
+    return fd >= 0 ? fd : process_descriptor(p->pid, w, p->fd - BEFORE, p->fd);
 }
 
 static pid_t look_near(struct holders *h, const struct process_wanted *w)
@@ -90,7 +98,7 @@ static pid_t look_near(struct holders *h, const struct process_wanted *w)
 
         if (!p->pid || p->uid != w->uid)
             continue;
-        p->fd = process_descriptor(p->pid, w, p->fd - BEFORE, p->fd + AFTER);
+        p->fd = descriptor_near(p, w);
         if (p->fd < 0)
             continue;
         remember(h, p);

@@ -273,16 +273,6 @@ static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl
 
 /* ---- the request --------------------------------------------------------------------------------------- */
 
-static int transfer_add_line(struct transfer *t, const char *line)
-{
-    struct curl_slist *more = curl_slist_append(t->headers, line);
-
-    if (!more)
-        return -ENOMEM;
-    t->headers = more;
-    return 0;
-}
-
 /* curl writes Content-Length and Transfer-Encoding itself, and must not wait for 100 Continue. */
 static bool is_ours(struct slice name)
 {
@@ -290,36 +280,53 @@ static bool is_ours(struct slice name)
            slice_eq_nocase(name, SLICE("transfer-encoding")) || slice_eq_nocase(name, SLICE("expect"));
 }
 
+/* `between` is curl's: ": ", or ";" for a header without a value, or ":" for one of its own that it shall not send. */
+static void transfer_add_line(struct transfer *t, struct slice name, const char *between, struct slice value)
+{
+    buf_add_slice(&t->lines, name);
+    buf_add_str(&t->lines, between);
+    buf_add_slice(&t->lines, value);
+    buf_add_char(&t->lines, '\0');
+}
+
+/* curl only reads its list, so that need not be made of a dozen pieces by curl_slist_append, which copies each line. */
+static void transfer_list_lines(struct transfer *t, size_t n)
+{
+    char *line = t->lines.p;
+
+    t->headers = xcalloc(n, sizeof *t->headers);
+    for (size_t i = 0; i < n; i++) {
+        t->headers[i].data = line;
+        t->headers[i].next = i + 1 < n ? &t->headers[i + 1] : NULL;
+        line += strlen(line) + 1;
+    }
+    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
+}
+
 static int transfer_add_headers(struct transfer *t, const struct transfer_request *request)
 {
     static const char *const own[] = {"Accept", "Content-Type", "User-Agent", "Proxy-Connection"};
-    struct buf line;
-    int rc = transfer_add_line(t, "Expect:");
+    size_t n = 1;
 
-    buf_init(&line, BUF_UNLIMITED);
-    for (size_t i = 0; rc == 0 && i < request->header_count; i++) {
+    transfer_add_line(t, SLICE("Expect"), ":", SLICE(""));
+    for (size_t i = 0; i < request->header_count; i++) {
         const struct http_header *h = &request->headers[i];
 
         if (!http_is_token(h->name) || !http_is_field_value(h->value) || memchr(h->value.p, '\0', h->value.n))
-            rc = -EINVAL;
-        if (rc < 0 || is_ours(h->name))
+            return -EINVAL;
+        if (is_ours(h->name))
             continue;
-        buf_reset(&line);
-        buf_add_slice(&line, h->name);
-        buf_add_str(&line, h->value.n ? ": " : ";"); /* curl's way to send a header without a value */
-        buf_add_slice(&line, h->value);
-        rc = transfer_add_line(t, line.p);
+        transfer_add_line(t, h->name, h->value.n ? ": " : ";", h->value);
+        n++;
     }
-    for (size_t i = 0; rc == 0 && i < MG_ARRAY_LEN(own); i++) {
+    for (size_t i = 0; i < MG_ARRAY_LEN(own); i++) {
         if (http_header_get(request->headers, request->header_count, slice_str(own[i])).p)
             continue;
-        buf_reset(&line);
-        buf_addf(&line, "%s:", own[i]); /* and its way not to send one of its own */
-        rc = transfer_add_line(t, line.p);
+        transfer_add_line(t, slice_str(own[i]), ":", SLICE(""));
+        n++;
     }
-    buf_release(&line);
-    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
-    return rc;
+    transfer_list_lines(t, n);
+    return 0;
 }
 
 static void transfer_set_method(struct transfer *t, const struct transfer_request *request,
@@ -437,6 +444,7 @@ int transfer_prepare(struct transfer *t, const struct transfer_request *request)
     t->idle_us = request->idle_timeout_us;
     t->trust = request->trust ? request->trust : t->pool->config.trust;
     t->check_at_us = CLOCK_NEVER;
+    buf_init(&t->lines, BUF_UNLIMITED);
     buf_init(&t->upload, BUF_UNLIMITED);
     answer_head_init(&t->head, t->pool->config.max_head_bytes);
     rc = transfer_set_url(t, request);
@@ -455,7 +463,8 @@ void transfer_free(struct transfer *t)
     list_unlink(&t->unpaused);
     loop_timer_clear(t->pool->loop, &t->timer);
     curl_easy_cleanup(t->easy);
-    curl_slist_free_all(t->headers);
+    free(t->headers);
+    buf_release(&t->lines);
     answer_head_release(&t->head);
     buf_release(&t->upload);
     loop_bury(t->pool->loop, t, free);

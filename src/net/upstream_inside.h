@@ -77,7 +77,8 @@ struct transfer {
     void *ctx;
     enum tstate state;
     CURL *easy;
-    struct curl_slist *headers;
+    struct curl_slist *headers; /* an array, each linked to the next; owned, and so is */
+    struct buf lines;           /* what they say, each with its NUL */
     const struct trust *trust;
 
     bool https, safe; /* safe: may be repeated without asking */

@@ -9,9 +9,11 @@
 #include <stdlib.h>
 
 #include "metergate/base/log.h"
+#include "metergate/proxy/counting.h"
 #include "metergate/proxy/hub.h"
 #include "metergate/proxy/identity.h"
 #include "metergate/proxy/record.h"
+#include "metergate/proxy/relay.h"
 #include "metergate/proxy/tally.h"
 
 #define BIT(s) (1u << (unsigned)(s))
@@ -51,11 +53,7 @@ struct call *call_new(struct proxy *p, struct exchange *x)
     c->number = row_id(p->boot, ++p->next_id);
     row_id_text(c->number, c->id);
     buf_init(&c->spliced, BUF_UNLIMITED);
-    buf_init(&c->left_body, BUF_UNLIMITED);
-    buf_init(&c->left_about, BUF_UNLIMITED);
     buf_init(&c->out, BUF_UNLIMITED);
-    buf_init(&c->error_body, BUF_UNLIMITED);
-    headers_init(&c->error_head);
     c->arrived_us = loop_now_us(p->loop);
     c->usage_source = "none";
     c->state = CALL_RECEIVING;
@@ -395,7 +393,7 @@ void call_stop(struct call *c)
         return;
     }
     if (c->counting) /* the worker still reads it */
-        exchange_take_body(c->x, &c->left_body);
+        exchange_take_body(c->x, &c->counting->left_body);
     call_give_up(c, "the daemon stopped");
 }
 
@@ -408,7 +406,7 @@ void call_on_gone(struct call *c)
     if (c->state == CALL_HELD)
         places_keep(&c->proxy->places, c);
     if (c->counting)
-        exchange_take_body(c->x, &c->left_body);
+        exchange_take_body(c->x, &c->counting->left_body);
     call_settle(c, OUTCOME_CANCELLED, "client left", NULL);
 }
 
@@ -418,11 +416,9 @@ static void release(struct call *c)
     count_state(c, -1);
     list_unlink(&c->link);
     buf_release(&c->spliced);
-    buf_release(&c->left_body);
-    buf_release(&c->left_about);
+    counting_free(c);
     buf_release(&c->out);
-    buf_release(&c->error_body);
-    headers_release(&c->error_head);
+    relay_forget(c);
     answer_free(c->answer);
     origin_search_free(c->search);
     free(c->holds);
@@ -439,8 +435,7 @@ bool call_reap(struct call *c)
 
 void call_free_left(struct call *c)
 {
-    c->counting = false; /* its worker has been stopped */
-    release(c);
+    release(c); /* its worker has been stopped */
 }
 
 void call_on_exchange_done(struct call *c, bool complete)

@@ -9,6 +9,7 @@
 
 #include "metergate/base/buf.h"
 #include "metergate/base/secret.h"
+#include "metergate/proxy/headers.h"
 #include "metergate/proxy/hub.h"
 
 struct place {

@@ -12,6 +12,7 @@
 #include "metergate/config/models.h"
 #include "metergate/dialect/decode.h"
 #include "metergate/proxy/cors.h"
+#include "metergate/proxy/counting.h"
 #include "metergate/proxy/hub.h"
 #include "metergate/proxy/identity.h"
 #include "metergate/proxy/path.h"
@@ -318,22 +319,23 @@ void receive_bad(void *ctx, struct exchange *x, int status, const char *why)
 
 /* What the body means, and how many tokens it has. May run in a worker's thread: touches nothing but the call's own figures
  * and what it borrows. */
-static void count(struct call *c)
+static void count(struct call *c, const struct counted_input *in)
 {
+    struct dialect_input input = in->input;
     struct buf decoded;
     int rc = 0;
 
     MG_ASSERT(c->dialect != NULL);
-    buf_init(&decoded, c->max_decoded_bytes);
+    buf_init(&decoded, in->max_decoded_bytes);
     if (c->is_coded) {
-        rc = decode_body(c->coding, c->body, &decoded);
-        c->input.body = rc == 0 ? buf_slice(&decoded) : SLICE("");
+        rc = decode_body(in->coding, c->body, &decoded);
+        input.body = rc == 0 ? buf_slice(&decoded) : SLICE("");
     }
     /* without its body: the path may name the model */
-    c->readable = c->dialect->read(&c->input, &c->request, &c->why_unreadable) == 0 && rc == 0;
+    c->readable = c->dialect->read(&input, &c->request, &c->why_unreadable) == 0 && rc == 0;
     if (rc < 0)
         c->why_unreadable = "its content coding cannot be read";
-    c->count_rc = c->readable ? c->dialect->count(c->input.body, &c->request, &c->count) : -EBADMSG;
+    c->count_rc = c->readable ? c->dialect->count(input.body, &c->request, &c->count) : -EBADMSG;
     buf_release(&decoded);
 }
 
@@ -345,42 +347,31 @@ static bool is_counted_by_worker(const struct call *c)
 
 static void count_work(struct worker_job *job)
 {
-    struct call *c = MG_CONTAINER(job, struct call, job);
+    const struct counting *counting = counting_of(job);
+    struct call *c = counting->call;
 
     if (is_counted_by_worker(c))
-        count(c);
+        count(c, &counting->read);
     if (c->body.n > DIALECT_INLINE_BYTES)
         places_print_body(c);
     if (c->search)
         origin_search(c->search);
 }
 
-static void borrow_input(struct call *c)
+static struct counted_input borrow_input(const struct call *c)
 {
-    c->coding = exchange_header(c->x, SLICE("content-encoding"));
-    c->is_coded = decode_is_coded(c->coding);
-    c->max_decoded_bytes = (size_t)c->proxy->config->queue.max_body;
-    c->input = (struct dialect_input){
-        .endpoint = c->endpoint,
-        .path = c->route.path,
-        .query = c->route.query,
-        .content_type = exchange_header(c->x, SLICE("content-type")),
-        .body = c->body,
+    return (struct counted_input){
+        .input =
+            {
+                .endpoint = c->endpoint,
+                .path = c->route.path,
+                .query = c->route.query,
+                .content_type = exchange_header(c->x, SLICE("content-type")),
+                .body = c->body,
+            },
+        .coding = exchange_header(c->x, SLICE("content-encoding")),
+        .max_decoded_bytes = (size_t)c->proxy->config->queue.max_body,
     };
-}
-
-/* The client may leave, and its request with it, while a worker reads. */
-static void copy_input(struct call *c)
-{
-    struct slice *const parts[] = {&c->input.path, &c->input.query, &c->input.content_type, &c->coding};
-    size_t at = 0;
-
-    for (size_t i = 0; i < MG_ARRAY_LEN(parts); i++)
-        buf_add_slice(&c->left_about, *parts[i]);
-    for (size_t i = 0; i < MG_ARRAY_LEN(parts); i++) {
-        parts[i]->p = c->left_about.p + at;
-        at += parts[i]->n;
-    }
 }
 
 /*
@@ -424,10 +415,8 @@ static void counted(struct call *c)
 
 static void count_done(struct worker_job *job)
 {
-    struct call *c = MG_CONTAINER(job, struct call, job);
+    struct call *c = counting_end(job);
 
-    c->counting = false;
-    buf_release(&c->left_about);
     if (c->search)
         identity_found(c);
     if (!call_reap(c) && c->state == CALL_COUNTING)
@@ -437,6 +426,7 @@ static void count_done(struct worker_job *job)
 void receive_body(void *ctx, struct exchange *x, int rc)
 {
     struct call *c = exchange_user(x);
+    struct counted_input in;
 
     if (!c) {
         admin_body(ctx, x, rc);
@@ -456,19 +446,16 @@ void receive_body(void *ctx, struct exchange *x, int rc)
     }
     call_enter(c, CALL_COUNTING);
     c->body = exchange_body(x);
-    borrow_input(c);
-    if (is_counted_by_worker(c)) {
-        copy_input(c);
-    } else {
-        count(c);
+    in = borrow_input(c);
+    c->is_coded = decode_is_coded(in.coding);
+    if (!is_counted_by_worker(c)) {
+        count(c, &in);
         if (!c->search) {
             counted(c);
             return;
         }
     }
-    c->job = (struct worker_job){.work = count_work, .done = count_done};
-    c->counting = true;
-    workers_submit(c->proxy->workers, &c->job);
+    counting_begin(c, &in, count_work, count_done);
 }
 
 void receive_chunk(void *ctx, struct exchange *x, const char *p, size_t n)

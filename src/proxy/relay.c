@@ -5,6 +5,7 @@
 #include "metergate/proxy/relay.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "metergate/base/clock.h"
@@ -19,6 +20,14 @@
 
 /* How much of an error answer is read before it is judged; a longer one passes on. */
 #define RELAY_JUDGED_BYTES ((size_t)64 * 1024)
+
+/* An error answer until it is judged. */
+struct judged {
+    int status;
+    int64_t length;      /* that it announced; -1: none */
+    struct headers head; /* copied */
+    struct buf body;     /* bounded by RELAY_JUDGED_BYTES */
+};
 
 /* ---- what the client gets ----------------------------------------------------------------------------------------- */
 
@@ -167,6 +176,29 @@ static void read_answer(struct call *c, const struct transfer_head *h)
     c->answer = c->endpoint == ENDPOINT_PASSED ? NULL : answer_new(&conf);
 }
 
+static void collect(struct call *c, const struct transfer_head *h)
+{
+    relay_forget(c);
+    c->judged = xcalloc(1, sizeof *c->judged);
+    c->judged->status = h->status;
+    c->judged->length = h->content_length;
+    headers_init(&c->judged->head);
+    headers_copy(h->headers, h->header_count, &c->judged->head);
+    buf_init(&c->judged->body, BUF_UNLIMITED);
+}
+
+void relay_forget(struct call *c)
+{
+    struct judged *e = c->judged;
+
+    if (!e)
+        return;
+    headers_release(&e->head);
+    buf_release(&e->body);
+    free(e);
+    c->judged = NULL;
+}
+
 void relay_head(void *ctx, struct transfer *t, const struct transfer_head *h)
 {
     struct call *c = ctx;
@@ -181,11 +213,7 @@ void relay_head(void *ctx, struct transfer *t, const struct transfer_head *h)
     if (h->status == 429)
         tally_429(c);
     if (worth_judging(c, h->status)) {
-        c->judging = true;
-        c->error_status = h->status;
-        c->error_length = h->content_length;
-        headers_copy(h->headers, h->header_count, &c->error_head);
-        buf_reset(&c->error_body);
+        collect(c, h);
         return;
     }
     counters_in_head(c, h->status, h->headers, h->header_count);
@@ -200,18 +228,18 @@ void relay_head(void *ctx, struct transfer *t, const struct transfer_head *h)
 /* It goes to the client after all. */
 static void give_error(struct call *c, bool no_retry)
 {
-    c->judging = false;
-    give_head(c, c->error_status, c->error_head.v, c->error_head.n, c->error_length, no_retry);
-    give_bytes(c, c->error_body.p, c->error_body.n);
-    buf_release(&c->error_body);
-    headers_release(&c->error_head);
+    const struct judged *e = c->judged;
+
+    give_head(c, e->status, e->head.v, e->head.n, e->length, no_retry);
+    give_bytes(c, e->body.p, e->body.n);
+    relay_forget(c);
 }
 
 static struct slice error_header(void *arg, const char *name)
 {
     const struct call *c = arg;
 
-    return http_header_get(c->error_head.v, c->error_head.n, slice_str(name));
+    return http_header_get(c->judged->head.v, c->judged->head.n, slice_str(name));
 }
 
 /* Back to the front of its queue. */
@@ -219,9 +247,7 @@ static void again(struct call *c, const struct retry_wait *w, const char *why)
 {
     log_info("%s attempt %d: %s; again in %lld ms", c->id, c->attempts, why,
              (long long)((w->until_us - loop_now_us(c->proxy->loop)) / 1000));
-    c->judging = false;
-    buf_release(&c->error_body);
-    headers_release(&c->error_head);
+    relay_forget(c);
     call_back_to_queue(c, w->until_us, w->told_us);
 }
 
@@ -237,10 +263,10 @@ static void send_unspliced(struct call *c)
 static void read_verdict(struct call *c, struct verdict *ret)
 {
     struct provider_answer a = {
-        .status = c->error_status,
+        .status = c->judged->status,
         .header = error_header,
         .arg = c,
-        .body = buf_slice(&c->error_body),
+        .body = buf_slice(&c->judged->body),
         .wall_us = clock_wall_us(),
     };
     struct slice coding = error_header(c, "content-encoding");
@@ -264,8 +290,8 @@ static void judge(struct call *c, bool whole)
         send_unspliced(c);
         return;
     }
-    if (retry_after_answer(c, c->error_status, &v, &wait)) {
-        if (c->error_status == 429)
+    if (retry_after_answer(c, c->judged->status, &v, &wait)) {
+        if (c->judged->status == 429)
             call_count_refusal(c);
         again(c, &wait, v.reason);
         return;
@@ -287,12 +313,12 @@ void relay_data(void *ctx, struct transfer *t, const char *p, size_t n)
     struct call *c = ctx;
 
     (void)t;
-    if (!c->judging) {
+    if (!c->judged) {
         give_data(c, p, n);
         return;
     }
-    buf_add(&c->error_body, p, n);
-    if (c->error_body.n > RELAY_JUDGED_BYTES)
+    buf_add(&c->judged->body, p, n);
+    if (c->judged->body.n > RELAY_JUDGED_BYTES)
         give_error(c, false);
 }
 
@@ -377,7 +403,7 @@ void relay_end(void *ctx, struct transfer *t, enum transfer_result r, const char
 
     loop_resample_us(c->proxy->loop); /* as in relay_sent: what is charged at the end has its time now */
     c->transfer = NULL;
-    if (c->judging) {
+    if (c->judged) {
         judge(c, r == TRANSFER_OK);
         return;
     }

@@ -11,6 +11,7 @@
 #include "metergate/dialect/guess.h"
 #include "metergate/proxy/cors.h"
 #include "metergate/proxy/counters.h"
+#include "metergate/proxy/counting.h"
 #include "metergate/proxy/hub.h"
 #include "metergate/proxy/identity.h"
 #include "metergate/proxy/lease_text.h"
@@ -205,14 +206,13 @@ static void offer(struct call *c)
 /* In a worker's thread. */
 static void search(struct worker_job *job)
 {
-    origin_search(MG_CONTAINER(job, struct call, job)->search);
+    origin_search(counting_of(job)->call->search);
 }
 
 static void searched(struct worker_job *job)
 {
-    struct call *c = MG_CONTAINER(job, struct call, job);
+    struct call *c = counting_end(job);
 
-    c->counting = false;
     identity_found(c);
     if (!call_reap(c) && c->state == CALL_COUNTING)
         offer(c);
@@ -230,9 +230,7 @@ void reserve_body(struct call *c, int rc)
         offer(c);
         return;
     }
-    c->job = (struct worker_job){.work = search, .done = searched};
-    c->counting = true;
-    workers_submit(c->proxy->workers, &c->job);
+    counting_begin(c, NULL, search, searched);
 }
 
 static void tell(struct call *c)

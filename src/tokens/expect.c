@@ -1,8 +1,7 @@
 /* expect: the ring holds min(seen, EXPECT_SAMPLES) samples; the place of the next one is seen % EXPECT_SAMPLES. */
 #include "metergate/tokens/expect.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "metergate/base/err.h"
 
 void expect_learn(struct expect *e, int64_t output_tokens)
 {
@@ -14,24 +13,33 @@ void expect_learn(struct expect *e, int64_t output_tokens)
     e->seen++;
 }
 
-static int by_size(const void *a, const void *b)
+/* The one of n that would stand after `above` others, were they sorted, the largest first. Every call asks, and `above` is a
+ * tenth of them: so that many are kept, and nothing is sorted. */
+static int32_t largest_but(const int32_t *v, size_t n, size_t above)
 {
-    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    int32_t top[EXPECT_SAMPLES]; /* the largest so far, falling, at most above + 1 of them */
+    size_t kept = 0;
 
-    return (x > y) - (x < y);
+    MG_ASSERT(above < n && n <= EXPECT_SAMPLES);
+    for (size_t i = 0; i < n; i++) {
+        size_t at = kept <= above ? kept++ : above;
+
+        if (i > above && v[i] <= top[above])
+            continue;
+        for (; at > 0 && top[at - 1] < v[i]; at--)
+            top[at] = top[at - 1];
+        top[at] = v[i];
+    }
+    return top[above];
 }
 
 int64_t expect_output(const struct expect *e, int64_t max_output)
 {
-    int32_t sorted[EXPECT_SAMPLES];
     size_t n = e->seen < EXPECT_SAMPLES ? e->seen : EXPECT_SAMPLES;
     int64_t guess = EXPECT_FIRST_TOKENS;
 
-    if (n > 0) {
-        memcpy(sorted, e->sample, n * sizeof sorted[0]);
-        qsort(sorted, n, sizeof sorted[0], by_size);
-        guess = sorted[(n * EXPECT_QUANTILE + 99) / 100 - 1];
-    }
+    if (n > 0)
+        guess = largest_but(e->sample, n, n - (n * EXPECT_QUANTILE + 99) / 100);
     return max_output > 0 && max_output < guess ? max_output : guess;
 }
 

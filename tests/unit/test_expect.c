@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
+
 #include "metergate/tokens/expect.h"
 
 static void test_expect__nothing_seen__guesses_a_longish_answer_within_the_clients_bound(void **state)
@@ -26,6 +28,33 @@ static void test_expect__ten_answers__takes_the_ninth_smallest(void **state)
         expect_learn(&e, i * 100);
     assert_int_equal(expect_output(&e, 0), 900);
     assert_int_equal(expect_output(&e, 250), 250);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void test_expect__any_answers__is_the_quantile_of_them_sorted(void **state)
+{
+    uint64_t random = 1;
+
+    (void)state;
+    for (int round = 0; round < 300; round++) {
+        int n = 1 + round % EXPECT_SAMPLES;
+        int32_t sorted[EXPECT_SAMPLES];
+        struct expect e = {0};
+
+        for (int i = 0; i < n; i++) {
+            random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+            sorted[i] = (int32_t)(random >> 33) % (round % 2 ? 5 : 1000); /* many alike, or few */
+            expect_learn(&e, sorted[i]);
+        }
+        qsort(sorted, (size_t)n, sizeof sorted[0], by_size);
+        assert_int_equal(expect_output(&e, 0), sorted[(n * EXPECT_QUANTILE + 99) / 100 - 1]);
+    }
 }
 
 static void test_expect__old_answers__are_forgotten_after_a_full_ring(void **state)
@@ -57,6 +86,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_expect__nothing_seen__guesses_a_longish_answer_within_the_clients_bound),
         cmocka_unit_test(test_expect__ten_answers__takes_the_ninth_smallest),
+        cmocka_unit_test(test_expect__any_answers__is_the_quantile_of_them_sorted),
         cmocka_unit_test(test_expect__old_answers__are_forgotten_after_a_full_ring),
         cmocka_unit_test(test_expect__odd_reports__do_no_harm),
     };

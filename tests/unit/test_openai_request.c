@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -216,6 +217,27 @@ static void test_count__characters__are_code_points_of_the_text_that_is_meant(vo
     assert_int_equal(c.messages, 1);
 }
 
+/* They are counted eight bytes at a time. */
+static void test_count__characters__of_any_length_at_any_place__are_told(void **state)
+{
+    static const char *const each[] = {"a", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "\x7F"};
+    char body[512], text[128];
+
+    (void)state;
+    for (int n = 0; n < 24; n++) {
+        for (int first = 0; first < 5; first++) {
+            struct request_count c;
+
+            text[0] = '\0';
+            for (int i = 0, at = 0; i < n; i++)
+                at += snprintf(text + at, sizeof text - (size_t)at, "%s", each[(first + i) % 5]);
+            snprintf(body, sizeof body, BODY("[{\"role\":\"user\",\"content\":\"%s\"}]"), text);
+            c = count(body);
+            assert_int_equal(c.characters, n);
+        }
+    }
+}
+
 /* What no published rule covers makes an estimate, and never less than the same without it. */
 static void test_count__what_no_rule_covers__is_an_estimate_that_is_not_below_its_text(void **state)
 {
@@ -298,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_read__a_model_name_that_is_too_long__is_no_model),
         cmocka_unit_test(test_count__plain_text__is_exact),
         cmocka_unit_test(test_count__characters__are_code_points_of_the_text_that_is_meant),
+        cmocka_unit_test(test_count__characters__of_any_length_at_any_place__are_told),
         cmocka_unit_test(test_count__what_no_rule_covers__is_an_estimate_that_is_not_below_its_text),
         cmocka_unit_test(test_count__an_image__does_not_count_its_base64),
         cmocka_unit_test(test_count__a_body_without_messages__cannot_be_counted),

@@ -42,12 +42,12 @@
 #include "metergate/net/loop.h"
 #include "metergate/net/upstream.h"
 #include "metergate/proxy/bill.h"
-#include "metergate/proxy/headers.h"
 #include "metergate/proxy/lease.h"
 #include "metergate/proxy/route.h"
-#include "metergate/proxy/worker.h"
 
 struct client;
+struct counting;
+struct judged;
 struct ledger_row;
 struct learned_model;
 struct model_budget;
@@ -96,23 +96,17 @@ struct call {
     bool credentials_stay; /* the client's were taken for a token, or for nothing: they never travel, whatever a reload says */
     enum config_priority priority; /* what it may have */
     int64_t weight;                /* of its client beside others, 1..1000 */
-    struct dialect_input input;    /* what `request` is read from; borrowed of the exchange, or of left_about */
-    struct slice coding;           /* of the body, likewise; empty: none */
     struct dialect_request request;
     bool readable; /* `request` and `count` say what the body means */
-    size_t max_decoded_bytes;
     bool is_coded; /* the body has a content coding: it goes out as it came, and is never spliced */
     struct request_count count;
     int64_t counted_tokens;  /* its input, by what was learned of the model; written with `estimate` */
     int64_t referred_tokens; /* on top of it: what the provider keeps (memory.h); -1: unknown */
     int count_rc;
     const char *why_unreadable;
-    struct worker_job job;
-    bool counting;      /* a worker has it, and reads `body` */
+    struct counting *counting; /* a worker has it, and reads `body` (counting.h); owned; NULL: none has */
     int64_t produced; /* of its output: charged already, as it was produced */
-    struct slice body;  /* the client's, in the exchange, or when that is gone in left_body */
-    struct buf left_body;
-    struct buf left_about; /* while a worker counts */
+    struct slice body;  /* the client's, in the exchange, or when that is gone in counting->left_body */
     struct buf spliced; /* the body that goes out, when it is not the client's own */
     bool is_spliced;
 
@@ -154,11 +148,7 @@ struct call {
     struct buf out;        /* what answer_feed made of one piece; empty between callbacks */
     int status;            /* of the answer given, or of our refusal; 0 when there was none */
     bool ends_by_close;    /* nothing frames the answer: only its text can tell whether it was cut */
-    bool judging;              /* an error answer is collected before it is judged: */
-    int error_status;          /* its status, */
-    int64_t error_length;      /* the length that it announced, -1 unknown, */
-    struct headers error_head; /* its head, copied, */
-    struct buf error_body;     /* and its body, bounded by RELAY_JUDGED_BYTES */
+    struct judged *judged; /* an error answer that is collected before it is judged (relay.c); owned; NULL: none */
     bool upload_paused;
     bool never_sent;       /* the attempt failed before the provider can have seen any of it */
     struct usage used;     /* of the attempt that was closed last */

@@ -22,4 +22,7 @@ void relay_end(void *ctx, struct transfer *t, enum transfer_result r, const char
 /* The request could not be written as HTTP: refused as 502. */
 void relay_unsendable(struct call *c);
 
+/* Frees what was collected of an error answer; harmless when nothing was. */
+void relay_forget(struct call *c);
+
 #endif
