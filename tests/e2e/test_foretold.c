@@ -15,6 +15,7 @@
 #include <cjson/cJSON.h>
 #include <cmocka.h>
 
+#include "metergate/gate/gate.h"
 #include "fixture.h"
 
 enum { CALLS = 50, CLIENTS_MOST = 2, SAMPLES_MAX = 400 };
@@ -133,6 +134,9 @@ static void read_starts(const struct fixture *f, double *ret_last_ms, double cli
     client_reply_release(&r);
 }
 
+/* gate.h: until then one that has just come has the estimate of predict.h, which may be a window off. */
+#define REPLAY_MS (GATE_REPLAY_EVERY_US / 1000)
+
 /* How far that moment was missed, beyond what is allowed, in milliseconds; *worst: without that. */
 static double missed(double at_ms, double said_ms, double was_ms, double *worst)
 {
@@ -156,6 +160,7 @@ static void tell(const struct story *story)
     fixture_start(&f, story->settings, story->yaml);
     for (int i = 0; i < CALLS; i++)
         calls[i] = start_call(&f, names[i % story->clients], story->body);
+    fixture_wait_status(&f, "totals.calls", CALLS);
     while (n < SAMPLES_MAX && take_sample(&f, &samples[n]) > 0) {
         if (samples[n].last_ms > 0)
             n++;
@@ -171,7 +176,7 @@ static void tell(const struct story *story)
     for (int i = 0; i < n; i++) {
         const struct sample *s = &samples[i];
 
-        if (s->at_ms < samples[0].at_ms + story->known_s * 1000)
+        if (s->at_ms < samples[0].at_ms + story->known_s * 1000 || s->at_ms < samples[0].at_ms + REPLAY_MS)
             continue;
         checked++;
         if (missed(s->at_ms, s->last_ms, last_ms, &worst) > 0)
