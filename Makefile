@@ -105,7 +105,7 @@ $(BIN)/metergate-simulator: $(call obj,tests/simulator/*.c) $(filter %libbase.a 
 	$(link) $(PKG_LIBS)
 
 # the demo is a client like the tool, and speaks HTTP with the same code
-$(BIN)/metergate-demo: $(call obj,tools/demo/*.c src/tool/client.c src/tool/address.c) $(filter %libbase.a %libtokens.a,$(LIBS))
+$(BIN)/metergate-demo: $(call obj,tools/demo/*.c src/tool/client.c src/tool/address.c src/tool/url.c) $(filter %libbase.a %libtokens.a,$(LIBS))
 	@mkdir -p $(@D)
 	$(link) $(PKG_LIBS)
 

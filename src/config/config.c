@@ -69,6 +69,20 @@ int config_parse(const char *name, struct slice text, struct config **ret, struc
     return 0;
 }
 
+/* As others find it, who are in other directories; links stay links. */
+static char *absolute(const char *path)
+{
+    char *here = *path == '/' ? NULL : getcwd(NULL, 0);
+    struct buf whole;
+
+    buf_init(&whole, BUF_UNLIMITED);
+    if (here)
+        buf_addf(&whole, "%s/", here);
+    buf_add_str(&whole, path);
+    free(here);
+    return buf_take(&whole, NULL);
+}
+
 int config_load(const char *path, struct config **ret, struct problems *problems)
 {
     struct errbuf e;
@@ -89,7 +103,7 @@ int config_load(const char *path, struct config **ret, struct problems *problems
     } else {
         rc = config_parse(path, buf_slice(&text), ret, problems);
         if (rc == 0)
-            (*ret)->path = xstrdup(path);
+            (*ret)->path = absolute(path);
     }
     buf_release(&text);
     return rc;

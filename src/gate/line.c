@@ -474,14 +474,25 @@ struct ticket *line_next_client(const struct line *l, const struct ticket *t)
     return node ? ticket_of(queue_first(&flow_of(node)->calls)) : NULL;
 }
 
+/* What queue_each is handed. */
+struct for_each {
+    void (*each)(void *arg, struct ticket *t);
+    void *arg;
+};
+
+static void for_node(void *arg, struct queue_node *n)
+{
+    const struct for_each *f = arg;
+
+    f->each(f->arg, ticket_of(n));
+}
+
 void line_each(const struct line *l, void (*each)(void *arg, struct ticket *t), void *arg)
 {
-    LIST_EACH (&l->flows, node, next) {
-        const struct queue *calls = &LIST_ENTRY(node, struct flow, link)->calls;
+    struct for_each f = {each, arg};
 
-        for (struct queue_node *n = queue_first(calls); n; n = queue_after(calls, n))
-            each(arg, ticket_of(n));
-    }
+    LIST_EACH (&l->flows, node, next)
+        queue_each(&LIST_ENTRY(node, struct flow, link)->calls, for_node, &f);
 }
 
 /* ---- changes ---- */

@@ -132,6 +132,20 @@ struct queue_node *queue_after(const struct queue *q, const struct queue_node *a
     return best;
 }
 
+/* As deep as the tree. */
+static void each_below(struct queue_node *n, void (*each)(void *arg, struct queue_node *node), void *arg)
+{
+    for (; n; n = n->right) {
+        each(arg, n);
+        each_below(n->left, each, arg);
+    }
+}
+
+void queue_each(const struct queue *q, void (*each)(void *arg, struct queue_node *node), void *arg)
+{
+    each_below(q->root, each, arg);
+}
+
 static bool within(const struct queue_weight *w, const struct queue_weight *most)
 {
     for (int i = 0; i < QUEUE_WEIGHTS; i++) {

@@ -10,18 +10,26 @@
 #include "metergate/base/clock.h"
 #include "metergate/base/err.h"
 
-/* The copy of a ticket. */
-struct stand_in {
+struct stand_in;
+
+/* Of a ticket; made when it is its turn to be copied. */
+struct copy {
     struct ticket ticket;
-    struct ticket *original; /* NULL: it waits no more */
+    struct stand_in *of;
     struct heap_node ends; /* while it is in flight */
+};
+
+/* What is noted of every held ticket at once, so it is small. */
+struct stand_in {
+    struct ticket *original; /* NULL: it waits no more */
+    struct copy *copy;       /* owned; NULL: it has none, or none yet */
 };
 
 struct replay {
     struct gate *from, *gate;
     struct stand_in *v;
     size_t n;
-    size_t copied; /* of them: the rest is nothing but `original` */
+    size_t copied; /* of them: the rest has no copy yet */
     bool ordered;  /* all are copied, and queues stand as the originals do */
     size_t gone;
     int64_t now_us;
@@ -38,17 +46,21 @@ static void copy_budgets(struct replay *r)
     }
 }
 
-static void copy_ticket(struct stand_in *s)
+static struct copy *copy_ticket(struct stand_in *s)
 {
     const struct ticket *original = s->original;
     struct budget *twins[TICKET_BUDGETS_MAX];
+    struct copy *c = xcalloc(1, sizeof *c);
 
     for (size_t i = 0; i < original->budget_count; i++)
         twins[i] = original->budgets[i]->twin;
-    ticket_init(&s->ticket, &original->cost, twins, original->budget_count, original->arrival_us,
+    ticket_init(&c->ticket, &original->cost, twins, original->budget_count, original->arrival_us,
                 CLOCK_NEVER);
-    ticket_belongs(&s->ticket, original->client, original->weight, original->class);
-    s->ticket.seq = original->seq;
+    ticket_belongs(&c->ticket, original->client, original->weight, original->class);
+    c->ticket.seq = original->seq;
+    c->of = s;
+    s->copy = c;
+    return c;
 }
 
 /* line_each: one more to be copied. */
@@ -101,10 +113,8 @@ static void copy_one(struct replay *r)
     if (r->copied < r->n) {
         struct stand_in *s = &r->v[r->copied++];
 
-        if (!s->original)
-            return;
-        copy_ticket(s);
-        gate_enqueue(r->gate, &s->ticket);
+        if (s->original)
+            gate_enqueue(r->gate, &copy_ticket(s)->ticket);
         return;
     }
     LIST_EACH (&r->from->budgets, node, next) {
@@ -132,12 +142,14 @@ static struct cost likely_cost(const struct ticket *t)
     return c;
 }
 
-static void end(struct replay *r, struct stand_in *s, int64_t now_us)
+static void end(struct replay *r, struct copy *c, int64_t now_us)
 {
-    struct cost cost = likely_cost(&s->ticket);
+    struct cost cost = likely_cost(&c->ticket);
 
-    heap_remove(&r->flying, &s->ends);
-    gate_close(r->gate, &s->ticket, now_us, &cost);
+    heap_remove(&r->flying, &c->ends);
+    gate_close(r->gate, &c->ticket, now_us, &cost);
+    c->of->copy = NULL;
+    free(c);
 }
 
 /* Whether anything changes for the others when it ends. */
@@ -156,20 +168,21 @@ static bool end_matters(const struct ticket *t)
 
 static void go(struct replay *r, struct ticket *t)
 {
-    struct stand_in *s = MG_CONTAINER(t, struct stand_in, ticket);
+    struct copy *c = MG_CONTAINER(t, struct copy, ticket);
+    struct ticket *original = c->of->original;
     int64_t lasts_us = budget_likely_us(t->budgets[0]);
 
-    if (s->original) {
-        s->original->replayed_us = r->now_us;
-        s->original->replayed_as = r->gone;
-        replay_forget(s->original);
+    if (original) {
+        original->replayed_us = r->now_us;
+        original->replayed_as = r->gone;
+        replay_forget(original);
     }
     r->gone++;
     gate_sent(r->gate, t, r->now_us);
     if (lasts_us > 0 && end_matters(t))
-        heap_set(&r->flying, &s->ends, r->now_us + lasts_us);
+        heap_set(&r->flying, &c->ends, r->now_us + lasts_us);
     else
-        end(r, s, r->now_us);
+        end(r, c, r->now_us);
 }
 
 /* One thing that happens. False: nobody waits, or nothing will change by itself, or enough was found. */
@@ -182,7 +195,7 @@ static bool live(struct replay *r)
     if (r->gone >= r->n || r->gone >= REPLAY_CALLS_MAX)
         return false;
     if (first && first->key <= r->now_us) {
-        end(r, MG_CONTAINER(first, struct stand_in, ends), r->now_us);
+        end(r, MG_CONTAINER(first, struct copy, ends), r->now_us);
         return true;
     }
     t = gate_next(r->gate, r->now_us);
@@ -228,18 +241,21 @@ void replay_free(struct replay *r, bool whole)
     if (!r)
         return;
     forget_rest(r, whole);
+    heap_release(&r->flying); /* before its nodes */
     for (size_t i = 0; i < r->copied; i++) {
-        struct ticket *t = &r->v[i].ticket;
+        struct copy *c = r->v[i].copy;
 
-        if (t->state == TICKET_HELD)
-            gate_cancel(r->gate, t, r->now_us);
-        else if (t->state == TICKET_DISPATCHED)
-            gate_close(r->gate, t, r->now_us, NULL);
+        if (!c)
+            continue;
+        if (c->ticket.state == TICKET_HELD)
+            gate_cancel(r->gate, &c->ticket, r->now_us);
+        else if (c->ticket.state == TICKET_DISPATCHED)
+            gate_close(r->gate, &c->ticket, r->now_us, NULL);
+        free(c);
     }
     LIST_EACH (&r->from->budgets, node, next)
         LIST_ENTRY(node, struct budget, link)->twin = NULL;
     gate_free(r->gate);
-    heap_release(&r->flying);
     free(r->v);
     free(r);
 }

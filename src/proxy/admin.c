@@ -98,6 +98,7 @@ void hub_reply(const struct proxy *p, struct exchange *x, int status, const char
 
     headers_init(&h);
     headers_add(&h, SLICE("Content-Type"), slice_str(content_type));
+    headers_add(&h, SLICE("X-Content-Type-Options"), SLICE("nosniff")); /* sentences repeat what was asked: never a page */
     headers_add(&h, SLICE("Cache-Control"), SLICE("no-store"));
     if (status == 405)
         headers_add(&h, SLICE("Allow"), SLICE("GET, HEAD"));

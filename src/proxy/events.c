@@ -349,6 +349,28 @@ static int read_query(struct slice query, bool *ret_history, struct errbuf *e)
     return rc;
 }
 
+/* Who takes nothing of what he is told makes room for one who wants to know. */
+static bool has_place(struct events *es)
+{
+    struct stream *stuck = NULL;
+    int open = 0;
+
+    LIST_EACH (&es->streams, node, next) {
+        struct stream *s = LIST_ENTRY(node, struct stream, link);
+
+        open += !s->ended;
+        if (s->full && !s->ended && !stuck)
+            stuck = s;
+    }
+    if (open < EVENTS_STREAMS_MAX)
+        return true;
+    if (!stuck)
+        return false;
+    stuck->ended = true;
+    exchange_abort(stuck->x);
+    return true;
+}
+
 bool events_serve(struct proxy *p, struct exchange *x, const struct route *r)
 {
     struct slice method = exchange_head(x)->method;
@@ -365,7 +387,7 @@ bool events_serve(struct proxy *p, struct exchange *x, const struct route *r)
         refuse(p, x, 400, sentence);
     } else if (p->draining) {
         refuse(p, x, 503, "The daemon is stopping.");
-    } else if (p->events.count >= EVENTS_STREAMS_MAX) {
+    } else if (!has_place(&p->events)) {
         refuse(p, x, 503, "Too many event streams are open already; close one of them.");
     } else if (slice_eq(method, SLICE("HEAD"))) {
         start_answer(p, x);

@@ -41,6 +41,13 @@ static bool is_logout(struct slice path)
 
 /* ---- sessions ---- */
 
+static int64_t user_of(const struct exchange *x)
+{
+    uid_t uid;
+
+    return exchange_peer_uid(x, &uid) == 0 ? (int64_t)uid : SESSION_USER_UNSEEN;
+}
+
 /* The session's text that the request shows; empty when it shows none that lasts. */
 static struct slice shown_session(const struct proxy *p, const struct exchange *x)
 {
@@ -55,7 +62,7 @@ static struct slice shown_session(const struct proxy *p, const struct exchange *
         while (tried < COOKIES_MAX && cookie_next(&rest, &pair)) {
             if (!cookie_is_ours(pair, &text))
                 continue;
-            if (sessions_has(&p->login.sessions, text, loop_now_us(p->loop)))
+            if (sessions_has(&p->login.sessions, text, user_of(x), loop_now_us(p->loop)))
                 return text;
             tried++;
         }
@@ -175,7 +182,7 @@ static void welcome(struct proxy *p, struct exchange *x, const struct config_cli
     char text[SESSION_SIZE], cookie[sizeof text + 80];
     int n;
 
-    sessions_begin(&p->login.sessions, &owner->token, loop_now_us(p->loop), text);
+    sessions_begin(&p->login.sessions, &owner->token, user_of(x), loop_now_us(p->loop), text);
     n = snprintf(cookie, sizeof cookie, COOKIE_NAME "=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%" PRId64, text,
                  SESSION_US / CLOCK_S);
     log_info("client %s has logged in from %s", owner->name, net_addr_format(exchange_peer(x)).text);
@@ -191,9 +198,20 @@ static void slow_down(struct exchange *x, int64_t wait_us)
     show_form(x, 429, "Too many wrong tokens; wait for a minute.", &retry);
 }
 
-static void read_form(struct proxy *p, struct exchange *x)
+/* Who may be wrong so often: all users of this machine have one address, and one must not lock out the others. */
+static struct net_addr_text who_tries(const struct exchange *x)
 {
     struct net_addr_text who = net_addr_host(exchange_peer(x));
+    int64_t user = user_of(x);
+
+    if (user != SESSION_USER_UNSEEN)
+        snprintf(who.text, sizeof who.text, "uid-%" PRId64, user);
+    return who;
+}
+
+static void read_form(struct proxy *p, struct exchange *x)
+{
+    struct net_addr_text who = who_tries(x);
     int64_t now = loop_now_us(p->loop), wait_us = tries_wait_us(&p->login.tries, slice_str(who.text), now);
     const struct http_header challenge = {SLICE("WWW-Authenticate"), SLICE("Bearer realm=\"metergate\"")};
     const struct config_client *owner;

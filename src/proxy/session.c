@@ -3,24 +3,37 @@
 
 #include "metergate/config/config.h"
 
-/* All last equally long, so the oldest is the one that ends first; a free place is older than any. */
-static struct session *oldest(struct sessions *s)
+static bool is_of(const struct session *s, const struct secret_fingerprint *token)
 {
-    struct session *found = &s->v[0];
-
-    for (size_t i = 1; i < SESSIONS_MAX; i++) {
-        if (s->v[i].until_us < found->until_us)
-            found = &s->v[i];
-    }
-    return found;
+    return s->until_us && secret_fingerprint_eq(&s->token, token);
 }
 
-void sessions_begin(struct sessions *s, const struct secret_fingerprint *token, int64_t now_us, char ret[SESSION_SIZE])
+/* All last equally long, so the oldest is the one that ends first; a free place is older than any. */
+static struct session *oldest(struct sessions *s, const struct secret_fingerprint *token)
+{
+    struct session *found = &s->v[0], *own = NULL;
+    int owned = 0;
+
+    for (size_t i = 0; i < SESSIONS_MAX; i++) {
+        if (s->v[i].until_us < found->until_us)
+            found = &s->v[i];
+        if (!is_of(&s->v[i], token))
+            continue;
+        owned++;
+        if (!own || s->v[i].until_us < own->until_us)
+            own = &s->v[i];
+    }
+    return owned < SESSIONS_EACH ? found : own;
+}
+
+void sessions_begin(struct sessions *s, const struct secret_fingerprint *token, int64_t user, int64_t now_us,
+                    char ret[SESSION_SIZE])
 {
     secret_random_hex(ret, SESSION_BYTES);
-    *oldest(s) = (struct session){
+    *oldest(s, token) = (struct session){
         .digest = secret_fingerprint_of(slice_of(ret, SESSION_SIZE - 1)),
         .token = *token,
+        .user = user,
         .until_us = now_us + SESSION_US,
     };
 }
@@ -41,11 +54,11 @@ static int find(const struct sessions *s, struct slice text)
     return found;
 }
 
-bool sessions_has(const struct sessions *s, struct slice text, int64_t now_us)
+bool sessions_has(const struct sessions *s, struct slice text, int64_t user, int64_t now_us)
 {
     int i = find(s, text);
 
-    return i >= 0 && now_us < s->v[i].until_us;
+    return i >= 0 && s->v[i].user == user && now_us < s->v[i].until_us;
 }
 
 void sessions_end(struct sessions *s, struct slice text)

@@ -80,6 +80,8 @@ static void write_budget(struct json_writer *w, const struct proxy *p, struct mo
     json_member_str(w, "upstream", slice_str(b->provider->config->name));
     if (b->account)
         json_member_str(w, "key", slice_str(b->account->label));
+    if (b->retired) /* another may have its name by now */
+        json_member_bool(w, "retired", true);
     write_models(w, b);
     json_member_int(w, "held", (int64_t)g->line.n);
     json_member_int(w, "in_flight", g->in_flight);

@@ -92,6 +92,8 @@ static void write_series(struct json_writer *w, const struct model_budget *b, co
     status_member_text(w, "upstream", b ? b->provider->config->name : NULL);
     if (b && b->account)
         json_member_str(w, "key", slice_str(b->account->label));
+    if (b && b->retired)
+        json_member_bool(w, "retired", true);
     for (size_t k = 0; k < MG_ARRAY_LEN(figures); k++) {
         json_key(w, figures[k].key);
         json_array_begin(w);

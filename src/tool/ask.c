@@ -64,10 +64,11 @@ static int explain(const struct client *c, const char *path, const struct client
     (void)!json_parse(body, &doc); /* what is none stays NULL */
     said = slice_head(sentence_of(body, doc), SENTENCE_MAX);
     if (a->status < 400 || !said.n)
-        status = report(EX_UNAVAILABLE, "%s%.*s is answered %d: is that Metergate?", c->address.text,
+        status = report(EX_UNAVAILABLE, "%s%.*s is answered %d: is that Metergate?", address_shown(&c->address).text,
                         (int)strcspn(path, "?"), path, a->status);
     else if (slice_starts(said, SLICE("Metergate has no such address of its own")))
-        status = report(EX_UNAVAILABLE, "the daemon at %s is older than this command", c->address.text);
+        status = report(EX_UNAVAILABLE, "the daemon at %s is older than this command",
+                        address_shown(&c->address).text);
     else
         report(status, "%.*s", (int)said.n, said.p);
     json_free(doc);

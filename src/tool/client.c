@@ -15,6 +15,8 @@
 #define CONNECT_TIMEOUT_MS 3000L
 #define HEAD_MAX           ((size_t)64 << 10)
 
+#define PLACE(c) (address_shown(&(c)->address).text)
+
 void client_init(struct client *c, const struct address *a, const struct secret *token)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -107,16 +109,16 @@ static int explain(CURL *h, const struct client *c, CURLcode rc, const char *det
         err_set(e,
                 "no daemon answers at %s (%s): start metergated, or name its address with --url or "
                 "$METERGATE_URL",
-                c->address.text, rc == CURLE_COULDNT_CONNECT && os_error ? strerror((int)os_error) : why);
+                PLACE(c), rc == CURLE_COULDNT_CONNECT && os_error ? strerror((int)os_error) : why);
         return -EHOSTUNREACH;
     case CURLE_OPERATION_TIMEDOUT:
-        err_set(e, "no answer in time from %s (%s)", c->address.text, why);
+        err_set(e, "no answer in time from %s (%s)", PLACE(c), why);
         return -ETIMEDOUT;
     case CURLE_WRITE_ERROR:
-        err_set(e, "the answer from %s is too long", c->address.text);
+        err_set(e, "the answer from %s is too long", PLACE(c));
         return -E2BIG;
     default:
-        err_set(e, "no usable answer from %s (%s)", c->address.text, why);
+        err_set(e, "no usable answer from %s (%s)", PLACE(c), why);
         return -EPROTO;
     }
 }
@@ -218,15 +220,15 @@ int client_refuses(const struct client *c, const struct client_answer *a, struct
     if (a->status == 403)
         err_set(e,
                 "the daemon at %s does not serve this user (clients.users in its configuration) or host name",
-                c->address.text);
+                PLACE(c));
     else if (shown)
         err_set(e, "the daemon at %s does not know this token (clients.NAME.token in its configuration)",
-                c->address.text);
+                PLACE(c));
     else
         err_set(
             e,
             "the daemon at %s wants a client token: name its file with --token-file, or set $METERGATE_TOKEN",
-            c->address.text);
+            PLACE(c));
     return -EACCES;
 }
 
@@ -244,7 +246,7 @@ int client_get(const struct client *c, const char *path, struct client_answer *r
     }
     rc = client_refuses(c, &a, e);
     if (rc == 0) {
-        err_set(e, "%s%s is answered %d: is that Metergate?", c->address.text, path, a.status);
+        err_set(e, "%s%s is answered %d: is that Metergate?", PLACE(c), path, a.status);
         rc = -EPROTO;
     }
     client_answer_release(&a);
@@ -273,7 +275,7 @@ int client_check(const struct client *c, struct errbuf *e)
     if (rc < 0)
         return rc;
     if (!slice_starts(buf_slice(&a.body), SLICE("ok"))) {
-        err_set(e, "what answers at %s is not Metergate", c->address.text);
+        err_set(e, "what answers at %s is not Metergate", PLACE(c));
         rc = -EPROTO;
     }
     client_answer_release(&a);

@@ -65,14 +65,27 @@ static void print_lines(const struct json *lines)
     }
 }
 
-static int set_paused(const struct arguments *a, const char *path, const char *done)
+/* Anything may answer 200: who believes that calls are held must be able to. */
+static bool says_paused(const struct client_answer *a, bool paused)
+{
+    struct json *doc = NULL;
+    bool is = !paused;
+
+    if (a->status == 200 && json_parse(buf_slice(&a->body), &doc) == 0 &&
+        json_as_bool(json_path(doc, "paused"), &is) < 0)
+        is = !paused;
+    json_free(doc);
+    return is == paused;
+}
+
+static int set_paused(const struct arguments *a, const char *path, bool paused, const char *done)
 {
     struct client_answer answer = {0};
     int status = post(a, path, &answer);
 
     if (status != EX_OK)
         return status;
-    if (answer.status == 200)
+    if (says_paused(&answer, paused))
         puts(done);
     else
         status = report_answer(&answer, path);
@@ -82,12 +95,12 @@ static int set_paused(const struct arguments *a, const char *path, const char *d
 
 int command_pause(const struct arguments *a)
 {
-    return set_paused(a, "/-/pause", "paused: calls are held until metergate resume");
+    return set_paused(a, "/-/pause", true, "paused: calls are held until metergate resume");
 }
 
 int command_resume(const struct arguments *a)
 {
-    return set_paused(a, "/-/resume", "resumed");
+    return set_paused(a, "/-/resume", false, "resumed");
 }
 
 int command_reload(const struct arguments *a)

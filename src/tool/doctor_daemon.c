@@ -8,7 +8,7 @@
 #include "metergate/tool/figure.h"
 #include "metergate/tool/url.h"
 
-#define PLACE(d) ((d)->client.address.text)
+#define PLACE(d) (address_shown(&(d)->client.address).text)
 
 /* The daemon's usual address, where it is not there that we were told to ask. */
 static bool answers_at_default(const struct doctor *d)
@@ -18,7 +18,7 @@ static bool answers_at_default(const struct doctor *d)
     struct errbuf e;
     int rc;
 
-    if (strcmp(usual.text, PLACE(d)) == 0)
+    if (strcmp(usual.text, d->client.address.text) == 0)
         return false;
     client_init(&client, &usual, NULL);
     rc = client_check(&client, &e);
@@ -63,7 +63,8 @@ static void something_else(struct doctor *d, const char *why)
     } else {
         findings_add(&d->findings, "daemon", FINDING_FAIL, "%s", why);
     }
-    if (url_read(slice_str(PLACE(d)), &here) == 0 && here.tls && url_host_is_loopback(here.host))
+    if (url_read(slice_str(d->client.address.text), &here) == 0 && here.tls &&
+        url_host_is_loopback(here.host))
         findings_advise(&d->findings,
                         "Metergate speaks plain HTTP: write http:// in --url or METERGATE_URL.");
     else

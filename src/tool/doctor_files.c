@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -156,10 +157,25 @@ static struct slice file_of(struct slice said)
     return line.n && line.p[0] == '/' ? slice_head(line, end) : SLICE("");
 }
 
+/* By whatever name: links are common there. */
+static bool is_one_file(struct slice ours, const char *theirs)
+{
+    struct stat a, b;
+    char *name;
+    bool one;
+
+    if (slice_eq(ours, slice_str(theirs)))
+        return true;
+    name = xstrndup(ours.p, ours.n);
+    one = stat(name, &a) == 0 && stat(theirs, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    free(name);
+    return one;
+}
+
 /* A file of one's own that the daemon does not read explains much. */
 static void compare_with_ours(struct doctor *d, struct slice ours, const char *theirs)
 {
-    if (!ours.n || slice_eq(ours, slice_str(theirs)))
+    if (!ours.n || is_one_file(ours, theirs))
         return;
     findings_add(&d->findings, "config", FINDING_WARN,
                  "the daemon reads %s, and not %.*s, which is there as well", *theirs ? theirs : "no file",

@@ -5,6 +5,7 @@
 #include "metergate/tool/doc.h"
 #include "metergate/tool/doctor.h"
 #include "metergate/tool/figure.h"
+#include "metergate/tool/meaning.h"
 
 static void say_stopped(struct doctor *d)
 {
@@ -20,12 +21,24 @@ static void say_stopped(struct doctor *d)
     }
 }
 
+/* What keeps its calls, where that is not that all are paused, which is said already. */
+static void say_why(struct doctor *d, struct slice budget, const char *name)
+{
+    struct buf why;
+
+    if (doc_truth(d->status, "paused"))
+        return;
+    buf_init(&why, BUF_UNLIMITED);
+    meaning_of_hold(doc_get(budget, "waits_for"), &why);
+    findings_add(&d->findings, "queue", FINDING_OK, "%s holds %" PRId64 ": %s", name, doc_int(budget, "held"), why.p);
+    buf_release(&why);
+}
+
 /* Of one budget: what keeps it. */
 static void judge(struct doctor *d, struct slice budget)
 {
     char *name = doc_plain(budget, "name"), *limit = doc_plain(budget, "waits_for.limit");
-    char *of = doc_plain(budget, "waits_for.of"), *whose = doc_plain(budget, "waits_for.name");
-    int64_t paused_ms = doc_int(budget, "paused_until_ms"), held = doc_int(budget, "held");
+    int64_t paused_ms = doc_int(budget, "paused_until_ms");
     char s[FIGURE_SIZE];
 
     if (doc_truth(budget, "breaker_open")) {
@@ -35,19 +48,16 @@ static void judge(struct doctor *d, struct slice budget)
                      name);
         findings_advise(&d->findings, "Nothing is lost: they go when it answers again.");
     } else if (paused_ms > 0) {
-        findings_add(&d->findings, "queue", FINDING_WARN, "%s waits %s more: its provider said so", name,
+        findings_add(&d->findings, "queue", FINDING_WARN, "%s waits %s more, since its provider refused", name,
                      figure_ms(paused_ms, s));
         findings_advise(
             &d->findings,
             "A 429 in spite of the limits: is the key used elsewhere, too, or is a limit too high?");
-    } else if (held > 0 && *limit) {
-        findings_add(&d->findings, "queue", FINDING_OK, "%s holds %" PRId64 ": no room in %s of %s %s", name,
-                     held, limit, of, whose);
+    } else if (doc_int(budget, "held") > 0 && *limit) {
+        say_why(d, budget, name);
     }
     free(name);
     free(limit);
-    free(of);
-    free(whose);
 }
 
 /* When the last of all goes, in milliseconds; -1: nobody can know. */

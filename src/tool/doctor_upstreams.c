@@ -23,6 +23,23 @@ static bool has_word(const char *text, const char *const *words)
     return false;
 }
 
+/* Built-in upstreams are there for everybody: who has no key for one, and no model there, does not call it. */
+static bool is_used(const struct doctor *d, const struct probe *p)
+{
+    struct doc_list list;
+    struct slice budget;
+    bool found = !p->missing_key;
+
+    doc_list_begin(&list, d->status, "budgets");
+    while (!found && doc_list_next(&list, &budget)) {
+        char *upstream = doc_plain(budget, "upstream");
+
+        found = strcmp(upstream, p->name) == 0;
+        free(upstream);
+    }
+    return found;
+}
+
 /* Why no connection came about, from curl's sentence, and what helps. */
 static void unreachable(struct doctor *d, const struct probe *p, const char *said)
 {
@@ -30,8 +47,9 @@ static void unreachable(struct doctor *d, const struct probe *p, const char *sai
     const char *why = colon ? colon + strlen("gave no usable answer: ") : said; /* names are anybody's */
     static const char *const tls[] = {"SSL", "TLS", "certificate", NULL}, *const names[] = {"resolve", NULL};
     bool by_tls = has_word(why, tls);
+    enum finding_result result = is_used(d, p) ? FINDING_FAIL : FINDING_WARN;
 
-    findings_add(&d->findings, "upstream", FINDING_FAIL, "%s %s: %s", p->name,
+    findings_add(&d->findings, "upstream", result, "%s %s: %s", p->name,
                  by_tls ? "is there, but TLS fails" : "cannot be reached", why);
     if (by_tls)
         findings_advise(&d->findings,

@@ -76,8 +76,11 @@ static void judge_suffix(struct doctor *d, const struct base_url *b, struct slic
     findings_advise(&d->findings, SET_ALL);
 }
 
-/* Another port of this machine: whether anybody is there decides if calls fail, or only go past Metergate. */
-static void judge_other_port(struct doctor *d, const char *name, const struct url *u)
+/*
+ * Another port of this machine: whether anybody is there decides if calls fail, or only go past Metergate. Where nobody
+ * answers at the address that was asked, and the variable leads to a daemon, it is that address that is wrong.
+ */
+static void judge_other_port(struct doctor *d, const struct base_url *b, const struct url *u)
 {
     struct client client;
     struct address place;
@@ -88,14 +91,19 @@ static void judge_other_port(struct doctor *d, const char *name, const struct ur
     client_init(&client, &place, NULL);
     rc = u->tls ? -EPROTO : client_check(&client, &e);
     client_release(&client);
+    if (!d->answers && (rc == 0 || rc == -EACCES)) {
+        judge_suffix(d, b, u->path);
+        return;
+    }
     if (rc == -EHOSTUNREACH)
         findings_add(&d->findings, "variables", FINDING_FAIL,
-                     "%s leads to port %d of this machine, where nobody listens", name, u->port);
+                     "%s leads to port %d of this machine, where nobody listens", b->name, u->port);
     else
         findings_add(&d->findings, "variables", FINDING_WARN,
-                     "%s leads to port %d of this machine, where %s listens", name, u->port,
+                     "%s leads to port %d of this machine, where %s listens", b->name, u->port,
                      rc == 0 || rc == -EACCES ? "another daemon of Metergate" : "another program");
-    findings_advise(&d->findings, "The daemon that was asked is %s. " SET_ALL, d->client.address.text);
+    findings_advise(&d->findings, "The daemon that was asked is %s. " SET_ALL,
+                    address_shown(&d->client.address).text);
 }
 
 static void judge(struct doctor *d, const struct base_url *b, const char *value)
@@ -110,16 +118,17 @@ static void judge(struct doctor *d, const struct base_url *b, const char *value)
     }
     if (socket || url_read(slice_str(d->client.address.text), &here) < 0) {
         findings_add(&d->findings, "variables", FINDING_WARN,
-                     "%s is set; whether it leads to %s cannot be told", b->name, d->client.address.text);
+                     "%s is set; whether it leads to %s cannot be told", b->name,
+                     address_shown(&d->client.address).text);
         findings_advise(&d->findings, "Give --url the http address that programs use.");
-    } else if (url_same_place(&u, &here) && u.tls != here.tls) {
+    } else if (url_same_place(&u, &here) && u.tls != here.tls && (d->answers || !here.tls)) {
         findings_add(&d->findings, "variables", FINDING_FAIL, "%s says %s, and Metergate speaks %s there",
                      b->name, u.tls ? "https" : "http", here.tls ? "https" : "plain http");
         findings_advise(&d->findings, SET_ALL);
-    } else if (url_same_place(&u, &here)) {
+    } else if (url_same_place(&u, &here) && u.tls == here.tls) {
         judge_suffix(d, b, slice_starts(u.path, here.path) ? slice_skip(u.path, here.path.n) : u.path);
     } else if (url_host_is_loopback(u.host) && url_host_is_loopback(here.host)) {
-        judge_other_port(d, b->name, &u);
+        judge_other_port(d, b, &u);
     } else {
         findings_add(&d->findings, "variables", FINDING_WARN,
                      "%s leads to %.*s: such calls go past Metergate", b->name,

@@ -64,6 +64,8 @@ const char *figure_ms(int64_t ms, char out[FIGURE_SIZE])
 {
     int64_t n = ms / 1000;
 
+    if (n >= 100) /* the nearest, as in figure_span: one start is not two numbers */
+        n += ms % 1000 >= 500;
     if (ms > -1000 && ms < 1000)
         snprintf(out, FIGURE_SIZE, "%" PRId64 " ms", ms);
     else if (n >= 0 && n < 100 && (ms + 50) / 100 % 10)
@@ -154,6 +156,16 @@ int figure_part(int64_t part, int64_t whole, int places)
         whole /= 2;
     }
     return (int)(part * places / whole);
+}
+
+const char *figure_unpriced(int64_t calls, char out[FIGURE_SIZE])
+{
+    char digits[FIGURE_SIZE];
+
+    out[0] = '\0';
+    if (calls > 0)
+        snprintf(out, FIGURE_SIZE, " + %.25s unpriced call%s", figure_int(calls, digits), calls == 1 ? "" : "s");
+    return out;
 }
 
 int64_t figure_sum(int64_t a, int64_t b)

@@ -90,6 +90,12 @@ static void print_count(size_t n, const char *one, FILE *out)
         fprintf(out, "%zu %s%s", n, one, n == 1 ? "" : "s");
 }
 
+/* One advice stands below all that it is for. */
+static bool same_advice(const struct finding *a, const struct finding *b)
+{
+    return b->advice && strcmp(a->check, b->check) == 0 && strcmp(a->advice, b->advice) == 0;
+}
+
 void findings_print(const struct findings *f, FILE *out)
 {
     size_t all = 0;
@@ -98,7 +104,7 @@ void findings_print(const struct findings *f, FILE *out)
         const struct finding *one = &f->v[i];
 
         fprintf(out, "%-4s  %-11s  %s\n", result_names[one->result], one->check, one->found);
-        if (one->advice)
+        if (one->advice && !(i + 1 < f->n && same_advice(one, one + 1)))
             fprintf(out, "                   %s\n", one->advice);
     }
     for (int r = 0; r < FINDING_RESULTS; r++)

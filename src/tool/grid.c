@@ -7,13 +7,11 @@
 
 #include "metergate/base/plain.h"
 
-#define SIDE_MAX 1000
-
 static int side(int n)
 {
     if (n < 1)
         return 1;
-    return n > SIDE_MAX ? SIDE_MAX : n;
+    return n > GRID_SIDE_MAX ? GRID_SIDE_MAX : n;
 }
 
 static void blank(struct cell *c)

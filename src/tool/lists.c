@@ -1,4 +1,5 @@
-/* lists: a start that nobody can know is later than all that are known, and is sorted so. */
+/* lists: a start that nobody can know is later than all that are known, and is sorted so. A daemon has at most
+ * 1,000 budgets and clients; of a document with more what fits is shown, so that keys are answered. */
 #include "metergate/tool/lists.h"
 
 #include <inttypes.h>
@@ -7,6 +8,9 @@
 #include "metergate/tool/doc.h"
 #include "metergate/tool/figure.h"
 #include "metergate/tool/outlook.h"
+
+#define ROWS_MAX   10000
+#define GAUGES_MAX 100
 
 static void cell_int(struct pane_row *row, size_t column, struct slice node, const char *path)
 {
@@ -129,7 +133,7 @@ static void add_gauges(struct pane_row *row, struct slice budget)
     struct slice limit;
 
     doc_list_begin(&list, budget, "limits");
-    while (doc_list_next(&list, &limit)) {
+    while (row->gauge_count < GAUGES_MAX && doc_list_next(&list, &limit)) {
         bool money;
         char *name = limit_name(limit, &money);
 
@@ -143,9 +147,9 @@ static void cell_waits_for(struct pane_row *row, size_t column, struct slice bud
 {
     struct slice hold = doc_get(budget, "waits_for");
     char *limit = doc_plain(hold, "limit"), *of = doc_plain(hold, "of");
-    bool own = !of[0] || doc_is(hold, "of", "budget");
+    bool own = !of[0] || doc_is(hold, "of", "budget"), stop = doc_is(hold, "limit", "stop");
 
-    pane_cell(row, column, 0, "%s%s%s", limit[0] ? limit : "-", own ? "" : " of ", own ? "" : of);
+    pane_cell(row, column, 0, "%s%s%s", stop ? "paused" : limit[0] ? limit : "-", own ? "" : " of ", own ? "" : of);
     free(limit);
     free(of);
 }
@@ -186,11 +190,15 @@ void lists_budgets(struct slice doc, struct pane *p)
     };
     struct doc_list list;
     struct slice budget;
+    struct buf head;
 
+    buf_init(&head, BUF_UNLIMITED);
+    outlook_head(doc, &head);
     pane_init(p, "BUDGETS", columns, MG_ARRAY_LEN(columns));
     doc_list_begin(&list, doc, "budgets");
-    while (doc_list_next(&list, &budget))
-        add_budget(p, doc, budget);
+    while (p->n < ROWS_MAX && doc_list_next(&list, &budget))
+        add_budget(p, buf_slice(&head), budget);
+    buf_release(&head);
 }
 
 /* ---- the queue ---- */
@@ -205,10 +213,13 @@ void lists_queue(struct slice doc, struct slice budget, const char *title, struc
     bool stopped = doc_truth(doc, "paused");
     struct doc_list list;
     struct slice call;
+    struct buf head;
 
+    buf_init(&head, BUF_UNLIMITED);
+    outlook_head(doc, &head);
     pane_init(p, title, columns, MG_ARRAY_LEN(columns));
     doc_list_begin(&list, budget, "queue");
-    while (doc_list_next(&list, &call)) {
+    while (p->n < ROWS_MAX && doc_list_next(&list, &call)) {
         char *id = doc_plain(call, "id");
         struct pane_row *row = pane_add(p, id);
 
@@ -219,9 +230,10 @@ void lists_queue(struct slice doc, struct slice budget, const char *title, struc
         cell_int(row, 3, call, "tokens");
         cell_ms(row, 4, doc_int(call, "waited_ms"));
         cell_start(row, 5, call, "start_ms", stopped);
-        cell_moment(row, 6, doc, call, "start_ms");
+        cell_moment(row, 6, buf_slice(&head), call, "start_ms");
         cell_int(row, 7, call, "attempts");
     }
+    buf_release(&head);
 }
 
 /* ---- clients ---- */
@@ -275,7 +287,7 @@ void lists_clients(struct slice doc, struct pane *p)
 
     pane_init(p, "CLIENTS", columns, MG_ARRAY_LEN(columns));
     doc_list_begin(&list, doc, "clients");
-    while (doc_list_next(&list, &client)) {
+    while (p->n < ROWS_MAX && doc_list_next(&list, &client)) {
         char *name = doc_plain(client, "name");
         struct pane_row *row = pane_add(p, name);
 

@@ -29,7 +29,7 @@ static const struct word limits[] = {
 
 static const struct word others[] = {
     {"queue", "others were before it in the queue"},
-    {"pause", "the provider had asked for a pause"},
+    {"pause", "a pause after a refusal or a failed connection"},
     {"politeness", "room was left to higher priorities"},
     {"stop", "everything was paused (metergate pause)"},
     {"connections", "no connection was free"},

@@ -1,5 +1,6 @@
 /* notice: lines < MG_ARRAY_LEN(gaps) + 1; the gap before the next lines only grows, until nothing was held
- * for a minute. */
+ * for a minute. What is said at once is shorter than a page of memory, whatever names are like: a pipe that has
+ * room takes that without waiting. */
 #include "metergate/tool/notice.h"
 
 #include "metergate/base/clock.h"
@@ -11,14 +12,30 @@
 #define SHORT_MS  2000
 #define FORGET_US (60 * CLOCK_S)
 #define LINES_MAX 8
+#define LINE_BYTES_MAX 480 /* bytes */
 
 /* Before the second lines, the third, and all others. */
 static const int64_t gaps[] = {10 * CLOCK_S, 30 * CLOCK_S, 60 * CLOCK_S};
+
+/* What stands behind `from` becomes a line. */
+static void end_line(struct buf *out, size_t from)
+{
+    if (out->n - from > LINE_BYTES_MAX) {
+        struct slice kept = slice_of(out->p + from, LINE_BYTES_MAX - 4);
+
+        while (kept.n && ((unsigned char)kept.p[kept.n] & 0xc0) == 0x80) /* not inside a character */
+            kept.n--;
+        buf_drop_tail(out, out->n - from - kept.n);
+        buf_add_str(out, "...");
+    }
+    buf_add_char(out, '\n');
+}
 
 static void add_line(struct slice doc, struct slice budget, struct slice mine, struct buf *out)
 {
     int64_t held = doc_int(mine, "held"), next_ms, last_ms;
     char text[FIGURE_SIZE];
+    size_t from = out->n;
 
     buf_addf(out, "metergate: holding %s call%s for ", figure_int(held, text), held == 1 ? "" : "s");
     outlook_name(budget, out);
@@ -32,7 +49,7 @@ static void add_line(struct slice doc, struct slice budget, struct slice mine, s
         buf_add_str(out, ": ");
         meaning_of_hold(doc_get(budget, "waits_for"), out);
     }
-    buf_add_char(out, '\n');
+    end_line(out, from);
 }
 
 /* The element of a budget's `clients`; empty when this client holds nothing there. */

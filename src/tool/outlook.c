@@ -62,6 +62,16 @@ void outlook_moment(struct slice doc, int64_t ms, struct buf *out)
     buf_add_str(out, text);
 }
 
+void outlook_head(struct slice doc, struct buf *out)
+{
+    struct slice time_ms = doc_get(doc, "time_ms");
+
+    if (!time_ms.n)
+        time_ms = SLICE("null");
+    buf_addf(out, "{\"time_ms\":%.*s,\"paused\":%s}", (int)time_ms.n, time_ms.p,
+             doc_truth(doc, "paused") ? "true" : "false");
+}
+
 /* "in 4 min 12 s, at 15:04:10" */
 static void add_start(struct slice doc, int64_t ms, struct buf *out)
 {
@@ -211,7 +221,7 @@ static void budget_trouble(struct slice budget, struct buf *b, outlook_trouble *
     }
     if (outlook_ms(budget, "paused_until_ms", &ms) && ms > 0) {
         outlook_name(budget, b);
-        buf_addf(b, " is paused for %s, as the provider asked", figure_span(ms, span));
+        buf_addf(b, " is paused for %s, since the provider refused", figure_span(ms, span));
         tell(b, each, ctx);
     }
 }

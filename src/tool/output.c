@@ -1,5 +1,5 @@
-/* output: the end of the pipe is the end of what is read; a child that outlives it is waited for, or killed.
- */
+/* output: the end of the pipe is the end of what is read; a child that outlives it has as long as is left, and
+ * is killed then. */
 #include "metergate/tool/output.h"
 
 #include <errno.h>
@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,6 +36,25 @@ static int read_all(int fd, int64_t end_us, struct buf *out)
     }
 }
 
+/* Until it has ended, which it may not have with its output. 0, -ETIMEDOUT. */
+static int wait_end(pid_t pid, int64_t end_us)
+{
+    struct pollfd p = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+    int rc = 0;
+
+    while (p.fd >= 0 && rc == 0) {
+        int64_t left_ms = (end_us - clock_now_us()) / CLOCK_MS;
+
+        if (left_ms <= 0)
+            rc = -ETIMEDOUT;
+        else if (poll(&p, 1, (int)left_ms) > 0)
+            break;
+    }
+    if (p.fd >= 0)
+        close(p.fd);
+    return rc;
+}
+
 static void become(const char *const *argv, int out)
 {
     int null = open("/dev/null", O_RDWR);
@@ -48,11 +68,13 @@ static void become(const char *const *argv, int out)
 
 int output_of(const char *const *argv, int64_t timeout_ms, struct buf *out)
 {
+    int64_t end_us = clock_now_us() + timeout_ms * CLOCK_MS;
     int pipes[2], status = 0, rc;
     pid_t pid;
 
     if (pipe2(pipes, O_CLOEXEC) < 0)
         return 127;
+    signal(SIGCHLD, SIG_DFL); /* inherited as ignored, it would take the exit status away */
     pid = fork();
     if (pid == 0)
         become(argv, pipes[1]);
@@ -61,8 +83,10 @@ int output_of(const char *const *argv, int64_t timeout_ms, struct buf *out)
         close(pipes[0]);
         return 127;
     }
-    rc = read_all(pipes[0], clock_now_us() + timeout_ms * CLOCK_MS, out);
+    rc = read_all(pipes[0], end_us, out);
     close(pipes[0]);
+    if (rc == 0)
+        rc = wait_end(pid, end_us);
     if (rc < 0)
         kill(pid, SIGKILL);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)

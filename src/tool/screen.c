@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "metergate/tool/grid.h"
 #include "metergate/tool/view.h"
 
 /* last: it makes macros of everyday words */
@@ -63,21 +64,29 @@ static attr_t look_of(enum style style)
     }
 }
 
-/* Asked before newterm is, which does not give back what it took for a terminal that it does not know. */
-static bool known(void)
+/* Asked before newterm is, which does not give back what it took for a terminal that it does not know, and takes one that
+ * cannot place a character (dumb: a shell in an editor, a log) for one that can. */
+static bool usable(struct errbuf *e)
 {
+    const char *term = getenv("TERM");
+    bool places;
     int why;
 
-    if (setupterm(NULL, STDOUT_FILENO, &why) != OK)
+    if (setupterm(NULL, STDOUT_FILENO, &why) != OK) {
+        err_set(e, "nothing is known of this terminal (TERM is %s); metergate status prints the same once",
+                term ? term : "not set");
         return false;
+    }
+    places = cursor_address != NULL;
     del_curterm(cur_term);
-    return true;
+    if (!places)
+        err_set(e, "this terminal has no pages, but lines alone (TERM is %s); metergate status prints the same once",
+                term ? term : "not set");
+    return places;
 }
 
 int screen_open(struct errbuf *e)
 {
-    const char *term = getenv("TERM");
-
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
         err_set(e, "top wants a terminal; metergate status prints the same once");
         return -ENOTTY;
@@ -85,10 +94,11 @@ int screen_open(struct errbuf *e)
     setlocale(LC_CTYPE, "");
     utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     set_escdelay(50);
-    terminal = known() ? newterm(NULL, stdout, stdin) : NULL;
+    if (!usable(e))
+        return -ENOTTY;
+    terminal = newterm(NULL, stdout, stdin);
     if (!terminal) {
-        err_set(e, "nothing is known of this terminal (TERM is %s); metergate status prints the same once",
-                term ? term : "not set");
+        err_set(e, "this terminal cannot be used; metergate status prints the same once");
         return -ENOTTY;
     }
     choose_colours();
@@ -131,11 +141,15 @@ void screen_leave(void)
 void screen_size(int *ret_rows, int *ret_columns)
 {
     struct winsize size;
+    int rows, columns;
 
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0 &&
-        (size.ws_row != LINES || size.ws_col != COLS)) {
-        resizeterm(size.ws_row, size.ws_col);
-        clearok(curscr, TRUE);
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0) {
+        rows = size.ws_row < GRID_SIDE_MAX ? size.ws_row : GRID_SIDE_MAX;
+        columns = size.ws_col < GRID_SIDE_MAX ? size.ws_col : GRID_SIDE_MAX;
+        if (rows != LINES || columns != COLS) {
+            resizeterm(rows, columns); /* of sizes that no terminal has curses makes windows that it then lacks */
+            clearok(curscr, TRUE);
+        }
     }
     *ret_rows = LINES;
     *ret_columns = COLS;

@@ -34,7 +34,24 @@ static int64_t nano(struct slice node, const char *path)
     return doc_scaled(node, path, 9, &v) < 0 ? 0 : v;
 }
 
+static void print_line(size_t width, const char *fmt, ...) MG_PRINTF(2, 3);
+static void print_line(size_t width, const char *fmt, ...)
+{
+    struct buf line;
+    va_list ap;
+
+    buf_init(&line, BUF_UNLIMITED);
+    va_start(ap, fmt);
+    buf_addv(&line, fmt, ap);
+    va_end(ap);
+    paper_print(buf_slice(&line), width, 0);
+    buf_release(&line);
+}
+
 /* ---- first: when those who wait go, and what is in the way */
+
+/* So that the first sentence stays in sight; the tables have all. */
+#define BUDGETS_IN_WORDS 12
 
 static void print_trouble(const char *sentence, void *ctx)
 {
@@ -51,49 +68,42 @@ static void print_outlook(struct slice doc, size_t width)
 {
     struct doc_list list;
     struct slice budget;
-    struct buf line;
+    struct buf line, head;
+    size_t n = 0;
 
     buf_init(&line, BUF_UNLIMITED);
+    buf_init(&head, BUF_UNLIMITED);
+    outlook_head(doc, &head);
     outlook_sentence(doc, &line);
     paper_print(buf_slice(&line), width, 0);
     doc_list_begin(&list, doc, "budgets");
     while (doc_list_next(&list, &budget)) {
-        if (doc_int(budget, "held") <= 0)
+        if (doc_int(budget, "held") <= 0 || ++n > BUDGETS_IN_WORDS)
             continue;
         buf_reset(&line);
-        outlook_budget(doc, budget, &line);
+        outlook_budget(buf_slice(&head), budget, &line);
         paper_print(buf_slice(&line), width, 2);
     }
+    if (n > BUDGETS_IN_WORDS)
+        print_line(width, "  and %zu more budgets", n - BUDGETS_IN_WORDS);
     outlook_troubles(doc, print_trouble, &width);
     putchar('\n');
+    buf_release(&head);
     buf_release(&line);
 }
 
 /* ---- the daemon */
 
-static void print_line(size_t width, const char *fmt, ...) MG_PRINTF(2, 3);
-static void print_line(size_t width, const char *fmt, ...)
-{
-    struct buf line;
-    va_list ap;
-
-    buf_init(&line, BUF_UNLIMITED);
-    va_start(ap, fmt);
-    buf_addv(&line, fmt, ap);
-    va_end(ap);
-    paper_print(buf_slice(&line), width, 0);
-    buf_release(&line);
-}
-
 static void print_hour(struct slice hour, size_t width)
 {
-    char calls[FIGURE_SIZE], tokens[FIGURE_SIZE], usd[FIGURE_SIZE], all[FIGURE_SIZE], one[FIGURE_SIZE];
+    char calls[FIGURE_SIZE], tokens[FIGURE_SIZE], usd[FIGURE_SIZE], all[FIGURE_SIZE], one[FIGURE_SIZE], unpriced[FIGURE_SIZE];
 
     if (!hour.n)
         return;
-    print_line(width, "hour    %s calls, %s tokens, %s; waited %s together, one of them %s",
+    print_line(width, "hour    %s calls, %s tokens, %s%s; waited %s together, one of them %s",
                figure_int(doc_int(hour, "calls"), calls), figure_int(doc_int(hour, "tokens"), tokens),
-               figure_usd(nano(hour, "cost_usd"), 6, usd), figure_ms(doc_int(hour, "waited_ms"), all),
+               figure_usd(nano(hour, "cost_usd"), 6, usd),
+               figure_unpriced(doc_int(hour, "unpriced"), unpriced), figure_ms(doc_int(hour, "waited_ms"), all),
                figure_ms(doc_int(hour, "longest_wait_ms"), one));
 }
 
@@ -106,10 +116,11 @@ static void print_summary(struct slice doc, const char *url, size_t width)
                doc_truth(doc, "paused") ? ", paused" : "", doc_truth(doc, "draining") ? ", stopping" : "");
     free(version);
     print_line(width, "now     %" PRId64 " held (%" PRId64 " KiB), %" PRId64 " in flight",
-               doc_int(doc, "held"), (doc_int(doc, "held_bytes") + 1023) / 1024, doc_int(doc, "in_flight"));
+               doc_int(doc, "held"), figure_sum(doc_int(doc, "held_bytes"), 1023) / 1024,
+               doc_int(doc, "in_flight"));
     print_line(width,
                "so far  %" PRId64 " calls: %" PRId64 " completed, %" PRId64 " refused, %" PRId64
-               " cancelled, %" PRId64 " failed; the provider said 429 %" PRId64 " times; %" PRId64 " retries",
+               " cancelled, %" PRId64 " failed; 429s from providers: %" PRId64 ", retries: %" PRId64,
                doc_int(doc, "totals.calls"), doc_int(doc, "totals.completed"), doc_int(doc, "totals.refused"),
                doc_int(doc, "totals.cancelled"), doc_int(doc, "totals.failed"),
                doc_int(doc, "totals.upstream_429"), doc_int(doc, "totals.retries"));
@@ -359,13 +370,13 @@ int command_status(const struct arguments *a)
         return report(rc == -EACCES ? EX_NOPERM : EX_UNAVAILABLE, "%s", e.text);
     doc = buf_slice(&answer.body);
     if (!doc_check(doc)) {
-        status = report(EX_UNAVAILABLE, "what answers at %s is not Metergate", address.text);
+        status = report(EX_UNAVAILABLE, "what answers at %s is not Metergate", address_shown(&address).text);
     } else if (a->json) {
         fwrite(answer.body.p, 1, answer.body.n, stdout);
         if (answer.body.p[answer.body.n - 1] != '\n')
             putchar('\n');
     } else {
-        print_page(doc, address.text);
+        print_page(doc, address_shown(&address).text);
     }
     client_answer_release(&answer);
     return status;

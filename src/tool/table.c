@@ -46,15 +46,19 @@ void table_add(struct table *t, const char *fmt, ...)
     buf_release(&b);
 }
 
+/* Longer than any name of a daemon's; what is put into one cell makes all of its column as wide. */
+#define CELL_PLACES_MAX 400
+
 void table_add_slice(struct table *t, struct slice s)
 {
-    table_add_short(t, s, SIZE_MAX);
+    table_add_short(t, s, CELL_PLACES_MAX);
 }
 
 void table_add_short(struct table *t, struct slice s, size_t places)
 {
     struct buf b;
 
+    places = places < CELL_PLACES_MAX ? places : CELL_PLACES_MAX;
     buf_init(&b, BUF_UNLIMITED);
     plain_add(&b, s);
     if (plain_width(buf_slice(&b)) > places) {

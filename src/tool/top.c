@@ -63,7 +63,7 @@ static void take_status(struct top *t, const struct client_answer *a)
     if (client_refuses(&t->client, a, &t->problem) < 0)
         return;
     if (a->status != 200 || !doc_check(buf_slice(&a->body))) {
-        err_set(&t->problem, "what answers at %s is not Metergate", t->client.address.text);
+        err_set(&t->problem, "what answers at %s is not Metergate", address_shown(&t->client.address).text);
         return;
     }
     t->problem.text[0] = '\0';
@@ -115,7 +115,7 @@ static void draw(struct top *t)
 
     screen_size(&rows, &columns);
     grid_init(&g, rows, columns);
-    view_draw(&t->view, buf_slice(&t->doc), t->client.address.text,
+    view_draw(&t->view, buf_slice(&t->doc), address_shown(&t->client.address).text,
               t->problem.text[0] ? t->problem.text : NULL, &g);
     screen_show(&g);
     grid_release(&g);

@@ -254,7 +254,7 @@ static void add_figures(struct head *h, struct slice doc)
 {
     struct slice hour = doc_get(doc, "hour");
     int width = h->g->columns;
-    char a[FIGURE_SIZE];
+    char a[FIGURE_SIZE], unpriced[FIGURE_SIZE];
     struct buf b;
     int64_t nano;
 
@@ -268,7 +268,7 @@ static void add_figures(struct head *h, struct slice doc)
         add_piece(&b, width, " %s tokens", figure_int(doc_int(hour, "tokens"), a));
     }
     if (doc_scaled(hour, "cost_usd", 9, &nano) == 0)
-        add_piece(&b, width, " %s", figure_usd(nano, 6, a));
+        add_piece(&b, width, " %s%s", figure_usd(nano, 6, a), figure_unpriced(doc_int(hour, "unpriced"), unpriced));
     if (h->line < h->most)
         grid_put(h->g, h->line++, 0, width, STYLE_PLAIN, buf_slice(&b));
     buf_release(&b);

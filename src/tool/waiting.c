@@ -90,14 +90,18 @@ void waiting_print(struct slice doc, size_t width)
     struct doc_list list;
     struct slice budget;
     struct table t;
+    struct buf head;
 
+    buf_init(&head, BUF_UNLIMITED);
+    outlook_head(doc, &head);
     table_init(&t, heads, MG_ARRAY_LEN(heads), 0x14);
     doc_list_begin(&list, doc, "budgets");
     while (doc_list_next(&list, &budget))
-        add_budget(&t, doc, budget, width == PAPER_ENDLESS ? PAPER_ENDLESS : NAME_PLACES);
+        add_budget(&t, buf_slice(&head), budget, width == PAPER_ENDLESS ? PAPER_ENDLESS : NAME_PLACES);
     table_fit(&t, width, first_out);
     if (t.n)
         putchar('\n');
     table_print(&t, stdout);
     table_release(&t);
+    buf_release(&head);
 }

@@ -7,7 +7,7 @@
  * or die. So a pipe that stderr is ends when the program's does.
  * - It stays in the program's process group: what stops, continues or kills a job does it to both. Ctrl-C
  * alone is the program's to answer.
- * - It never blocks on stderr: a line that would have to wait is left out.
+ * - It never blocks on stderr, nor has its group stopped by it: a line that would have to wait is left out.
  */
 #include "metergate/tool/watcher.h"
 
@@ -19,6 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "metergate/base/buf.h"
@@ -42,12 +43,22 @@ static bool ended(struct watcher *w)
     return w->end.revents != 0;
 }
 
+/* A terminal may stop whoever writes to it in the background (stty tostop): all of the group, so the
+ * program. */
+static bool would_stop(void)
+{
+    struct termios modes;
+
+    return tcgetattr(STDERR_FILENO, &modes) == 0 && (modes.c_lflag & TOSTOP) &&
+           tcgetpgrp(STDERR_FILENO) != getpgrp();
+}
+
 /* Whole lines in one write, or none. False when stderr is of no use any more. */
 static bool say(struct slice lines)
 {
     struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
 
-    if (!lines.n || poll(&room, 1, 0) <= 0)
+    if (!lines.n || would_stop() || poll(&room, 1, 0) <= 0)
         return true;
     if (!(room.revents & POLLOUT) || room.revents & (POLLERR | POLLNVAL))
         return false;
@@ -106,6 +117,7 @@ static void reset_signals(void)
     signal(SIGINT, SIG_IGN);
     signal(SIGQUIT, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGTTOU, SIG_IGN);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }

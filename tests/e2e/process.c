@@ -63,6 +63,8 @@ static void child(const char *const *argv, int out_fd)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGINT, SIG_DFL); /* a shell's background jobs ignore them */
+    signal(SIGQUIT, SIG_DFL);
     dup2(out_fd, STDOUT_FILENO);
     dup2(out_fd, STDERR_FILENO);
     execv(argv[0], (char *const *)(uintptr_t)argv);

@@ -312,11 +312,10 @@ static void set_size(struct terminal *t, int rows, int columns)
 {
     const struct winsize size = {.ws_row = (unsigned short)rows, .ws_col = (unsigned short)columns};
 
-    assert_true(rows <= SIDE_MAX && columns <= SIDE_MAX);
-    t->rows = rows;
-    t->columns = columns;
+    t->rows = rows < SIDE_MAX ? rows : SIDE_MAX; /* what is drawn beyond is seen at the edge */
+    t->columns = columns < SIDE_MAX ? columns : SIDE_MAX;
     t->top = 0;
-    t->bottom = rows - 1;
+    t->bottom = t->rows - 1;
     go(t, t->row, t->column);
     assert_int_equal(ioctl(t->fd, TIOCSWINSZ, &size), 0);
 }

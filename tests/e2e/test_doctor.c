@@ -86,7 +86,55 @@ static void test_doctor__for_people__is_a_line_a_finding_and_a_count(void **stat
     fake_server_stop(s);
 }
 
+static void test_doctor__for_people__an_advice_for_several_stands_once(void **state)
+{
+    struct outcome o;
+    const char *first;
+
+    (void)state;
+    setenv("OPENAI_BASE_URL", "http://somewhere.else/v1", 1);
+    setenv("ANTHROPIC_BASE_URL", "http://somewhere.else", 1);
+    o = TOOL("doctor", "--offline", "--url", unanswered_url());
+    unsetenv("OPENAI_BASE_URL");
+    unsetenv("ANTHROPIC_BASE_URL");
+    text_has(o.out, "\nwarn  variables    OPENAI_BASE_URL leads to somewhere.else: such calls go past Metergate\n"
+                    "warn  variables    ANTHROPIC_BASE_URL leads to somewhere.else: such calls go past Metergate\n"
+                    "                   `eval \"$(metergate env)\"`");
+    first = strstr(o.out, "`eval");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "`eval"));
+    outcome_release(&o);
+}
+
 /* ---- the daemon ---- */
+
+/* The variables are right, and what is wrong is the address that was asked: nothing is said against the variables. */
+static void test_doctor__address_where_no_daemon_is__variables_that_lead_to_one_are_right(void **state)
+{
+    char url[96], https[96];
+    const char *asked[] = {unanswered_url(), https};
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, NULL, ALL_UPSTREAMS);
+    snprintf(url, sizeof url, "%s/v1", f.url);
+    snprintf(https, sizeof https, "https%.60s", f.url + 4);
+    setenv("OPENAI_BASE_URL", url, 1);
+    setenv("ANTHROPIC_BASE_URL", url, 1);
+    for (size_t i = 0; i < MG_ARRAY_LEN(asked); i++) {
+        struct outcome o = TOOL("doctor", "--json", "--offline", "--url", asked[i]);
+
+        assert_int_equal(o.status, 69);
+        doctor_has(&o, "ok", "variables", "OPENAI_BASE_URL leads to Metergate");
+        doctor_has(&o, "fail", "variables", "programs that read it add /v1 themselves");
+        assert_int_equal(doctor_count(&o, "warn", "variables", "_URL"), 0);
+        assert_int_equal(doctor_count(&o, "fail", "variables", "_URL"), 1);
+        outcome_release(&o);
+    }
+    unsetenv("OPENAI_BASE_URL");
+    unsetenv("ANTHROPIC_BASE_URL");
+    fixture_stop(&f);
+}
 
 static void test_doctor__no_daemon__is_69_and_the_shell_is_looked_at_all_the_same(void **state)
 {
@@ -172,8 +220,8 @@ static void test_doctor__paused__is_a_problem_until_resume(void **state)
     fixture_stop(&f);
 }
 
-/* A systemctl that says so of the system's units, in a new directory. */
-static void make_systemctl(const char *says, char *dir, char *path, size_t size)
+/* A systemctl that says so of the system's units, in a new directory, and goes on with `then`. */
+static void make_systemctl(const char *says, const char *then, char *dir, char *path, size_t size)
 {
     FILE *f;
 
@@ -181,19 +229,19 @@ static void make_systemctl(const char *says, char *dir, char *path, size_t size)
     snprintf(path, size, "%s/systemctl", dir);
     f = fopen(path, "we");
     assert_non_null(f);
-    fprintf(f, "#!/bin/sh\n[ \"$1\" = --system ] || exit 1\ncat <<'END'\n%sEND\n", says);
+    fprintf(f, "#!/bin/sh\n[ \"$1\" = --system ] || exit 1\ncat <<'END'\n%sEND\n%s\n", says, then);
     assert_int_equal(fclose(f), 0);
     assert_int_equal(chmod(path, 0700), 0);
 }
 
 /* `part` NULL: nothing is said. */
-static void assert_service(const char *says, const char *result, const char *part)
+static void assert_service_of(const char *says, const char *then, const char *result, const char *part)
 {
     char dir[] = "/tmp/mg-doctor-XXXXXX", path[64], search[4096];
     char *old = xstrdup(getenv("PATH"));
     struct outcome o;
 
-    make_systemctl(says, dir, path, sizeof path);
+    make_systemctl(says, then, dir, path, sizeof path);
     snprintf(search, sizeof search, "%s:%s", dir, old);
     setenv("PATH", search, 1);
     o = TOOL("doctor", "--json", "--url", unanswered_url());
@@ -209,6 +257,11 @@ static void assert_service(const char *says, const char *result, const char *par
                              doctor_count(&o, "fail", "service", ""),
                          0);
     outcome_release(&o);
+}
+
+static void assert_service(const char *says, const char *result, const char *part)
+{
+    assert_service_of(says, "", result, part);
 }
 
 #define UNIT(id, load, active, enabled, result)                                                              \
@@ -229,6 +282,15 @@ static void test_doctor__service__is_told_as_systemd_sees_it(void **state)
                    "ok", "active, and enabled");
     assert_service(UNIT("metergate.service", "not-found", "inactive", "", "success"), NULL, NULL);
     assert_service("", NULL, NULL);
+}
+
+static void test_doctor__systemctl_that_has_no_end__is_not_waited_for(void **state)
+{
+    static const char says[] = UNIT("metergate.service", "loaded", "active", "enabled", "success");
+
+    (void)state;
+    assert_service_of(says, "exec sleep 600", NULL, NULL);
+    assert_service_of(says, "exec >/dev/null 2>&1 sleep 600", NULL, NULL);
 }
 
 /* ---- the shell ---- */
@@ -368,12 +430,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_doctor__all_is_well__says_so_of_everything, doctor_environment),
         cmocka_unit_test_setup(test_doctor__for_people__is_a_line_a_finding_and_a_count, doctor_environment),
+        cmocka_unit_test_setup(test_doctor__for_people__an_advice_for_several_stands_once, doctor_environment),
+        cmocka_unit_test_setup(test_doctor__address_where_no_daemon_is__variables_that_lead_to_one_are_right, doctor_environment),
         cmocka_unit_test_setup(test_doctor__no_daemon__is_69_and_the_shell_is_looked_at_all_the_same,
                                doctor_environment),
         cmocka_unit_test_setup(test_doctor__something_else_there__is_69_and_says_what, doctor_environment),
         cmocka_unit_test_setup(test_doctor__tokens__wanted_wrong_and_right, doctor_environment),
         cmocka_unit_test_setup(test_doctor__paused__is_a_problem_until_resume, doctor_environment),
         cmocka_unit_test_setup(test_doctor__service__is_told_as_systemd_sees_it, doctor_environment),
+        cmocka_unit_test_setup(test_doctor__systemctl_that_has_no_end__is_not_waited_for, doctor_environment),
         cmocka_unit_test_setup(test_doctor__base_urls__are_judged_one_by_one, doctor_environment),
         cmocka_unit_test_setup(test_doctor__base_urls_that_are_not_set__matter_where_a_key_is,
                                doctor_environment),

@@ -103,6 +103,7 @@ static void test_doctor__upstream_that_is_down__is_told_with_the_reason(void **s
     struct outcome o;
 
     (void)state;
+    setenv("OPENAI_API_KEY", "sk-mine", 1);
     snprintf(yaml, sizeof yaml,
              "upstreams:\n  openai: {base_url: \"%s/v1\"}\n  tls: {dialect: openai, base_url: "
              "\"http://tls.invalid/v1\"}\n" OTHERS,
@@ -115,6 +116,27 @@ static void test_doctor__upstream_that_is_down__is_told_with_the_reason(void **s
     assert_int_equal(o.status, 1);
     outcome_release(&o);
     doctor_says(f.url, 0, "warn", "upstream", "the last connection to openai failed");
+    unsetenv("OPENAI_API_KEY");
+    fixture_stop(&f);
+}
+
+/* The built-in upstreams are there for everybody: it must be possible to do without one. */
+static void test_doctor__upstream_that_is_down_and_nobody_uses__is_a_warning(void **state)
+{
+    char yaml[256];
+    struct fixture f;
+    struct outcome o;
+
+    (void)state;
+    snprintf(yaml, sizeof yaml,
+             "upstreams:\n  gemini: {base_url: \"%s\"}\n"
+             "  openai: {base_url: $SIMULATOR/v1}\n  anthropic: {base_url: $SIMULATOR}\n",
+             unanswered_url());
+    fixture_start(&f, NULL, yaml);
+    o = ask(&f);
+    doctor_has(&o, "warn", "upstream", "gemini cannot be reached: Failed to connect to 127.0.0.1 port ");
+    assert_int_equal(o.status, 0);
+    outcome_release(&o);
     fixture_stop(&f);
 }
 
@@ -129,6 +151,7 @@ static void test_doctor__certificate_of_an_unknown_authority__is_named_as_tls(vo
     char *log;
 
     (void)state;
+    setenv("OPENAI_API_KEY", "sk-mine", 1);
     fixture_start(&f, NULL, ALL_UPSTREAMS);
     fixture_program("metergate-simulator", path, sizeof path);
     argv[2] = f.dir;
@@ -149,6 +172,7 @@ static void test_doctor__certificate_of_an_unknown_authority__is_named_as_tls(vo
     process_signal(provider, SIGTERM);
     assert_int_equal(process_wait_exit(provider, FIXTURE_TIMEOUT_MS), 0);
     process_free(provider);
+    unsetenv("OPENAI_API_KEY");
     fixture_stop(&f);
 }
 
@@ -271,12 +295,32 @@ static void test_doctor__queue__says_what_is_held_and_until_when(void **state)
 
     (void)state;
     doctor_says_of(json, 1, "ok", "queue", "3 held; the last of them goes in 41.2 s");
-    doctor_says_of(json, 1, "ok", "queue", "a holds 3: no room in tpm of budget a");
-    doctor_says_of(json, 1, "warn", "queue", "b waits 1.5 s more");
+    doctor_says_of(json, 1, "ok", "queue", "a holds 3: no room in the tokens per minute (tpm) of budget a");
+    doctor_says_of(json, 1, "warn", "queue", "b waits 1.5 s more, since its provider refused");
+    doctor_says_of("{\"held\":1,\"budgets\":[{\"name\":\"a\",\"held\":1,\"waits_for\":{\"limit\":\"pause\",\"of\":\"upstream\",\"name\":"
+                   "\"u\"}}]}",
+                   0, "ok", "queue", "a holds 1: a pause after a refusal or a failed connection of upstream u");
     doctor_says_of(json, 1, "warn", "queue", "c is overloaded");
     doctor_says_of(json, 1, "fail", "upstream",
                    "u is down: calls are held, and one goes now and then to see: it?[2J is gone");
     doctor_says_of("{\"draining\":true}", 1, "fail", "draining", "shutting down");
+}
+
+static void test_doctor__everything_is_paused__says_that_and_of_no_budget_why(void **state)
+{
+    static const char json[] = "{\"paused\":true,\"held\":1,\"budgets\":[{\"name\":\"a\",\"held\":1,\"last_dispatch_ms\":null,"
+                               "\"waits_for\":{\"limit\":\"stop\",\"of\":\"\",\"name\":\"\",\"until_ms\":null}}]}";
+    const struct fake_answer answers[] = {{"/healthz", 200, "ok\n"}, {"/", 200, "Metergate\n"}, {"/-/status", 200, json}, {0}};
+    struct fake_server *s = fake_server_start(answers);
+    struct outcome o;
+
+    (void)state;
+    o = TOOL("doctor", "--json", "--offline", "--url", fake_server_url(s));
+    doctor_has(&o, "fail", "paused", "calls are held, and none is sent");
+    assert_int_equal(doctor_count(&o, "ok", "queue", "1 held"), 1);
+    assert_int_equal(doctor_count(&o, "ok", "queue", "a holds 1"), 0);
+    outcome_release(&o);
+    fake_server_stop(s);
 }
 
 static void test_doctor__descriptors__are_compared_with_what_may_come(void **state)
@@ -317,11 +361,15 @@ static void test_doctor__state__that_cannot_be_kept_is_told(void **state)
 static void test_doctor__configuration__is_the_one_that_is_read_and_right(void **state)
 {
     char other[128], ours[512];
+    const char *ignoring[] = {"env",       "--ignore-signal=CHLD", tool_path(), "doctor", "--json",
+                              "--offline", "--url",                NULL,        NULL};
+    struct outcome same;
     struct fixture f;
     FILE *file;
 
     (void)state;
     fixture_start(&f, NULL, ALL_UPSTREAMS);
+    ignoring[7] = f.url;
     doctor_says(f.url, 0, "ok", "config", "/metergate.yaml is right");
     snprintf(other, sizeof other, "%s/other.yaml", f.dir);
     file = fopen(other, "we");
@@ -330,9 +378,19 @@ static void test_doctor__configuration__is_the_one_that_is_read_and_right(void *
     setenv("METERGATE_CONFIG", other, 1);
     snprintf(ours, sizeof ours, "the daemon reads %s, and not %s, which is there as well", f.config, other);
     doctor_says(f.url, 0, "warn", "config", ours);
+    assert_int_equal(unlink(other), 0);
+    assert_int_equal(symlink(f.config, other), 0); /* the same by another name */
+    same = TOOL("doctor", "--json", "--offline", "--url", f.url);
+    assert_int_equal(doctor_count(&same, "ok", "config", "/metergate.yaml is right"), 1);
+    assert_int_equal(doctor_count(&same, "warn", "config", ""), 0);
+    outcome_release(&same);
+    assert_int_equal(unlink(other), 0);
     unsetenv("METERGATE_CONFIG");
     fixture_write_config(&f, "headrom: 10%\n" ALL_UPSTREAMS);
     doctor_says(f.url, 1, "fail", "config", "unknown key \"headrom\"; did you mean \"headroom\"?");
+    same = tool_run_program(ignoring, NULL);
+    doctor_has(&same, "fail", "config", "unknown key \"headrom\"");
+    outcome_release(&same);
     fixture_stop_daemon(&f);
     setenv("METERGATE_CONFIG", f.config, 1); /* and the daemon does not start */
     doctor_says(unanswered_url(), 69, "fail", "config", "unknown key \"headrom\"");
@@ -386,6 +444,8 @@ int main(void)
                                doctor_environment),
         cmocka_unit_test_setup(test_doctor__upstream_that_is_down__is_told_with_the_reason,
                                doctor_environment),
+        cmocka_unit_test_setup(test_doctor__upstream_that_is_down_and_nobody_uses__is_a_warning,
+                               doctor_environment),
         cmocka_unit_test_setup(test_doctor__certificate_of_an_unknown_authority__is_named_as_tls,
                                doctor_environment),
         cmocka_unit_test_setup(test_doctor__provider_that_answers_otherwise__is_no_verdict_on_the_key,
@@ -394,6 +454,7 @@ int main(void)
         cmocka_unit_test_setup(test_doctor__clock__is_compared_with_the_providers, doctor_environment),
         cmocka_unit_test_setup(test_doctor__limits__are_configured_learned_or_missing, doctor_environment),
         cmocka_unit_test_setup(test_doctor__queue__says_what_is_held_and_until_when, doctor_environment),
+        cmocka_unit_test_setup(test_doctor__everything_is_paused__says_that_and_of_no_budget_why, doctor_environment),
         cmocka_unit_test_setup(test_doctor__descriptors__are_compared_with_what_may_come, doctor_environment),
         cmocka_unit_test_setup(test_doctor__state__that_cannot_be_kept_is_told, doctor_environment),
         cmocka_unit_test_setup(test_doctor__configuration__is_the_one_that_is_read_and_right,

@@ -276,9 +276,11 @@ static void test_events__every_call_of_a_crowd_is_told_once(void **state)
     fixture_stop(&f);
 }
 
+/* More than sockets and the daemon keep for one that does not read. */
+#define CALLS_THAT_FILL 12000
+
 static void test_events__who_does_not_read__misses_some_and_is_told_how_many(void **state)
 {
-    enum { CALLS = 12000 }; /* more than sockets and the daemon keep for one that does not read */
     const char *line;
     struct fixture f;
     struct watcher w;
@@ -288,15 +290,36 @@ static void test_events__who_does_not_read__misses_some_and_is_told_how_many(voi
     fixture_start(&f, NULL, FIXTURE_UPSTREAM);
     watcher_start(&w, &f, "", "");
     watcher_wait(&w, "event: status\n", 1);
-    end_calls(&f, CALLS);
+    end_calls(&f, CALLS_THAT_FILL);
     watcher_wait(&w, " events were left out\n\n", 1);
     line = strstr(w.told.p, "\n: ");
     assert_non_null(line);
     left_out = strtol(line + 3, NULL, 10);
-    assert_in_range(left_out, 1, CALLS);
+    assert_in_range(left_out, 1, CALLS_THAT_FILL);
     watcher_wait(&w, "event: status\n", watcher_count(&w, "event: status\n") + 1); /* and it goes on */
-    assert_in_range(watcher_count(&w, "event: call\n"), CALLS - left_out, CALLS - 1);
+    assert_in_range(watcher_count(&w, "event: call\n"), CALLS_THAT_FILL - left_out, CALLS_THAT_FILL - 1);
     watcher_stop(&w);
+    fixture_stop(&f);
+}
+
+static void test_events__who_does_not_read__loses_its_place_to_one_who_wants_to_know(void **state)
+{
+    static struct watcher w[EVENTS_STREAMS_MAX];
+    struct fixture f;
+    struct watcher late;
+
+    (void)state;
+    fixture_start(&f, NULL, FIXTURE_UPSTREAM);
+    for (int i = 0; i < EVENTS_STREAMS_MAX; i++) {
+        watcher_start(&w[i], &f, "", "");
+        watcher_wait(&w[i], "event: status\n", 1);
+    }
+    end_calls(&f, CALLS_THAT_FILL);
+    watcher_start(&late, &f, "", "");
+    watcher_wait(&late, "event: status\n", 1);
+    watcher_stop(&late);
+    for (int i = 0; i < EVENTS_STREAMS_MAX; i++)
+        watcher_stop(&w[i]);
     fixture_stop(&f);
 }
 
@@ -380,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_events__beyond_the_most_streams__are_refused_until_one_leaves),
         cmocka_unit_test(test_events__every_call_of_a_crowd_is_told_once),
         cmocka_unit_test(test_events__who_does_not_read__misses_some_and_is_told_how_many),
+        cmocka_unit_test(test_events__who_does_not_read__loses_its_place_to_one_who_wants_to_know),
         cmocka_unit_test(test_drain__ends_streams_at_once_and_is_not_delayed_by_them),
         cmocka_unit_test(test_drain__is_not_delayed_by_who_does_not_read),
         cmocka_unit_test(test_events__where_tokens_are_required__want_one_for_as_long_as_they_last),

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <cjson/cJSON.h>
@@ -21,6 +23,9 @@
 #define ANAS    PLANTED "ana-0123456789"
 #define BOS     PLANTED "bo-0123456789"
 #define KEY     "sk-planted-in-the-configuration"
+
+/* A user that no machine has. */
+#define SOMEBODY 12345
 
 #define FORM "Content-Type: application/x-www-form-urlencoded"
 #define OWN  FORM "\nOrigin: $URL\nSec-Fetch-Site: same-origin\nSec-Fetch-Mode: navigate"
@@ -210,6 +215,60 @@ static void test_login__who_guesses__has_to_wait(void **state)
     stop(&f);
 }
 
+/* browser_expect for another user of this machine. */
+static void expect_for_somebody(const struct fixture *f, const char *method, const char *path, const char *headers,
+                                const char *body, int status)
+{
+    int how;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct client_reply r;
+
+        if (setuid(SOMEBODY) < 0)
+            _exit(1);
+        r = browser_ask(f, method, path, headers, body);
+        _exit(r.status == status ? 0 : 2);
+    }
+    assert_int_equal(waitpid(pid, &how, 0), pid);
+    assert_int_equal(how, 0);
+}
+
+static void test_login__one_user_who_guesses__locks_out_no_other(void **state)
+{
+    char cookie[160];
+    struct fixture f;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip(); /* it takes two users */
+    start(&f);
+    for (int i = 0; i < 5; i++)
+        expect_for_somebody(&f, "POST", "/-/login", OWN, "token=wrong-token-0123456789", 401);
+    expect_for_somebody(&f, "POST", "/-/login", OWN, "token=" ANAS, 429);
+    log_in(&f, ANAS, cookie, sizeof cookie);
+    stop(&f);
+}
+
+/* Another user's server on another port is sent the cookie by any browser that visits it. */
+static void test_session__its_cookie__opens_nothing_to_another_user(void **state)
+{
+    char cookie[160];
+    struct fixture f;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip(); /* it takes two users */
+    start(&f);
+    log_in(&f, ANAS, cookie, sizeof cookie);
+    browser_expect(&f, "GET", "/-/", cookie, NULL, 200);
+    expect_for_somebody(&f, "GET", "/-/", cookie, NULL, 401);
+    expect_for_somebody(&f, "GET", "/-/events", cookie, NULL, 401);
+    browser_expect(&f, "GET", "/-/", cookie, NULL, 200);
+    stop(&f);
+}
+
 static void test_session__ends_by_logout_by_a_reload_and_by_a_restart(void **state)
 {
     char anas[160], bos[160], headers[300];
@@ -275,7 +334,9 @@ int main(void)
         cmocka_unit_test(test_session__opens_what_is_to_be_seen_and_nothing_that_costs),
         cmocka_unit_test(test_login__what_is_wrong__is_refused_with_a_sentence),
         cmocka_unit_test(test_login__who_guesses__has_to_wait),
+        cmocka_unit_test(test_login__one_user_who_guesses__locks_out_no_other),
         cmocka_unit_test(test_session__ends_by_logout_by_a_reload_and_by_a_restart),
+        cmocka_unit_test(test_session__its_cookie__opens_nothing_to_another_user),
         cmocka_unit_test(test_session__its_cookie__does_not_leave_the_machine),
     };
 

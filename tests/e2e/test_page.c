@@ -106,6 +106,25 @@ static void test_page__other_ways_to_ask__are_answered_as_elsewhere(void **state
     fixture_stop(&f);
 }
 
+/* What repeats a question must not become a page in a browser that guesses types. */
+static void test_own_answers__that_repeat_what_was_asked__are_no_pages(void **state)
+{
+    static const char *const paths[] = {"/-/status", "/metrics", "/-/usage?by=%3Cscript%3E", "/-/calls/<script>", "/-/<script>",
+                                        "/-/prices?<script>", "/-/events?<script>", "/healthz"};
+    struct client_reply r;
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, NULL, FIXTURE_UPSTREAM "state_dir: $DIR\n");
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        r = browser_ask(&f, "GET", paths[i], "", NULL);
+        assert_null(strstr(client_header(&r, "Content-Type"), "html"));
+        assert_string_equal(client_header(&r, "X-Content-Type-Options"), "nosniff");
+        client_reply_release(&r);
+    }
+    fixture_stop(&f);
+}
+
 static void test_page__may_pause_and_resume(void **state)
 {
     char headers[256];
@@ -183,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_page__is_whole_and_may_load_nothing_else),
         cmocka_unit_test(test_page__other_ways_to_ask__are_answered_as_elsewhere),
+        cmocka_unit_test(test_own_answers__that_repeat_what_was_asked__are_no_pages),
         cmocka_unit_test(test_page__may_pause_and_resume),
         cmocka_unit_test(test_page__every_way_of_it_that_is_not_ours__is_refused),
         cmocka_unit_test(test_page__the_secret__is_another_one_in_each_run),

@@ -185,11 +185,57 @@ static void test_status__after_a_reload__adds_up_as_well(void **state)
     fixture_stop(&f);
 }
 
+/* Of the budgets of that name, the one that is (not) retired: how many it holds. */
+static int held_of(const struct fixture *f, const char *name, bool retired)
+{
+    cJSON *s = fixture_status(f);
+    const cJSON *b;
+    int held = -1;
+
+    cJSON_ArrayForEach(b, json_at(s, "budgets"))
+    {
+        if (strcmp(json_text(b, "name"), name) != 0 || cJSON_IsTrue(json_at(b, "retired")) != retired)
+            continue;
+        assert_int_equal(held, -1); /* there is one, not two that nobody could tell apart */
+        held = (int)json_number(b, "held");
+    }
+    cJSON_Delete(s);
+    return held;
+}
+
+static void test_status__two_budgets_of_one_name_after_a_reload__can_be_told_apart(void **state)
+{
+    struct client_reply r;
+    struct fixture f;
+    int fd;
+
+    (void)state;
+    fixture_start(&f, NULL, FIXTURE_UPSTREAM "models:\n  gpt-4o: {rpm: {max: 1, per: 1h}}\n" REST);
+    r = fixture_chat(&f, "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}");
+    client_reply_release(&r);
+    fd = send_call(&f, 0);
+    fixture_wait_status(&f, "held", 1);
+    assert_int_equal(held_of(&f, "gpt-4o", false), 1);
+    fixture_write_config(&f, FIXTURE_UPSTREAM "models:\n" REST);
+    r = fixture_call(&f, "POST", "/-/reload", "");
+    client_reply_release(&r);
+    r = fixture_chat(&f, "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}");
+    assert_int_equal(r.status, 200);
+    client_reply_release(&r);
+    assert_int_equal(held_of(&f, "gpt-4o", true), 1);
+    assert_int_equal(held_of(&f, "gpt-4o", false), 0);
+    close(fd);
+    fixture_wait_status(&f, "held", 0);
+    assert_int_equal(held_of(&f, "gpt-4o", true), -1);
+    fixture_stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_status__held_and_in_flight__add_up_whoever_waits_for_what),
         cmocka_unit_test(test_status__after_a_reload__adds_up_as_well),
+        cmocka_unit_test(test_status__two_budgets_of_one_name_after_a_reload__can_be_told_apart),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

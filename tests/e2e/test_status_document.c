@@ -77,9 +77,10 @@ static void compare_members(const cJSON *real, const cJSON *shown, const char *w
         if (strcmp(member->string, "...") == 0)
             continue;
         snprintf(path, sizeof path, "%s.%s", where, member->string);
-        if (!there)
+        if (there)
+            compare(there, member, path);
+        else
             fail_msg("%s has %s, and the answer has not", MANUAL, path);
-        compare(there, member, path);
     }
     cJSON_ArrayForEach(member, real)
     {
@@ -94,10 +95,11 @@ static void compare(const cJSON *real, const cJSON *shown, const char *where)
 {
     const cJSON *entry, *first = cJSON_IsArray(shown) ? shown->child : NULL;
 
-    if (!is_of_type(real, shown)) {
+    if (!real || !is_of_type(real, shown)) {
         char *text = cJSON_PrintUnformatted(real);
 
         fail_msg("%s is of another type than in %s: %s", where, MANUAL, text);
+        return;
     }
     if (cJSON_IsObject(shown))
         compare_members(real, shown, where);

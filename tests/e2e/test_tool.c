@@ -69,6 +69,9 @@ static void test_tool__wrong_command_line__is_64_and_says_why(void **state)
         {"status", "--url", "ftp://127.0.0.1"},
         {"status", "--url", "http://"},
         {"status", "--url", "http://127.0.0.1/'x"},
+        {"status", "--url", "http://127.0.0.1:99999"},
+        {"status", "--url", "http://127.0.0.1:port"},
+        {"status", "--url", "http://[::1:4283"},
         {"status", "--token-file", "/nowhere/token"},
         {"run", "--token-file", "/dev/null", "true"},
         {"env", "--token-file"},
@@ -245,13 +248,18 @@ static void test_tool__no_daemon__is_69_and_one_line(void **state)
 static void test_tool__something_else_answers__is_69_and_says_so(void **state)
 {
     static const struct fake_answer others[] = {
-        {"/healthz", 200, "<html>"}, {"/-/status", 200, "<html>"}, {0}};
+        {"/healthz", 200, "<html>"}, {"/-/status", 200, "<html>"},         {"/-/pause", 200, "<html>"},
+        {"/-/resume", 200, "{}"},    {"/-/reload", 200, "{\"paused\":1}"}, {0}};
     static const struct fake_answer nothing[] = {{0}};
     struct fake_server *web = fake_server_start(others), *bare = fake_server_start(nothing);
     struct outcome all[] = {TOOL("status", "--url", fake_server_url(web)),
                             TOOL("status", "--url", fake_server_url(bare)),
                             TOOL("run", "--url", fake_server_url(web), "echo", "started"),
-                            TOOL("run", "--url", fake_server_url(bare), "echo", "started")};
+                            TOOL("run", "--url", fake_server_url(bare), "echo", "started"),
+                            TOOL("pause", "--url", fake_server_url(web)),
+                            TOOL("resume", "--url", fake_server_url(web)),
+                            TOOL("reload", "--url", fake_server_url(web)),
+                            TOOL("pause", "--url", fake_server_url(bare))};
 
     (void)state;
     for (size_t i = 0; i < MG_ARRAY_LEN(all); i++) {
@@ -263,6 +271,50 @@ static void test_tool__something_else_answers__is_69_and_says_so(void **state)
     }
     fake_server_stop(web);
     fake_server_stop(bare);
+}
+
+static void test_tool__password_in_the_url__is_used_and_shown_by_no_command(void **state)
+{
+    static const struct fake_answer answers[] = {
+        {"/healthz", 200, "ok"}, {"/", 200, "Metergate"}, {"/-/status", 200, "{}"}, {"/-/prices", 200, "no"}, {0}};
+    static const char *const passwords[] = {"ann:s3cr3t", "ann:s3c%40r3t", "s3cr3t"};
+    struct fake_server *daemon = fake_server_start(answers);
+    char there[256], nobody[256], odd[256];
+
+    (void)state;
+    for (size_t i = 0; i < MG_ARRAY_LEN(passwords); i++) {
+        snprintf(there, sizeof there, "http://%s@%s", passwords[i], fake_server_url(daemon) + strlen("http://"));
+        snprintf(nobody, sizeof nobody, "http://%s@%s", passwords[i], unanswered_url() + strlen("http://"));
+        snprintf(odd, sizeof odd, "http://%s^@r3t/x@127.0.0.1", passwords[i]);
+        struct outcome all[] = {
+            TOOL("status", "--url", there),     TOOL("prices", "--url", there),  TOOL("doctor", "--url", there),
+            TOOL("usage", "--url", there),      TOOL("status", "--url", nobody), TOOL("pause", "--url", nobody),
+            TOOL("run", "--url", nobody, "id"), TOOL("usage", "--url", nobody),  TOOL("doctor", "--url", nobody),
+            TOOL("status", "--url", odd),
+        };
+
+        text_has(all[0].out, "Metergate  at http://***@127.0.0.1:");
+        text_has(all[4].err, "no daemon answers at http://***@127.0.0.1:");
+        assert_int_equal(all[9].status, 64);
+        for (size_t k = 0; k < MG_ARRAY_LEN(all); k++) {
+            if (strstr(all[k].out, "s3c") || strstr(all[k].err, "s3c") || strstr(all[k].err, "r3t"))
+                fail_msg("%zu: %s%s", k, all[k].out, all[k].err);
+            outcome_release(&all[k]);
+        }
+    }
+    fake_server_stop(daemon);
+}
+
+static void test_env__password_with_an_at_sign__the_host_is_what_comes_last(void **state)
+{
+    struct outcome o = TOOL("env", "--url", "http://ann:p@ss@llm.example:4283/@nightly");
+
+    (void)state;
+    assert_int_equal(o.status, 0);
+    text_has(o.out, "export METERGATE_URL='http://ann:p@ss@llm.example:4283/@nightly';");
+    text_has(o.out, "llm.example'");
+    assert_null(strstr(o.out, "ss@llm.example'"));
+    outcome_release(&o);
 }
 
 /* ---- env and run
@@ -344,9 +396,9 @@ static void assert_azure(const char *status, const char *expect)
 {
     const struct fake_answer answers[] = {HEALTHY, {"/-/status", 200, status}, {0}};
     struct fake_server *s = fake_server_start(answers);
-    struct outcome o = TOOL("run", "--url", fake_server_url(s), "-c", "nightly", "--", "sh", "-c",
-                            "test \"${AZURE_OPENAI_ENDPOINT-}\" = \"${AZURE_API_BASE-}\" || exit 1\n"
-                            "echo ${AZURE_OPENAI_ENDPOINT:-left}");
+    static const char script[] = "test \"${AZURE_OPENAI_ENDPOINT-}\" = \"${AZURE_API_BASE-}\" || exit 1\n"
+                                 "echo ${AZURE_OPENAI_ENDPOINT:-left}";
+    struct outcome o = TOOL("run", "--url", fake_server_url(s), "-c", "nightly", "--", "sh", "-c", script);
     char want[128];
 
     snprintf(want, sizeof want, "%s%s\n", strcmp(expect, "left") == 0 ? "" : fake_server_url(s), expect);
@@ -479,7 +531,7 @@ static void test_status__text__shows_every_figure_of_the_snapshot(void **state)
         "up 2h 2m",
         "3 held (18 KiB), 2 in flight",
         "41 calls: 34 completed",
-        "the provider said 429 0 times",
+        "429s from providers: 0, retries: 0",
         "in 5.2 s",
         "concurrent (learned)",
         "other?[31m",
@@ -547,6 +599,32 @@ static void test_status__answer_without_end__is_refused(void **state)
     outcome_release(&o);
     fake_server_stop(s);
     free(big);
+}
+
+/* A daemon that is none: figures that no sum takes, and names that would make each line of a table as long. */
+static void test_status__figures_and_names_without_end__are_cut(void **state)
+{
+    static const char limit[] = "{\"metric\":\"tpm\",\"max\":99999999999999999999},";
+    struct fake_answer answers[] = {{"/-/status", 200, NULL}, {0}};
+    struct fake_server *s;
+    struct outcome o;
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, BUF_UNLIMITED);
+    buf_addf(&b, "{\"held\":3,\"held_bytes\":99999999999999999999,\"budgets\":[{\"name\":\"%0100000d\",\"limits\":[", 7);
+    for (int i = 0; i < 1000; i++)
+        buf_add_str(&b, limit);
+    buf_add_str(&b, "{}]}]}");
+    answers[0].body = b.p;
+    s = fake_server_start(answers);
+    o = TOOL("status", "--url", fake_server_url(s));
+    assert_int_equal(o.status, 0);
+    text_has(o.out, "3 held (9007199254740991 KiB)");
+    assert_in_range(o.out_n, 1, 2000000);
+    outcome_release(&o);
+    fake_server_stop(s);
+    buf_release(&b);
 }
 
 /* ---- count
@@ -743,6 +821,8 @@ int main(void)
                                tool_environment),
         cmocka_unit_test_setup(test_tool__no_daemon__is_69_and_one_line, tool_environment),
         cmocka_unit_test_setup(test_tool__something_else_answers__is_69_and_says_so, tool_environment),
+        cmocka_unit_test_setup(test_tool__password_in_the_url__is_used_and_shown_by_no_command, tool_environment),
+        cmocka_unit_test_setup(test_env__password_with_an_at_sign__the_host_is_what_comes_last, tool_environment),
         cmocka_unit_test_setup(test_tool__output_that_cannot_be_written__is_74, tool_environment),
         cmocka_unit_test_setup(test_env__evaluated_in_sh__sets_every_variable, tool_environment),
         cmocka_unit_test_setup(test_env__evaluated_without_quotes__does_the_same, tool_environment),
@@ -763,6 +843,7 @@ int main(void)
         cmocka_unit_test_setup(test_status__json__is_the_daemons_own, tool_environment),
         cmocka_unit_test_setup(test_status__empty_document__is_shown_as_far_as_it_goes, tool_environment),
         cmocka_unit_test_setup(test_status__answer_without_end__is_refused, tool_environment),
+        cmocka_unit_test_setup(test_status__figures_and_names_without_end__are_cut, tool_environment),
         cmocka_unit_test_setup(test_count__files__are_counted_as_the_daemon_counts_text, tool_environment),
         cmocka_unit_test_setup(test_count__standard_input__prints_a_bare_number, tool_environment),
         cmocka_unit_test_setup(test_count__model_without_a_public_vocabulary__is_said_to_be_an_estimate,

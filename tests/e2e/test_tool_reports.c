@@ -252,7 +252,7 @@ static void test_explain__ended_call__is_a_story(void **state)
                                " 0 ms  arrived\n"
                                " 0 ms  waited 1.2 s: others were before it in the queue of budget gpt-4o\n"
                                "1.2 s  waited 4 s: no room in the tokens per minute (tpm) of budget gpt-4o\n"
-                               "5.3 s  waited 600 ms: the provider had asked for a pause of account\n"
+                               "5.3 s  waited 600 ms: a pause after a refusal or a failed connection of account\n"
                                "5.9 s  sent, attempt 2\n"
                                "6.1 s  first byte of the answer\n"
                                "8.2 s  ended\n"

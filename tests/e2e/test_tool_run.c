@@ -15,6 +15,7 @@
 
 #include "fixture.h"
 #include "metergate/base/clock.h"
+#include "terminal.h"
 #include "tool_fixture.h"
 
 #define CHAT                                                                                                 \
@@ -153,6 +154,39 @@ static void test_run__quiet__says_nothing(void **state)
     fixture_stop(&f);
 }
 
+/* stty tostop stops the whole group of whoever writes: what we say must not cost the command its life. */
+static void test_run__background_of_a_terminal_that_stops_writers__goes_on(void **state)
+{
+    static const char script[] = "stty tostop; set -m; mkfifo $2/begun\n"
+                                 "\"$0\" run --url $1 -c nightly sh -c \"echo >$2/begun; exec sleep 1000\" &\n"
+                                 "read line <$2/begun; rm $2/begun; echo begun\n"
+                                 "read line; kill %1; wait %1; echo \"status $?\"";
+    struct terminal *t;
+    struct process *loud;
+    struct client_async *call;
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, NULL, FIXTURE_UPSTREAM "models:\n  gpt-4o: {tpm: 30k}\n");
+    post(&f, "/-/pause");
+    t = terminal_start((const char *const[]){"/bin/bash", "-c", script, tool_path(), f.url, f.dir, NULL}, "vt100", 24, 80);
+    terminal_wait(t, "begun");
+    loud = RUN(&f, LASTING); /* begins later, so what it says the other would have said */
+    call = start_call(&f, NIGHTLY_CHAT);
+    assert_true(process_wait_log(loud, 0, "holding 1 call", FIXTURE_TIMEOUT_MS));
+    post(&f, "/-/resume");
+    assert_true(process_wait_log(loud, 0, "all calls go on", FIXTURE_TIMEOUT_MS));
+    finish_call(call);
+    terminal_type(t, "\n");
+    terminal_wait(t, "status 143"); /* and not 150: stopped by SIGTTOU */
+    assert_null(strstr(terminal_text(t), "metergate:"));
+    assert_int_equal(terminal_wait_exit(t), 0);
+    terminal_free(t);
+    process_signal(loud, SIGINT);
+    assert_end(loud, 128 + SIGINT);
+    fixture_stop(&f);
+}
+
 /* The daemon may go and come back; the command's life and its output are its own. */
 static void test_run__daemon_that_ends__is_not_spoken_of(void **state)
 {
@@ -283,6 +317,7 @@ int main(void)
         cmocka_unit_test_setup(test_run__held_calls__are_told_of_on_stderr_until_they_go, tool_environment),
         cmocka_unit_test_setup(test_run__full_budget__the_line_says_of_which, tool_environment),
         cmocka_unit_test_setup(test_run__quiet__says_nothing, tool_environment),
+        cmocka_unit_test_setup(test_run__background_of_a_terminal_that_stops_writers__goes_on, tool_environment),
         cmocka_unit_test_setup(test_run__daemon_that_ends__is_not_spoken_of, tool_environment),
     };
 

@@ -224,6 +224,24 @@ static void test_top__daemon_that_does_not_answer__keys_do_not_wait_for_it(void 
 
 /* ---- sizes */
 
+/* A terminal may call itself as large as it likes. */
+static void test_top__resized_beyond_all_terminals__lives_on(void **state)
+{
+    struct fake_server *s = fake_server_start(answers);
+    struct terminal *t = start_top(fake_server_url(s), "xterm", 8, 30);
+
+    (void)state;
+    terminal_wait(t, "> gpt-5");
+    terminal_resize(t, 65535, 65535);
+    terminal_wait(t, "CLIENTS"); /* for which there was no room */
+    terminal_resize(t, 24, 80);
+    terminal_wait(t, "25.0 %");
+    terminal_type(t, "q");
+    assert_int_equal(terminal_wait_exit(t), 0);
+    terminal_free(t);
+    fake_server_stop(s);
+}
+
 /* After any way to a size the page is what a new one of that size is. */
 static void test_top__resized__is_the_page_of_that_size(void **state)
 {
@@ -292,6 +310,10 @@ static void test_top__no_terminal__is_64_and_one_line(void **state)
     outcome_release(&o);
     t = start_top(unanswered_url(), "no-such-terminal", 24, 100);
     terminal_wait(t, "nothing is known of this terminal (TERM is no-such-terminal)");
+    assert_int_equal(terminal_wait_exit(t), 64);
+    terminal_free(t);
+    t = start_top(unanswered_url(), "dumb", 24, 100);
+    terminal_wait(t, "this terminal has no pages, but lines alone (TERM is dumb)");
     assert_int_equal(terminal_wait_exit(t), 64);
     terminal_free(t);
 }
@@ -412,6 +434,7 @@ int main(void)
         cmocka_unit_test_setup(test_top__daemon_that_does_not_answer__keys_do_not_wait_for_it, setup),
         cmocka_unit_test_setup(test_top__daemon_that_goes__is_said_and_asked_again, setup),
         cmocka_unit_test_setup(test_top__resized__is_the_page_of_that_size, setup),
+        cmocka_unit_test_setup(test_top__resized_beyond_all_terminals__lives_on, setup),
         cmocka_unit_test_setup(test_top__every_end__gives_the_terminal_back, setup),
         cmocka_unit_test_setup(test_top__stopped__gives_the_terminal_back_and_takes_it_again, setup),
         cmocka_unit_test_setup(test_top__real_daemon__held_calls_are_seen_and_let_go, setup),

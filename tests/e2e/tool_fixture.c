@@ -145,11 +145,12 @@ static const struct fake_answer *find_answer(const struct fake_server *s, const 
 {
     static const struct fake_answer none = {"", 404, "{\"error\":\"not here\"}"};
 
+    const char *path = request + strcspn(request, " ") + 1; /* whatever the method */
+
     for (const struct fake_answer *a = s->answers; a->path; a++) {
         size_t n = strlen(a->path);
 
-        if (strncmp(request, "GET ", 4) == 0 && strncmp(request + 4, a->path, n) == 0 &&
-            request[4 + n] == ' ')
+        if (strncmp(path, a->path, n) == 0 && path[n] == ' ')
             return a;
     }
     return &none;

@@ -365,6 +365,17 @@ export const states = {
     s.budgets[0].paused_until_ms = 12000;
     return s;
   },
+  // some failures in a row, too few for the breaker
+  failing: (t) => {
+    const s = held(t);
+    s.upstreams[0] = upstream('openai', 3812, {
+      reachable: false,
+      connect_failures: 2,
+      problem: 'Could not connect to 127.0.0.1 port 9: Connection refused',
+    });
+    s.budgets[0].waits_for = { limit: 'pause', of: 'upstream', name: 'openai', until_ms: 900 };
+    return s;
+  },
   ledger: (t) => ({
     ...states.calm(t),
     ledger: {
@@ -378,6 +389,11 @@ export const states = {
   }),
   crowd,
   hostile,
+  learning: (t) =>
+    whole(t, {
+      budgets: [budget('gpt-5', 'openai', [limit('learning', 4, 0, 0, 4)], { in_flight: 4 })],
+      clients: people([0, 0, 0]),
+    }),
   // one model is busy, the others are not: the picture of the documents
   story: (t) => {
     const s = held(t);
@@ -427,7 +443,7 @@ let nextCall = 0;
 export function call(name = 'held', extra = {}) {
   const i = nextCall++;
   const odd = name === 'hostile' ? WICKED[i % WICKED.length] : null;
-  const queued = i % 3 === 0 ? 0 : 1200 * (i % 9);
+  const queued = i % 7 === 4 ? 3599000 : i % 3 === 0 ? 0 : 1200 * (i % 9);
   const failed = i % 11 === 5;
   return {
     id: `mg-00c0ffe-${i}`,

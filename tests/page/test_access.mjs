@@ -107,6 +107,20 @@ for (const width of [360, 320]) {
   });
 }
 
+test('test_page__any_width__words_of_a_call_do_not_lie_over_each_other', async () => {
+  for (const width of [320, 360, 640, 800, 928, 1200]) {
+    await shown('held', { width, height: 780 }, async (page) => {
+      await page.until(
+        '[...document.querySelectorAll(".call .waited")].some((n) => n.textContent.includes("59 min 59 s"))',
+      );
+      const over = await page.eval(
+        '[...document.querySelectorAll(".call summary > :not(.stripe)")].filter((n) => n.scrollWidth > n.clientWidth && n.clientWidth).map((n) => n.textContent)',
+      );
+      assert.deepEqual(over, [], `at ${width}`);
+    });
+  }
+});
+
 test('test_page__accessibility_tree__everything_that_can_be_used_has_a_name', () =>
   shown('held', {}, async (page) => {
     const { nodes } = await page.send('Accessibility.getFullAXTree');

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { startBrowser } from './browser.mjs';
 import { Fake } from './fake.mjs';
-import { states } from './states.mjs';
+import { call, history, recent, states } from './states.mjs';
 
 let browser;
 before(async () => {
@@ -39,6 +39,42 @@ for (const name of Object.keys(states)) {
   });
 }
 
+// The names of all members, and the document without any of one name (or with null in their place).
+const members = (v) =>
+  v && typeof v === 'object' ? [...(Array.isArray(v) ? [] : Object.keys(v)), ...Object.values(v).flatMap(members)] : [];
+const without = (v, name, put) =>
+  Array.isArray(v)
+    ? v.map((x) => without(x, name, put))
+    : v && typeof v === 'object'
+      ? Object.fromEntries(
+          Object.entries(v)
+            .filter(([k]) => k !== name || put !== undefined)
+            .map(([k, x]) => [k, k === name ? put : without(x, name, put)]),
+        )
+      : v;
+
+test('test_page__members_that_are_missing_or_null__are_nothing_and_no_error', () =>
+  shown('held', async (page, fake) => {
+    const documents = {
+      status: states.held(0),
+      history: history('held'),
+      recent: recent('held'),
+      call: call('held', { id: 'mg-odd' }),
+    };
+    for (const [event, whole] of Object.entries(documents)) {
+      for (const name of new Set(members(whole))) {
+        for (const put of [undefined, null]) {
+          fake.send(event, without(whole, name, put));
+          await page.eval(frame);
+          assert.deepEqual(page.problems, [], `${event} without ${name} (${put})`);
+        }
+      }
+      fake.send(event, whole);
+    }
+    await page.eval(frame);
+    assert.match(await page.eval(text('sentence')), /^50 calls wait/);
+  }));
+
 test('test_page__calls_wait__the_sentence_says_when_the_last_starts', () =>
   shown('held', async (page) => {
     assert.match(
@@ -70,13 +106,32 @@ test('test_page__paused__a_budget_waits_for_somebody_and_for_nothing_else', () =
       'Waits for somebody to resume.',
     )));
 
+test('test_page__limits_not_known_yet__are_not_called_configured', () =>
+  shown('learning', async (page) => {
+    const card = await page.eval('document.querySelector(".budget").textContent');
+    assert.match(card, /Calls in flight until its limits are known \(learning\)/);
+    assert.match(card, /first calls/);
+    assert.doesNotMatch(card, /configured/);
+  }));
+
 test('test_page__provider_down_or_ledger_in_trouble__says_so_in_words', async () => {
   await shown('down', async (page) => {
     assert.match(
       await page.eval(text('alerts')),
-      /openai.* cannot be reached.*Connection refused.*Overloaded at the provider.*claude-sonnet/,
+      /openai.* cannot be reached.*Connection refused.*Its calls are held.*Overloaded at the provider.*claude-sonnet/,
     );
     assert.match(await page.eval('document.getElementById("upstream-list").innerText'), /openai\s+cannot be reached/);
+  });
+  await shown('failing', async (page) => {
+    assert.match(await page.eval(text('alerts')), /openai.* cannot be reached.*Connection refused.* It is tried again\./);
+    assert.doesNotMatch(await page.eval(text('alerts')), /now and then/);
+    assert.match(
+      await page.eval('document.querySelector(".budget .why").innerText'),
+      /^Waits for a pause to end, after a refusal or a failed connection of upstream .*openai/,
+    );
+    // a connection that failed is no refusal
+    assert.match(await page.eval('document.querySelector(".budget").textContent'), /, tried once/);
+    assert.doesNotMatch(await page.eval('document.querySelector(".budget").textContent'), /refused once/);
   });
   await shown('ledger', async (page) =>
     assert.match(
@@ -167,6 +222,20 @@ test('test_page__updates__focus_selection_and_what_is_open_stay', () =>
       'the selection',
     );
     assert.match(await page.eval('opened.textContent'), /Waited for.*tokens per minute|It did not wait/);
+  }));
+
+test('test_page__two_budgets_of_one_name__are_both_there', () =>
+  shown('held', async (page, fake) => {
+    const s = fake.status();
+    const before = await page.eval('document.querySelectorAll(".budget").length');
+    s.budgets.unshift({ ...s.budgets[0], retired: true });
+    clearInterval(fake.timer);
+    fake.send('status', s);
+    await page.until(`document.querySelectorAll(".budget").length === ${before + 1}`);
+    assert.match(
+      await page.eval('document.getElementById("budget-list").textContent'),
+      /no longer in the configuration/,
+    );
   }));
 
 test('test_page__the_order_changes__the_node_with_the_focus_does_not_move', () =>

@@ -185,6 +185,25 @@ static void test_load__up_to_one_mebibyte__is_read(void **state)
     buf_release(&text);
 }
 
+/* Others are told of it, in whatever directory they are. */
+static void test_load__a_relative_path__is_known_as_an_absolute_one(void **state)
+{
+    const struct place *p = *state;
+    char *here = getcwd(NULL, 0);
+    struct problems problems;
+    struct config *c;
+
+    write_file(p, "file", "headroom: 7%\n", 13);
+    problems_init(&problems);
+    assert_int_equal(chdir(p->dir), 0);
+    assert_int_equal(config_load("file", &c, &problems), 0);
+    assert_int_equal(chdir(here), 0);
+    assert_string_equal(c->path, p->file);
+    config_free(c);
+    problems_release(&problems);
+    free(here);
+}
+
 /* ---- keys ---- */
 
 #define UPSTREAM "upstreams:\n  a: {base_url: \"http://x\", api_key: "
@@ -308,6 +327,7 @@ int main(void)
         cmocka_unit_test(test_find__goes_by_the_search_order),
         cmocka_unit_test(test_load__a_file_that_cannot_be_read__is_a_problem),
         cmocka_unit_test(test_load__up_to_one_mebibyte__is_read),
+        cmocka_unit_test(test_load__a_relative_path__is_known_as_an_absolute_one),
         cmocka_unit_test(test_api_key__comes_from_the_environment),
         cmocka_unit_test(test_api_key__comes_from_a_file),
         cmocka_unit_test(test_api_key__in_a_file_that_all_can_read__is_warned_of),

@@ -185,6 +185,33 @@ static void check_sums(const struct queue *q, uint64_t seq)
     assert_int_equal(least.of[2], plain_least);
 }
 
+/* queue_each: counts, and adds up the numbers: one left out or told twice shows. */
+struct seen {
+    size_t n;
+    uint64_t seqs;
+};
+
+static void see(void *arg, struct queue_node *node)
+{
+    struct seen *seen = arg;
+
+    seen->n++;
+    seen->seqs += node->seq * node->seq;
+}
+
+static void check_each(const struct queue *q)
+{
+    struct seen seen = {0}, want = {0};
+
+    for (size_t i = 0; i < CALLS; i++) {
+        if (nodes[i].queued)
+            see(&want, &nodes[i]);
+    }
+    queue_each(q, see, &seen);
+    assert_int_equal(seen.n, want.n);
+    assert_int_equal(seen.seqs, want.seqs);
+}
+
 static void test_queue__random_traffic__agrees_with_a_plain_array(void **state)
 {
     struct queue q = {0};
@@ -217,6 +244,7 @@ static void test_queue__random_traffic__agrees_with_a_plain_array(void **state)
         assert_ptr_equal(queue_after(&q, &(struct queue_node){.seq = after}), plain_find(after, &anything));
         assert_ptr_equal(queue_find(&q, &most, NULL, NULL), plain_find(0, &most));
         check_sums(&q, after);
+        check_each(&q);
     }
 }
 

@@ -14,6 +14,7 @@
 
 #define ANAS "anas-token-0123456789"
 #define BOS  "bos-token-01234567890"
+#define ANA  1000 /* a user */
 
 static struct slice text_of(const char *session)
 {
@@ -33,16 +34,16 @@ static void test_session__lasts_12_hours_and_no_longer(void **state)
     char text[SESSION_SIZE], other[SESSION_SIZE];
 
     (void)state;
-    sessions_begin(&s, &ana, now, text);
+    sessions_begin(&s, &ana, ANA, now, text);
     assert_int_equal(strspn(text, "0123456789abcdef"), 64);
-    assert_true(sessions_has(&s, text_of(text), now));
-    assert_true(sessions_has(&s, text_of(text), end - 1));
-    assert_false(sessions_has(&s, text_of(text), end));
-    sessions_begin(&s, &ana, now, other);
+    assert_true(sessions_has(&s, text_of(text), ANA, now));
+    assert_true(sessions_has(&s, text_of(text), ANA, end - 1));
+    assert_false(sessions_has(&s, text_of(text), ANA, end));
+    sessions_begin(&s, &ana, ANA, now, other);
     assert_string_not_equal(text, other);
     sessions_end(&s, text_of(text));
-    assert_false(sessions_has(&s, text_of(text), now));
-    assert_true(sessions_has(&s, text_of(other), now));
+    assert_false(sessions_has(&s, text_of(text), ANA, now));
+    assert_true(sessions_has(&s, text_of(other), ANA, now));
 }
 
 static void test_session__a_text_that_is_none__opens_nothing(void **state)
@@ -53,28 +54,71 @@ static void test_session__a_text_that_is_none__opens_nothing(void **state)
 
     (void)state;
     memset(zeros, '0', sizeof zeros);
-    assert_false(sessions_has(&s, text_of(zeros), 0));
-    sessions_begin(&s, &ana, 1, text);
-    assert_false(sessions_has(&s, slice_of(text, 63), 1));
-    assert_false(sessions_has(&s, SLICE(""), 1));
-    assert_false(sessions_has(&s, slice_of(NULL, 0), 1));
+    assert_false(sessions_has(&s, text_of(zeros), ANA, 0));
+    sessions_begin(&s, &ana, ANA, 1, text);
+    assert_false(sessions_has(&s, slice_of(text, 63), ANA, 1));
+    assert_false(sessions_has(&s, SLICE(""), ANA, 1));
+    assert_false(sessions_has(&s, slice_of(NULL, 0), ANA, 1));
     text[63] = text[63] == '0' ? '1' : '0';
-    assert_false(sessions_has(&s, text_of(text), 1));
+    assert_false(sessions_has(&s, text_of(text), ANA, 1));
     sessions_end(&s, text_of(text)); /* of nobody: nothing happens */
+}
+
+/* Of another token for each SESSIONS_EACH of them. */
+static struct secret_fingerprint nth_token(int i)
+{
+    char token[40];
+
+    snprintf(token, sizeof token, "token-0123456789-%d", i / SESSIONS_EACH);
+    return token_of(token);
 }
 
 static void test_session__one_more_than_there_may_be__ends_the_oldest(void **state)
 {
     static char text[SESSIONS_MAX + 1][SESSION_SIZE];
     static struct sessions s;
-    struct secret_fingerprint ana = token_of(ANAS);
 
     (void)state;
-    for (int i = 0; i <= SESSIONS_MAX; i++)
-        sessions_begin(&s, &ana, 1 + i, text[i]);
-    assert_false(sessions_has(&s, text_of(text[0]), 200));
+    for (int i = 0; i <= SESSIONS_MAX; i++) {
+        struct secret_fingerprint token = nth_token(i);
+
+        sessions_begin(&s, &token, ANA, 1 + i, text[i]);
+    }
+    assert_false(sessions_has(&s, text_of(text[0]), ANA, 200));
     for (int i = 1; i <= SESSIONS_MAX; i++)
-        assert_true(sessions_has(&s, text_of(text[i]), 200));
+        assert_true(sessions_has(&s, text_of(text[i]), ANA, 200));
+}
+
+static void test_session__of_who_logs_in_often__end_his_own_alone(void **state)
+{
+    static char text[SESSIONS_MAX + 1][SESSION_SIZE];
+    struct secret_fingerprint ana = token_of(ANAS), bo = token_of(BOS);
+    static struct sessions s;
+    char anas[SESSION_SIZE];
+
+    (void)state;
+    sessions_begin(&s, &ana, ANA, 1, anas);
+    for (int i = 0; i <= SESSIONS_MAX; i++)
+        sessions_begin(&s, &bo, ANA, 2 + i, text[i]);
+    assert_true(sessions_has(&s, text_of(anas), ANA, 200));
+    for (int i = 0; i <= SESSIONS_MAX; i++)
+        assert_int_equal(sessions_has(&s, text_of(text[i]), ANA, 200), i > SESSIONS_MAX - SESSIONS_EACH);
+}
+
+static void test_session__shown_by_another_user__opens_nothing(void **state)
+{
+    struct secret_fingerprint ana = token_of(ANAS);
+    char text[SESSION_SIZE], remote[SESSION_SIZE];
+    static struct sessions s;
+
+    (void)state;
+    sessions_begin(&s, &ana, ANA, 1, text);
+    sessions_begin(&s, &ana, SESSION_USER_UNSEEN, 1, remote);
+    assert_true(sessions_has(&s, text_of(text), ANA, 2));
+    assert_false(sessions_has(&s, text_of(text), ANA + 1, 2));
+    assert_false(sessions_has(&s, text_of(text), SESSION_USER_UNSEEN, 2));
+    assert_true(sessions_has(&s, text_of(remote), SESSION_USER_UNSEEN, 2));
+    assert_false(sessions_has(&s, text_of(remote), ANA, 2));
 }
 
 static void test_session__a_token_that_is_changed_or_removed__ends_its_own_alone(void **state)
@@ -87,22 +131,22 @@ static void test_session__a_token_that_is_changed_or_removed__ends_its_own_alone
     (void)state;
     setenv("METERGATE_TEST_ANA", ANAS, 1);
     setenv("METERGATE_TEST_BO", BOS, 1);
-    sessions_begin(&s, &ana, 1, anas);
-    sessions_begin(&s, &bo, 1, bos);
+    sessions_begin(&s, &ana, ANA, 1, anas);
+    sessions_begin(&s, &bo, ANA, 1, bos);
     c = config_from_good("clients:\n  ana: {token: {env: METERGATE_TEST_ANA}}\n  bo: {token: {env: METERGATE_TEST_BO}}\n");
     sessions_keep(&s, c);
     config_free(c);
-    assert_true(sessions_has(&s, text_of(anas), 2) && sessions_has(&s, text_of(bos), 2));
+    assert_true(sessions_has(&s, text_of(anas), ANA, 2) && sessions_has(&s, text_of(bos), ANA, 2));
     setenv("METERGATE_TEST_BO", "another-token-of-bo-0123", 1);
     c = config_from_good("clients:\n  ana: {token: {env: METERGATE_TEST_ANA}}\n  bo: {token: {env: METERGATE_TEST_BO}}\n");
     sessions_keep(&s, c);
     config_free(c);
-    assert_true(sessions_has(&s, text_of(anas), 2));
-    assert_false(sessions_has(&s, text_of(bos), 2));
+    assert_true(sessions_has(&s, text_of(anas), ANA, 2));
+    assert_false(sessions_has(&s, text_of(bos), ANA, 2));
     c = config_from_good("clients:\n  ana: {max_wait: 1h}\n");
     sessions_keep(&s, c);
     config_free(c);
-    assert_false(sessions_has(&s, text_of(anas), 2));
+    assert_false(sessions_has(&s, text_of(anas), ANA, 2));
 }
 
 static void test_tries__after_five_failures__wait_for_the_rest_of_the_minute(void **state)
@@ -149,6 +193,8 @@ int main(void)
         cmocka_unit_test(test_session__lasts_12_hours_and_no_longer),
         cmocka_unit_test(test_session__a_text_that_is_none__opens_nothing),
         cmocka_unit_test(test_session__one_more_than_there_may_be__ends_the_oldest),
+        cmocka_unit_test(test_session__of_who_logs_in_often__end_his_own_alone),
+        cmocka_unit_test(test_session__shown_by_another_user__opens_nothing),
         cmocka_unit_test(test_session__a_token_that_is_changed_or_removed__ends_its_own_alone),
         cmocka_unit_test(test_tries__after_five_failures__wait_for_the_rest_of_the_minute),
         cmocka_unit_test(test_tries__of_a_crowd__the_latest_are_known),

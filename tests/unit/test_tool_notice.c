@@ -137,6 +137,33 @@ static void test_notice__very_many_budgets__are_some_lines(void **state)
     buf_release(&out);
 }
 
+/* A pipe that has room for anything has it for a page (pipe(7)). */
+static void test_notice__long_names__fit_into_a_page_and_break_no_character(void **state)
+{
+    struct notice n = {0};
+    struct buf doc, name, out;
+
+    (void)state;
+    buf_init(&doc, BUF_UNLIMITED);
+    buf_init(&name, BUF_UNLIMITED);
+    buf_init(&out, BUF_UNLIMITED);
+    for (int i = 0; i < 1000; i++)
+        buf_add_str(&name, "\xe6\xb0\xb4");
+    buf_add_str(&doc, "{\"budgets\":[");
+    for (int i = 0; i < 20; i++)
+        buf_addf(&doc, "%s{\"name\":\"%.*s%s\",\"clients\":[{\"name\":\"me\",\"held\":2,\"last_ms\":9000}]}", i ? "," : "", i,
+                 "aaaaaaaaaaaaaaaaaaaa", name.p);
+    buf_add_str(&doc, "]}");
+    notice_look(&n, buf_slice(&doc), "me", 1000 * CLOCK_S, &out);
+    assert_in_range(out.n, 3000, 4096);
+    assert_non_null(strstr(out.p, "\xe6\xb0\xb4...\nmetergate: and for 12 more\n"));
+    for (struct slice left = buf_slice(&out); left.n; left = slice_skip(left, slice_utf8(left)))
+        assert_int_not_equal(slice_utf8(left), 0);
+    buf_release(&doc);
+    buf_release(&name);
+    buf_release(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +172,7 @@ int main(void)
         cmocka_unit_test(test_notice__over__is_said_once_and_only_after_lines),
         cmocka_unit_test(test_notice__held_again_soon__goes_on_with_the_intervals),
         cmocka_unit_test(test_notice__very_many_budgets__are_some_lines),
+        cmocka_unit_test(test_notice__long_names__fit_into_a_page_and_break_no_character),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,7 +123,7 @@ static void test_outlook__troubles__each_has_a_sentence(void **state)
         b.p, "The last connection to upstream gone failed: refused?; one call goes now and then to see\n"
              "Upstream ill was in trouble; one call goes now and then to see\n"
              "The provider has no room for b; one call goes now and then to see\n"
-             "p is paused for 1 min 1 s, as the provider asked\n"
+             "p is paused for 1 min 1 s, since the provider refused\n"
              "The ledger is not written: the disk is full\n");
     buf_reset(&b);
     outlook_troubles(SLICE("{}"), join, &b);

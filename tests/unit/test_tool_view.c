@@ -12,6 +12,7 @@
 
 #include "metergate/base/plain.h"
 #include "metergate/base/prng.h"
+#include "metergate/tool/lists.h"
 #include "metergate/tool/view.h"
 
 #define URL "http://127.0.0.1:4283"
@@ -354,6 +355,42 @@ static int in_utc(void **state)
     return 0;
 }
 
+static void add_many(struct buf *doc, const char *name, int n)
+{
+    buf_addf(doc, ",\"%s\":[{}", name);
+    while (--n > 0)
+        buf_add_str(doc, ",{}");
+    buf_add_char(doc, ']');
+}
+
+static void test_lists__documents_without_end__have_bounded_rows_and_gauges(void **state)
+{
+    struct pane budgets, queue, clients;
+    struct buf doc;
+
+    (void)state;
+    buf_init(&doc, BUF_UNLIMITED);
+    buf_add_str(&doc, "{\"budgets\":[{\"name\":\"a\"");
+    add_many(&doc, "queue", 30000);
+    add_many(&doc, "limits", 30000);
+    for (int i = 0; i < 30000; i++)
+        buf_add_str(&doc, i ? ",{}" : "}");
+    buf_add_char(&doc, ']');
+    add_many(&doc, "clients", 30000);
+    buf_add_char(&doc, '}');
+    lists_budgets(buf_slice(&doc), &budgets);
+    lists_queue(buf_slice(&doc), lists_budget(buf_slice(&doc), "a\n\n"), "QUEUE", &queue);
+    lists_clients(buf_slice(&doc), &clients);
+    assert_in_range(budgets.n, 1000, 10000);
+    assert_in_range(budgets.rows[0].gauge_count, 10, 100);
+    assert_in_range(queue.n, 1000, 10000);
+    assert_in_range(clients.n, 1000, 10000);
+    pane_release(&budgets);
+    pane_release(&queue);
+    pane_release(&clients);
+    buf_release(&doc);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +402,7 @@ int main(void)
         cmocka_unit_test(test_view__no_answer__is_said_beside_what_was_last_known),
         cmocka_unit_test(test_view__many_rows__the_chosen_one_is_seen),
         cmocka_unit_test(test_view__random_keys_and_sizes__every_page_is_whole),
+        cmocka_unit_test(test_lists__documents_without_end__have_bounded_rows_and_gauges),
     };
 
     return cmocka_run_group_tests(tests, in_utc, NULL);

@@ -106,7 +106,7 @@ struct json *ask(const struct client *client, const char *path, bool post)
         return NULL;
     }
     if (answer.status != 200 || json_parse(buf_slice(&answer.body), &doc) < 0) {
-        narrator_check(false, "%s%s is answered %d", client->address.text, path, answer.status);
+        narrator_check(false, "%s%s is answered %d", address_shown(&client->address).text, path, answer.status);
         doc = NULL;
     }
     client_answer_release(&answer);

@@ -152,7 +152,7 @@ struct config_price {
 
 struct config {
     unsigned owners; /* private: each of them calls config_free */
-    char *path;      /* of the file it was read from; NULL: of none */
+    char *path;      /* of the file it was read from, absolute; NULL: of none */
     struct config_listens listen;
     char *state_dir; /* a path, "none", or "" for the default place */
     struct {

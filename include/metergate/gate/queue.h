@@ -49,6 +49,9 @@ struct queue_node *queue_first(const struct queue *q);
 /* The next one after a node that is or was in it (NULL: the first), or NULL. */
 struct queue_node *queue_after(const struct queue *q, const struct queue_node *after);
 
+/* For all, in any order; `each` may not change the queue. Touches each node once, where queue_after would look them up. */
+void queue_each(const struct queue *q, void (*each)(void *arg, struct queue_node *node), void *arg);
+
 /*
  * The first one that weighs at most `most` in every currency and that `fits` (NULL: any) accepts, or NULL.
  * O(log n) while what is light enough is accepted; at the worst `fits` is asked about every node that is.

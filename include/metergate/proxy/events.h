@@ -21,7 +21,7 @@ struct exchange;
 struct proxy;
 struct route;
 
-/* Streams at one time; one more is 503. What each may have buffered is bounded: EXCHANGE_HIGH_BYTES and one event. */
+/* Streams at one time; one more takes the place of one whose client takes nothing, else it is 503. What each may have buffered is bounded: EXCHANGE_HIGH_BYTES and one event. */
 #define EVENTS_STREAMS_MAX 64
 
 struct events {

@@ -22,7 +22,7 @@ struct route;
 
 struct login {
     struct sessions sessions;
-    struct tries tries; /* by address */
+    struct tries tries; /* by local user, else by address */
 };
 
 /* Whether a request for Metergate's own endpoints may be served: by what it shows (identity_admits), or by a session.

@@ -1,6 +1,6 @@
 /*
- * tries: how often somebody has lately been wrong, so that guessing is slow. Somebody is an address; the latest few that
- * were wrong are known, so that one who is wrong locks out nobody else. Pure.
+ * tries: how often somebody has lately been wrong, so that guessing is slow. Somebody is a user of this machine, where he
+ * can be seen, else an address; the latest few that were wrong are known, so that one who is wrong locks out nobody else. Pure.
  */
 #ifndef METERGATE_PROXY_TRIES_H
 #define METERGATE_PROXY_TRIES_H

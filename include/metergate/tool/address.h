@@ -12,9 +12,17 @@
 
 #define ADDRESS_DEFAULT "http://127.0.0.1:4283"
 
+#define ADDRESS_SIZE 1024
+
 struct address {
-    char text[1024]; /* readable */
+    char text[ADDRESS_SIZE]; /* readable; a URL may have a name and a password in it */
 };
+
+/* What people are shown of it: "***" stands in the place of a name and a password. */
+struct address_shown {
+    char text[ADDRESS_SIZE + 4];
+};
+struct address_shown address_shown(const struct address *a);
 
 /* `given` (an option's value, may be NULL), else $METERGATE_URL, else the default. -EINVAL with a sentence.
  */

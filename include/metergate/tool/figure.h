@@ -25,7 +25,7 @@ int figure_usd_digits(int64_t nano);
 /* "1234.004210000": all nine digits, nothing else, for other programs. */
 const char *figure_usd_exact(int64_t nano, char out[FIGURE_SIZE]);
 
-/* Milliseconds as "340 ms", "5.2 s", "3m 12s", "2h 5m": two parts are enough to know. */
+/* Milliseconds as "340 ms", "5.2 s", "3m 12s", "2h 5m": two parts are enough to know; up to an hour the nearest of what is shown. */
 const char *figure_ms(int64_t ms, char out[FIGURE_SIZE]);
 
 /* The same as it is said: "12 s", "4 min 12 s", "2 h 5 min", "3 d 4 h", to the nearest second; less than one
@@ -44,6 +44,9 @@ void figure_time(struct slice text, struct buf *out);
 
 /* How many of `places` stand for `part` of `whole` (none for nothing, all where there is no more to have). */
 int figure_part(int64_t part, int64_t whole, int places);
+
+/* " + 2 unpriced calls", to stand behind a sum of money that they are not in; "" for none. */
+const char *figure_unpriced(int64_t calls, char out[FIGURE_SIZE]);
 
 /* The sum, or the nearest that fits. */
 int64_t figure_sum(int64_t a, int64_t b);

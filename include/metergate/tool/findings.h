@@ -42,7 +42,8 @@ void findings_add(struct findings *f, const char *check, enum finding_result res
 /* What to do about the last one, in place of what was said before. */
 void findings_advise(struct findings *f, const char *fmt, ...) MG_PRINTF(2, 3);
 
-/* "fail  proxy    what was found", the advice in a line of its own, and a line that counts all. */
+/* "fail  proxy    what was found", the advice in a line of its own (once below all in a row that have the same), and a line that
+ * counts all. */
 void findings_print(const struct findings *f, FILE *out);
 
 /* [{"check","result","found","advice"}], where an advice may be null. */

@@ -38,7 +38,9 @@ struct grid {
     struct cell *cells; /* readable: row by row; owned */
 };
 
-/* Empty; 1 to 1,000 each way, what is beyond is taken as that. */
+#define GRID_SIDE_MAX 1000
+
+/* Empty; 1 to GRID_SIDE_MAX each way, what is beyond is taken as that. */
 void grid_init(struct grid *g, int rows, int columns);
 void grid_release(struct grid *g);
 

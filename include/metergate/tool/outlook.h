@@ -26,6 +26,10 @@ void outlook_name(struct slice budget, struct buf *out);
  * 15:04:10"; nothing for a document that does not tell its own time. */
 void outlook_moment(struct slice doc, int64_t ms, struct buf *out);
 
+/* A document with nothing but what the others here ask of `doc` for each budget or call: to be given to them
+ * in its place where there may be many, since each question goes through all that comes before its answer. */
+void outlook_head(struct slice doc, struct buf *out);
+
 /* A member that is a time from now on in milliseconds; false: nobody can know. */
 bool outlook_ms(struct slice node, const char *member, int64_t *ret_ms);
 

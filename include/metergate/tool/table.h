@@ -31,7 +31,7 @@ void table_release(struct table *t);
 void table_add(struct table *t, const char *fmt, ...) MG_PRINTF(2, 3);
 void table_add_slice(struct table *t, struct slice s);
 
-/* Cut to so many places, "..." at its end where something is missing. */
+/* Cut to so many places (the others to 400), "..." at its end where something is missing. */
 void table_add_short(struct table *t, struct slice s, size_t places);
 
 /* 1234567 as "1,234,567". */
