@@ -17,7 +17,8 @@
 struct place {
     uid_t uid;
     pid_t pid; /* 0: free */
-    int fd;
+    int fd;    /* where a socket was found last, */
+    int low;   /* and the lowest at which any was: the kernel gives out the lowest number that is free */
 };
 
 /* Somebody whose processes have more descriptors than there was time for. */
@@ -66,24 +67,30 @@ static void leave_alone(struct holders *h, uid_t uid, int64_t until_us)
     pthread_mutex_unlock(&h->lock);
 }
 
+/* That it was found at p->fd. */
 static void remember(struct holders *h, const struct place *p)
 {
     size_t at = 0;
+    int low;
 
     pthread_mutex_lock(&h->lock);
     while (at < PLACES - 1 && h->places[at].pid != p->pid)
         at++;
+    low = h->places[at].pid == p->pid && h->places[at].low < p->fd ? h->places[at].low : p->fd;
     memmove(&h->places[1], &h->places[0], at * sizeof h->places[0]);
     h->places[0] = *p;
+    h->places[0].low = low;
     pthread_mutex_unlock(&h->lock);
 }
 
-/* Near the last one: the next number is the likeliest. */
+/* Near the last one: the next number is the likeliest. Or where they begin: who closes all of a crowd begins there again. */
 static int descriptor_near(const struct place *p, const struct process_wanted *w)
 {
     int fd = process_descriptor(p->pid, w, p->fd + 1, p->fd + AFTER);
 
-    return fd >= 0 ? fd : process_descriptor(p->pid, w, p->fd - BEFORE, p->fd);
+    if (fd < 0)
+        fd = process_descriptor(p->pid, w, p->fd - BEFORE, p->fd);
+    return fd >= 0 ? fd : process_descriptor(p->pid, w, p->low, p->low + BEFORE);
 }
 
 static pid_t look_near(struct holders *h, const struct process_wanted *w)
@@ -119,7 +126,7 @@ pid_t holders_find(struct holders *h, const char *procs, const struct process_wa
     if (!pid)
         pid = process_find(NULL, w, until, &fd);
     if (pid)
-        remember(h, &(struct place){w->uid, pid, fd});
+        remember(h, &(struct place){.uid = w->uid, .pid = pid, .fd = fd});
     else if (clock_spent_us() > until)
         leave_alone(h, w->uid, now + HOLDERS_LEAVE_US);
     return pid;
