@@ -8,16 +8,9 @@
 
 #include "tool_fixture.h"
 
-static struct outcome shell(const char *script)
-{
-    const char *argv[] = {"/bin/sh", "-euc", script, tool_path(), NULL}; /* $0 is the tool */
-
-    return tool_run_program(argv, NULL);
-}
-
 static void test_env__settings_that_the_user_made__stay(void **state)
 {
-    struct outcome o = shell("export ENABLE_TOOL_SEARCH=auto:5\n\"$0\" env | grep -c TOOL_SEARCH || true\n"
+    struct outcome o = tool_shell("export ENABLE_TOOL_SEARCH=auto:5\n\"$0\" env | grep -c TOOL_SEARCH || true\n"
                              "export ENABLE_TOOL_SEARCH=\n\"$0\" env | grep -c TOOL_SEARCH || true\n");
 
     (void)state;
@@ -28,7 +21,7 @@ static void test_env__settings_that_the_user_made__stay(void **state)
 static void test_env__proxy_exceptions__are_kept_and_added_to_once(void **state)
 {
     struct outcome o =
-        shell("export NO_PROXY=\"it's.example, localhost\"\n"
+        tool_shell("export NO_PROXY=\"it's.example, localhost\"\n"
               "eval \"$(\"$0\" env)\"; eval \"$(\"$0\" env)\"\n"
               "echo \"$NO_PROXY\"; echo \"$no_proxy\"\n"
               "unset NO_PROXY; no_proxy='*'; eval \"$(\"$0\" env)\"; echo \"$NO_PROXY $no_proxy\"\n"

@@ -84,6 +84,13 @@ struct outcome tool_run_program(const char *const *argv, const char *input)
     return o;
 }
 
+struct outcome tool_shell(const char *script)
+{
+    const char *argv[] = {"/bin/sh", "-euc", script, tool_path(), NULL}; /* $0 is the tool */
+
+    return tool_run_program(argv, NULL);
+}
+
 void outcome_release(struct outcome *o)
 {
     free(o->out);

@@ -19,6 +19,9 @@ struct outcome {
 struct outcome tool_run_program(const char *const *argv, const char *input);
 void outcome_release(struct outcome *o);
 
+/* A script of /bin/sh that stops at the first command that fails; $0 is `metergate`. */
+struct outcome tool_shell(const char *script);
+
 /* Fails the test, and shows all of the text, unless the part is in it. */
 void text_has(const char *text, const char *part);
 int text_lines(const char *text);
