@@ -44,7 +44,7 @@ static void test_expect__any_answers__is_the_quantile_of_them_sorted(void **stat
     (void)state;
     for (int round = 0; round < 300; round++) {
         int n = 1 + round % EXPECT_SAMPLES;
-        int32_t sorted[EXPECT_SAMPLES];
+        int32_t sorted[EXPECT_SAMPLES] = {0};
         struct expect e = {0};
 
         for (int i = 0; i < n; i++) {
