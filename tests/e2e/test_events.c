@@ -208,6 +208,21 @@ static void test_events__odd_requests__are_answered_as_elsewhere(void **state)
     fixture_stop(&f);
 }
 
+/* As many streams as there may be; each has been told something. */
+static void start_all(struct watcher w[EVENTS_STREAMS_MAX], const struct fixture *f)
+{
+    for (int i = 0; i < EVENTS_STREAMS_MAX; i++)
+        watcher_start(&w[i], f, "", "");
+    for (int i = 0; i < EVENTS_STREAMS_MAX; i++)
+        watcher_wait(&w[i], "event: status\n", 1);
+}
+
+static void stop_all(struct watcher w[EVENTS_STREAMS_MAX])
+{
+    for (int i = 0; i < EVENTS_STREAMS_MAX; i++)
+        watcher_stop(&w[i]);
+}
+
 static void test_events__beyond_the_most_streams__are_refused_until_one_leaves(void **state)
 {
     static struct watcher w[EVENTS_STREAMS_MAX];
@@ -216,13 +231,9 @@ static void test_events__beyond_the_most_streams__are_refused_until_one_leaves(v
 
     (void)state;
     fixture_start(&f, NULL, FIXTURE_UPSTREAM);
-    for (int i = 0; i < EVENTS_STREAMS_MAX; i++)
-        watcher_start(&w[i], &f, "", "");
-    for (int i = 0; i < EVENTS_STREAMS_MAX; i++)
-        watcher_wait(&w[i], "event: status\n", 1);
+    start_all(w, &f);
     assert_status(fixture_call(&f, "GET", "/-/events", NULL), 503);
-    for (int i = 0; i < EVENTS_STREAMS_MAX; i++)
-        watcher_stop(&w[i]);
+    stop_all(w);
     do { /* they are seen to have left one after the other */
         watcher_start(&late, &f, "", "");
         watcher_wait(&late, "HTTP/1.1 ", 1);
@@ -310,16 +321,12 @@ static void test_events__who_does_not_read__loses_its_place_to_one_who_wants_to_
 
     (void)state;
     fixture_start(&f, NULL, FIXTURE_UPSTREAM);
-    for (int i = 0; i < EVENTS_STREAMS_MAX; i++) {
-        watcher_start(&w[i], &f, "", "");
-        watcher_wait(&w[i], "event: status\n", 1);
-    }
+    start_all(w, &f);
     end_calls(&f, CALLS_THAT_FILL);
     watcher_start(&late, &f, "", "");
     watcher_wait(&late, "event: status\n", 1);
     watcher_stop(&late);
-    for (int i = 0; i < EVENTS_STREAMS_MAX; i++)
-        watcher_stop(&w[i]);
+    stop_all(w);
     fixture_stop(&f);
 }
 
