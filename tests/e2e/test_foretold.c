@@ -135,7 +135,7 @@ static void read_starts(const struct fixture *f, double *ret_last_ms, double cli
 }
 
 /* gate.h: until then one that has just come has the estimate of predict.h, which may be a window off. */
-#define REPLAY_MS (GATE_REPLAY_EVERY_US / 1000)
+#define REPLAY_MS ((double)GATE_REPLAY_EVERY_US / 1000)
 
 /* How far that moment was missed, beyond what is allowed, in milliseconds; *worst: without that. */
 static double missed(double at_ms, double said_ms, double was_ms, double *worst)
