@@ -36,6 +36,14 @@ void map_release(struct map *m)
         drop(m, m->head);
 }
 
+void map_release_values(struct map *m)
+{
+    while (m->head) {
+        free(m->head->value);
+        drop(m, m->head);
+    }
+}
+
 void *map_get(const struct map *m, struct slice key)
 {
     struct map_entry *e = find(m, key);

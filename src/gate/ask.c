@@ -97,7 +97,6 @@ bool gate_goes_before(const struct ticket *a, const struct ticket *b)
 
 /* ---- what it waits for ---- */
 
-
 struct gate_reason gate_why(struct gate *g, const struct ticket *t, int64_t now_us)
 {
     struct ticket *head;

@@ -29,17 +29,9 @@ void accounts_set_salt(struct accounts *as, const unsigned char salt[SECRET_FING
     memcpy(as->salt, salt, sizeof as->salt);
 }
 
-static void free_value(void *arg, struct slice key, void *value)
-{
-    (void)arg;
-    (void)key;
-    free(value);
-}
-
 void accounts_release(struct accounts *as)
 {
-    map_each(&as->by_print, free_value, NULL);
-    map_release(&as->by_print);
+    map_release_values(&as->by_print);
 }
 
 /* ---- whose credential ---- */

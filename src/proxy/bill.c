@@ -5,7 +5,6 @@
 #include "metergate/proxy/bill.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "metergate/base/clock.h"
 #include "metergate/config/prices.h"
@@ -27,17 +26,9 @@ void bill_init(struct bill_prices *b)
     map_init(&b->by_model);
 }
 
-static void free_value(void *arg, struct slice key, void *value)
-{
-    (void)arg;
-    (void)key;
-    free(value);
-}
-
 void bill_forget(struct bill_prices *b)
 {
-    map_each(&b->by_model, free_value, NULL);
-    map_release(&b->by_model);
+    map_release_values(&b->by_model);
 }
 
 void bill_release(struct bill_prices *b)

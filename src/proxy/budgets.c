@@ -22,17 +22,9 @@ void budgets_init(struct budgets *bs, const struct config *config, struct gate *
     list_init(&bs->all);
 }
 
-static void free_value(void *arg, struct slice key, void *value)
-{
-    (void)arg;
-    (void)key;
-    free(value);
-}
-
 static void free_budget(struct model_budget *b)
 {
-    map_each(&b->shares, free_value, NULL);
-    map_release(&b->shares);
+    map_release_values(&b->shares);
     for (size_t i = 0; i < b->model_count; i++)
         free(b->models[i]);
     organizations_release(&b->organizations);

@@ -21,13 +21,6 @@ void clients_init(struct clients *c)
     c->config = NULL;
 }
 
-static void free_value(void *arg, struct slice key, void *value)
-{
-    (void)arg;
-    (void)key;
-    free(value);
-}
-
 static void free_client(void *arg, struct slice key, void *value)
 {
     struct client *client = value;
@@ -42,9 +35,8 @@ static void free_client(void *arg, struct slice key, void *value)
 void clients_release(struct clients *c)
 {
     map_each(&c->by_name, free_client, NULL);
-    map_each(&c->users, free_value, NULL);
     map_release(&c->by_name);
-    map_release(&c->users);
+    map_release_values(&c->users);
     c->other = NULL;
 }
 
@@ -140,8 +132,7 @@ struct slice clients_user(struct clients *c, uid_t uid)
     if (user_name(uid, name) < 0 || !route_client_name_ok(slice_str(name)))
         snprintf(name, sizeof name, "%s", number);
     if (map_count(&c->users) == USERS_MAX) {
-        map_each(&c->users, free_value, NULL);
-        map_release(&c->users);
+        map_release_values(&c->users);
     }
     map_set(&c->users, key, xstrdup(name));
     return slice_str(map_get(&c->users, key));

@@ -27,17 +27,9 @@ void history_init(struct history *h)
     map_init(&h->by_scope);
 }
 
-static void free_value(void *arg, struct slice key, void *value)
-{
-    (void)arg;
-    (void)key;
-    free(value);
-}
-
 void history_release(struct history *h)
 {
-    map_each(&h->by_scope, free_value, NULL);
-    map_release(&h->by_scope);
+    map_release_values(&h->by_scope);
 }
 
 /* ---- reading ---- */

@@ -18,17 +18,9 @@ struct learned_budget {
     struct limits limits;
 };
 
-static void free_value(void *arg, struct slice key, void *value)
-{
-    (void)arg;
-    (void)key;
-    free(value);
-}
-
 static void free_model(struct learned_model *m)
 {
-    map_each(&m->output, free_value, NULL);
-    map_release(&m->output);
+    map_release_values(&m->output);
     list_unlink(&m->link);
     free(m->upstream);
     free(m->model);

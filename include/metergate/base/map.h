@@ -16,6 +16,9 @@ struct map {
 void map_init(struct map *m);
 void map_release(struct map *m);
 
+/* The same, and free()s every value. */
+void map_release_values(struct map *m);
+
 /* NULL when the key is not there. */
 void *map_get(const struct map *m, struct slice key);
 
