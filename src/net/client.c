@@ -18,6 +18,7 @@ struct client *client_new(struct front *f, int fd, const struct net_addr *peer)
 {
     struct client *c = xcalloc(1, sizeof *c);
 
+    list_init(&c->of_owner);
     list_init(&c->clients);
     list_init(&c->of_shard);
     list_init(&c->nudged);
@@ -50,6 +51,7 @@ void client_open(struct client *c)
 
     list_push_back(&f->clients, &c->clients);
     list_push_back(&c->shard->clients, &c->of_shard);
+    owner_join(c);
     f->stats.connections++;
     f->stats.accepted++;
     /*
@@ -69,19 +71,45 @@ void client_close(struct client *c)
     list_unlink(&c->clients);
     list_unlink(&c->of_shard);
     list_unlink(&c->nudged);
+    owner_leave(c);
     f->stats.connections--;
+    f->leaving -= c->told_to_leave;
     front_look_for_relief(f);
     loop_bury(f->loop, c, free);
+}
+
+int client_who(struct client *c)
+{
+    if (!c->asked_who) {
+        c->asked_who = true;
+        c->who_rc = peer_look(c->fd, &c->peer, &c->local, &c->who);
+    }
+    return c->who_rc;
+}
+
+/* Its time is over: who had what to do. */
+static void count_end(const struct client *c)
+{
+    struct front_stats *stats = &c->front->stats;
+
+    if (c->left || c->place == CLIENT_BUSY)
+        return;
+    if (c->place == CLIENT_ANSWERED)
+        stats->closed[FRONT_CLOSED_UNREAD]++;
+    else
+        stats->closed[c->place == CLIENT_IDLE && c->served ? FRONT_CLOSED_IDLE : FRONT_CLOSED_SLOW]++;
 }
 
 static void client_on_timer(void *ctx)
 {
     struct client *c = ctx;
 
-    if (c->deadline_us > loop_now_us(c->front->loop))
+    if (c->deadline_us > loop_now_us(c->front->loop)) {
         client_deadline(c, c->deadline_us);
-    else
-        misread_time_out(c);
+        return;
+    }
+    count_end(c);
+    misread_end(c);
 }
 
 void client_deadline(struct client *c, int64_t at_us)
@@ -96,6 +124,7 @@ void client_shutdown(struct client *c)
 {
     c->deadline_us = CLOCK_NEVER;
     c->shut = true;
+    list_unlink(&c->of_owner);
     shutdown(c->fd, SHUT_RDWR);
     front_nudge(c->front, c);
 }

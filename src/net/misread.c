@@ -92,7 +92,7 @@ void misread_answer(struct shard *s, int status, const char *page)
     }
 }
 
-void misread_time_out(struct client *c)
+void misread_end(struct client *c)
 {
     const struct exchange *x = c->exchange;
 
