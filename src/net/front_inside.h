@@ -61,7 +61,8 @@ struct front {
     struct loop_timer again;        /* set while a shard has more to do than one turn should give it */
     struct loop_timer accept_retry; /* set while accepting is off */
     int64_t starved_said_us;        /* when the log was told last that descriptors are wanting, */
-    int64_t full_said_us;           /* and that all connections are taken */
+    int64_t full_said_us;           /* that all connections are taken, */
+    int64_t misread_said_us;        /* and that somebody does not speak HTTP */
     bool accepting_off;
     bool draining; /* every answer is the last of its connection */
     bool stopping; /* inside front_free */
@@ -298,8 +299,8 @@ void misread_answer(struct shard *s, int status, const char *page);
 void misread_end(struct client *c);
 
 /*
- * A connection is over that never had a request, and it was not us who ended it: says so in the log, unless
- * nothing came on it at all.
+ * A connection is over that never had a request, and it was not us who ended it: says so in the log, once a second at
+ * most, unless nothing came on it at all.
  */
 void misread_closed(const struct client *c);
 

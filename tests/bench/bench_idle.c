@@ -9,7 +9,7 @@
 #include "load.h"
 #include "rig.h"
 
-enum { ROUNDS = 7, CALLS = 6000, CONNECTIONS = 8, ALONE_MS = 10000, CROWDS_MAX = 5 };
+enum { ROUNDS = 5, CALLS = 6000, CONNECTIONS = 8, ALONE_MS = 10000, CROWDS_MAX = 5 };
 
 static const char yaml[] = "upstreams:\n  openai: {dialect: openai, base_url: $ORIGIN, api_key: {env: METERGATE_BENCH_KEY}}\n"
                            "models:\n  gpt-4o: {tpm: 900M, rpm: 9M}\n";
