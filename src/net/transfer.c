@@ -3,7 +3,7 @@
  *
  * - State changes along T_WAITING, T_CONNECT, T_AWAIT, T_BODY, T_ENDED; T_AWAIT begins anew when curl repeats
  *   the request on a fresh connection.
- * - Callbacks of curl run inside curl: they note, and call the user; they never call curl. An aborted
+ * - Callbacks of curl run inside curl: they note, and call the user; of curl they only ask, or set an option. An aborted
  *   transfer's callbacks return failure, so that curl ends it.
  * - Whether a repeat is allowed is decided in on_prereq, the one place that every sending passes: see
  *   upstream.h. It is also where a kept connection is left alone on which something waits to be read: curl 7.88 takes
@@ -229,6 +229,8 @@ static size_t on_header(char *p, size_t size, size_t count, void *ctx)
         return transfer_fail(t, TRANSFER_PROTOCOL, "the head of the answer is not valid HTTP/1");
     if (rc == 0)
         return n;
+    if (answer_head_promises_too_much(&t->head))
+        curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
     transfer_mark_sent(t);
     if (t->state == T_ENDED)
         return 0;
@@ -397,6 +399,7 @@ static void transfer_set_method(struct transfer *t, const struct transfer_reques
 
     if (strcmp(method, "HEAD") == 0) {
         curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+        curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L); /* a body that comes all the same would be the next call's answer */
         return;
     }
     if (t->streamed) {
