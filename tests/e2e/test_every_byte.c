@@ -210,6 +210,7 @@ static void test_answer_that_ends_at_any_byte__is_never_whole__and_one_failed_ro
         for (enum way way = 0; way < WAYS; way++)
             cut_everywhere(&w, kind, way);
     }
+    print_message("%lld calls\n", (long long)w.calls);
     stop(&w);
 }
 
