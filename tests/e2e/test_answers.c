@@ -114,7 +114,8 @@ static bool has_header(const struct odd_answer *row, const struct client_reply *
 static bool is_as_told(const struct odd_answer *row, const struct client_reply *r, bool stays, bool in_pieces)
 {
     const char *refused = client_header(r, "Metergate-Refused");
-    bool ok = (row->cut || r->status == row->status) && (r->error != 0) == row->cut && strcmp(refused ? refused : "", row->refused) == 0 &&
+    bool ok = (row->cut || r->status == row->status) && (r->error != 0) == row->cut &&
+              strcmp(refused ? refused : "", row->refused) == 0 &&
               (!row->body || strcmp(r->body.n ? r->body.p : "", row->body) == 0) && has_header(row, r) &&
               (in_pieces || stays == row->stays); /* what comes behind an answer may come before or after its end is seen */
 
@@ -187,7 +188,8 @@ static void print_row(const struct odd_answer *r, struct buf *out)
     else
         buf_addf(out, "| %s | %d%s%s%s", r->name, r->status, r->refused[0] ? " `" : "", r->refused, r->refused[0] ? "`" : "");
     if (r->header)
-        buf_addf(out, ", %s `%s%s%s`", r->value ? "with" : "without", r->header, r->value ? ": " : "", r->value ? r->value : "");
+        buf_addf(out, ", %s `%s%s%s`", r->value ? "with" : "without", r->header, r->value ? ": " : "",
+                 r->value ? r->value : "");
     buf_addf(out, " | %s |\n", r->stays ? "stays" : "closes");
 }
 

@@ -1,7 +1,7 @@
 /*
- * every_byte: real answers of every dialect that end at any byte, by a close, a reset or silence. No client takes one of them for
- * whole, each call is one row, and nothing stays held, in flight or reserved. Some bytes of each by default, every single one
- * with EVERY_BYTE=1.
+ * every_byte: real answers of every dialect that end at any byte, by a close, a reset or silence. No client takes one
+ * of them for whole, each call is one row, and nothing stays held, in flight or reserved. Some bytes of each by
+ * default, every single one with EVERY_BYTE=1.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,10 +20,11 @@
 #include "metergate/base/err.h"
 #include "played.h"
 
-#define CHAT(more)   "{\"model\":\"gpt-4o\"," more "\"messages\":[{\"role\":\"user\",\"content\":\"[[out=9]]\"}]}"
-#define PACKED(more) "{\"model\":\"gpt-4o\"," more "\"messages\":[{\"role\":\"user\",\"content\":\"[[out=9]] [[fault=gzip]]\"}]}"
-#define CLAUDE(more) "{\"model\":\"claude-sonnet-4-6\",\"max_tokens\":50," more "\"messages\":[{\"role\":\"user\",\"content\":\"[[out=9]]\"}]}"
-#define ANSWER(more) "{\"model\":\"gpt-4.1\"," more "\"input\":[{\"role\":\"user\",\"content\":\"[[out=9]]\"}]}"
+#define SAID(text)   "[{\"role\":\"user\",\"content\":\"[[out=9]]" text "\"}]}"
+#define CHAT(more)   "{\"model\":\"gpt-4o\"," more "\"messages\":" SAID("")
+#define PACKED(more) "{\"model\":\"gpt-4o\"," more "\"messages\":" SAID(" [[fault=gzip]]")
+#define CLAUDE(more) "{\"model\":\"claude-sonnet-4-6\",\"max_tokens\":50," more "\"messages\":" SAID("")
+#define ANSWER(more) "{\"model\":\"gpt-4.1\"," more "\"input\":" SAID("")
 #define ASK          "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"[[out=9]]\"}]}]}"
 #define STREAM       "\"stream\":true,"
 #define OPTIONS      "\"stream_options\":null," /* in its place usage is asked for: the request still ends as it did */
@@ -46,7 +47,7 @@ static const struct kind {
     {GEMINI ":streamGenerateContent", "x-goog-api-key: k", ASK},
     {DEPLOYMENT, "api-key: k", CHAT("")},
     {DEPLOYMENT, "api-key: k", CHAT(STREAM OPTIONS)},
-    {"/api/chat", "A: b", "{\"model\":\"llama\",\"messages\":[{\"role\":\"user\",\"content\":\"[[out=9]]\"}]}"},
+    {"/api/chat", "A: b", "{\"model\":\"llama\",\"messages\":" SAID("")},
 };
 
 /* How the provider ends; at most WAITING of the third at a time. */
@@ -157,8 +158,8 @@ static void end(const struct world *w, size_t kind, struct flight fl, enum way w
     bool refused = r.error == 0 && client_header(&r, "Metergate-Refused") != NULL;
 
     if (refused ? r.status != (way == STALLS ? 504 : 502) || (way == CLOSES && !in_head) : in_head || r.error == 0)
-        fail_msg("%s %s, way %d, after %zu of %zu: status %d, %s", kinds[kind].path, kinds[kind].body, (int)way, fl.at, answer->n,
-                 r.status, r.error ? r.error_text : "a clean end");
+        fail_msg("%s %s, way %d, after %zu of %zu: status %d, %s", kinds[kind].path, kinds[kind].body, (int)way, fl.at,
+                 answer->n, r.status, r.error ? r.error_text : "a clean end");
     client_reply_release(&r);
 }
 

@@ -1,10 +1,11 @@
 /*
- * hostile: providers, and proxies on the way to them, that mean harm: what they send costs bounded memory and time, and what they
- * get is nobody else's.
+ * hostile: providers, and proxies on the way to them, that mean harm: what they send costs bounded memory and time,
+ * and what they get is nobody else's.
  */
 #include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,7 +37,7 @@ static int64_t cpu_us(const struct fixture *f)
     return (int64_t)t.tv_sec * CLOCK_S + t.tv_nsec / 1000;
 }
 
-/* The most that it ever had, in bytes: a peak between two looks is one too. The kernel's figure is a little off, to both sides. */
+/* The most that it ever had, in bytes: a peak between two looks is one too. The kernel's figure is a little off. */
 static int64_t peak_bytes(const struct fixture *f)
 {
     char path[64], line[256];
@@ -104,8 +105,10 @@ static void pack_again(struct buf *b)
     buf_init(&out, BUF_UNLIMITED);
     assert_int_equal(buf_reserve(&out, compressBound((uLong)b->n) + 100), 0);
     {
-        z_stream z = {.next_in = (Bytef *)b->p, .avail_in = (uInt)b->n, .next_out = (Bytef *)out.p, .avail_out = (uInt)out.cap};
+        z_stream z = {.next_in = (Bytef *)b->p, .avail_in = (uInt)b->n};
 
+        z.next_out = (Bytef *)out.p;
+        z.avail_out = (uInt)out.cap;
         assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 16 + MAX_WBITS, 9, Z_DEFAULT_STRATEGY), Z_OK);
         assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
         out.n = z.total_out;
@@ -131,8 +134,8 @@ static void drop_bomb(struct fixture *f, int listener, const struct bomb *b)
     char *log, *said;
 
     buf_init(&answer, BUF_UNLIMITED);
-    buf_addf(&answer, "HTTP/1.1 %d Boom\r\nContent-Type: %s\r\nContent-Encoding: %s\r\nContent-Length: %zu\r\n\r\n", b->status,
-             b->type, b->coding, b->body->n);
+    buf_addf(&answer, "HTTP/1.1 %d Boom\r\nContent-Type: %s\r\nContent-Encoding: %s\r\nContent-Length: %zu\r\n\r\n",
+             b->status, b->type, b->coding, b->body->n);
     buf_add_slice(&answer, buf_slice(b->body));
     r = played_call(f, listener, PLAYED_CHAT, answer.p, answer.n, PLAYED_CLOSES);
     assert_int_equal(r.status, b->status);
@@ -187,7 +190,8 @@ static void test_bombs__cost_little_and_pass_as_they_came(void **state)
     for (size_t i = 0; i < MG_ARRAY_LEN(bombs); i++)
         drop_bomb(&f, listener, &bombs[i]);
     if (peak_bytes(&f) - peak > 8 * (int64_t)MIB || cpu_us(&f) - cpu > 2 * CLOCK_S)
-        fail_msg("%lld KiB and %lld ms of CPU", (long long)(peak_bytes(&f) - peak) / 1024, (long long)((cpu_us(&f) - cpu) / 1000));
+        fail_msg("%lld KiB and %lld ms of CPU", (long long)(peak_bytes(&f) - peak) / 1024,
+                 (long long)((cpu_us(&f) - cpu) / 1000));
     for (size_t i = 0; i < MG_ARRAY_LEN(all); i++)
         buf_release(all[i]);
     fixture_assert_idle(&f);
@@ -213,6 +217,8 @@ static void flood(int fd, const char *text)
 
 /* ---- without end --------------------------------------------------------------------------------------------------- */
 
+#define ENDLESS "{\"model\":\"gpt-4o\",\"stream\":true,\"stream_options\":null,\"messages\":[]}"
+
 /* What no line end ever ends is not kept until it comes. */
 static void test_line_without_end__passes_in_bounded_memory(void **state)
 {
@@ -226,13 +232,14 @@ static void test_line_without_end__passes_in_bounded_memory(void **state)
     assert_non_null(piece);
     memset(piece, 'a', MIB);
     for (size_t i = 0; i < MG_ARRAY_LEN(types); i++) {
-        struct client_async *a = fixture_chat_start(&f, "{\"model\":\"gpt-4o\",\"stream\":true,\"stream_options\":null,\"messages\":[]}");
+        struct client_async *a = fixture_chat_start(&f, ENDLESS);
         int fd = played_take(listener);
         struct client_reply r;
         int64_t peak;
         char head[256];
 
-        snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nConnection: close\r\n\r\n%s", types[i], begins[i]);
+        snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nConnection: close\r\n\r\n%s", types[i],
+                 begins[i]);
         raw_send_text(fd, head);
         raw_send(fd, piece, MIB);
         raw_send(fd, piece, MIB);
@@ -431,6 +438,64 @@ static void test_connection__that_somebody_has_signed_in__is_nobody_elses(void *
     close(listener);
 }
 
+/* The configuration of a provider that is the test: its address, and its key from the environment of that name. */
+static void write_provider(char *yaml, size_t size, int port, const char *key)
+{
+    snprintf(yaml, size,
+             "upstreams:\n  openai: {dialect: openai, base_url: \"http://127.0.0.1:%d/v1\", api_key: {env: %s}}\n"
+             "headroom: 0%%\nmodels:\n  gpt-4o: {rpm: 100}\n",
+             port, key);
+}
+
+/* A call that was refused waits for its next attempt; meanwhile its provider gets another address and another key. */
+static void test_reload__between_two_attempts__sends_each_key_to_its_own_address_alone(void **state)
+{
+    static const char later[] = "HTTP/1.1 429 Later\r\nretry-after-ms: 1000\r\nContent-Length: 2\r\n\r\n{}";
+    int old_port, new_port, old = played_listen(&old_port), new = played_listen(&new_port), fd;
+    struct fixture f = {0};
+    struct client_async *a;
+    struct client_reply r;
+    struct buf first, second;
+    size_t mark;
+    char yaml[512];
+
+    (void)state;
+    setenv("KEY_OF_THE_OLD", "configured-key-old", 1);
+    setenv("KEY_OF_THE_NEW", "configured-key-new", 1);
+    fixture_start_simulator(&f, NULL, NULL);
+    write_provider(yaml, sizeof yaml, old_port, "KEY_OF_THE_OLD");
+    fixture_start_daemon(&f, yaml, NULL);
+    mark = process_log_mark(f.daemon);
+    a = fixture_chat_start(&f, PLAYED_CHAT);
+    fd = take_until(old, "]}", &first);
+    raw_send_text(fd, later);
+    fixture_wait_log(&f, mark, "again in");
+    write_provider(yaml, sizeof yaml, new_port, "KEY_OF_THE_NEW");
+    fixture_write_config(&f, yaml);
+    process_signal(f.daemon, SIGHUP);
+    close(fd);
+    fd = take_until(new, "]}", &second); /* and not over the connection that was kept */
+    raw_send_text(fd, GOOD);
+    r = client_finish(a);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(client_header(&r, "Metergate-Attempts"), "2");
+    client_reply_release(&r);
+    assert_non_null(strstr(first.p, "Authorization: Bearer configured-key-old\r\n"));
+    assert_null(strstr(first.p, "configured-key-new"));
+    assert_non_null(strstr(second.p, "Authorization: Bearer configured-key-new\r\n"));
+    assert_null(strstr(second.p, "configured-key-old"));
+    assert_null(strstr(second.p, "sk-test"));
+    buf_release(&first);
+    buf_release(&second);
+    close(fd);
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+    close(old);
+    close(new);
+    unsetenv("KEY_OF_THE_OLD");
+    unsetenv("KEY_OF_THE_NEW");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +505,7 @@ int main(void)
         cmocka_unit_test(test_handshake__that_fails_or_never_ends__is_no_connection),
         cmocka_unit_test(test_tunnel__by_a_hostile_proxy__is_given_up_at_once),
         cmocka_unit_test(test_connection__that_somebody_has_signed_in__is_nobody_elses),
+        cmocka_unit_test(test_reload__between_two_attempts__sends_each_key_to_its_own_address_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* headers: what of an answer is for the provider's own host does not come to this one; a browser's secrets do not leave it. */
+/* headers: what of an answer is for the provider's own host does not come to this one; what browsers add does not leave. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

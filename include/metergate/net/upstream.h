@@ -101,7 +101,7 @@ struct transfer_request {
 struct upstream_config {
     unsigned max_transfers;    /* at one time; further ones wait in arrival order; 0 = 4096 */
     unsigned max_connecting;   /* transfers between their start and an established connection; 0 = 64 */
-    size_t max_head_bytes;     /* of one answer, interim ones with it, and of its trailers; 0 = 24 KiB: what a front can send */
+    size_t max_head_bytes;     /* of one answer, interim ones with it; of its trailers; 0 = 24 KiB: what a front can send */
     int64_t keep_idle_us;      /* how long an unused connection is kept; 0 = 60 s */
     const struct trust *trust; /* borrowed; may be NULL when no https upstream is used */
 
