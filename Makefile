@@ -237,6 +237,7 @@ FOR_S   ?= 60
 fuzz: ## TARGET=fuzz_sse FOR_S=60: searches each target (or that one) for so many seconds with libFuzzer, under ASan and UBSan
 	@$(MAKE) --no-print-directory deps
 	@sh tools/deps.sh --programs clang clang
+	@sh tools/deps.sh --fuzzer
 	@for t in $(TARGET); do mkdir -p build/fuzz/corpus/$$t && \
 	    $(MAKE) --no-print-directory -j$(JOBS) BUILD=build/fuzz CC=clang CFLAGS="-O1 -g" \
 	        SAN="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all" build/fuzz/search/$$t && \
