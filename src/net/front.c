@@ -248,13 +248,14 @@ static int front_minor_version(const char *version)
 static const char *front_read_head(struct exchange *x, const char *method, const char *url,
                                    const char *version)
 {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->conn, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     struct http_header *headers;
     const char *why;
 
     x->head.method = slice_str(method);
     x->head.minor = front_minor_version(version);
     front_collect_headers(x);
-    why = plain_head_check(&x->head, method, url, version);
+    why = plain_head_check(&x->head, method, url, version, info ? info->header_size : 0);
     if (why)
         return why;
     headers = (struct http_header *)x->head.headers;
@@ -325,7 +326,7 @@ static struct MHD_Response *front_make_response(struct exchange *x)
 
 static void front_add_headers(const struct exchange *x, struct MHD_Response *r)
 {
-    const char *at = x->headers.p;
+    const char *at = x->headers.n ? x->headers.p : "";
     const char *end = at + x->headers.n;
 
     while (at < end) {
@@ -360,7 +361,7 @@ static enum MHD_Result front_queue_answer(struct exchange *x)
  */
 void front_answer_past(struct exchange *x)
 {
-    const char *at = x->headers.p, *end = at + x->headers.n;
+    const char *at = x->headers.n ? x->headers.p : "", *end = at + x->headers.n;
     struct buf head;
     struct iovec iov[2];
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
