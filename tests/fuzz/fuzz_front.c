@@ -18,14 +18,13 @@
 #include "metergate/base/buf.h"
 #include "metergate/base/log.h"
 #include "metergate/net/front.h"
+#include "place.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 #define BODY_MAX  ((size_t)1 << 16)
 #define INPUT_MAX ((size_t)1 << 15)
 #define TURNS_MAX 2000
-
-static char dir[] = "/tmp/metergate-fuzz-front-XXXXXX";
 
 static struct {
     struct loop *loop;
@@ -239,32 +238,30 @@ static bool read_request(struct slice *in, struct buf *out, bool *ret_is_plain)
 
 /* ---- the connection ---- */
 
-static void remove_dir(void)
+static void free_world(void)
 {
     front_free(world.front);
     listener_release(&world.listener);
     loop_free(world.loop);
     buf_release(&world.told);
-    (void)rmdir(dir);
 }
 
 static void make_world(void)
 {
     const struct front_config config = {.shards = 1, .max_connections = 16};
     struct errbuf e;
-    char address[sizeof dir + 16];
+    char address[128];
 
-    if (world.loop)
+    if (!place_make())
         return;
     log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
-    MG_ASSERT(mkdtemp(dir));
-    snprintf(address, sizeof address, "unix:%s/s", dir);
+    snprintf(address, sizeof address, "unix:%s", place_path("s").text);
     world.loop = loop_new();
     MG_ASSERT(world.loop);
     buf_init(&world.told, BUF_UNLIMITED);
     MG_ASSERT(front_new(world.loop, &config, &ops, NULL, &world.front, &e) == 0);
     MG_ASSERT(listener_open(&world.listener, address, 0600, &e) == 0);
-    MG_ASSERT(front_listen(world.front, &world.listener) == 0 && atexit(remove_dir) == 0);
+    MG_ASSERT(front_listen(world.front, &world.listener) == 0 && atexit(free_world) == 0);
 }
 
 static int connect_client(void)
