@@ -188,6 +188,9 @@ const struct odd_request odd_requests[] = {
      PASSED},
 
     {.chapter = "Request line", .name = "CRLFs before it", BYTES("\r\n\r\n" GET("/v1/models", "")), PASSED},
+    {.name = "a line with a NUL at its beginning before it (ignored, as an empty one is)",
+     BYTES("\0 nonsense\r\n" GET("/v1/models", "")),
+     PASSED},
     {.name = "a NUL in the target", BYTES(GET("/v1/mo\0dels", "")), BAD("400")},
     {.name = "a NUL before the method", BYTES("\0" GET("/v1/models", "")), BAD("400")},
     {.name = "two blanks before the target", BYTES(LINE("GET  /v1/models HTTP/1.1", "")), BAD("400")},

@@ -1,8 +1,8 @@
 /*
  * fuzz_front: bytes on a connection, through the socket, libmicrohttpd and all our checks. What the front announces, request by
  * request, is what a slow reader makes of the same bytes that was written straight from RFC 9112 and takes nothing but its
- * strict forms (and three more that odd-requests.md has: bare LFs among chunks, a NUL in place of a CR, and a colon in place of
- * the last one): no request begins where another one's body is. Where that reader finds no request the front announces none, and nothing after it. The first
+ * strict forms (and four more that odd-requests.md has: bare LFs among chunks, a NUL in place of a CR, a colon in place of the
+ * last one, and lines with a NUL at their beginning before a request): no request begins where another one's body is. Where that reader finds no request the front announces none, and nothing after it. The first
  * request of a connection is announced if there is one. All that was opened is closed.
  * The first byte says after how many bytes the client waits before it sends the rest.
  */
@@ -156,10 +156,10 @@ static bool take_head(struct slice *in, struct http_head *h, struct http_header 
 {
     struct slice line;
 
-    do { /* RFC 9112 2.2: an empty line before the request line is ignored */
+    do { /* RFC 9112 2.2: an empty line before the request line is ignored; to libmicrohttpd a NUL ends a line */
         if (!take_line(in, true, &line))
             return false;
-    } while (line.n == 0);
+    } while (line.n == 0 || line.p[0] == '\0');
     if (line.p[line.n] == '\n' || !take_word(&line, &h->method) || !take_word(&line, &h->target))
         return false;
     if (!slice_eq(line, SLICE("HTTP/1.1")) && !slice_eq(line, SLICE("HTTP/1.0")))
