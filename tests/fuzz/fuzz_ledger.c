@@ -84,9 +84,12 @@ static bool patch(struct slice *input, char *p, size_t n)
 
 /* ---- rows ---- */
 
+/* Spans of decades are cut, so that sums of them fit. */
 static int64_t to_ms(int64_t us)
 {
-    return us / 1000 * 1000;
+    const int64_t most = INT64_MAX / 1000 / REPORT_SAMPLE;
+
+    return (us / 1000 > most ? most : us / 1000) * 1000;
 }
 
 static void check_same(const struct ledger_row *a, const struct ledger_row *b)
