@@ -247,7 +247,8 @@ fuzz: ## TARGET=fuzz_sse FOR_S=60: searches each target (or that one) for so man
 	@for t in $(TARGET); do mkdir -p build/fuzz/corpus/$$t && \
 	    $(MAKE) --no-print-directory -j$(JOBS) BUILD=build/fuzz CC=clang CFLAGS="-O1 -g" \
 	        SAN="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all" build/fuzz/search/$$t && \
-	    build/fuzz/search/$$t -max_total_time=$(FOR_S) -max_len=4096 -print_final_stats=1 build/fuzz/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
+	    build/fuzz/search/$$t -max_total_time=$(FOR_S) -max_len=4096 -print_final_stats=1 \
+	        -artifact_prefix=build/fuzz/$$t- $$(ls tests/fuzz/dict/$$t.dict 2>/dev/null | sed 's/^/-dict=/') build/fuzz/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
 
 STRINGS ?= 1000000
 SEED ?= 1
