@@ -141,6 +141,9 @@ $(BUILD)/tests/chaos/%: $(call obj,tests/chaos/*.c tests/e2e/fixture.c tests/e2e
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
 # A fuzz target linked with the corpus runner: every file of tests/fuzz/corpus/<name>/ goes through it once.
+$(BUILD)/tests/fuzz/fuzz_tool_%: $(BUILD)/obj/tests/fuzz/fuzz_tool_%.o $(BUILD)/obj/tests/fuzz/corpus_runner.o $(BUILD)/libtool.a $(LIBS)
+	@mkdir -p $(@D)
+	$(link) $(PKG_LIBS) $(TOOL_LIBS)
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/corpus_runner.o $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(PKG_LIBS)
@@ -237,6 +240,9 @@ coverage: ## lines that the unit, sim and fuzz tests run, a layer a line; the la
 	@sh tools/coverage.sh build/coverage 90 $(COVERED)
 
 # the same targets, driven by libFuzzer instead of the corpus runner
+$(BUILD)/search/fuzz_tool_%: $(BUILD)/obj/tests/fuzz/fuzz_tool_%.o $(BUILD)/libtool.a $(LIBS)
+	@mkdir -p $(@D)
+	$(link) -fsanitize=fuzzer $(PKG_LIBS) $(TOOL_LIBS)
 $(BUILD)/search/%: $(BUILD)/obj/tests/fuzz/%.o $(LIBS)
 	@mkdir -p $(@D)
 	$(link) -fsanitize=fuzzer $(PKG_LIBS)
@@ -246,10 +252,12 @@ FOR_S   ?= 60
 fuzz: ## TARGET=fuzz_sse FOR_S=60: searches each target (or that one) for so many seconds with libFuzzer, under ASan and UBSan
 	@$(MAKE) --no-print-directory deps
 	@sh tools/deps.sh --programs clang clang
+	@sh tools/deps.sh --fuzzer
 	@for t in $(TARGET); do mkdir -p build/fuzz/corpus/$$t && \
 	    $(MAKE) --no-print-directory -j$(JOBS) BUILD=build/fuzz CC=clang CFLAGS="-O1 -g" \
 	        SAN="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all" build/fuzz/search/$$t && \
-	    build/fuzz/search/$$t -max_total_time=$(FOR_S) -max_len=4096 -print_final_stats=1 build/fuzz/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
+	    build/fuzz/search/$$t -max_total_time=$(FOR_S) -max_len=4096 -print_final_stats=1 \
+	        -artifact_prefix=build/fuzz/$$t- $$(ls tests/fuzz/dict/$$t.dict 2>/dev/null | sed 's/^/-dict=/') build/fuzz/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
 
 STRINGS ?= 1000000
 SEED ?= 1

@@ -250,13 +250,14 @@ static int front_minor_version(const char *version)
 static const char *front_read_head(struct exchange *x, const char *method, const char *url,
                                    const char *version)
 {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->conn, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     struct http_header *headers;
     const char *why;
 
     x->head.method = slice_str(method);
     x->head.minor = front_minor_version(version);
     front_collect_headers(x);
-    why = plain_head_check(&x->head, method, url, version);
+    why = plain_head_check(&x->head, method, url, version, info ? info->header_size : 0);
     if (why)
         return why;
     headers = (struct http_header *)x->head.headers;
@@ -307,14 +308,21 @@ static ssize_t front_read_answer(void *cls, uint64_t pos, char *p, size_t max)
     return 0;
 }
 
+/* The bytes of the answer that wait. Its buffer has none before the first of them. */
+static char *front_waiting(const struct exchange *x)
+{
+    static char nothing[1];
+
+    return x->out.p ? x->out.p + x->out_taken : nothing;
+}
+
 static struct MHD_Response *front_make_response(struct exchange *x)
 {
     struct MHD_Response *r;
     uint64_t length = x->content_length < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)x->content_length;
 
     if (x->finished && !exchange_is_bodyless(x) && exchange_buffered(x) <= WHOLE_ANSWER_BYTES)
-        return MHD_create_response_from_buffer(exchange_buffered(x), x->out.p + x->out_taken,
-                                               MHD_RESPMEM_PERSISTENT);
+        return MHD_create_response_from_buffer(exchange_buffered(x), front_waiting(x), MHD_RESPMEM_PERSISTENT);
     if (x->status == 204)
         return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
     r = MHD_create_response_from_callback(length, READER_BLOCK_BYTES, front_read_answer, x, NULL);
@@ -328,7 +336,7 @@ static struct MHD_Response *front_make_response(struct exchange *x)
 
 static void front_add_headers(const struct exchange *x, struct MHD_Response *r)
 {
-    const char *at = x->headers.p;
+    const char *at = x->headers.n ? x->headers.p : "";
     const char *end = at + x->headers.n;
 
     while (at < end) {
@@ -363,7 +371,7 @@ static enum MHD_Result front_queue_answer(struct exchange *x)
  */
 void front_answer_past(struct exchange *x)
 {
-    const char *at = x->headers.p, *end = at + x->headers.n;
+    const char *at = x->headers.n ? x->headers.p : "", *end = at + x->headers.n;
     struct buf head;
     struct iovec iov[2];
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
@@ -379,7 +387,7 @@ void front_answer_past(struct exchange *x)
     }
     buf_add_str(&head, "\r\n");
     iov[0] = (struct iovec){head.p, head.n};
-    iov[1] = (struct iovec){x->out.p + x->out_taken, exchange_buffered(x)};
+    iov[1] = (struct iovec){front_waiting(x), exchange_buffered(x)};
     /* What does not fit into the socket's buffer at once is cut, and the length tells. */
     x->delivered =
         sendmsg(x->client->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)(head.n + exchange_buffered(x));

@@ -285,10 +285,10 @@ size_t exchange_take_out(struct exchange *x, char *p, size_t max);
 /*
  * NULL, or what in the bytes is otherwise than the head says. `method`, `url` and `version` are where
  * libmicrohttpd found them, and so are the header slices, values untrimmed; the target is our copy of the
- * whole of it.
+ * whole of it. The head is so many `bytes` long, from the method to the end of the empty line.
  */
 const char *plain_head_check(const struct http_head *h, const char *method, const char *url,
-                             const char *version);
+                             const char *version, size_t bytes);
 
 /* ---- misread.c ----------------------------------------------------------------------------------------- */
 
