@@ -106,7 +106,7 @@ struct exchange *exchange_new(struct client *c, struct MHD_Connection *conn, con
     buf_init(&x->headers, FRONT_HEAD_BYTES);
     buf_init(&x->out, BUF_UNLIMITED);
     c->exchange = x;
-    if (c->served) /* else its time runs from accept */
+    if (c->served || c->expected) /* else its time runs from accept */
         set_deadline(x, c->front->config.head_timeout_us);
     return x;
 }
@@ -213,6 +213,7 @@ static void admit(struct exchange *x)
     f->stats.exchanges++;
     x->id = f->stats.requests;
     x->announced = true;
+    client_not_expected(x->client);
 }
 
 void exchange_spoil(struct exchange *x, int status, const char *why)
