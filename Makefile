@@ -312,8 +312,12 @@ uninstall: ## remove what install put there, but not the configuration
 	for page in $(MANPAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page#man/}; done
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/metergate
 
-test-system: all ## METERGATE_TEST_SYSTEM=yes: installs on this machine, which runs systemd, and uses it as a service; root
-	sh tests/system/run.sh
+# Debian's bookworm and trixie, Ubuntu's noble: tests/system/root.sh makes them. What a machine needs besides the build is here: the test
+# calls with curl.
+RELEASE ?= bookworm
+ROOT    = sh tests/system/root.sh --release $(RELEASE) --build build/system/$(RELEASE) --with "$(DEBS) curl procps libpam-systemd"
+test-system: ## RELEASE=bookworm: installs in a root of its own that systemd boots, and uses it as a service; wants root and debootstrap, else 77
+	@$(ROOT) 'make -j$(JOBS) everything' && $(ROOT) --boot 'METERGATE_TEST_SYSTEM=yes sh tests/system/run.sh'
 
 clean: ## remove everything that was built
 	rm -rf build

@@ -12,6 +12,7 @@
 #include "front_inside.h"
 
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 struct client *client_new(struct front *f, int fd, const struct net_addr *peer)
@@ -66,6 +67,7 @@ void client_close(struct client *c)
     struct front *f = c->front;
 
     MG_ASSERT(!c->exchange);
+    client_not_expected(c);
     loop_watch_clear(f->loop, &c->watch);
     loop_timer_clear(f->loop, &c->timer);
     list_unlink(&c->clients);
@@ -120,8 +122,38 @@ void client_deadline(struct client *c, int64_t at_us)
     loop_timer_set(c->front->loop, &c->timer, at_us, client_on_timer, c);
 }
 
+void client_not_expected(struct client *c)
+{
+    c->front->stats.expected -= c->expected;
+    c->expected = false;
+}
+
+/* An end of ours that crosses a request on its way reaches the client as a reset, or as no answer to what it sent. */
+void client_last_call(struct client *c)
+{
+    struct front *f = c->front;
+    int64_t now = loop_now_us(f->loop), until = now + FRONT_LAST_CALL_US, quiet_since;
+    int unread = 0;
+
+    if (c->expected || (c->exchange && c->exchange->announced))
+        return;
+    if (!c->exchange && (ioctl(c->fd, FIONREAD, &unread) < 0 || unread == 0)) {
+        quiet_since = c->deadline_us - (c->served ? f->config.idle_timeout_us : f->config.head_timeout_us);
+        until = quiet_since + FRONT_LAST_CALL_US;
+    }
+    if (c->shut || c->left || until <= now) {
+        client_shutdown(c);
+        return;
+    }
+    c->expected = true;
+    f->stats.expected++;
+    if (!c->exchange) /* else the rest of its head has the time that it has */
+        client_deadline(c, until);
+}
+
 void client_shutdown(struct client *c)
 {
+    client_not_expected(c);
     c->deadline_us = CLOCK_NEVER;
     c->shut = true;
     list_unlink(&c->of_owner);

@@ -111,7 +111,7 @@ struct exchange *exchange_new(struct client *c, struct MHD_Connection *conn, con
     buf_init(&x->out, BUF_UNLIMITED);
     c->exchange = x;
     owner_place(c, CLIENT_ASKING);
-    if (c->served) /* else its time runs from accept */
+    if (c->served || c->expected) /* else its time runs from accept */
         set_deadline(x, c->front->config.head_timeout_us);
     return x;
 }
@@ -229,6 +229,7 @@ static void admit(struct exchange *x)
     f->stats.exchanges++;
     x->id = f->stats.requests;
     x->announced = true;
+    client_not_expected(x->client);
 }
 
 void exchange_spoil(struct exchange *x, int status, const char *why)

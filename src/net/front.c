@@ -540,17 +540,11 @@ void front_drain(struct front *f)
 {
     f->draining = true;
     LIST_EACH(&f->clients, node, next)
-    {
-        struct client *c = LIST_ENTRY(node, struct client, clients);
-
-        if (!c->exchange)
-            client_shutdown(c);
-    }
+    client_last_call(LIST_ENTRY(node, struct client, clients));
 }
 
 void front_stop_listening(struct front *f)
 {
-    front_drain(f);
     ports_close(f);
 }
 

@@ -111,6 +111,7 @@ struct client {
     char origin[EXCHANGE_ORIGIN_SIZE];
     bool served; /* a request of it has ended */
     bool shut;   /* we have ended it */
+    bool expected; /* in front.stats.expected */
     bool linger; /* closing with unread bytes of a body: see linger.c */
 
     int64_t deadline_us; /* CLOCK_NEVER: none. The timer may be set earlier; it then moves itself. */
@@ -187,6 +188,12 @@ void client_deadline(struct client *c, int64_t at_us);
 
 /* Who is at its other end: what peer_look says, asked once. 0: c->who. */
 int client_who(struct client *c);
+
+/* For drains: ends it, or counts it as expected, if it has no request. */
+void client_last_call(struct client *c);
+
+/* Its request has come, or will not any more. */
+void client_not_expected(struct client *c);
 
 /* Ends the connection whatever state libmicrohttpd is in; it notices through its own epoll. */
 void client_shutdown(struct client *c);

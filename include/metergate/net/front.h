@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "metergate/base/clock.h"
 #include "metergate/base/err.h"
 #include "metergate/net/exchange.h"
 #include "metergate/net/listener.h"
@@ -84,11 +85,15 @@ int front_listen(struct front *f, struct listener *ln) MG_MUSTCHECK;
 /*
  * For drains: idle connections are closed, the others and all that still come close after their answer. Who
  * comes now is told so by the user's on_head; without it he would wait in the backlog for an answer that
- * never comes.
+ * never comes. A connection whose request may be on its way, because it was opened or answered within the last
+ * FRONT_LAST_CALL_US, is closed when that time is over; front_stats.expected counts those.
  */
+#define FRONT_LAST_CALL_US (CLOCK_S / 2)
 void front_drain(struct front *f);
 
-/* front_drain, and no new connections. */
+/*
+ * No new connections from now on: they wait in the backlog, for whoever has the listening socket next.
+ */
 void front_stop_listening(struct front *f);
 
 /* Another front_config.body_bytes_total, for what comes from now on. */
@@ -114,6 +119,7 @@ struct front_stats {
     unsigned connections; /* now */
     unsigned lingering;   /* now: answered and closed, but for what the client still sends; they count against max_connections */
     unsigned exchanges;   /* now, from on_head or on_bad to on_done */
+    unsigned expected;    /* now, after front_drain: connections whose request may be on its way */
     int64_t body_bytes;   /* buffered now */
     int64_t answer_bytes; /* buffered now */
 };
