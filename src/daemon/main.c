@@ -14,6 +14,7 @@
 #include <sysexits.h>
 
 #include "metergate/base/clock.h"
+#include "metergate/base/json.h"
 #include "metergate/base/log.h"
 #include "metergate/config/config.h"
 #include "metergate/config/print.h"
@@ -24,6 +25,7 @@
 #include "metergate/daemon/reload.h"
 #include "metergate/daemon/state.h"
 #include "metergate/net/loop.h"
+#include "metergate/net/trust.h"
 #include "metergate/proxy/capacity.h"
 #include "metergate/proxy/proxy.h"
 
@@ -258,6 +260,8 @@ int main(int argc, char **argv)
     int rc;
 
     fix_malloc();
+    trust_use_spare(); /* before anything of OpenSSL */
+    json_use_spare();
     buf_init(&d.where, BUF_UNLIMITED);
     rc = options_read(&o, argc, argv);
 

@@ -47,6 +47,8 @@ static int code_of(int rc)
     case SQLITE_NOTADB:
     case SQLITE_FORMAT:
         return DB_CORRUPT;
+    case SQLITE_NOMEM:
+        return DB_NO_MEMORY;
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
     case SQLITE_NOLFS:

@@ -37,6 +37,7 @@
 #include <microhttpd.h>
 
 #include "metergate/base/log.h"
+#include "metergate/base/spare.h"
 #include "metergate/net/linger.h"
 
 #define SHARDS_DEFAULT      256u
@@ -46,6 +47,7 @@
 #define ACCEPTS_PER_TURN    64
 #define ACCEPT_RETRY_US     (100 * CLOCK_MS)
 #define STARVED_SAY_US      (60 * CLOCK_S)
+#define SHED_CLIENTS        64u /* that came while memory is short: each takes 45 KiB of what was kept back */
 
 /*
  * A finished answer up to this size goes out as one piece with its head; a longer one through the reader,
@@ -323,19 +325,33 @@ static struct MHD_Response *front_make_response(struct exchange *x)
     return r;
 }
 
-static void front_add_headers(const struct exchange *x, struct MHD_Response *r)
+/* What it does not take it has a reason for; without memory an answer would lose a header that says what it is. */
+static bool front_add_header(struct MHD_Response *r, const char *name, const char *value)
+{
+    for (unsigned i = 0;; i++) {
+        errno = 0;
+        if (MHD_add_response_header(r, name, value) == MHD_YES || errno != ENOMEM)
+            return true;
+        if (!spare_again(i))
+            return false;
+    }
+}
+
+static bool front_add_headers(const struct exchange *x, struct MHD_Response *r)
 {
     const char *at = x->headers.p;
     const char *end = at + x->headers.n;
+    bool all = true;
 
-    while (at < end) {
+    while (at < end && all) {
         const char *value = at + strlen(at) + 1;
 
-        (void)MHD_add_response_header(r, at, value);
+        all = front_add_header(r, at, value);
         at = value + strlen(value) + 1;
     }
-    if (x->front->draining)
-        (void)MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+    if (x->front->draining || x->front->shedding)
+        all = all && front_add_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+    return all;
 }
 
 static enum MHD_Result front_queue_answer(struct exchange *x)
@@ -343,9 +359,14 @@ static enum MHD_Result front_queue_answer(struct exchange *x)
     struct MHD_Response *r = front_make_response(x);
     enum MHD_Result rc;
 
+    for (unsigned i = 0; !r && spare_again(i); i++)
+        r = front_make_response(x);
     if (!r)
         return MHD_NO;
-    front_add_headers(x, r);
+    if (!front_add_headers(x, r)) {
+        MHD_destroy_response(r);
+        return MHD_NO;
+    }
     exchange_enter(x, X_ANSWER);
     client_deadline(x->client, loop_now_us(x->front->loop) + x->front->config.write_timeout_us);
     rc = MHD_queue_response(x->conn, (unsigned)x->status, r);
@@ -469,7 +490,7 @@ static void front_on_completed(void *cls, struct MHD_Connection *conn, void **co
     c = x->client;
     front_end(x, x->delivered ||
                      (how == MHD_REQUEST_TERMINATED_COMPLETED_OK && x->finished && !x->cut && !x->gone));
-    if (c->left || c->front->draining)
+    if (c->left || c->front->draining || c->front->shedding)
         client_shutdown(c);
 }
 
@@ -498,6 +519,7 @@ static void front_on_connection(void *cls, struct MHD_Connection *conn, void **s
         if (fd >= 0)
             linger_start(f->loop, &f->lingering, fd);
     }
+    f->shed_clients -= c->shed;
     client_close(c);
     front_retry_accept(f);
 }
@@ -505,6 +527,11 @@ static void front_on_connection(void *cls, struct MHD_Connection *conn, void **s
 /* ---- accepting ----------------------------------------------------------------------------------------- */
 
 static void front_on_port(void *ctx, uint32_t events);
+
+static bool front_has_place(const struct front *f)
+{
+    return f->stats.connections < f->config.max_connections && (!f->shedding || f->shed_clients < SHED_CLIENTS);
+}
 
 static void front_accept_off(struct front *f)
 {
@@ -530,7 +557,7 @@ static void front_accept_on(void *ctx)
 
 void front_retry_accept(struct front *f)
 {
-    if (f->accepting_off && !list_empty(&f->ports) && f->stats.connections < f->config.max_connections)
+    if (f->accepting_off && !list_empty(&f->ports) && front_has_place(f))
         front_accept_on(f);
 }
 
@@ -550,6 +577,8 @@ static void front_add_client(struct front *f, int fd, const struct net_addr *pee
         free(c);
         return;
     }
+    c->shed = f->shedding;
+    f->shed_clients += c->shed;
     shard_mark_dirty(s); /* the request is often there already */
 }
 
@@ -563,7 +592,7 @@ static void front_on_port(void *ctx, uint32_t events)
         struct net_addr peer = {.len = sizeof peer.sa};
         int fd;
 
-        if (f->stats.connections >= f->config.max_connections) {
+        if (!front_has_place(f)) {
             front_accept_off(f); /* the rest waits in the backlog until somebody leaves */
             return;
         }
@@ -602,9 +631,8 @@ int front_listen(struct front *f, struct listener *ln)
     return 0;
 }
 
-void front_drain(struct front *f)
+static void front_close_idle(struct front *f)
 {
-    f->draining = true;
     LIST_EACH(&f->clients, node, next)
     {
         struct client *c = LIST_ENTRY(node, struct client, clients);
@@ -612,6 +640,21 @@ void front_drain(struct front *f)
         if (!c->exchange)
             client_shutdown(c);
     }
+}
+
+void front_drain(struct front *f)
+{
+    f->draining = true;
+    front_close_idle(f);
+}
+
+void front_shed(struct front *f, bool on)
+{
+    f->shedding = on;
+    if (on)
+        front_close_idle(f);
+    else
+        front_retry_accept(f);
 }
 
 void front_stop_listening(struct front *f)

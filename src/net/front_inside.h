@@ -60,6 +60,8 @@ struct front {
     int64_t starved_said_us;        /* when the log was told last that descriptors are wanting */
     bool accepting_off;
     bool draining; /* every answer is the last of its connection */
+    bool shedding; /* likewise, as long as memory is short */
+    unsigned shed_clients; /* that came meanwhile and are still there */
     bool stopping; /* inside front_free */
 
     struct relief relief;
@@ -92,6 +94,7 @@ struct client {
     char origin[EXCHANGE_ORIGIN_SIZE];
     bool served; /* a request of it has ended */
     bool shut;   /* we have ended it */
+    bool shed;   /* it came while memory was short: counted in front.shed_clients */
     bool linger; /* closing with unread bytes of a body: see linger.c */
 
     int64_t deadline_us; /* CLOCK_NEVER: none. The timer may be set earlier; it then moves itself. */

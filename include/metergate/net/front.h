@@ -82,6 +82,12 @@ int front_listen(struct front *f, struct listener *ln) MG_MUSTCHECK;
  */
 void front_drain(struct front *f);
 
+/*
+ * While memory is short: idle connections are closed, each answer is the last of its connection, and no more than a few of
+ * those who come have their turn at one time; the others wait in the backlog.
+ */
+void front_shed(struct front *f, bool on);
+
 /* front_drain, and no new connections. */
 void front_stop_listening(struct front *f);
 
