@@ -24,6 +24,7 @@
 #include "metergate/daemon/options.h"
 #include "metergate/daemon/reload.h"
 #include "metergate/daemon/state.h"
+#include "metergate/ledger/db.h"
 #include "metergate/net/loop.h"
 #include "metergate/net/trust.h"
 #include "metergate/proxy/capacity.h"
@@ -262,6 +263,7 @@ int main(int argc, char **argv)
     fix_malloc();
     trust_use_spare(); /* before anything of OpenSSL */
     json_use_spare();
+    db_use_spare();
     buf_init(&d.where, BUF_UNLIMITED);
     rc = options_read(&o, argc, argv);
 

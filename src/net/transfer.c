@@ -535,6 +535,10 @@ enum transfer_result transfer_judge(const struct transfer *t, CURLcode code, con
         return TRANSFER_CUT;
     if (code == CURLE_OK)
         *ret_why = "the connection was closed in the head of the answer";
+    if (t->refusals != spare_refusals()) {
+        *ret_why = "there was no memory to read the answer";
+        return TRANSFER_PROTOCOL;
+    }
     /* 7.88's words for a line over 100 KB, and for one that continues none */
     if (code == CURLE_OUT_OF_MEMORY || code == CURLE_BAD_FUNCTION_ARGUMENT) {
         *ret_why = "the head of the answer has a line that cannot be read";

@@ -17,7 +17,7 @@
 #define BIG_BYTES ((size_t)150 << 10)
 
 const char session_settings[] =
-    "{\"keepalive_ms\":5,\"models\":{\"gpt-slow\":{\"first_byte_ms\":15}}}";
+    "{\"keepalive_ms\":60,\"models\":{\"gpt-slow\":{\"first_byte_ms\":15}}}";
 
 const char session_yaml[] = "state_dir: $DIR/state\n"
                             "headroom: 0%\n"
@@ -127,14 +127,19 @@ static bool is_right(const struct row *r, const struct client_reply *reply)
 
 static enum seen judge(const struct row *r, const struct client_reply *reply)
 {
-    if (reply->error)
+    if (reply->error) {
+        if (getenv("MEMORY_TRACE"))
+            printf("%s: cut\n", r->path);
         return SEEN_CUT;
+    }
     if (reply->status == r->status && !is_right(r, reply))
         fail_row(r, reply, "half an answer was taken for a whole one");
     if (reply->status == r->status)
         return SEEN_WHOLE;
     if (reply->status < 400)
         fail_row(r, reply, "an answer that nobody asked for");
+    if (getenv("MEMORY_TRACE"))
+        printf("%s: status %d: %.*s\n", r->path, reply->status, (int)reply->body.n, reply->body.n ? reply->body.p : "");
     return SEEN_REFUSED;
 }
 

@@ -31,6 +31,12 @@ struct db;
 struct db_stmt;
 
 /*
+ * From now on SQLite's memory is had with the help of the spare (base/spare.h). Before anything else of it is used, and
+ * before there is a second thread.
+ */
+void db_use_spare(void);
+
+/*
  * Opens or makes the file: WAL, synchronous NORMAL, and `busy_ms` of patience with others' locks. The file and those
  * beside it (-wal, -shm) are readable by their owner alone. *ret is set even when the code is not DB_OK, for
  * db_problem; close it.
