@@ -561,7 +561,8 @@ void front_retry_accept(struct front *f)
         front_accept_on(f);
 }
 
-static void front_add_client(struct front *f, int fd, const struct net_addr *peer)
+/* 0, or -ENOMEM: then it is closed. */
+static int front_add_client(struct front *f, int fd, const struct net_addr *peer)
 {
     static const struct sockaddr_in nobody = {.sin_family = AF_INET};
     struct shard *s = &f->shards[f->next_shard];
@@ -575,11 +576,25 @@ static void front_add_client(struct front *f, int fd, const struct net_addr *pee
     if (f->accepting == c) { /* refused before it was told to us; the descriptor is closed */
         f->accepting = NULL;
         free(c);
-        return;
+        return -ENOMEM;
     }
     c->shed = f->shedding;
     f->shed_clients += c->shed;
     shard_mark_dirty(s); /* the request is often there already */
+    return 0;
+}
+
+/* There is something that a connection needs and that may be there again in a moment; meanwhile they wait in the backlog. */
+static void front_starve(struct front *f, int error)
+{
+    int64_t now = loop_now_us(f->loop);
+
+    if (!f->starved_said_us || now - f->starved_said_us > STARVED_SAY_US) {
+        log_warn("no new connections for a moment: %s", strerror(error));
+        f->starved_said_us = now;
+    }
+    front_accept_off(f);
+    loop_timer_set(f->loop, &f->accept_retry, now + ACCEPT_RETRY_US, front_accept_on, f);
 }
 
 static void front_on_port(void *ctx, uint32_t events)
@@ -597,18 +612,15 @@ static void front_on_port(void *ctx, uint32_t events)
             return;
         }
         fd = accept4(p->listener->fd, (struct sockaddr *)&peer.sa, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            front_add_client(f, fd, &peer);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            if (!f->starved_said_us || loop_now_us(f->loop) - f->starved_said_us > STARVED_SAY_US) {
-                log_warn("no new connections for a moment: %s", strerror(errno));
-                f->starved_said_us = loop_now_us(f->loop);
-            }
-            front_accept_off(f);
-            loop_timer_set(f->loop, &f->accept_retry, loop_now_us(f->loop) + ACCEPT_RETRY_US, front_accept_on,
-                           f);
+        if (fd >= 0 && front_add_client(f, fd, &peer) < 0)
+            errno = ENOMEM;
+        else if (fd >= 0)
+            continue;
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            front_starve(f, errno);
             return;
-        } else if (errno == EAGAIN) {
+        }
+        if (errno == EAGAIN) {
             return;
         }
     }
