@@ -50,7 +50,7 @@ int buf_reserve(struct buf *b, size_t n)
         cap = 64;
     if (cap > b->max + 1)
         cap = b->max + 1;
-    p = realloc(b->p, cap);
+    p = spare_realloc(b->p, cap); /* a little is helped with, a big body fails alone */
     if (!p)
         return -ENOMEM;
     b->p = p;

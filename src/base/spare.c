@@ -14,7 +14,7 @@
 
 #define PAUSE_NS   5000000L
 #define ATTEMPTS   20u                 /* a tenth of a second */
-#define SMALL_MOST ((size_t)256 << 10) /* what a library wants beyond that a peer has sized: it fails alone */
+#define SMALL_MOST ((size_t)32 << 10) /* what is wanted beyond that a peer has sized: it fails alone */
 
 static _Atomic(void *) at;
 static size_t bytes; /* 0: none was ever kept */
@@ -32,7 +32,10 @@ static void *map(size_t n)
 bool spare_keep(size_t n)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    void *before = atomic_exchange(&at, NULL);
 
+    if (before)
+        (void)munmap(before, bytes);
     bytes = (n + page - 1) / page * page;
     atomic_store(&gone, true);
     return spare_retake();
@@ -98,7 +101,7 @@ void spare_out_of_memory(void)
     abort();
 }
 
-/* ---- for libraries ---- */
+/* ---- for what may fail ---- */
 
 /* Whether to try once more; else it is counted. */
 static bool helps(size_t n)

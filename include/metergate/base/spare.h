@@ -17,7 +17,7 @@
 
 #include "metergate/base/err.h"
 
-/* Keeps so many bytes back from now on. False: there are not as many; it is as if they had been used. */
+/* Keeps so many bytes back from now on, instead of those before. False: there are not as many; it is as if they had been used. */
 bool spare_keep(size_t bytes) MG_MUSTCHECK;
 
 /* It was used, and is not there again. Cheap: one load. */
@@ -42,15 +42,15 @@ bool spare_again(unsigned attempt);
 MG_NORETURN void spare_out_of_memory(void);
 
 /*
- * malloc and its family for libraries that can be told what to use: a small block is tried again with the help of the
- * spare, once. NULL when there is no memory all the same, which spare_refusals counts.
+ * malloc and its family for what may fail, libraries that can be told what to use among it: a block of up to 32 KiB is tried
+ * again with the help of the spare, once. NULL when there is no memory all the same, which spare_refusals counts.
  */
 void *spare_malloc(size_t n) __attribute__((malloc));
 void *spare_calloc(size_t count, size_t size) __attribute__((malloc));
 void *spare_realloc(void *p, size_t n);
 char *spare_strdup(const char *s) __attribute__((malloc));
 
-/* How many allocations of libraries failed since the start: what such a library reports meanwhile may be that alone. */
+/* How many of these failed since the start: what a library reports meanwhile may be that alone. */
 int64_t spare_refusals(void);
 
 #endif
