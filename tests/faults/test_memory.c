@@ -166,7 +166,7 @@ static void assert_baseline(struct bed *b)
     for (;;) {
         cJSON *status;
 
-        if (process_wait_exit(b->f.daemon, 0) >= 0)
+        if (process_wait_exit(b->f.daemon, 2) >= 0)
             bed_fail(b, "the daemon has ended");
         status = fixture_status(&b->f);
         settled = is_settled(status);
@@ -322,10 +322,87 @@ static void test_memory__what_is_big_fails__only_the_big_body_is_refused(void **
     bed_release(&b);
 }
 
+static void post(const struct bed *b, const char *path)
+{
+    struct client_reply r = fixture_call(&b->f, "POST", path, "");
+
+    assert_int_equal(r.status, 200);
+    client_reply_release(&r);
+}
+
+static bool is_short(const struct bed *b)
+{
+    cJSON *status = fixture_status(&b->f);
+    bool is = cJSON_IsTrue(json_at(status, "process.memory_short"));
+
+    cJSON_Delete(status);
+    return is;
+}
+
+static const char chat[] = "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}";
+
+static void assert_told_to_come_again(const struct bed *b)
+{
+    struct client_reply r = fixture_chat(&b->f, chat);
+
+    assert_int_equal(r.status, 429);
+    assert_string_equal(client_header(&r, "Metergate-Refused"), "queue-full");
+    assert_string_equal(client_header(&r, "Retry-After"), "1");
+    assert_string_equal(client_header(&r, "Connection"), "close");
+    client_reply_release(&r);
+    r = fixture_call(&b->f, "GET", "/readyz", NULL);
+    assert_int_equal(r.status, 200);
+    assert_non_null(strstr(r.body.p, "memory is short"));
+    client_reply_release(&r);
+}
+
+/* What is kept back was used, and cannot be had again. */
+static void make_short(struct bed *b)
+{
+    int64_t end_us = clock_now_us() + 20 * CLOCK_S;
+
+    arm(b, 0, 0, 0, 1 << 20);
+    for (int64_t n = 1; !is_short(b); n++) { /* not every allocation is one that cannot be done without */
+        if (clock_now_us() > end_us)
+            bed_fail(b, "memory did not become short");
+        struct client_reply r;
+
+        atomic_store(&b->faults->row, 1);
+        atomic_store(&b->faults->from, atomic_load(&b->faults->seen) + n);
+        r = fixture_call(&b->f, "GET", "/healthz", NULL);
+        client_reply_release(&r);
+        atomic_store(&b->faults->from, 0);
+    }
+}
+
+static void test_memory__it_stays_short__held_calls_go_on_and_new_ones_are_told_to_come_again(void **state)
+{
+    struct client_async *held;
+    struct client_reply r;
+    struct bed b;
+
+    (void)state;
+    bed_init(&b);
+    post(&b, "/-/pause");
+    held = fixture_chat_start(&b.f, chat);
+    fixture_wait_status(&b.f, "held", 1);
+    make_short(&b);
+    assert_told_to_come_again(&b);
+    post(&b, "/-/resume");
+    r = client_finish(held);
+    assert_int_equal(r.status, 200);
+    client_reply_release(&r);
+    assert_true(is_short(&b));
+    disarm(&b);
+    fixture_wait_log(&b.f, 0, "there is memory again: new calls are taken");
+    ledger_chat(&b.f, "gpt-4o", 5, 200);
+    assert_baseline(&b);
+    bed_release(&b);
+}
+
 /* The last resort. A service manager starts it again, and the ledger has kept everything. */
 static void test_memory__there_is_none_at_all__ends_with_a_word_and_the_ledger_has_kept_all(void **state)
 {
-    static const char chat[] = "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}";
     struct client_reply r;
     struct bed b;
     char *log;
@@ -392,14 +469,6 @@ static char *crowd_body(void)
         buf_add_str(&body, "A gate lets water through. ");
     buf_add_str(&body, "\"}]}");
     return buf_take(&body, &n);
-}
-
-static void post(const struct bed *b, const char *path)
-{
-    struct client_reply r = fixture_call(&b->f, "POST", path, "");
-
-    assert_int_equal(r.status, 200);
-    client_reply_release(&r);
 }
 
 /* Those that are there wait, the others have been told to come again, or found no way in. */
@@ -471,6 +540,7 @@ int main(void)
         cmocka_unit_test(test_memory__several_in_a_row_fail__nothing_ends_and_nothing_is_left),
         cmocka_unit_test(test_memory__each_fortieth_fails__nothing_ends_and_nothing_is_left),
         cmocka_unit_test(test_memory__what_is_big_fails__only_the_big_body_is_refused),
+        cmocka_unit_test(test_memory__it_stays_short__held_calls_go_on_and_new_ones_are_told_to_come_again),
         cmocka_unit_test(test_memory__there_is_none_at_all__ends_with_a_word_and_the_ledger_has_kept_all),
         cmocka_unit_test(test_memory__a_crowd_takes_it_all__the_rest_is_told_to_come_again_and_service_goes_on),
     };
