@@ -65,10 +65,12 @@ UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit
 SIM     := $(patsubst tests/sim/%.c,$(BUILD)/tests/sim/%,$(wildcard tests/sim/test_*.c))
 E2E     := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/test_*.c))
 CHAOS   := $(BUILD)/tests/chaos/test_chaos
+# sanitizers have a malloc of their own: then the test says that it cannot run
+FAULTS  := $(BUILD)/tests/faults/test_memory $(if $(SAN),,$(BUILD)/tests/faults/shim.so)
 FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
-.PHONY: all help hardening coverage deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-page test-docs test-system test-monitoring lint lint-objects asan tsan valgrind chaos kills \
+.PHONY: all help hardening coverage deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-page test-docs test-system test-monitoring lint lint-objects asan tsan valgrind chaos chaos-memory kills \
         fuzz oracle bench install uninstall clean everything
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -140,6 +142,13 @@ $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o $(call obj,$(filter-out $(wildc
 $(BUILD)/tests/chaos/%: $(call obj,tests/chaos/*.c tests/e2e/fixture.c tests/e2e/ledger_fixture.c tests/e2e/client.c tests/e2e/process.c) $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
+$(BUILD)/tests/faults/shim.so: tests/faults/shim.c tests/faults/control.h
+	@mkdir -p $(@D)
+	$(Q)echo "  LINK  $@"
+	$(Q)$(CC) $(CPPFLAGS) -std=c11 $(OPT) $(WARN) $(WERROR) -fPIC -shared -o $@ $< -ldl
+$(BUILD)/tests/faults/test_%: $(BUILD)/obj/tests/faults/test_%.o $(BUILD)/obj/tests/faults/session.o $(call obj,tests/e2e/fixture.c tests/e2e/ledger_fixture.c tests/e2e/client.c tests/e2e/process.c) $(LIBS)
+	@mkdir -p $(@D)
+	$(link) $(TEST_LIBS) $(PKG_LIBS)
 # A fuzz target linked with the corpus runner: every file of tests/fuzz/corpus/<name>/ goes through it once.
 $(BUILD)/tests/fuzz/fuzz_tool_%: $(BUILD)/obj/tests/fuzz/fuzz_tool_%.o $(BUILD)/obj/tests/fuzz/corpus_runner.o $(BUILD)/libtool.a $(LIBS)
 	@mkdir -p $(@D)
@@ -159,9 +168,9 @@ $(BUILD)/tests/oracle/%: $(BUILD)/obj/tests/oracle/%.o $(LIBS)
 
 test: ## deps, build, and every test: unit, sim, e2e, fuzz corpora
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory -j$(JOBS) everything $(UNIT) $(SIM) $(E2E) $(CHAOS) $(FUZZ)
+	@$(MAKE) --no-print-directory -j$(JOBS) everything $(UNIT) $(SIM) $(E2E) $(CHAOS) $(FAULTS) $(FUZZ)
 	@$(if $(SAN),,sh tests/hardening.sh $(BIN)/metergated $(BIN)/metergate)
-	@BUILD=$(BUILD) sh tests/run.sh $(UNIT) $(SIM) $(E2E) $(CHAOS) $(FUZZ)
+	@BUILD=$(BUILD) sh tests/run.sh $(UNIT) $(SIM) $(E2E) $(CHAOS) $(filter-out %.so,$(FAULTS)) $(FUZZ)
 
 test-unit: $(UNIT) ## unit tests alone
 	@BUILD=$(BUILD) sh tests/run.sh $(UNIT)
@@ -183,6 +192,11 @@ chaos: ## RUNS=1000 SEED=1: clients and providers that do anything at any moment
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$(JOBS) everything $(CHAOS)
 	MG_BIN=$(BIN) CHAOS_RUNS=$(RUNS) CHAOS_SEED=$(SEED) CHAOS_SLOW=$(SLOW) $(CHAOS)
+
+chaos-memory: ## MEMORY_FROM=1: each allocation of a session fails in its turn, alone and three in a row (an hour)
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$(JOBS) everything $(FAULTS)
+	MG_BIN=$(BIN) MEMORY_RUNS=0 $(filter-out %.so,$(FAULTS))
 
 KILLS ?= 200
 kills: everything $(BUILD)/tests/e2e/test_ledger_kill ## KILLS=200 SEED=1: kill -9 of a busy daemon at random moments; what the ledger keeps
@@ -271,7 +285,7 @@ deps: ## install the Debian packages that are missing; does nothing when all is 
 
 # every object of the tree, tests included: lint builds them with warnings as errors
 ALLOBJ = $(call obj,src/*/*.c) $(call obj,tests/unit/*.c) $(call obj,tests/sim/*.c) $(call obj,tests/e2e/*.c) \
-         $(call obj,tests/chaos/*.c) $(call obj,tests/simulator/*.c) $(call obj,tests/fuzz/*.c) $(call obj,tests/bench/*.c) $(call obj,tests/oracle/*.c) $(call obj,tools/demo/*.c)
+         $(call obj,tests/chaos/*.c) $(call obj,tests/faults/*.c) $(call obj,tests/simulator/*.c) $(call obj,tests/fuzz/*.c) $(call obj,tests/bench/*.c) $(call obj,tests/oracle/*.c) $(call obj,tools/demo/*.c)
 lint-objects: $(ALLOBJ)
 
 lint-deps:

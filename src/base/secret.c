@@ -16,6 +16,7 @@
 #include <openssl/evp.h>
 
 #include "metergate/base/file.h"
+#include "metergate/base/spare.h"
 
 void secret_init(struct secret *s)
 {
@@ -162,8 +163,11 @@ struct secret_fingerprint secret_fingerprint_of(struct slice credential)
     struct secret_fingerprint f;
     unsigned n = 0;
 
-    MG_ASSERT(EVP_Digest(credential.n ? credential.p : "", credential.n, f.bytes, &n, EVP_sha256(), NULL) ==
-              1);
+    /* It fails for want of memory alone. */
+    for (unsigned i = 0; EVP_Digest(credential.n ? credential.p : "", credential.n, f.bytes, &n, EVP_sha256(), NULL) != 1; i++) {
+        if (!spare_again(i))
+            spare_out_of_memory();
+    }
     MG_ASSERT(n == sizeof f.bytes);
     return f;
 }

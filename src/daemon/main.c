@@ -15,6 +15,7 @@
 #include <sysexits.h>
 
 #include "metergate/base/clock.h"
+#include "metergate/base/json.h"
 #include "metergate/base/log.h"
 #include "metergate/config/config.h"
 #include "metergate/config/print.h"
@@ -24,7 +25,9 @@
 #include "metergate/daemon/options.h"
 #include "metergate/daemon/reload.h"
 #include "metergate/daemon/state.h"
+#include "metergate/ledger/db.h"
 #include "metergate/net/loop.h"
+#include "metergate/net/trust.h"
 #include "metergate/proxy/capacity.h"
 #include "metergate/proxy/proxy.h"
 
@@ -295,6 +298,9 @@ int main(int argc, char **argv)
 
     fix_malloc();
     log_find_journal();
+    trust_use_spare(); /* before anything of OpenSSL */
+    json_use_spare();
+    db_use_spare();
     buf_init(&d.where, BUF_UNLIMITED);
     rc = options_read(&o, argc, argv);
 

@@ -396,9 +396,14 @@ static void keep_header(struct exchange *x, const struct http_header *h)
     if (!http_is_token(h->name) || !http_is_field_value(h->value) || http_is_hop_by_hop(h->name) ||
         slice_eq_nocase(h->name, SLICE("content-length")))
         return;
-    if (buf_append(&x->headers, h->name.p, h->name.n) < 0 || buf_append(&x->headers, "", 1) < 0 ||
-        buf_append(&x->headers, value.p, value.n) < 0 || buf_append(&x->headers, "", 1) < 0)
+    if (h->name.n + value.n + 2 > FRONT_HEAD_BYTES - x->headers.n) {
         x->cut = true; /* more than libmicrohttpd could send: rather no answer than half a head */
+        return;
+    }
+    buf_add_slice(&x->headers, h->name);
+    buf_add_char(&x->headers, '\0');
+    buf_add_slice(&x->headers, value);
+    buf_add_char(&x->headers, '\0');
 }
 
 void exchange_start(struct exchange *x, int status, const struct http_header *headers, size_t header_count,
@@ -600,6 +605,11 @@ bool exchange_origin(const struct exchange *x, struct slice *ret)
 bool exchange_is_gone(const struct exchange *x)
 {
     return x->gone;
+}
+
+bool exchange_is_cut(const struct exchange *x)
+{
+    return x->cut;
 }
 
 bool exchange_is_started(const struct exchange *x)

@@ -37,6 +37,7 @@
 #include <microhttpd.h>
 
 #include "metergate/base/log.h"
+#include "metergate/base/spare.h"
 #include "metergate/net/linger.h"
 
 #define SHARDS_DEFAULT      256u
@@ -334,19 +335,33 @@ static struct MHD_Response *front_make_response(struct exchange *x)
     return r;
 }
 
-static void front_add_headers(const struct exchange *x, struct MHD_Response *r)
+/* What it does not take it has a reason for; without memory an answer would lose a header that says what it is. */
+static bool front_add_header(struct MHD_Response *r, const char *name, const char *value)
+{
+    for (unsigned i = 0;; i++) {
+        errno = 0;
+        if (MHD_add_response_header(r, name, value) == MHD_YES || errno != ENOMEM)
+            return true;
+        if (!spare_again(i))
+            return false;
+    }
+}
+
+static bool front_add_headers(const struct exchange *x, struct MHD_Response *r)
 {
     const char *at = x->headers.n ? x->headers.p : "";
     const char *end = at + x->headers.n;
+    bool all = true;
 
-    while (at < end) {
+    while (at < end && all) {
         const char *value = at + strlen(at) + 1;
 
-        (void)MHD_add_response_header(r, at, value);
+        all = front_add_header(r, at, value);
         at = value + strlen(value) + 1;
     }
-    if (x->front->draining)
-        (void)MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+    if (x->front->draining || x->front->shedding)
+        all = all && front_add_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+    return all;
 }
 
 static enum MHD_Result front_queue_answer(struct exchange *x)
@@ -354,9 +369,14 @@ static enum MHD_Result front_queue_answer(struct exchange *x)
     struct MHD_Response *r = front_make_response(x);
     enum MHD_Result rc;
 
+    for (unsigned i = 0; !r && spare_again(i); i++)
+        r = front_make_response(x);
     if (!r)
         return MHD_NO;
-    front_add_headers(x, r);
+    if (!front_add_headers(x, r)) {
+        MHD_destroy_response(r);
+        return MHD_NO;
+    }
     exchange_enter(x, X_ANSWER);
     client_deadline(x->client, loop_now_us(x->front->loop) + x->front->config.write_timeout_us);
     rc = MHD_queue_response(x->conn, (unsigned)x->status, r);
@@ -482,7 +502,7 @@ static void front_on_completed(void *cls, struct MHD_Connection *conn, void **co
     c = x->client;
     front_end(x, x->delivered ||
                      (how == MHD_REQUEST_TERMINATED_COMPLETED_OK && x->finished && !x->cut && !x->gone));
-    if (c->left || c->front->draining)
+    if (c->left || c->front->draining || c->front->shedding)
         client_shutdown(c);
 }
 
@@ -511,13 +531,14 @@ static void front_on_connection(void *cls, struct MHD_Connection *conn, void **s
         if (fd >= 0)
             linger_start(&f->lingering, fd);
     }
+    f->shed_clients -= c->shed;
     client_close(c);
     ports_retry(f);
 }
 
 /* ---- accepted ------------------------------------------------------------------------------------------ */
 
-void front_add_client(struct front *f, int fd, const struct net_addr *peer)
+int front_add_client(struct front *f, int fd, const struct net_addr *peer)
 {
     static const struct sockaddr_in nobody = {.sin_family = AF_INET};
     struct shard *s = &f->shards[f->next_shard];
@@ -531,16 +552,32 @@ void front_add_client(struct front *f, int fd, const struct net_addr *peer)
     if (f->accepting == c) { /* refused before it was told to us; the descriptor is closed */
         f->accepting = NULL;
         free(c);
-        return;
+        return -ENOMEM;
     }
+    c->shed = f->shedding;
+    f->shed_clients += c->shed;
     shard_mark_dirty(s); /* the request is often there already */
+    return 0;
 }
 
 void front_drain(struct front *f)
 {
     f->draining = true;
-    LIST_EACH(&f->clients, node, next)
-    client_last_call(LIST_ENTRY(node, struct client, clients));
+    LIST_EACH (&f->clients, node, next)
+        client_last_call(LIST_ENTRY(node, struct client, clients));
+}
+
+void front_shed(struct front *f, bool on)
+{
+    f->shedding = on;
+    if (!on)
+        ports_retry(f);
+    LIST_EACH (&f->clients, node, next) {
+        struct client *c = LIST_ENTRY(node, struct client, clients);
+
+        if (on && !c->exchange)
+            client_shutdown(c);
+    }
 }
 
 void front_stop_listening(struct front *f)

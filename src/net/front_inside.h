@@ -65,6 +65,8 @@ struct front {
     int64_t misread_said_us;        /* and that somebody does not speak HTTP */
     bool accepting_off;
     bool draining; /* every answer is the last of its connection */
+    bool shedding; /* likewise, as long as memory is short */
+    unsigned shed_clients; /* that came meanwhile and are still there */
     bool stopping; /* inside front_free */
 
     struct relief relief;
@@ -112,6 +114,7 @@ struct client {
     bool served; /* a request of it has ended */
     bool shut;   /* we have ended it */
     bool expected; /* in front.stats.expected */
+    bool shed;   /* it came while memory was short: counted in front.shed_clients */
     bool linger; /* closing with unread bytes of a body: see linger.c */
 
     int64_t deadline_us; /* CLOCK_NEVER: none. The timer may be set earlier; it then moves itself. */
@@ -330,7 +333,7 @@ void front_answer_past(struct exchange *x);
 /* A connection or a body has gone: perhaps the last of a crowd. */
 void front_look_for_relief(struct front *f);
 
-/* Gives an accepted descriptor to libmicrohttpd. */
-void front_add_client(struct front *f, int fd, const struct net_addr *peer);
+/* Gives an accepted descriptor to libmicrohttpd. 0, or -ENOMEM: then it is closed. */
+int front_add_client(struct front *f, int fd, const struct net_addr *peer);
 
 #endif

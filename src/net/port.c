@@ -17,6 +17,7 @@
 
 #define ACCEPTS_PER_TURN 64
 #define LEAVING_MAX      16u
+#define SHED_CLIENTS     64u /* that came while memory is short: each takes 45 KiB of what was kept back */
 #define RETRY_US         (100 * CLOCK_MS) /* by then one that could not go yet may */
 #define SAY_AGAIN_US     (60 * CLOCK_S)
 
@@ -102,6 +103,10 @@ static bool has_room(const struct port *p)
 {
     struct front *f = p->front;
 
+    if (f->shedding && f->shed_clients >= SHED_CLIENTS) {
+        accept_off(f);
+        return false;
+    }
     if (!is_full(f))
         return true;
     if (f->leaving >= LEAVING_MAX || !is_asked_for(p)) /* the former are closed at the end of this turn */
@@ -125,14 +130,16 @@ static void on_port(void *ctx, uint32_t events)
         struct net_addr peer = {.len = sizeof peer.sa};
         int fd = accept4(p->listener->fd, (struct sockaddr *)&peer.sa, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-        if (fd >= 0) {
-            front_add_client(f, fd, &peer);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        if (fd >= 0 && front_add_client(f, fd, &peer) == 0)
+            continue;
+        if (fd >= 0)
+            errno = ENOMEM;
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             on_starved(f, errno);
             return;
-        } else if (errno == EAGAIN) {
-            return;
         }
+        if (errno == EAGAIN)
+            return;
     }
 }
 

@@ -22,6 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "metergate/base/spare.h"
+
 #define SENT_FIRST_CHECK_US (100 * CLOCK_MS)
 #define SENT_CHECK_MAX_US   (1 * CLOCK_S)
 
@@ -390,6 +392,13 @@ static int transfer_add_headers(struct transfer *t, const struct transfer_reques
     return 0;
 }
 
+/* curl keeps a copy. Without it the request would be another one, or go another way. */
+static void transfer_set_text(struct transfer *t, CURLoption option, const char *text)
+{
+    if (curl_easy_setopt(t->easy, option, text) != CURLE_OK)
+        t->incomplete = true;
+}
+
 static void transfer_set_method(struct transfer *t, const struct transfer_request *request,
                                 const char *method)
 {
@@ -414,7 +423,7 @@ static void transfer_set_method(struct transfer *t, const struct transfer_reques
     } else {
         curl_easy_setopt(e, CURLOPT_HTTPGET, 1L); /* with POST it would announce an empty body */
     }
-    curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, method);
+    transfer_set_text(t, CURLOPT_CUSTOMREQUEST, method);
 }
 
 /* The path and query exactly as given; through a plain proxy curl must write the absolute form itself. */
@@ -431,18 +440,18 @@ static int transfer_set_url(struct transfer *t, const struct transfer_request *r
     t->https = strncasecmp(request->url, "https://", 8) == 0;
     if (!authority || (!t->https && strncasecmp(request->url, "http://", 7) != 0))
         return -EINVAL;
-    curl_easy_setopt(t->easy, CURLOPT_URL, request->url);
-    curl_easy_setopt(t->easy, CURLOPT_PROXY, proxied ? request->proxy : "");
+    transfer_set_text(t, CURLOPT_URL, request->url);
+    transfer_set_text(t, CURLOPT_PROXY, proxied ? request->proxy : "");
     if (proxied && !t->https)
         return 0;
     target = authority + 3 + strcspn(authority + 3, "/?");
     if (*target == '/') {
-        curl_easy_setopt(t->easy, CURLOPT_REQUEST_TARGET, target);
+        transfer_set_text(t, CURLOPT_REQUEST_TARGET, target);
         return 0;
     }
     buf_init(&with_slash, BUF_UNLIMITED);
     buf_addf(&with_slash, "/%s", target);
-    curl_easy_setopt(t->easy, CURLOPT_REQUEST_TARGET, with_slash.p);
+    transfer_set_text(t, CURLOPT_REQUEST_TARGET, with_slash.p);
     buf_release(&with_slash);
     return 0;
 }
@@ -455,12 +464,12 @@ static void transfer_set_common(struct transfer *t, const struct transfer_reques
     curl_easy_setopt(e, CURLOPT_PRIVATE, t);
     curl_easy_setopt(e, CURLOPT_SHARE, t->pool->share);
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    transfer_set_text(t, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* else an abort waits for the resolver's thread */
     curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(e, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
-    curl_easy_setopt(e, CURLOPT_NOPROXY, "");
+    transfer_set_text(t, CURLOPT_NOPROXY, "");
     curl_easy_setopt(e, CURLOPT_HTTP_CONTENT_DECODING, 0L);
     curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(connect_us / CLOCK_MS));
@@ -478,7 +487,7 @@ static void transfer_set_common(struct transfer *t, const struct transfer_reques
     curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, t->pool);
     if (t->https) {
         curl_easy_setopt(e, CURLOPT_CAINFO, NULL); /* the store comes ready made */
-        curl_easy_setopt(e, CURLOPT_CAPATH, t->trust ? trust_path(t->trust) : NULL); /* whose kept connections it may use */
+        transfer_set_text(t, CURLOPT_CAPATH, t->trust ? trust_path(t->trust) : NULL); /* whose kept connections it may use */
         curl_easy_setopt(e, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
         curl_easy_setopt(e, CURLOPT_SSL_CTX_DATA, t);
     }
@@ -515,7 +524,7 @@ int transfer_prepare(struct transfer *t, const struct transfer_request *request)
         return rc;
     transfer_set_method(t, request, method);
     transfer_set_common(t, request);
-    return 0;
+    return t->incomplete ? -ENOMEM : 0;
 }
 
 void transfer_free(struct transfer *t)
@@ -533,6 +542,7 @@ void transfer_free(struct transfer *t)
 
 void transfer_begin(struct transfer *t)
 {
+    t->refusals = spare_refusals();
     transfer_enter(t, T_CONNECT);
 }
 
@@ -549,9 +559,16 @@ const char *transfer_result_name(enum transfer_result r)
         [TRANSFER_TIMEOUT_FIRST_BYTE] = "timeout-first-byte",
         [TRANSFER_TIMEOUT_IDLE] = "timeout-idle",
         [TRANSFER_PROTOCOL] = "protocol",
+        [TRANSFER_MEMORY] = "memory",
     };
 
     return names[r];
+}
+
+bool transfer_lacks_memory(const struct transfer *t, CURLcode code)
+{
+    return t->sends == 0 && t->verdict == TRANSFER_OK && code != CURLE_OK &&
+           (code == CURLE_OUT_OF_MEMORY || t->refusals != spare_refusals());
 }
 
 enum transfer_result transfer_judge(const struct transfer *t, CURLcode code, const char **ret_why)
@@ -569,12 +586,20 @@ enum transfer_result transfer_judge(const struct transfer *t, CURLcode code, con
         *ret_why = "";
         return TRANSFER_OK;
     }
+    if (transfer_lacks_memory(t, code)) {
+        *ret_why = "there was no memory for a connection";
+        return TRANSFER_MEMORY;
+    }
     if (t->sends == 0)
         return code == CURLE_OPERATION_TIMEDOUT ? TRANSFER_TIMEOUT_CONNECT : TRANSFER_CONNECT;
     if (t->head.done)
         return TRANSFER_CUT;
     if (code == CURLE_OK)
         *ret_why = "the connection was closed in the head of the answer";
+    if (t->refusals != spare_refusals()) {
+        *ret_why = "there was no memory to read the answer";
+        return TRANSFER_PROTOCOL;
+    }
     /* 7.88's words for a line over 100 KB, and for one that continues none */
     if (code == CURLE_OUT_OF_MEMORY || code == CURLE_BAD_FUNCTION_ARGUMENT) {
         *ret_why = "the head of the answer has a line that cannot be read";

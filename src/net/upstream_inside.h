@@ -84,6 +84,9 @@ struct transfer {
     bool https, safe; /* safe: may be repeated without asking */
     bool has_body, streamed;
     int64_t body_bytes;
+    bool incomplete;         /* curl had no memory for a part of what it was told */
+    int64_t refusals;        /* spare_refusals() when it was put into its lane */
+    unsigned starvations;    /* how often it was put back for want of memory */
     bool reused;    /* over a kept connection */
     bool opened;    /* a socket was made for it since it was last sent */
     bool starved;   /* none could be, for want of descriptors */
@@ -125,6 +128,9 @@ void transfer_free(struct transfer *t);
 
 /* It was put into a lane. */
 void transfer_begin(struct transfer *t);
+
+/* curl gave up before anything was sent, and allocations have failed since it began. */
+bool transfer_lacks_memory(const struct transfer *t, CURLcode code);
 
 /* curl is done with it: what is to be told. */
 enum transfer_result transfer_judge(const struct transfer *t, CURLcode code, const char **ret_why);

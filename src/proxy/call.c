@@ -379,6 +379,13 @@ void call_refuse_max_wait(struct call *c, int64_t wait_us)
     call_refuse(c, &r);
 }
 
+void call_refuse_for_memory(struct call *c)
+{
+    call_refuse(c, &(struct refusal){.reason = REFUSAL_QUEUE_FULL,
+                                     .wait_us = CLOCK_S,
+                                     .detail = SLICE("Metergate has no memory for more calls at the moment.")});
+}
+
 void call_give_up(struct call *c, const char *reason)
 {
     stop_transfer(c);

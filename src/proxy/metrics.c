@@ -6,6 +6,7 @@
 #include "metergate/proxy/metrics.h"
 
 #include "metergate/base/clock.h"
+#include "metergate/base/spare.h"
 #include "metergate/proxy/hub.h"
 #include "metergate/proxy/metric_text.h"
 
@@ -76,6 +77,8 @@ static void write_daemon(const struct proxy *p, struct buf *out)
         {{"metergate_uptime_seconds", "gauge", "Since the daemon started.", METRIC_MICRO}, loop_now_us(p->loop) - p->started_us},
         {GAUGE("draining", "1 while the daemon stops."), p->draining},
         {GAUGE("paused", "1 between metergate pause and resume."), gate_is_stopped(p->gate)},
+        {GAUGE("memory_short", "1 while new calls are refused because there is no memory for them."), p->shortage.on},
+        {COUNTER("memory_shortages_total", "How often the memory that is kept back was needed."), spare_uses()},
     };
 
     metric_head(out, &build);

@@ -130,7 +130,7 @@ static void set_key(struct provider *p, const struct secret *key)
     if (!secret_is_set(key))
         return;
     /* no copies left behind */
-    MG_ASSERT(buf_reserve(&p->authorization, sizeof KEY_PREFIX - 1 + secret_expose(key).n) == 0);
+    buf_need(&p->authorization, sizeof KEY_PREFIX - 1 + secret_expose(key).n);
     buf_add_str(&p->authorization, KEY_PREFIX);
     buf_add_slice(&p->authorization, secret_expose(key));
 }

@@ -268,6 +268,7 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
         proxy_free(p);
         return rc;
     }
+    shortage_watch(p);
     *ret = p;
     return 0;
 }
@@ -370,6 +371,7 @@ void proxy_free(struct proxy *p)
     if (!p)
         return;
     p->freeing = true;
+    shortage_stop(p);
     workers_free(p->workers);
     reports_stop(&p->reports);
     front_free(p->front);

@@ -180,6 +180,10 @@ static bool admit(struct call *c)
         refuse_with(c, REFUSAL_DRAINING, NULL);
         return false;
     }
+    if (c->proxy->shortage.on) {
+        call_refuse_for_memory(c);
+        return false;
+    }
     return true;
 }
 

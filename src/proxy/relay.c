@@ -90,6 +90,19 @@ static void drop_bodies(struct call *c)
     exchange_drop_body(c->x);
 }
 
+/*
+ * There was no memory for a piece of the answer: it has been cut, and the call has ended with it. To be asked after
+ * whatever gives the client something.
+ */
+static bool was_cut_short(struct call *c)
+{
+    if (c->state == CALL_STREAMING && c->x && exchange_is_cut(c->x)) {
+        log_error("%s out of memory while passing on the answer", c->id);
+        call_give_up(c, "out of memory");
+    }
+    return c->state == CALL_SETTLED;
+}
+
 /* Begins the client's answer: SENT -> STREAMING. */
 static void give_head(struct call *c, int status, const struct http_header *v, size_t n, int64_t length, bool no_retry)
 {
@@ -111,12 +124,14 @@ static void give_head(struct call *c, int status, const struct http_header *v, s
     headers_release(&out);
     buf_release(&location);
     drop_bodies(c);
+    (void)was_cut_short(c);
 }
 
 static void give_bytes(struct call *c, const char *p, size_t n)
 {
-    if (n && exchange_write(c->x, p, n) > EXCHANGE_HIGH_BYTES && c->transfer)
+    if (n && !was_cut_short(c) && exchange_write(c->x, p, n) > EXCHANGE_HIGH_BYTES && c->transfer)
         transfer_pause(c->transfer);
+    (void)was_cut_short(c);
 }
 
 /* Often enough for a limit a minute, and not for every word. */
@@ -331,6 +346,8 @@ static void judge(struct call *c, bool whole)
         return;
     }
     give_error(c, v.add_should_retry_false);
+    if (c->state == CALL_SETTLED)
+        return;
     if (whole) {
         exchange_finish(c->x);
         call_settle(c, OUTCOME_COMPLETED, v.reason, NULL);
@@ -393,6 +410,8 @@ static void finish(struct call *c)
     }
     give_bytes(c, c->out.p, c->out.n);
     buf_reset(&c->out);
+    if (c->state == CALL_SETTLED)
+        return;
     retry_after_error_inside(c);
     exchange_finish(c->x);
     if (c->endpoint == ENDPOINT_RETRIEVE && answer_id(c->answer) && answer_usage(c->answer, &usage))
@@ -417,6 +436,10 @@ static void failed_before_head(struct call *c, const struct transfer *t, enum tr
     bool no_connection = r == TRANSFER_CONNECT || r == TRANSFER_TIMEOUT_CONNECT;
     struct retry_wait wait;
 
+    if (r == TRANSFER_MEMORY) {
+        relay_no_memory(c, why);
+        return;
+    }
     if (no_connection)
         tally_no_connection(c, slice_str(why));
     if (no_connection || (r == TRANSFER_RESET && !transfer_may_have_arrived(t))) {
@@ -453,6 +476,13 @@ void relay_end(void *ctx, struct transfer *t, enum transfer_result r, const char
         return;
     }
     cut(c, transfer_result_name(r), why);
+}
+
+void relay_no_memory(struct call *c, const char *why)
+{
+    log_warn("%s attempt %d: %s", c->id, c->attempts, why);
+    c->never_sent = true;
+    call_refuse_for_memory(c);
 }
 
 void relay_unsendable(struct call *c)

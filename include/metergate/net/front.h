@@ -92,6 +92,12 @@ int front_listen(struct front *f, struct listener *ln) MG_MUSTCHECK;
 void front_drain(struct front *f);
 
 /*
+ * While memory is short: idle connections are closed, each answer is the last of its connection, and no more than a few of
+ * those who come have their turn at one time; the others wait in the backlog.
+ */
+void front_shed(struct front *f, bool on);
+
+/*
  * No new connections from now on: they wait in the backlog, for whoever has the listening socket next.
  */
 void front_stop_listening(struct front *f);

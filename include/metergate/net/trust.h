@@ -14,6 +14,12 @@
 struct trust;
 
 /*
+ * From now on OpenSSL's memory is had with the help of the spare (base/spare.h): it breaks off connections where an allocation
+ * fails. Before anything else of OpenSSL is used, and before there is a second thread.
+ */
+void trust_use_spare(void);
+
+/*
  * Reads the system's authorities (OpenSSL's default file and directory, which SSL_CERT_FILE and SSL_CERT_DIR
  * may move) and, unless NULL or
  * "", those of the PEM file `extra_file`. -ENOENT, -EINVAL (no certificate in it), with a sentence.

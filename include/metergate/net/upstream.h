@@ -55,6 +55,7 @@ enum transfer_result {
     TRANSFER_TIMEOUT_FIRST_BYTE, /* sent, and no head in time */
     TRANSFER_TIMEOUT_IDLE,       /* no byte of the body for too long */
     TRANSFER_PROTOCOL, /* no HTTP that we understand, a head over the limit, too many interim responses */
+    TRANSFER_MEMORY,   /* nothing was sent, because this machine had no memory for it: says nothing of the provider */
 };
 
 /* "ok", "connect", "reset", ... */
@@ -134,7 +135,10 @@ struct upstream_stats upstream_stats(const struct upstream_pool *p);
  */
 bool upstream_is_full(const struct upstream_pool *p);
 
-/* -EINVAL for a request that could not be written as HTTP (a control character, no URL); then nothing is
+/* Closes connections that are kept for later use, when memory is short. */
+void upstream_close_idle(struct upstream_pool *p);
+
+/* -EINVAL for a request that could not be written as HTTP (a control character, no URL), -ENOMEM; then nothing is
  * called. */
 int transfer_start(struct upstream_pool *p, const struct transfer_request *request,
                    const struct transfer_ops *ops, void *ctx, struct transfer **ret) MG_MUSTCHECK;

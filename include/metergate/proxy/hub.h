@@ -43,6 +43,7 @@
 #include "metergate/proxy/provider.h"
 #include "metergate/proxy/reports.h"
 #include "metergate/proxy/reserve.h"
+#include "metergate/proxy/shortage.h"
 #include "metergate/proxy/worker.h"
 
 /* Since the start. calls == held + in flight + being read + completed + refused + cancelled + failed. */
@@ -113,6 +114,7 @@ struct proxy {
 
     struct loop_task turn;  /* lets calls go, once at the end of the loop's turn */
     struct loop_timer wake; /* when the gate wants to be asked again */
+    struct shortage shortage; /* of memory */
     bool freeing; /* proxy_free is under way: no more turns */
     bool draining;
     void (*drained)(void *ctx);
