@@ -68,7 +68,7 @@ CHAOS   := $(BUILD)/tests/chaos/test_chaos
 FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
-.PHONY: all help hardening deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-page test-docs test-system test-monitoring lint lint-objects asan tsan valgrind chaos kills \
+.PHONY: all help hardening coverage deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-page test-docs test-system test-monitoring lint lint-objects asan tsan valgrind chaos kills \
         fuzz oracle bench install uninstall clean everything
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -141,6 +141,9 @@ $(BUILD)/tests/chaos/%: $(call obj,tests/chaos/*.c tests/e2e/fixture.c tests/e2e
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
 # A fuzz target linked with the corpus runner: every file of tests/fuzz/corpus/<name>/ goes through it once.
+$(BUILD)/tests/fuzz/fuzz_tool_%: $(BUILD)/obj/tests/fuzz/fuzz_tool_%.o $(BUILD)/obj/tests/fuzz/corpus_runner.o $(BUILD)/libtool.a $(LIBS)
+	@mkdir -p $(@D)
+	$(link) $(PKG_LIBS) $(TOOL_LIBS)
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/corpus_runner.o $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(PKG_LIBS)
@@ -227,7 +230,19 @@ asan: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
 tsan: ## all tests under ThreadSanitizer
 	@$(MAKE) --no-print-directory test BUILD=build/tsan CFLAGS="-O1 -g" SAN="-fsanitize=thread"
 
+# what decides must be tested to the line; the others' tests are mostly the real programs
+COVERED := gate tokens dialect config
+coverage: ## lines that the unit, sim and fuzz tests run, a layer a line; the layers that decide must have 90 %
+	@$(MAKE) --no-print-directory deps
+	@find build/coverage -name '*.gcda' -delete 2>/dev/null || true
+	@$(MAKE) --no-print-directory -j$(JOBS) BUILD=build/coverage CFLAGS="-O0 -g" SAN="--coverage" test-unit test-sim test-fuzz >build/coverage.log 2>&1 || \
+	    { tail -n 40 build/coverage.log; exit 1; }
+	@sh tools/coverage.sh build/coverage 90 $(COVERED)
+
 # the same targets, driven by libFuzzer instead of the corpus runner
+$(BUILD)/search/fuzz_tool_%: $(BUILD)/obj/tests/fuzz/fuzz_tool_%.o $(BUILD)/libtool.a $(LIBS)
+	@mkdir -p $(@D)
+	$(link) -fsanitize=fuzzer $(PKG_LIBS) $(TOOL_LIBS)
 $(BUILD)/search/%: $(BUILD)/obj/tests/fuzz/%.o $(LIBS)
 	@mkdir -p $(@D)
 	$(link) -fsanitize=fuzzer $(PKG_LIBS)
@@ -237,10 +252,12 @@ FOR_S   ?= 60
 fuzz: ## TARGET=fuzz_sse FOR_S=60: searches each target (or that one) for so many seconds with libFuzzer, under ASan and UBSan
 	@$(MAKE) --no-print-directory deps
 	@sh tools/deps.sh --programs clang clang
+	@sh tools/deps.sh --fuzzer
 	@for t in $(TARGET); do mkdir -p build/fuzz/corpus/$$t && \
 	    $(MAKE) --no-print-directory -j$(JOBS) BUILD=build/fuzz CC=clang CFLAGS="-O1 -g" \
 	        SAN="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all" build/fuzz/search/$$t && \
-	    build/fuzz/search/$$t -max_total_time=$(FOR_S) -max_len=4096 -print_final_stats=1 build/fuzz/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
+	    build/fuzz/search/$$t -max_total_time=$(FOR_S) -max_len=4096 -print_final_stats=1 \
+	        -artifact_prefix=build/fuzz/$$t- $$(ls tests/fuzz/dict/$$t.dict 2>/dev/null | sed 's/^/-dict=/') build/fuzz/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
 
 STRINGS ?= 1000000
 SEED ?= 1
@@ -295,8 +312,12 @@ uninstall: ## remove what install put there, but not the configuration
 	for page in $(MANPAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page#man/}; done
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/metergate
 
-test-system: all ## METERGATE_TEST_SYSTEM=yes: installs on this machine, which runs systemd, and uses it as a service; root
-	sh tests/system/run.sh
+# Debian's bookworm and trixie, Ubuntu's noble: tests/system/root.sh makes them. What a machine needs besides the build is here: the test
+# calls with curl.
+RELEASE ?= bookworm
+ROOT    = sh tests/system/root.sh --release $(RELEASE) --build build/system/$(RELEASE) --with "$(DEBS) curl procps libpam-systemd"
+test-system: ## RELEASE=bookworm: installs in a root of its own that systemd boots, and uses it as a service; wants root and debootstrap, else 77
+	@$(ROOT) 'make -j$(JOBS) everything' && $(ROOT) --boot 'METERGATE_TEST_SYSTEM=yes sh tests/system/run.sh'
 
 clean: ## remove everything that was built
 	rm -rf build

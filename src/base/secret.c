@@ -166,7 +166,7 @@ int secret_from_env(struct secret *s, const char *name, struct errbuf *e)
     char from[160];
     int rc;
 
-    if (kept)
+    if (kept && secret_is_set(kept))
         return secret_set(s, secret_expose(kept));
     if (!value) {
         err_set(e, "the environment variable %s is not set", name);

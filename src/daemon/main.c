@@ -4,6 +4,7 @@
  * what root alone may do (listeners, the state directory), the user that we stay, proxy, run.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@ struct daemon {
     struct notify notify;
     struct buf where; /* the addresses that it listens on, for people */
     int handed; /* sockets from a service manager, instead of `listen` */
+    bool refused; /* the last reload was */
     bool draining;
 };
 
@@ -46,8 +48,12 @@ static int load_config(const struct options *o, struct config **ret)
 
     buf_init(&said, BUF_UNLIMITED);
     rc = reload_read(o, ret, &said);
-    if (said.n)
-        fwrite(said.p, 1, said.n, stderr);
+    for (struct slice left = buf_slice(&said); left.n;) {
+        struct slice line = slice_head(left, slice_find(left, '\n'));
+
+        fprintf(stderr, "%s%.*s\n", log_prefix(rc == EX_OK ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR), (int)line.n, line.p);
+        left = slice_skip(left, line.n + 1);
+    }
     buf_release(&said);
     return rc;
 }
@@ -91,27 +97,52 @@ static void on_drained(void *ctx)
     loop_stop(d->loop);
 }
 
+/* For `systemctl status`. */
+static void describe(void *ctx, struct buf *status)
+{
+    const struct daemon *d = ctx;
+    struct proxy_figures now = proxy_figures(d->proxy);
+
+    if (d->draining) {
+        buf_addf(status, "draining: %" PRId64 " call%s in flight", now.in_flight, now.in_flight == 1 ? "" : "s");
+        return;
+    }
+    buf_addf(status, "%sholding %" PRId64 ", in flight %" PRId64 "; listening on %s%s", now.paused ? "paused, " : "", now.held,
+             now.in_flight, d->where.p, d->refused ? "; the last reload was refused, see the log" : "");
+}
+
+/*
+ * Where a service manager keeps the sockets open, who comes from now on is served by the daemon that it starts next; where they are ours,
+ * he would wait for nobody, and is told to come again.
+ */
 static void on_stop_signal(void *ctx, int signo)
 {
     struct daemon *d = ctx;
+    struct buf status;
 
-    notify_stopping(&d->notify, d->draining ? "stopping at once" : "calls in flight end, held ones are told to come again");
     if (d->draining) {
+        notify_stopping(&d->notify, "stopping at once", NOTIFY_STOP_US);
         log_warn("%s again, stopping at once", strsignal(signo));
         proxy_stop(d->proxy);
         return;
     }
     log_info("%s, draining for up to %.4g s", strsignal(signo), (double)d->config->drain_us / CLOCK_S);
     d->draining = true;
+    if (d->handed > 0)
+        proxy_stop_listening(d->proxy);
     proxy_drain(d->proxy, on_drained, d);
+    buf_init(&status, BUF_UNLIMITED);
+    describe(d, &status);
+    notify_stopping(&d->notify, status.p, d->config->drain_us + NOTIFY_STOP_US);
+    buf_release(&status);
 }
 
-static void say_ready(const struct daemon *d, const char *after)
+static void say_ready(struct daemon *d)
 {
     struct buf status;
 
     buf_init(&status, BUF_UNLIMITED);
-    buf_addf(&status, "listening on %s%s", d->where.p, after);
+    describe(d, &status);
     notify_ready(&d->notify, status.p);
     buf_release(&status);
 }
@@ -122,9 +153,12 @@ static int on_reload(void *ctx, struct buf *said)
     struct daemon *d = ctx;
     int rc;
 
+    if (d->draining) /* it is refused, and READY would not be true */
+        return reload_again(&d->reload, said);
     notify_reloading(&d->notify);
     rc = reload_again(&d->reload, said);
-    say_ready(d, rc < 0 ? "; the last reload was refused, see the log" : "");
+    d->refused = rc < 0;
+    say_ready(d);
     return rc;
 }
 
@@ -237,8 +271,10 @@ static int run(struct daemon *d)
     capacity_say(&capacity);
     capacity_check_queue(&capacity, d->config->queue.max_requests);
     log_info("metergated %s ready, listening on %s", METERGATE_VERSION, d->where.p);
-    say_ready(d, "");
+    say_ready(d);
     notify_watch(&d->notify, d->loop);
+    notify_follow(&d->notify, d->loop, describe, d);
+    proxy_on_change(d->proxy, notify_changed, &d->notify);
     loop_run(d->loop);
     return EXIT_SUCCESS;
 }
@@ -262,6 +298,7 @@ int main(int argc, char **argv)
     int rc;
 
     fix_malloc();
+    log_find_journal();
     buf_init(&d.where, BUF_UNLIMITED);
     rc = options_read(&o, argc, argv);
 

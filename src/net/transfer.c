@@ -3,7 +3,7 @@
  *
  * - State changes along T_WAITING, T_CONNECT, T_AWAIT, T_BODY, T_ENDED; T_AWAIT begins anew when curl repeats
  *   the request on a fresh connection.
- * - Callbacks of curl run inside curl: they note, and call the user; they never call curl. An aborted
+ * - Callbacks of curl run inside curl: they note, and call the user; of curl they only ask, or set an option. An aborted
  *   transfer's callbacks return failure, so that curl ends it.
  * - Whether a repeat is allowed is decided in on_prereq, the one place that every sending passes: see
  *   upstream.h. It is also where a kept connection is left alone on which something waits to be read: curl 7.88 takes
@@ -133,6 +133,15 @@ static size_t transfer_fail(struct transfer *t, enum transfer_result verdict, co
     return 0;
 }
 
+/* Of a record that was read for the last answer something is left: it is in no socket's buffer any more. */
+static bool transfer_tls_has_input(const struct transfer *t)
+{
+    const struct curl_tlssessioninfo *tls = NULL;
+
+    return t->https && curl_easy_getinfo(t->easy, CURLINFO_TLS_SSL_PTR, &tls) == CURLE_OK && tls && tls->internals &&
+           trust_has_input(tls->internals);
+}
+
 /*
  * A connection is there and the request will be sent on it now: for the first time, or again because the kept
  * connection that it went over has died without a byte of answer.
@@ -150,7 +159,7 @@ static int on_prereq(void *ctx, char *remote_ip, char *local_ip, int remote_port
     }
     t->reused = !t->opened;
     t->sock = pool_find_sock(t, remote_ip, remote_port, local_port);
-    if (t->reused && t->sock && sock_has_input(t->sock)) {
+    if (t->reused && t->sock && (sock_has_input(t->sock) || transfer_tls_has_input(t))) {
         t->stale = true;
         t->sock->transfer = NULL; /* it has sent nothing over this one */
         t->sock = NULL;
@@ -172,6 +181,35 @@ static int on_prereq(void *ctx, char *remote_ip, char *local_ip, int remote_port
     return CURL_PREREQFUNC_OK;
 }
 
+/*
+ * A line of what a proxy says to CONNECT: none of it is the provider's. What follows a refusal curl would read to its end,
+ * byte by byte and without leaving in between, so it is not let come to that.
+ */
+static size_t on_tunnel_line(struct transfer *t, struct slice line)
+{
+    enum transfer_result verdict = t->sends ? TRANSFER_RESET : TRANSFER_CONNECT; /* as transfer_judge has it */
+    int64_t status = 0;
+
+    t->tunnel_bytes += line.n;
+    if (t->tunnel_bytes > t->pool->config.max_head_bytes)
+        return transfer_fail(t, verdict, "the proxy's answer is too long");
+    if (!slice_starts(line, SLICE("HTTP/")))
+        return line.n;
+    if (slice_int64(slice_head(slice_skip(line, slice_find(line, ' ') + 1), 3), &status) < 0 || status >= 300)
+        return transfer_fail(t, verdict,
+                             status == 407 ? "the proxy wants a user and a password" : "the proxy opens no tunnel");
+    return line.n;
+}
+
+/* A line behind the body: dropped, but libcurl keeps a copy of each. */
+static size_t on_trailer(struct transfer *t, size_t n)
+{
+    t->trailer_bytes += n;
+    if (t->trailer_bytes > t->pool->config.max_head_bytes)
+        return transfer_fail(t, TRANSFER_PROTOCOL, "the trailers of the answer are too long");
+    return n;
+}
+
 static size_t on_header(char *p, size_t size, size_t count, void *ctx)
 {
     struct transfer *t = ctx;
@@ -180,6 +218,10 @@ static size_t on_header(char *p, size_t size, size_t count, void *ctx)
 
     if (t->state == T_ENDED)
         return 0;
+    if (t->opened)
+        return on_tunnel_line(t, slice_of(p, n));
+    if (t->head.done)
+        return on_trailer(t, n);
     rc = answer_head_add(&t->head, slice_of(p, n));
     if (rc == -E2BIG)
         return transfer_fail(t, TRANSFER_PROTOCOL, "the head of the answer is too long");
@@ -187,6 +229,8 @@ static size_t on_header(char *p, size_t size, size_t count, void *ctx)
         return transfer_fail(t, TRANSFER_PROTOCOL, "the head of the answer is not valid HTTP/1");
     if (rc == 0)
         return n;
+    if (answer_head_promises_too_much(&t->head))
+        curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
     transfer_mark_sent(t);
     if (t->state == T_ENDED)
         return 0;
@@ -268,6 +312,7 @@ static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl
 
     t->opened = true;
     t->starved = fd == CURL_SOCKET_BAD && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
+    t->tunnel_bytes = 0;
     return fd;
 }
 
@@ -303,6 +348,20 @@ static void transfer_list_lines(struct transfer *t, size_t n)
     curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
 }
 
+/* Who speaks so has not shown who he is in this request, but for all that follow on its connection. */
+static bool authenticates_connection(const struct http_header *h)
+{
+    return slice_eq_nocase(h->name, SLICE("authorization")) &&
+           (slice_eq_nocase(slice_head(h->value, 4), SLICE("NTLM")) ||
+            slice_eq_nocase(slice_head(h->value, 9), SLICE("Negotiate")));
+}
+
+static void transfer_keep_apart(struct transfer *t)
+{
+    curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
+}
+
 static int transfer_add_headers(struct transfer *t, const struct transfer_request *request)
 {
     static const char *const own[] = {"Accept", "Content-Type", "User-Agent", "Proxy-Connection"};
@@ -316,6 +375,8 @@ static int transfer_add_headers(struct transfer *t, const struct transfer_reques
             return -EINVAL;
         if (is_ours(h->name))
             continue;
+        if (authenticates_connection(h))
+            transfer_keep_apart(t);
         transfer_add_line(t, h->name, h->value.n ? ": " : ";", h->value);
         n++;
     }
@@ -338,6 +399,7 @@ static void transfer_set_method(struct transfer *t, const struct transfer_reques
 
     if (strcmp(method, "HEAD") == 0) {
         curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+        curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L); /* a body that comes all the same would be the next call's answer */
         return;
     }
     if (t->streamed) {
@@ -399,7 +461,6 @@ static void transfer_set_common(struct transfer *t, const struct transfer_reques
     curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(e, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
     curl_easy_setopt(e, CURLOPT_NOPROXY, "");
-    curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(e, CURLOPT_HTTP_CONTENT_DECODING, 0L);
     curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(connect_us / CLOCK_MS));

@@ -106,4 +106,11 @@ void trust_apply(const struct trust *t, void *ssl_ctx)
 {
     /* set1 takes its own reference: a kept connection outlives the trust that it was made with. */
     SSL_CTX_set1_cert_store(ssl_ctx, t->store);
+    /* nobody of today asks for another handshake in the middle, and each would cost this machine more than the asker */
+    SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_RENEGOTIATION);
+}
+
+bool trust_has_input(const void *ssl)
+{
+    return SSL_has_pending(ssl) == 1;
 }

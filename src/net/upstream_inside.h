@@ -103,6 +103,7 @@ struct transfer {
     bool send_paused; /* curl waits for more */
 
     struct answer_head head;
+    size_t tunnel_bytes, trailer_bytes; /* of a proxy's answer to CONNECT, and behind the body */
     enum transfer_result verdict; /* why we ended it ourselves, with `why`; TRANSFER_OK: we did not */
     const char *why;
     char error[CURL_ERROR_SIZE];

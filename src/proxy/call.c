@@ -117,6 +117,7 @@ static void move(struct call *c, enum call_state to)
         keepalive_begin(c);
     }
     list_push_back(&c->proxy->calls[to], &c->link);
+    hub_changed(c->proxy);
 }
 
 void call_enter(struct call *c, enum call_state to)

@@ -133,10 +133,17 @@ static void write_ledger(struct ledger *l, struct buf *out)
     write_singles(rows, MG_ARRAY_LEN(rows), out);
 }
 
+static const char *closed(int i)
+{
+    return front_closed_name((enum front_closed)i);
+}
+
 static void write_connections(const struct proxy *p, struct buf *out)
 {
     struct front_stats f = front_stats(p->front);
     struct upstream_stats u = upstream_stats(p->pool);
+    static const struct metric_family ended = COUNTER("connections_closed_total", "Connections of clients that Metergate ended, by why.");
+    int64_t why[FRONT_CLOSED];
     const struct single rows[] = {
         {GAUGE("connections", "Connections of clients, now."), f.connections},
         {GAUGE("connections_max", "How many connections of clients there may be at one time."), p->capacity.connections},
@@ -152,7 +159,10 @@ static void write_connections(const struct proxy *p, struct buf *out)
         {GAUGE("upstream_waiting", "Calls that wait for a connection to their provider."), u.waiting},
     };
 
+    for (int i = 0; i < FRONT_CLOSED; i++)
+        why[i] = (int64_t)f.closed[i];
     write_singles(rows, MG_ARRAY_LEN(rows), out);
+    write_each(out, &ended, "reason", FRONT_CLOSED, closed, why);
 }
 
 void metrics_write(const struct proxy *p, struct buf *out)

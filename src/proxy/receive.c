@@ -394,6 +394,7 @@ static bool follow_entry(struct call *c)
         return false;
     }
     c->provider = providers_find(&p->providers, entry->upstream); /* of the same dialect */
+    c->credentials_stay = true; /* also when a reload takes that api_key away while the call is held */
     return true;
 }
 

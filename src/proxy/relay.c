@@ -15,6 +15,7 @@
 #include "metergate/proxy/counters.h"
 #include "metergate/proxy/headers.h"
 #include "metergate/proxy/hub.h"
+#include "metergate/proxy/location.h"
 #include "metergate/proxy/retry.h"
 #include "metergate/proxy/tally.h"
 
@@ -50,6 +51,35 @@ static void add_ours(const struct call *c, struct added *text, struct headers *o
     headers_add(out, SLICE("Metergate-Estimated-Tokens"), slice_str(text->estimated));
 }
 
+/* Where the answer sends the client next, if it does; `text` is what it is written to. */
+static void add_location(const struct call *c, const struct http_header *v, size_t n, struct buf *text, struct headers *out)
+{
+    struct slice value = http_header_get(v, n, SLICE("location"));
+    const struct config_upstream *u = c->provider->config;
+    struct location_context about;
+    struct buf url;
+
+    if (!value.p)
+        return;
+    buf_init(&url, BUF_UNLIMITED);
+    provider_url(c->provider, c->route.path, slice_of(NULL, 0), true, &url);
+    about = (struct location_context){
+        .base_url = slice_str(u->base_url),
+        .url = buf_slice(&url),
+        .upstream = slice_str(u->name),
+        .takes_v1 = u->dialect == CONFIG_OPENAI,
+        .client = c->route.client,
+        .priority = c->route.priority,
+        .host = exchange_header(c->x, SLICE("host")),
+        .port = net_addr_port(exchange_local(c->x)),
+    };
+    if (location_for_client(value, &about, text))
+        headers_add(out, SLICE("Location"), buf_slice(text));
+    else
+        log_warn("%s the answer of %s sends its client to an address that it must not follow: left out", c->id, u->name);
+    buf_release(&url);
+}
+
 /* Nothing is sent again from here on. A provider that answers before it has read everything still gets the rest. */
 static void drop_bodies(struct call *c)
 {
@@ -65,9 +95,12 @@ static void give_head(struct call *c, int status, const struct http_header *v, s
 {
     struct added text = {0};
     struct headers out;
+    struct buf location;
 
     headers_init(&out);
-    headers_for_client(v, n, &out);
+    buf_init(&location, BUF_UNLIMITED);
+    headers_for_client(exchange_head(c->x), v, n, &out);
+    add_location(c, v, n, &location, &out);
     add_ours(c, &text, &out);
     cors_add(exchange_head(c->x), &c->proxy->guard, &out);
     if (no_retry)
@@ -76,6 +109,7 @@ static void give_head(struct call *c, int status, const struct http_header *v, s
     call_enter(c, CALL_STREAMING);
     exchange_start(c->x, status, out.v, out.n, length);
     headers_release(&out);
+    buf_release(&location);
     drop_bodies(c);
 }
 
@@ -411,6 +445,9 @@ void relay_end(void *ctx, struct transfer *t, enum transfer_result r, const char
         failed_before_head(c, t, r, why);
         return;
     }
+    if (c->answer && answer_gave_up(c->answer))
+        log_warn("%s the compressed answer of %s was read no further, because it is broken or too much comes out of it: its "
+                 "usage is a guess", c->id, c->provider->config->name);
     if (r == TRANSFER_OK) {
         finish(c);
         return;

@@ -7,6 +7,8 @@
 #ifndef METERGATE_NET_TRUST_H
 #define METERGATE_NET_TRUST_H
 
+#include <stdbool.h>
+
 #include "metergate/base/err.h"
 
 struct trust;
@@ -27,7 +29,11 @@ void trust_free(struct trust *t);
  */
 const char *trust_path(const struct trust *t);
 
-/* Makes the SSL_CTX `ssl_ctx` (a void * so that this header needs no OpenSSL) verify against this store. */
+/* Makes the SSL_CTX `ssl_ctx` (a void * so that this header needs no OpenSSL) verify against this store; handshakes in the
+ * middle of a connection (TLS 1.2) are refused. */
 void trust_apply(const struct trust *t, void *ssl_ctx);
+
+/* Whether the SSL `ssl` has read bytes from its socket that nobody has taken yet. */
+bool trust_has_input(const void *ssl);
 
 #endif
