@@ -53,8 +53,8 @@ TEST_LIBS  = $(shell pkg-config --libs $(TESTPKG) 2>/dev/null)
 LAYERS  := daemon proxy net ledger config dialect gate tokens base
 obj      = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
 LIBS    := $(foreach l,$(LAYERS),$(if $(wildcard src/$(l)/*.c),$(BUILD)/lib$(l).a))
-# daemon/main.c holds main(); everything else may be linked by tests
-LIB_daemon_SRC := $(filter-out src/daemon/main.c,$(wildcard src/daemon/*.c))
+# daemon/main.c holds main(), and wiping.c would be the free() of every test; everything else may be linked by them
+LIB_daemon_SRC := $(filter-out src/daemon/main.c src/daemon/wiping.c,$(wildcard src/daemon/*.c))
 
 BIN     := $(BUILD)/bin
 PROGS   := $(if $(wildcard src/daemon/main.c),$(BIN)/metergated) $(if $(wildcard src/tool/main.c),$(BIN)/metergate) \
@@ -102,7 +102,7 @@ include src/proxy/page.mk
 
 link = $(Q)echo "  LINK  $@" && $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 
-$(BIN)/metergated: $(BUILD)/obj/src/daemon/main.o $(LIBS)
+$(BIN)/metergated: $(BUILD)/obj/src/daemon/main.o $(BUILD)/obj/src/daemon/wiping.o $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(PKG_LIBS)
 

@@ -1,7 +1,7 @@
 /*
  * main: boot order. Each step needs the ones before it, and what was made is released in the opposite order:
- * options, configuration, limits of the process, sockets handed over, loop and signals (before any thread), proxy, listeners,
- * state, run.
+ * options, limits of the process (before keys are read), configuration, sockets handed over, loop and signals (before any thread),
+ * what root alone may do (listeners, the state directory), the user that we stay, proxy, run.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sysexits.h>
 
@@ -23,6 +22,7 @@
 #include "metergate/daemon/listeners.h"
 #include "metergate/daemon/notify.h"
 #include "metergate/daemon/options.h"
+#include "metergate/daemon/privileges.h"
 #include "metergate/daemon/reload.h"
 #include "metergate/daemon/state.h"
 #include "metergate/ledger/db.h"
@@ -67,19 +67,6 @@ static void print_ok(const struct options *o)
 
     printf("%s: OK\n", path ? path : "built-in configuration");
     free(path);
-}
-
-/* Keys live in this process: no core dump, no ptrace by others. Leak checking needs ptrace of itself. */
-static void protect_memory(void)
-{
-    const struct rlimit none = {0, 0};
-
-    if (setrlimit(RLIMIT_CORE, &none) < 0)
-        log_warn("cannot forbid core dumps: %s", strerror(errno));
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    if (prctl(PR_SET_DUMPABLE, 0) < 0)
-        log_warn("cannot make this process undumpable: %s", strerror(errno));
-#endif
 }
 
 /* Every held call is an open connection: take what the system lets us have. The limit that holds then. */
@@ -213,38 +200,58 @@ static int take_signals(struct daemon *d)
     return rc;
 }
 
-static int open_listeners(struct daemon *d, struct errbuf *e)
+/* What only root may do, if we are root: sockets and the directory; from then on we are who we stay. */
+static int take_places(struct daemon *d, struct buf *state_dir, struct errbuf *e)
 {
-    int rc = listeners_open(&d->listeners, d->config, d->handed, e);
+    struct privileges who;
+    const struct file_owner *owner;
+    int rc = privileges_plan(d->config, &who, e);
 
+    if (rc < 0)
+        return rc;
+    owner = who.leaves_root ? &who.who : NULL;
+    rc = listeners_open(&d->listeners, d->config, d->handed, e);
     if (rc == 0)
         rc = listeners_check(&d->listeners, d->config, e);
+    if (rc == 0 && owner)
+        rc = listeners_give(&d->listeners, owner, e);
     if (rc == 0)
-        rc = listeners_serve(&d->listeners, d->proxy, e);
+        rc = state_dir_open(d->config, owner, state_dir, e);
+    if (rc == 0)
+        rc = privileges_drop(&who, e);
+    if (rc == 0)
+        privileges_say_who(&who, d->config);
+    return rc;
+}
+
+static int start_proxy(struct daemon *d, struct capacity *capacity, const struct buf *state_dir, struct errbuf *e)
+{
+    int rc = capacity_of(raise_descriptor_limit(), capacity, e);
+
+    if (rc == 0)
+        rc = proxy_new(d->loop, d->config, capacity, &d->proxy, e);
+    if (rc < 0)
+        return rc;
+    d->reload.proxy = d->proxy;
+    proxy_on_reload(d->proxy, on_reload, d);
+    rc = listeners_serve(&d->listeners, d->proxy, e);
     if (rc < 0)
         return rc;
     listeners_warn(&d->listeners, d->config);
     listeners_print(&d->listeners, &d->where);
+    if (state_dir->n)
+        proxy_keep(d->proxy, state_dir->p); /* it is ours now: nobody else listens where we do. Nobody is served before the loop runs */
     return 0;
-}
-
-static void keep_state(struct daemon *d)
-{
-    struct buf dir;
-
-    buf_init(&dir, BUF_UNLIMITED);
-    if (state_dir_open(d->config, &dir))
-        proxy_keep(d->proxy, dir.p);
-    buf_release(&dir);
 }
 
 static int run(struct daemon *d)
 {
     struct capacity capacity;
+    struct buf state_dir;
     struct errbuf e;
-    int rc;
+    int rc = activation_take(&d->handed, &e);
 
-    if (activation_take(&d->handed, &e) < 0) {
+    if (rc < 0) {
         log_error("%s", e.text);
         return EXIT_FAILURE;
     }
@@ -255,28 +262,24 @@ static int run(struct daemon *d)
     }
     if (take_signals(d) < 0)
         return EXIT_FAILURE;
-    if (capacity_of(raise_descriptor_limit(), &capacity, &e) < 0 ||
-        proxy_new(d->loop, d->config, &capacity, &d->proxy, &e) < 0) {
+    buf_init(&state_dir, BUF_UNLIMITED);
+    rc = take_places(d, &state_dir, &e);
+    if (rc == 0)
+        rc = start_proxy(d, &capacity, &state_dir, &e);
+    buf_release(&state_dir);
+    if (rc < 0) {
         log_error("%s", e.text);
         return EXIT_FAILURE;
     }
-    d->reload.proxy = d->proxy;
-    proxy_on_reload(d->proxy, on_reload, d);
-    rc = open_listeners(d, &e);
-    if (rc < 0) {
-        log_error("%s", e.text);
-    } else {
-        keep_state(d); /* it is ours now: nobody else listens where we do. Nobody is served before the loop runs */
-        capacity_say(&capacity);
-        capacity_check_queue(&capacity, d->config->queue.max_requests);
-        log_info("metergated %s ready, listening on %s", METERGATE_VERSION, d->where.p);
-        say_ready(d);
-        notify_watch(&d->notify, d->loop);
-        notify_follow(&d->notify, d->loop, describe, d);
-        proxy_on_change(d->proxy, notify_changed, &d->notify);
-        loop_run(d->loop);
-    }
-    return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    capacity_say(&capacity);
+    capacity_check_queue(&capacity, d->config->queue.max_requests);
+    log_info("metergated %s ready, listening on %s", METERGATE_VERSION, d->where.p);
+    say_ready(d);
+    notify_watch(&d->notify, d->loop);
+    notify_follow(&d->notify, d->loop, describe, d);
+    proxy_on_change(d->proxy, notify_changed, &d->notify);
+    loop_run(d->loop);
+    return EXIT_SUCCESS;
 }
 
 static void release(struct daemon *d)
@@ -292,6 +295,7 @@ static void release(struct daemon *d)
 int main(int argc, char **argv)
 {
     struct daemon d = {.notify = {.fd = -1}};
+    struct privileges_wanting wanting;
     struct options o;
     struct buf text;
     int rc;
@@ -306,6 +310,7 @@ int main(int argc, char **argv)
 
     if (rc != OPTIONS_GO_ON)
         return rc;
+    privileges_begin(&wanting); /* before any key is read */
     hold_hangups();
     d.reload = (struct reload){.options = &o, .config = &d.config, .listeners = &d.listeners};
     rc = load_config(&o, &d.config);
@@ -318,7 +323,8 @@ int main(int argc, char **argv)
         buf_release(&text);
     } else if (rc == 0 && !o.test) {
         log_setup(d.config->log.level, d.config->log.format);
-        protect_memory();
+        privileges_say(&wanting);
+        privileges_say_room();
         notify_open(&d.notify);
         rc = run(&d);
         if (rc == 0)
