@@ -11,6 +11,7 @@
 #include "metergate/base/file.h"
 #include "metergate/base/json.h"
 #include "metergate/base/log.h"
+#include "metergate/tokens/utf8.h"
 
 struct learned_budget {
     struct list link; /* on learned.budgets, in order of first use */
@@ -321,7 +322,8 @@ static void read_lines(struct learned *l, struct slice text)
         struct json *doc;
 
         text = slice_skip(text, line.n + 1);
-        if (line.n == 0 || json_parse(line, &doc) < 0)
+        /* what is no UTF-8 is no JSON, though the parser takes it: names would be others when they are written again */
+        if (line.n == 0 || utf8_valid(line.p, line.n) < line.n || json_parse(line, &doc) < 0)
             continue;
         if (json_is_object(doc) && json_get(doc, "budget"))
             read_budget(l, doc);

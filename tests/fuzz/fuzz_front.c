@@ -1,9 +1,13 @@
 /*
  * fuzz_front: bytes on a connection, through the socket, libmicrohttpd and all our checks. What the front announces, request by
- * request, is what a slow reader makes of the same bytes that was written straight from RFC 9112 and takes nothing but its
- * strict forms (and four more that odd-requests.md has: bare LFs among chunks, a NUL in place of a CR, a colon in place of the
- * last one, and lines with a NUL at their beginning before a request): no request begins where another one's body is. Where that reader finds no request the front announces none, and nothing after it. The first
- * request of a connection is announced if there is one. All that was opened is closed.
+ * request, is what a slow reader makes of the same bytes that was written straight from RFC 9112: no request begins where
+ * another one's body is. Where that reader finds no request the front announces none, and nothing after it. The first request
+ * of a connection is announced if there is one. All that was opened is closed.
+ *
+ * The slow reader takes strict forms, and those lax ones of libmicrohttpd that nobody behind it can see (odd-requests.md has
+ * them): bare LFs among chunks, a NUL in place of a CR, what is as long as the end of a head, lines with a NUL at their
+ * beginning before a request, and such a line, or one with a colon there, as the end of a trailer.
+ *
  * The first byte says after how many bytes the client waits before it sends the rest.
  */
 #include <errno.h>
@@ -133,40 +137,84 @@ static bool take_word(struct slice *line, struct slice *ret)
     return true;
 }
 
+/*
+ * Behind the last value (or the version, without headers) libmicrohttpd leaves four NULs, whatever it was that it took for the end: CRs, LFs, NULs, a colon. Those
+ * that are four bytes long cannot be told apart. The length of the line, with that end; 0: this is not the last one.
+ */
+static size_t last_line(struct slice in)
+{
+    size_t n = 0;
+
+    while (n < in.n && in.p[n] && in.p[n] != '\r' && in.p[n] != '\n')
+        n++;
+    if (in.n - n < 4 || in.p[n + 3] != '\n' || !memchr(in.p + n, '\n', 3))
+        return 0;
+    for (size_t i = n; i < n + 3; i++)
+        if (in.p[i] && in.p[i] != '\r' && in.p[i] != '\n' && in.p[i] != ':')
+            return 0;
+    return n + 4;
+}
+
+static bool add_header(struct slice line, struct http_head *h, struct http_header *to, size_t max)
+{
+    size_t colon = slice_find(line, ':');
+
+    if (colon == line.n || h->header_count == max)
+        return false;
+    to[h->header_count++] = (struct http_header){slice_head(line, colon), slice_trim(slice_skip(line, colon + 1))};
+    return true;
+}
+
 /* Header lines up to the empty one; those of a trailer (h NULL) go nowhere, so all that matters is where they end. */
 static bool take_headers(struct slice *in, bool may_be_bare, struct http_head *h, struct http_header *to, size_t max)
 {
     struct slice line;
 
-    while (take_line(in, may_be_bare, &line)) {
-        size_t colon = slice_find(line, ':');
+    for (;;) {
+        size_t last = h ? last_line(*in) : 0;
 
-        if (line.n == 0)
-            return true;
-        if (!h)
-            continue;
-        if (colon == line.n || h->header_count == max)
+        if (last > 4) {
+            line = slice_head(*in, last - 4);
+            *in = slice_skip(*in, last);
+            return add_header(line, h, to, max);
+        }
+        if (!take_line(in, may_be_bare, &line))
             return false;
-        to[h->header_count++] = (struct http_header){slice_head(line, colon), slice_trim(slice_skip(line, colon + 1))};
+        if (line.n == 0 || (!h && (line.p[0] == '\0' || line.p[0] == ':')))
+            return true;
+        if (h && !add_header(line, h, to, max))
+            return false;
     }
-    return false;
 }
 
 static bool take_head(struct slice *in, struct http_head *h, struct http_header *to, size_t max)
 {
     struct slice line;
+    size_t last;
 
-    do { /* RFC 9112 2.2: an empty line before the request line is ignored; to libmicrohttpd a NUL ends a line */
+    for (;;) { /* RFC 9112 2.2: an empty line before the request line is ignored; to libmicrohttpd a NUL ends a line */
+        struct slice from = *in;
+
+        last = last_line(*in);
         if (!take_line(in, true, &line))
             return false;
-    } while (line.n == 0 || line.p[0] == '\0');
-    if (line.p[line.n] == '\n' || !take_word(&line, &h->method) || !take_word(&line, &h->target))
+        if (line.n == 0 || line.p[0] == '\0')
+            continue;
+        if (last > 4) { /* without a header */
+            line = slice_head(from, last - 4);
+            *in = slice_skip(from, last);
+        } else if (line.p[line.n] == '\n') {
+            return false;
+        }
+        break;
+    }
+    if (!take_word(&line, &h->method) || !take_word(&line, &h->target))
         return false;
     if (!slice_eq(line, SLICE("HTTP/1.1")) && !slice_eq(line, SLICE("HTTP/1.0")))
         return false;
     h->minor = line.p[7] - '0';
     h->headers = to;
-    return take_headers(in, false, h, to, max);
+    return last > 4 || take_headers(in, false, h, to, max);
 }
 
 static bool take_chunks(struct slice *in, struct buf *body)
@@ -217,7 +265,9 @@ static bool read_request(struct slice *in, struct buf *out, bool *ret_is_plain)
     if (!take_head(in, &h, headers, MG_ARRAY_LEN(headers)) || http_check_head(&h, &framing))
         return false;
     write_head(out, &h);
-    *ret_is_plain = !has_blank_length(&h) && !memchr(all.p, '\0', all.n - in->n) && !memmem(all.p, all.n - in->n, "\n:", 2);
+    all = slice_head(all, all.n - in->n);
+    *ret_is_plain = !has_blank_length(&h) && !memchr(all.p, '\0', all.n) && !memmem(all.p, all.n, "\n:", 2) &&
+                    slice_ends(all, SLICE("\r\n\r\n"));
     buf_init(&body, BUF_UNLIMITED);
     if (framing.chunked)
         whole = take_chunks(in, &body);

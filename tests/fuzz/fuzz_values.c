@@ -60,10 +60,12 @@ static enum naive take_amount(struct slice *s, const struct unit *units, struct 
         }
         if (s->p[0] < '0' || s->p[0] > '9')
             break;
-        ret->digits = ret->digits * 10 + (s->p[0] - '0');
-        ret->below *= point ? 10 : 1;
         if (++digits > 17)
             return TOO_LONG_FOR_ME;
+        if (units == durations && ret->below == 1000000000)
+            continue; /* billionths are what counts of them */
+        ret->digits = ret->digits * 10 + (s->p[0] - '0');
+        ret->below *= point ? 10 : 1;
     }
     while (letters < s->n && (unsigned char)((s->p[letters] | 0x20) - 'a') < 26)
         letters++;
@@ -319,18 +321,33 @@ static void check_id(struct slice s)
 
 /* ---- what is written is read back ---- */
 
+enum { FORMS = 4 };
+
+/* RFC 9110 5.6.7 has three, RFC 3339 the last one. */
+static size_t write_date(int form, const struct tm *tm, char *to, size_t size)
+{
+    switch (form) {
+    case 0:
+        return strftime(to, size, "%a, %d %b %Y %H:%M:%S GMT", tm);
+    case 1:
+        return strftime(to, size, "%A, %d-%b-%y %H:%M:%S GMT", tm);
+    case 2:
+        return strftime(to, size, "%a %b %e %H:%M:%S %Y", tm);
+    default:
+        return strftime(to, size, "%Y-%m-%dT%H:%M:%SZ", tm);
+    }
+}
+
 static void check_dates(int64_t s)
 {
-    static const char *const forms[] = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y",
-                                        "%Y-%m-%dT%H:%M:%SZ"};
     time_t at = (time_t)s;
     char text[64];
     struct tm tm;
     int64_t us;
 
     MG_ASSERT(gmtime_r(&at, &tm));
-    for (size_t i = 0; i < MG_ARRAY_LEN(forms); i++) {
-        size_t n = strftime(text, sizeof text, forms[i], &tm);
+    for (int i = 0; i < FORMS; i++) {
+        size_t n = write_date(i, &tm, text, sizeof text);
 
         if (i == 1 && (tm.tm_year < 69 || tm.tm_year > 168))
             continue; /* two digits of a year mean these */

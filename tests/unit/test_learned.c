@@ -159,8 +159,10 @@ static void test_learned__a_broken_file__gives_what_can_be_read(void **state)
         "{\"upstream\":\"u\",\"model\":\"m\",\"text\":[500,650,-1,7,99999999999,1,500],\"tools\":{\"a\":1},"
         "\"media\":\"x\",\"output\":[1,2]}\n"
         "{\"upstream\":\"u\",\"model\":\"n\",\"output\":{\"c\":[7,-1,\"x\",99999999999],\"d\":5}}\n"
+        "{\"upstream\":\"u\",\"model\":\"\xff\"}\n" /* not UTF-8 */
         "{\"upstream\":\"u\",\"model\":\"cut");
     begin(&w);
+    assert_null(learned_look(&w.learned, SLICE("u"), SLICE("\xff")));
     assert_int_equal(learned_of(&w.learned, SLICE("u"), SLICE("m"))->calibration.text.seen, 1);
     assert_int_equal(
         expect_output(learned_output(learned_of(&w.learned, SLICE("u"), SLICE("n")), SLICE("c")), 0), 7);
