@@ -115,10 +115,6 @@ static bool take_line(struct slice *in, bool may_be_bare, struct slice *ret)
         return false;
     *ret = slice_head(*in, n);
     *in = slice_skip(*in, n + 1);
-    if (slice_eq(*ret, SLICE(":"))) {
-        *ret = slice_head(*ret, 0);
-        return true;
-    }
     if (ret->n && (ret->p[ret->n - 1] == '\r' || ret->p[ret->n - 1] == '\0')) {
         *ret = slice_head(*ret, ret->n - 1);
         return true;
@@ -138,8 +134,9 @@ static bool take_word(struct slice *line, struct slice *ret)
 }
 
 /*
- * Behind the last value (or the version, without headers) libmicrohttpd leaves four NULs, whatever it was that it took for the end: CRs, LFs, NULs, a colon. Those
- * that are four bytes long cannot be told apart. The length of the line, with that end; 0: this is not the last one.
+ * Behind the last value (or the version, without headers) libmicrohttpd leaves four NULs, whatever it was that it took for the
+ * end: CRs, LFs, NULs, a colon. Those that are four bytes long cannot be told apart. The length of the line, with that end; 0:
+ * this is not the last one.
  */
 static size_t last_line(struct slice in)
 {
@@ -165,7 +162,7 @@ static bool add_header(struct slice line, struct http_head *h, struct http_heade
     return true;
 }
 
-/* Header lines up to the empty one; those of a trailer (h NULL) go nowhere, so all that matters is where they end. */
+/* Header lines up to the empty one. Those of a trailer (h NULL) go nowhere: all that matters is where they end. */
 static bool take_headers(struct slice *in, bool may_be_bare, struct http_head *h, struct http_header *to, size_t max)
 {
     struct slice line;

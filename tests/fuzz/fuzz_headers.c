@@ -166,7 +166,8 @@ static void check_client(const struct http_head *h)
     headers_init(&out);
     headers_init(&copy);
     headers_for_client(h, h->headers, h->header_count, &out);
-    MG_ASSERT(out.n >= 2 && is(out.v[out.n - 1].name, "content-security-policy") && is(out.v[out.n - 2].name, "x-content-type-options"));
+    MG_ASSERT(out.n >= 2 && is(out.v[out.n - 1].name, "content-security-policy") &&
+              is(out.v[out.n - 2].name, "x-content-type-options"));
     MG_ASSERT(slice_starts(out.v[out.n - 1].value, SLICE("sandbox;")) && slice_eq(out.v[out.n - 2].value, SLICE("nosniff")));
     for (size_t i = 0; i < h->header_count; i++) {
         struct slice name = h->headers[i].name;
@@ -192,7 +193,8 @@ static void check_client(const struct http_head *h)
 static void check_page(const struct http_head *h)
 {
     static const char *const hosts[] = {"gate.example"}, *const origins[] = {"https://app.example"};
-    const struct guard_rules rules = {.hosts = hosts, .host_count = 1, .origins = origins, .origin_count = 1, .local = SLICE("10.0.0.1")};
+    const struct guard_rules rules = {
+        .hosts = hosts, .host_count = 1, .origins = origins, .origin_count = 1, .local = SLICE("10.0.0.1")};
     struct slice culprit = slice_of(NULL, 0);
     enum guard_verdict verdict = guard_check(h, &rules, &culprit);
     struct headers answer;

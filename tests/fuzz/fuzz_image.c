@@ -16,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static void check(struct image_size size)
 {
-    static const char *const models[] = {"gpt-4o", "gpt-4.1-mini", "gpt-5.4", "gpt-6-astra", "claude-opus-4-8", "gemini-2.5-pro", "?"};
+    static const char *const models[] = {"gpt-4o",          "gpt-4.1-mini",   "gpt-5.4", "gpt-6-astra",
+                                         "claude-opus-4-8", "gemini-2.5-pro", "?"};
 
     MG_ASSERT(!size.width == !size.height);
     for (size_t m = 0; m < MG_ARRAY_LEN(models); m++)

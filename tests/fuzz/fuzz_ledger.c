@@ -1,7 +1,7 @@
 /*
  * fuzz_ledger: a row that row_is_sound takes is written to the database, is there once, and reads back as it was; and a
- * database whose bytes were changed by somebody is read without harm: what reports give of it has a text. The first byte says which:
- * of `r` the rest are patches of a row, of anything else patches of the file. A patch is an offset (2 bytes), a length
+ * database whose bytes were changed by somebody is read without harm: what reports give of it has a text. The first byte says
+ * which: of `r` the rest are patches of a row, of anything else patches of the file. A patch is an offset (2 bytes), a length
  * (1 byte) and so many bytes.
  */
 #include <stddef.h>

@@ -101,7 +101,8 @@ static void check_splice(struct slice body, const struct dialect_request *r)
     MG_ASSERT(splice_apply(&sp, body, &after) == 0);
     MG_ASSERT((int64_t)after.n - (int64_t)body.n == splice_growth_bytes(&sp));
     check_same_but_for_option(body, buf_slice(&after));
-    MG_ASSERT(dialect_openai.read(&(struct dialect_input){.endpoint = r->endpoint, .body = buf_slice(&after)}, &again, &why) == 0);
+    MG_ASSERT(dialect_openai.read(&(struct dialect_input){.endpoint = r->endpoint, .body = buf_slice(&after)}, &again,
+                                  &why) == 0);
     MG_ASSERT(again.usage_wish == USAGE_WANTED && again.stream);
     MG_ASSERT(again.max_tokens == r->max_tokens && again.n == r->n && strcmp(again.model, r->model) == 0);
     undo = (struct splice){

@@ -326,11 +326,15 @@ enum { FORMS = 4 };
 /* RFC 9110 5.6.7 has three, RFC 3339 the last one. */
 static size_t write_date(int form, const struct tm *tm, char *to, size_t size)
 {
+    size_t n;
+
     switch (form) {
     case 0:
         return strftime(to, size, "%a, %d %b %Y %H:%M:%S GMT", tm);
-    case 1:
-        return strftime(to, size, "%A, %d-%b-%y %H:%M:%S GMT", tm);
+    case 1: /* two digits of the year */
+        n = strftime(to, size, "%A, %d-%b-", tm);
+        n += (size_t)snprintf(to + n, size - n, "%02d", tm->tm_year % 100);
+        return n + strftime(to + n, size - n, " %H:%M:%S GMT", tm);
     case 2:
         return strftime(to, size, "%a %b %e %H:%M:%S %Y", tm);
     default:
