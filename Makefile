@@ -137,9 +137,15 @@ $(BUILD)/tests/sim/%: $(BUILD)/obj/tests/sim/%.o $(call obj,$(filter-out $(wildc
 $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o $(call obj,$(filter-out $(wildcard tests/e2e/test_*.c),$(wildcard tests/e2e/*.c))) $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
-$(BUILD)/tests/chaos/%: $(call obj,tests/chaos/*.c tests/e2e/fixture.c tests/e2e/ledger_fixture.c tests/e2e/client.c tests/e2e/process.c) $(LIBS)
+$(BUILD)/tests/chaos/%: $(call obj,tests/chaos/*.c tests/shim/steer.c tests/e2e/fixture.c tests/e2e/ledger_fixture.c tests/e2e/client.c tests/e2e/process.c) $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
+# what is loaded before the daemon's libraries when a test is to steer its clocks, its resolver and its system calls
+SHIM    := $(BUILD)/tests/libshim.so
+$(SHIM): $(wildcard tests/shim/shim*.[ch]) tests/shim/steer.h
+	@mkdir -p $(@D)
+	$(Q)echo "  SHIM  $@" && $(CC) $(CPPFLAGS) -std=c11 $(OPT) $(WARN) $(WERROR) -fPIC -shared -o $@ $(filter %.c,$^) -ldl -lpthread
+$(CHAOS): | $(SHIM)
 # A fuzz target linked with the corpus runner: every file of tests/fuzz/corpus/<name>/ goes through it once.
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/corpus_runner.o $(LIBS)
 	@mkdir -p $(@D)
@@ -176,10 +182,11 @@ test-fuzz: $(FUZZ) ## fuzz corpora, once through
 RUNS ?= 1000
 SEED ?= 1
 SLOW ?= 1
-chaos: ## RUNS=1000 SEED=1: clients and providers that do anything at any moment
+FAULT ?=
+chaos: ## FAULT=disk|files|clock|dns|calls|signals|config|descriptors|kills|any RUNS=1000 SEED=1: clients, providers and all around go wrong
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$(JOBS) everything $(CHAOS)
-	MG_BIN=$(BIN) CHAOS_RUNS=$(RUNS) CHAOS_SEED=$(SEED) CHAOS_SLOW=$(SLOW) $(CHAOS)
+	MG_BIN=$(BIN) CHAOS_FAULT=$(FAULT) CHAOS_RUNS=$(RUNS) CHAOS_SEED=$(SEED) CHAOS_SLOW=$(SLOW) $(CHAOS)
 
 KILLS ?= 200
 kills: everything $(BUILD)/tests/e2e/test_ledger_kill ## KILLS=200 SEED=1: kill -9 of a busy daemon at random moments; what the ledger keeps

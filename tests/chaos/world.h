@@ -12,10 +12,16 @@
 #include "letter.h"
 #include "provider.h"
 
+struct db;
+struct fault;
 struct player;
+struct steer;
 
 /* Connections to providers that may stay open. */
 #define WORLD_UPSTREAM_MAX 300
+
+/* An upstream that the daemon knows by name; the resolver of tests/shim answers for it. */
+#define WORLD_NAME "provider.test"
 
 struct open_files {
     int clients, upstream, other; /* connections of clients, to providers, everything else; other < 0: not known */
@@ -25,6 +31,8 @@ struct open_files {
 struct subject {
     struct fixture f; /* simulator: NULL, it is the world's */
     struct open_files at_rest, now; /* before the first call; at the last check */
+    int64_t lost;                   /* calls whose rows were in files that somebody removed */
+    bool may_lose;                  /* since the last check some may be */
 };
 
 struct world {
@@ -37,10 +45,23 @@ struct world {
     const struct player *players;  /* of this run, n of them; borrowed */
     size_t n;
     int64_t slowest_abort_us;
+
+    int64_t settle_us;   /* how long it may take until all is at rest */
+    int64_t extra_us;    /* an abort may be so much later, in this run: the daemon was not let run */
+    struct steer *steer; /* NULL: the daemon runs without the shim */
+    bool names;          /* letters go to WORLD_NAME too */
+    bool may_mount, mounted;
+    struct db *lock;     /* on the ledger; NULL: none */
 };
 
-void world_init(struct world *w);
-void world_release(struct world *w);
+/* Providers, daemon and letters for the runs of one fault; only may_mount is kept. False: that fault cannot be made here. */
+bool world_init(struct world *w, const struct fault *fault);
+
+/* The daemon, started once more, must find nothing left to do. */
+void world_release(struct world *w, const struct fault *fault);
+
+/* A mount namespace of our own, if one may be had. Before there is any thread. */
+bool world_may_mount(void);
 
 /* A daemon in front of the world's providers. Stop it with fixture_stop. */
 void subject_start(struct world *w, struct subject *s);
