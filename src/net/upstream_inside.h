@@ -101,6 +101,7 @@ struct transfer {
     size_t upload_taken;
     bool upload_finished, upload_over_high;
     bool send_paused; /* curl waits for more */
+    bool head_torn;   /* the request's head was not sent at once: its body must not follow */
 
     struct answer_head head;
     enum transfer_result verdict; /* why we ended it ourselves, with `why`; TRANSFER_OK: we did not */

@@ -7,6 +7,12 @@
 #include "run.h"
 #include "../shim/steer.h"
 
+static bool prepare(struct world *w)
+{
+    w->torn = true;
+    return true;
+}
+
 static void draw(struct run *run)
 {
     run->calm = false;
@@ -43,6 +49,7 @@ const struct fault fault_calls = {.name = "calls",
                                   .what = "EINTR, one byte at a time, ENFILE, ENOBUFS, EADDRNOTAVAIL, ...",
                                   .runs = 10,
                                   .steers = true,
+                                  .prepare = prepare,
                                   .draw = draw,
                                   .act = act,
                                   .mend = mend};

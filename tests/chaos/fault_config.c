@@ -33,24 +33,24 @@ static void write_file(const char *path, struct slice text)
     assert_int_equal(chmod(path, 0600), 0);
 }
 
+/*
+ * What answers the paths of the letters is there in each good file, under one name or another; so that whoever is answered must be
+ * answered rightly, whichever file holds.
+ */
 static void add_upstreams(struct run *run, struct buf *y)
 {
     struct world *w = run->world;
     struct rng *r = &run->rng;
-    bool any = false;
 
     buf_add_str(y, "upstreams:\n");
-    if (rng_chance(r, 85)) {
-        buf_addf(y, "  openai: {dialect: openai, base_url: %s/v1, counting: %s, timeout: {first_byte: %" PRId64 "s, idle: 2s}%s}\n",
-                 w->sim.simulator_url, rng_chance(r, 80) ? "actual" : "openai", rng_range(r, 1, 3),
-                 rng_chance(r, 30) ? ", api_key: {file: $DIR/key}" : "");
-        any = true;
-    }
-    if (rng_chance(r, 70) || !any)
-        buf_addf(y, "  raw: {dialect: openai, base_url: http://127.0.0.1:%d/v1, scope: %s, timeout: {first_byte: 200ms, idle: 150ms}}\n",
-                 w->raw.port, rng_chance(r, 70) ? "shared" : "key");
-    if (rng_chance(r, 50))
-        buf_addf(y, "  dead: {dialect: openai, base_url: http://127.0.0.1:%d/v1}\n", w->dead_port);
+    for (int64_t i = rng_range(r, 0, 3); i > 0; i--)
+        buf_addf(y, "  gone-%" PRId64 ": {dialect: anthropic, base_url: %s}\n", i, w->sim.simulator_url);
+    buf_addf(y, "  %s: {dialect: openai, base_url: %s/v1, counting: %s, timeout: {first_byte: %" PRId64 "s, idle: 2s}%s}\n",
+             rng_chance(r, 70) ? "openai" : "other", w->sim.simulator_url, rng_chance(r, 80) ? "actual" : "openai",
+             rng_range(r, 1, 3), rng_chance(r, 30) ? ", api_key: {file: $DIR/key}" : "");
+    buf_addf(y, "  raw: {dialect: openai, base_url: http://127.0.0.1:%d/v1, scope: %s, timeout: {first_byte: 200ms, idle: 150ms}}\n",
+             w->raw.port, rng_chance(r, 70) ? "shared" : "key");
+    buf_addf(y, "  dead: {dialect: openai, base_url: http://127.0.0.1:%d/v%d}\n", w->dead_port, rng_chance(r, 50) ? 1 : 2);
 }
 
 static void add_rest(struct run *run, struct buf *y)

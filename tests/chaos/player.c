@@ -133,6 +133,7 @@ static void fail_player(const struct player *p, const char *what)
                 p->seed, p->id, p->reading + 1, p->n, what, l->method, l->target, p->form.minor, p->form.chunked ? ", chunked" : "",
                 p->form.expect ? ", Expect" : "", p->pipelined ? ", pipelined" : "", p->reader.status, p->reader.body.n,
                 l->answer.n, p->sent, p->out.n);
+    print_error("  %.*s\n", (int)(p->reader.body.n < 400 ? p->reader.body.n : 400), p->reader.body.n ? p->reader.body.p : "");
     if (alone)
         _exit(PLAYER_FAILED);
     fail();

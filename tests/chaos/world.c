@@ -427,6 +427,18 @@ static void check_account(struct world *w, const cJSON *account, double start_us
     }
 }
 
+static void check_violations(struct world *w, const cJSON *audit)
+{
+    const cJSON *v;
+
+    cJSON_ArrayForEach(v, json_at(audit, "violations"))
+    {
+        if (w->torn && cJSON_IsString(v) && strstr(v->valuestring, "closed in the middle of a head"))
+            continue;
+        world_fail(w, &w->main, cJSON_Print(json_at(audit, "violations")));
+    }
+}
+
 void world_assert_provider(struct world *w)
 {
     cJSON *audit, *account;
@@ -437,11 +449,7 @@ void world_assert_provider(struct world *w)
     fixture_sim_wait(&w->sim, condition.text);
     audit = fixture_audit(&w->sim);
     start_us = json_number(audit, "start_us");
-    if (json_number(audit, "n_violations") > 0) {
-        char *text = cJSON_Print(json_at(audit, "violations"));
-
-        world_fail(w, &w->main, text);
-    }
+    check_violations(w, audit);
     cJSON_ArrayForEach(account, json_at(audit, "models"))
         check_account(w, account, start_us);
     check_account(w, json_at(audit, "other"), start_us);

@@ -50,6 +50,7 @@ struct world {
     int64_t extra_us;    /* an abort may be so much later, in this run: the daemon was not let run */
     struct steer *steer; /* NULL: the daemon runs without the shim */
     bool names;          /* letters go to WORLD_NAME too */
+    bool torn;           /* heads go out in pieces: a client that leaves meanwhile leaves half of one at the provider */
     bool may_mount, mounted;
     struct db *lock;     /* on the ledger; NULL: none */
 };
