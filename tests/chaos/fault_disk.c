@@ -33,7 +33,7 @@ static bool prepare(struct world *w)
     w->mounted = w->may_mount && mount("tmpfs", ledger_path(f, ""), "tmpfs", MS_NOSUID | MS_NODEV, DISK_OPTIONS) == 0;
     if (!w->mounted)
         printf("disk: none may be mounted (%s): files may not grow instead\n", strerror(errno));
-    w->settle_us = 30 * CLOCK_S; /* the writer tries again after 1 s, 2 s, ... */
+    w->settle_us = 20 * CLOCK_S; /* the writer tries again after 1 s, 2 s, ... */
     return true;
 }
 
