@@ -134,17 +134,18 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBS)
 $(BUILD)/tests/sim/%: $(BUILD)/obj/tests/sim/%.o $(call obj,$(filter-out $(wildcard tests/sim/test_*.c tests/sim/sim_*.c),$(wildcard tests/sim/*.c))) $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
+# what is loaded before the daemon's libraries when a test is to steer its clocks, its resolver and its system calls
+SHIM    := $(BUILD)/tests/libshim.so
+$(SHIM): $(wildcard tests/shim/shim*.[ch]) tests/shim/steer.h
+	@mkdir -p $(@D)
+	$(Q)echo "  SHIM  $@" && $(CC) $(CPPFLAGS) -std=c11 $(OPT) $(WARN) $(WERROR) -fPIC -shared -o $@ $(filter %.c,$^) -ldl -lpthread
+$(BUILD)/tests/e2e/test_steered: $(BUILD)/obj/tests/shim/steer.o | $(SHIM)
 $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o $(call obj,$(filter-out $(wildcard tests/e2e/test_*.c),$(wildcard tests/e2e/*.c))) $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
 $(BUILD)/tests/chaos/%: $(call obj,tests/chaos/*.c tests/shim/steer.c tests/e2e/fixture.c tests/e2e/ledger_fixture.c tests/e2e/client.c tests/e2e/process.c) $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
-# what is loaded before the daemon's libraries when a test is to steer its clocks, its resolver and its system calls
-SHIM    := $(BUILD)/tests/libshim.so
-$(SHIM): $(wildcard tests/shim/shim*.[ch]) tests/shim/steer.h
-	@mkdir -p $(@D)
-	$(Q)echo "  SHIM  $@" && $(CC) $(CPPFLAGS) -std=c11 $(OPT) $(WARN) $(WERROR) -fPIC -shared -o $@ $(filter %.c,$^) -ldl -lpthread
 $(CHAOS): | $(SHIM)
 # A fuzz target linked with the corpus runner: every file of tests/fuzz/corpus/<name>/ goes through it once.
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/corpus_runner.o $(LIBS)

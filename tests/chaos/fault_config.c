@@ -80,7 +80,7 @@ static void write_config(struct run *run)
     struct buf y;
 
     buf_init(&y, BUF_UNLIMITED);
-    buf_add_str(&y, "state_dir: $DIR/state\nheadroom: 0%\nqueue: {keepalive: 20ms, keepalive_agents: [\"*\"]}\n");
+    buf_add_str(&y, "state_dir: $DIR/state\nretention: 36500d\nheadroom: 0%\nqueue: {keepalive: 20ms, keepalive_agents: [\"*\"]}\n");
     add_upstreams(run, &y);
     add_rest(run, &y);
     if (rng_chance(r, 15))
@@ -104,7 +104,7 @@ static void touch_key(struct run *run)
 
 static void draw(struct run *run)
 {
-    run->calm = false;
+    run->lost = true; /* of a file that is cut between two upstreams one half is a good one */
     run_draw_provider(run);
     run->start_us = clock_now_us();
     run->due_us = run->start_us;

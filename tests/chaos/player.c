@@ -85,6 +85,7 @@ void player_init(struct player *p, int id, uint64_t seed, const struct letters *
 {
     *p = (struct player){.fd = -1, .id = id, .seed = seed, .n = 1, .rng = {rng_next(rng)}, .step = NEVER, .wait_at = NEVER, .form = {.id = id}};
     buf_init(&p->out, BUF_UNLIMITED);
+    p->lost = rules->lost;
     draw_form(p);
     pick_letters(p, letters, rules->calm);
     draw_step(p);
@@ -156,7 +157,7 @@ static void judge(struct player *p)
         fail_player(p, r->why);
     if (r->interims > 1 || (r->interims && !p->form.expect))
         fail_player(p, "100 Continue that was not asked for");
-    if (r->status != l->status && (p->patient || !is_excuse(r->status)))
+    if (r->status != l->status && (p->patient || !(is_excuse(r->status) || (p->lost && r->status == 404))))
         fail_player(p, "a status that cannot be");
     p->saw.answered += r->status == l->status;
     p->saw.refused += r->status != l->status && r->status < 500;

@@ -36,6 +36,7 @@ struct player {
     uint64_t seed; /* of the run, for messages */
     int64_t start_us, patience_us, left_us;
     bool patient; /* stays for ever, and wants every answer */
+    bool lost;    /* may be told that there is no such provider (404) */
 
     const struct letter *letters[PLAYER_LETTERS];
     struct letter_form form;
@@ -59,6 +60,7 @@ struct player {
 /* What the whole run may do. */
 struct player_rules {
     bool calm;          /* nothing goes wrong upstream; players that stay must get the right answers */
+    bool lost;          /* upstreams come and go: 404 is an answer */
     int64_t start_us;   /* of the run */
     int64_t patience_us; /* the longest that an impatient one stays */
 };

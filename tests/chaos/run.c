@@ -88,7 +88,7 @@ static void draw_run(struct run *run)
     run->fault->draw(run);
     run->n = (size_t)rng_range(r, 1, RUN_PLAYERS);
     for (size_t i = 0; i < run->n; i++) {
-        struct player_rules rules = {.calm = run->calm, .start_us = run->start_us, .patience_us = 250 * CLOCK_MS};
+        struct player_rules rules = {.calm = run->calm, .lost = run->lost, .start_us = run->start_us, .patience_us = 250 * CLOCK_MS};
 
         player_init(&run->players[i], (int)i, run->world->seed, &run->world->letters, &rules, r);
     }

@@ -40,7 +40,7 @@ struct run {
     /* the fault's own: when it wants to act next (CLOCK_NEVER: not), and what it remembers until the end */
     int64_t due_us;
     int64_t hangup_us, stop_us[2], back_us;
-    bool starved, paused;
+    bool starved, paused, lost;
     int kind;
     struct run_pack packs[RUN_PACKS];
 };

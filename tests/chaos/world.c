@@ -44,6 +44,7 @@ static char *configuration(const struct world *w, int which)
     buf_init(&yaml, BUF_UNLIMITED);
     buf_addf(&yaml,
              "state_dir: $DIR/state\n"
+             "retention: 36500d\n" /* rows of 20 years ago are kept, and counted */
              "headroom: 0%%\n"
              "queue: {keepalive: 20ms, keepalive_agents: [\"*\"]}\n"
              "upstreams:\n"
