@@ -21,6 +21,7 @@ struct fault {
     /* Before and after all runs; each may be NULL. False: it cannot be made here. */
     bool (*prepare)(struct world *w);
     void (*finish)(struct world *w);
+    void (*configure)(struct world *w); /* writes w->yaml, once the providers' ports are known; NULL: the world's own */
 
     void (*draw)(struct run *run);               /* what this run will be like; sets run->due_us */
     void (*act)(struct run *run, int64_t now_us); /* run->due_us has come; sets it anew; may be NULL */

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "../e2e/fixture.h"
+#include "metergate/base/err.h"
 
 static struct letter *add(struct letters *l, enum letter_to to, const char *method, const char *target)
 {
@@ -122,6 +123,25 @@ void letters_init(struct letters *l, const struct fixture *f, bool names)
     add_upload(l, "GET", "/raw/v1/things", 0);
     add_chat(l, LETTER_TO_DEAD, "gpt-dead", false, 5, 0);
     add(l, LETTER_TO_DEAD, "GET", "/dead/v1/things");
+}
+
+void letters_add_own(struct letters *l)
+{
+    static const char *const paths[] = {"/metrics",      "/-/usage",   "/-/usage?by=hour", "/-/calls", "/-/history", "/-/",
+                                        "/-/usage?by=model", "/-/status", "/healthz"};
+    struct letter *it;
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(paths); i++)
+        add(l, LETTER_TO_DAEMON, "GET", paths[i])->any_body = true;
+    for (int i = 0; i < 2; i++) {
+        it = add(l, LETTER_TO_DAEMON, "POST", "/-/estimate");
+        it->any_body = true;
+        buf_addf(&it->body, "{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"how long?\"}]}",
+                 i ? "gpt-4o" : "gpt-4o-mini");
+        it = add(l, LETTER_TO_SIMULATOR, "POST", "/v1/embeddings");
+        it->any_body = true;
+        buf_addf(&it->body, "{\"model\":\"text-embedding-3-%s\",\"input\":\"a text to be embedded\"}", i ? "small" : "large");
+    }
 }
 
 void letters_release(struct letters *l)

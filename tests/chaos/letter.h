@@ -13,7 +13,7 @@
 
 struct fixture;
 
-#define LETTERS_MAX 40
+#define LETTERS_MAX 60
 
 /* Who answers. */
 enum letter_to {
@@ -50,6 +50,9 @@ struct letter_form {
 
 /* Writes all letters, and asks the simulator for the right answers. `names`: some go to LETTER_TO_NAMED. */
 void letters_init(struct letters *l, const struct fixture *f, bool names);
+
+/* And some that the daemon answers by itself: estimates, reports, metrics, the page; and embeddings. After letters_init. */
+void letters_add_own(struct letters *l);
 void letters_release(struct letters *l);
 
 /* Any letter; when `sound`, one that only the simulator or the daemon answers. */

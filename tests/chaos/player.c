@@ -86,6 +86,7 @@ void player_init(struct player *p, int id, uint64_t seed, const struct letters *
     *p = (struct player){.fd = -1, .id = id, .seed = seed, .n = 1, .rng = {rng_next(rng)}, .step = NEVER, .wait_at = NEVER, .form = {.id = id}};
     buf_init(&p->out, BUF_UNLIMITED);
     p->lost = rules->lost;
+    p->ids = rules->ids;
     draw_form(p);
     pick_letters(p, letters, rules->calm);
     draw_step(p);
@@ -159,6 +160,8 @@ static void judge(struct player *p)
         fail_player(p, "100 Continue that was not asked for");
     if (r->status != l->status && (p->patient || !(is_excuse(r->status) || (p->lost && r->status == 404))))
         fail_player(p, "a status that cannot be");
+    if (p->ids && l->to != LETTER_TO_DAEMON && r->id[0])
+        buf_addf(p->ids, "%s\n", r->id);
     p->saw.answered += r->status == l->status;
     p->saw.refused += r->status != l->status && r->status < 500;
     p->saw.failed += r->status != l->status && r->status >= 500;

@@ -53,6 +53,7 @@ struct player {
 
     size_t received;
     struct player_saw saw;
+    struct buf *ids; /* borrowed; NULL: nobody wants them */
     struct reader reader;
     struct rng rng;
 };
@@ -61,6 +62,7 @@ struct player {
 struct player_rules {
     bool calm;          /* nothing goes wrong upstream; players that stay must get the right answers */
     bool lost;          /* upstreams come and go: 404 is an answer */
+    struct buf *ids;    /* of answers that a row must be there for: a line each; NULL: not kept */
     int64_t start_us;   /* of the run */
     int64_t patience_us; /* the longest that an impatient one stays */
 };

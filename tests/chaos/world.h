@@ -48,14 +48,17 @@ struct world {
 
     int64_t settle_us;   /* how long it may take until all is at rest */
     int64_t extra_us;    /* an abort may be so much later, in this run: the daemon was not let run */
+    int64_t scale;       /* daemon and simulator live so many times faster; 0: the simulator as we do */
+    char yaml[4096];     /* in place of the world's own; "" : that */
     struct steer *steer; /* NULL: the daemon runs without the shim */
     bool names;          /* letters go to WORLD_NAME too */
+    bool forgets;        /* calls may bear a date so old that what they were charged is no longer kept */
     bool torn;           /* heads go out in pieces: a client that leaves meanwhile leaves half of one at the provider */
     bool may_mount, mounted;
     struct db *lock;     /* on the ledger; NULL: none */
 };
 
-/* Providers, daemon and letters for the runs of one fault; only may_mount is kept. False: that fault cannot be made here. */
+/* Providers, daemon and letters for the runs of one fault; only may_mount and scale are kept. False: that fault cannot be made here. */
 bool world_init(struct world *w, const struct fault *fault);
 
 /* The daemon, started once more, must find nothing left to do. */
@@ -78,6 +81,9 @@ void subject_assert_settled(struct world *w, struct subject *s);
 
 /* Of one that has ended, and is not yet stopped: each call that it logged is in its ledger, once. */
 void subject_assert_kept(struct world *w, const struct subject *s);
+
+/* What it has open now. */
+struct open_files subject_open_files(const struct subject *s);
 
 /* Its resident memory. */
 int64_t subject_rss_bytes(const struct subject *s);
