@@ -27,8 +27,8 @@ static void draw(struct run *run)
 
 static void act(struct run *run, int64_t now_us)
 {
-    static const int64_t steps_s[] = {1, 60, 3600, 86400, 31 * INT64_C(86400), 366 * INT64_C(86400), 20 * 366 * INT64_C(86400)};
-    static const int64_t sleeps_s[] = {1, 20, 600, 8 * 3600, 86400};
+    static const int64_t steps_s[] = {1, 60, 3600, 86400, 31 * INT64_C(86400), 366 * INT64_C(86400), 20 * INT64_C(366) * 86400};
+    static const int64_t sleeps_s[] = {1, 20, 600, 8 * INT64_C(3600), 86400};
     struct steer *steer = run->world->steer;
     struct rng *r = &run->rng;
 

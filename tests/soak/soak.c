@@ -267,8 +267,8 @@ static void come_to_rest(struct soak *s)
     while (turn(s, false))
         if (clock_now_us() > end_us)
             world_fail(&s->world, &s->world.main, "a client that waits was not answered");
-    steer_suspend(s->world.steer, 11 * 60 * CLOCK_S); /* leases that nobody settles are over */
-    s->suspended_us += 11 * 60 * CLOCK_S;
+    steer_suspend(s->world.steer, 660 * CLOCK_S); /* leases that nobody settles are over */
+    s->suspended_us += 660 * CLOCK_S;
     subject_assert_settled(&s->world, &s->world.main);
     check_ids(s);
     check_attempts(s);
@@ -389,6 +389,7 @@ static void live(struct soak *s)
             take_sample(s);
             disturb(s);
         }
+        s->world.seed = (uint64_t)s->seed;
         come_to_rest(s);
         print_hour(s, hour);
     }
