@@ -22,6 +22,7 @@
 
 #define CHAT(model) "{\"model\":\"" model "\",\"max_tokens\":5,\"messages\":[{\"role\":\"user\",\"content\":\"hello [[out=5]]\"}]}"
 #define HOUR_US     (3600 * CLOCK_S)
+#define DECADES_US  (INT64_C(20) * 366 * 24 * HOUR_US)
 
 /* Both programs, the daemon steered. False: it cannot be. */
 static bool start_steered(struct fixture *f, struct steer **ret, const char *settings, const char *yaml)
@@ -73,7 +74,7 @@ static void test_suspend__of_hours__ends_what_is_over_at_once_and_frees_the_wind
     struct client_async *first, *held[2];
     struct client_reply r;
     struct fixture f;
-    struct steer *s;
+    struct steer *s = NULL;
     int64_t start_us;
 
     (void)state;
@@ -99,7 +100,7 @@ static void test_suspend__of_hours__ends_what_is_over_at_once_and_frees_the_wind
     }
     assert_true(clock_now_us() - start_us < 5 * CLOCK_S);
     fixture_sim_post(&f, "/_sim/release", NULL);
-    steer_suspend(s, 2 * 60 * CLOCK_S);
+    steer_suspend(s, 120 * CLOCK_S);
     assert_chat(&f, CHAT("gpt-4o"), 200); /* the window has aged */
     stop_steered(&f, s);
 }
@@ -109,11 +110,11 @@ static void test_suspend__of_hours__ends_what_is_over_at_once_and_frees_the_wind
 /* Whatever the clock on the wall says, windows go on, and what is written down stays readable. */
 static void test_wall_clock__set_by_decades__changes_no_decision(void **state)
 {
-    static const int64_t steps_us[] = {HOUR_US, -HOUR_US, 20 * 366 * 24 * HOUR_US, -20 * 366 * 24 * HOUR_US, 0};
+    static const int64_t steps_us[] = {HOUR_US, -HOUR_US, DECADES_US, -DECADES_US, 0};
     static const char yaml[] = LEDGER_STATE LEDGER_UPSTREAMS
         "models:\n  gpt-4o: {rpm: {max: 100, per: 1h}, usd_per_day: 1000}\n";
     struct fixture f;
-    struct steer *s;
+    struct steer *s = NULL;
     cJSON *status;
 
     (void)state;
@@ -178,7 +179,7 @@ static void test_resolver__that_hangs__delays_nobody_else(void **state)
 {
     struct client_async *waiting[20];
     struct fixture f;
-    struct steer *s;
+    struct steer *s = NULL;
     int64_t slowest_us = 0;
 
     (void)state;
@@ -221,7 +222,7 @@ static void test_resolver__that_fails_and_comes_back__loses_no_call(void **state
     struct client_reply r;
     struct client_async *a;
     struct fixture f;
-    struct steer *s;
+    struct steer *s = NULL;
 
     (void)state;
     if (!start_by_name(&f, &s))
@@ -241,7 +242,7 @@ static void test_first_address__that_is_dead__costs_the_call_nothing(void **stat
 {
     struct client_reply r;
     struct fixture f;
-    struct steer *s;
+    struct steer *s = NULL;
 
     (void)state;
     if (!start_by_name(&f, &s))
@@ -267,7 +268,7 @@ static void test_chunked_upload__whose_head_is_torn__is_given_up_before_its_body
     struct client_call call = {.url = url, .headers = key, .body = body, .chunked = true};
     struct client_reply r;
     struct fixture f;
-    struct steer *s;
+    struct steer *s = NULL;
 
     (void)state;
     if (!start_steered(&f, &s, NULL, FIXTURE_UPSTREAM))
