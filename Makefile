@@ -70,7 +70,7 @@ FAULTS  := $(BUILD)/tests/faults/test_memory $(if $(SAN),,$(BUILD)/tests/faults/
 FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
-.PHONY: all help hardening coverage deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-page test-docs test-system test-monitoring lint lint-objects asan tsan valgrind chaos chaos-memory kills \
+.PHONY: all help hardening coverage deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-page test-docs test-system test-monitoring lint lint-objects asan tsan valgrind chaos chaos-memory soak kills \
         fuzz oracle bench install uninstall clean everything
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -136,10 +136,21 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBS)
 $(BUILD)/tests/sim/%: $(BUILD)/obj/tests/sim/%.o $(call obj,$(filter-out $(wildcard tests/sim/test_*.c tests/sim/sim_*.c),$(wildcard tests/sim/*.c))) $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
+# what is loaded before the daemon's libraries when a test is to steer its clocks, its resolver and its system calls
+SHIM    := $(BUILD)/tests/libshim.so
+$(SHIM): $(wildcard tests/shim/shim*.[ch]) tests/shim/steer.h
+	@mkdir -p $(@D)
+	$(Q)echo "  SHIM  $@" && $(CC) $(CPPFLAGS) -std=c11 $(OPT) $(WARN) $(WERROR) -fPIC -shared -o $@ $(filter %.c,$^) -ldl -lpthread
+$(BUILD)/tests/e2e/test_steered: $(BUILD)/obj/tests/shim/steer.o | $(SHIM)
 $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o $(call obj,$(filter-out $(wildcard tests/e2e/test_*.c),$(wildcard tests/e2e/*.c))) $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
-$(BUILD)/tests/chaos/%: $(call obj,tests/chaos/*.c tests/e2e/fixture.c tests/e2e/ledger_fixture.c tests/e2e/client.c tests/e2e/process.c) $(LIBS)
+$(BUILD)/tests/chaos/%: $(call obj,tests/chaos/*.c tests/shim/steer.c tests/e2e/fixture.c tests/e2e/ledger_fixture.c tests/e2e/client.c tests/e2e/process.c) $(LIBS)
+	@mkdir -p $(@D)
+	$(link) $(TEST_LIBS) $(PKG_LIBS)
+$(CHAOS): | $(SHIM)
+SOAK    := $(BUILD)/tests/soak/soak
+$(SOAK): $(call obj,tests/soak/*.c $(filter-out tests/chaos/test_chaos.c,$(wildcard tests/chaos/*.c)) tests/shim/steer.c tests/e2e/fixture.c tests/e2e/ledger_fixture.c tests/e2e/client.c tests/e2e/process.c) $(LIBS) | $(SHIM)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
 $(BUILD)/tests/faults/shim.so: tests/faults/shim.c tests/faults/control.h
@@ -188,10 +199,18 @@ test-fuzz: $(FUZZ) ## fuzz corpora, once through
 RUNS ?= 1000
 SEED ?= 1
 SLOW ?= 1
-chaos: ## RUNS=1000 SEED=1: clients and providers that do anything at any moment
+FAULT ?=
+chaos: ## FAULT=disk|files|clock|dns|calls|signals|config|descriptors|kills|any RUNS=1000 SEED=1: clients, providers and all around go wrong
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$(JOBS) everything $(CHAOS)
-	MG_BIN=$(BIN) CHAOS_RUNS=$(RUNS) CHAOS_SEED=$(SEED) CHAOS_SLOW=$(SLOW) $(CHAOS)
+	MG_BIN=$(BIN) CHAOS_FAULT=$(FAULT) CHAOS_RUNS=$(RUNS) CHAOS_SEED=$(SEED) CHAOS_SLOW=$(SLOW) $(CHAOS)
+
+HOURS ?= 24
+SCALE ?= 96
+soak: ## HOURS=24 SCALE=96 SEED=1: a day of mixed load and faults in scaled time: nothing grows, nothing is lost
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$(JOBS) everything $(SOAK)
+	MG_BIN=$(BIN) SOAK_HOURS=$(HOURS) SOAK_SCALE=$(SCALE) SOAK_SEED=$(SEED) $(SOAK)
 
 chaos-memory: ## MEMORY_FROM=1: each allocation of a session fails in its turn, alone and three in a row (an hour)
 	@$(MAKE) --no-print-directory deps
@@ -285,7 +304,7 @@ deps: ## install the Debian packages that are missing; does nothing when all is 
 
 # every object of the tree, tests included: lint builds them with warnings as errors
 ALLOBJ = $(call obj,src/*/*.c) $(call obj,tests/unit/*.c) $(call obj,tests/sim/*.c) $(call obj,tests/e2e/*.c) \
-         $(call obj,tests/chaos/*.c) $(call obj,tests/faults/*.c) $(call obj,tests/simulator/*.c) $(call obj,tests/fuzz/*.c) $(call obj,tests/bench/*.c) $(call obj,tests/oracle/*.c) $(call obj,tools/demo/*.c)
+         $(call obj,tests/chaos/*.c tests/soak/*.c tests/shim/*.c) $(call obj,tests/faults/*.c) $(call obj,tests/simulator/*.c) $(call obj,tests/fuzz/*.c) $(call obj,tests/bench/*.c) $(call obj,tests/oracle/*.c) $(call obj,tools/demo/*.c)
 lint-objects: $(ALLOBJ)
 
 lint-deps:

@@ -187,6 +187,18 @@ static void hold_hangups(void)
     sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+/*
+ * What other daemons take for "open your log again" or "tell me how you are", and timers that nobody set: here they mean nothing,
+ * and nobody who sends one wants every call to be lost. Real-time signals, SIGQUIT and faults of our own still end us.
+ */
+static void ignore_signals(void)
+{
+    static const int meaningless[] = {SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR};
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(meaningless); i++)
+        signal(meaningless[i], SIG_IGN);
+}
+
 static int take_signals(struct daemon *d)
 {
     int rc = loop_signal(d->loop, SIGTERM, on_stop_signal, d);
@@ -312,6 +324,7 @@ int main(int argc, char **argv)
         return rc;
     privileges_begin(&wanting); /* before any key is read */
     hold_hangups();
+    ignore_signals();
     d.reload = (struct reload){.options = &o, .config = &d.config, .listeners = &d.listeners};
     rc = load_config(&o, &d.config);
     if (rc == 0 && o.test)

@@ -14,6 +14,10 @@
  * comes. That is late by half a round trip at best and 100 ms as a rule; the charge then lies later than the
  * provider's own, which is the safe side: a busy provider counts a request when it gets to it, tens of milliseconds after
  * its kernel has acknowledged it.
+ *
+ * A body without a length goes out in chunks that curl writes. Where the kernel takes only part of the request's head (a machine
+ * short of memory for sockets), curl 7.88 forgets that when it has sent the rest: the body would follow without its framing, and the
+ * provider read a client's bytes as sizes of chunks, and as requests. on_debug is where that can be seen, and on_read where it ends.
  */
 #include "upstream_inside.h"
 
@@ -172,6 +176,7 @@ static int on_prereq(void *ctx, char *remote_ip, char *local_ip, int remote_port
     t->sends++;
     t->opened = false;
     t->unacked = false; /* until it is known better: transfer_lose_sock */
+    t->head_torn = false;
     t->sent_bytes = 0;
     answer_head_restart(&t->head);
     transfer_enter(t, T_AWAIT);
@@ -274,6 +279,10 @@ static size_t on_read(char *p, size_t size, size_t count, void *ctx)
 
     if (t->state == T_ENDED)
         return CURL_READFUNC_ABORT;
+    if (t->head_torn) {
+        (void)transfer_fail(t, TRANSFER_RESET, "the kernel took only part of the request's head");
+        return CURL_READFUNC_ABORT;
+    }
     if (n == 0 && t->upload_finished)
         return 0;
     if (n == 0) {
@@ -294,6 +303,17 @@ static size_t on_read(char *p, size_t size, size_t count, void *ctx)
         t->ops->on_body_drain(t->ctx, t);
     }
     return t->state == T_ENDED ? CURL_READFUNC_ABORT : n;
+}
+
+/* The head, as much of it as was sent at once. */
+static int on_debug(CURL *easy, curl_infotype type, char *p, size_t n, void *ctx)
+{
+    struct transfer *t = ctx;
+
+    (void)easy;
+    if (type == CURLINFO_HEADER_OUT && (n < 4 || memcmp(p + n - 4, "\r\n\r\n", 4) != 0))
+        t->head_torn = true;
+    return 0;
 }
 
 static CURLcode on_ssl_ctx(CURL *easy, void *ssl_ctx, void *ctx)
@@ -416,6 +436,11 @@ static void transfer_set_method(struct transfer *t, const struct transfer_reques
         curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->streamed_bytes);
         curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
         curl_easy_setopt(e, CURLOPT_READDATA, t);
+        if (request->streamed_bytes < 0) {
+            curl_easy_setopt(e, CURLOPT_VERBOSE, 1L); /* else nothing is shown to: */
+            curl_easy_setopt(e, CURLOPT_DEBUGFUNCTION, on_debug);
+            curl_easy_setopt(e, CURLOPT_DEBUGDATA, t);
+        }
     } else if (t->has_body || empty_post) {
         curl_easy_setopt(e, CURLOPT_POST, 1L);
         curl_easy_setopt(e, CURLOPT_POSTFIELDS, request->body.n ? request->body.p : ""); /* not copied */

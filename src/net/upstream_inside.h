@@ -104,6 +104,7 @@ struct transfer {
     size_t upload_taken;
     bool upload_finished, upload_over_high;
     bool send_paused; /* curl waits for more */
+    bool head_torn;   /* the request's head was not sent at once: its body must not follow */
 
     struct answer_head head;
     size_t tunnel_bytes, trailer_bytes; /* of a proxy's answer to CONNECT, and behind the body */

@@ -333,6 +333,8 @@ static cJSON *get_json(const char *base, const char *path)
 
     snprintf(url, sizeof url, "%s%s", base, path);
     reply = client_run(&call);
+    if (reply.error)
+        fail_msg("%s: %s", url, reply.error_text);
     json = client_json(&reply);
     if (reply.status != 200)
         fail_msg("%s: status %d: %.*s", path, reply.status, (int)reply.body.n, reply.body.p);
