@@ -6,7 +6,7 @@
  *
  * The slow reader takes strict forms, and those lax ones of libmicrohttpd that nobody behind it can see (odd-requests.md has
  * them): bare LFs among chunks, a NUL in place of a CR, what is as long as the end of a head, lines with a NUL at their
- * beginning before a request, and such a line, or one with a colon there, as the end of a trailer.
+ * beginning before a request, and such a line, or one with a colon there that is not the first, as the end of a trailer.
  *
  * The first byte says after how many bytes the client waits before it sends the rest.
  */
@@ -167,7 +167,7 @@ static bool take_headers(struct slice *in, bool may_be_bare, struct http_head *h
 {
     struct slice line;
 
-    for (;;) {
+    for (bool first = true;; first = false) {
         size_t last = h ? last_line(*in) : 0;
 
         if (last > 4) {
@@ -177,7 +177,7 @@ static bool take_headers(struct slice *in, bool may_be_bare, struct http_head *h
         }
         if (!take_line(in, may_be_bare, &line))
             return false;
-        if (line.n == 0 || (!h && (line.p[0] == '\0' || line.p[0] == ':')))
+        if (line.n == 0 || (!h && (line.p[0] == '\0' || (!first && line.p[0] == ':'))))
             return true;
         if (h && !add_header(line, h, to, max))
             return false;

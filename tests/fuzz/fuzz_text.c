@@ -175,7 +175,8 @@ static void check_document(struct slice text)
     is_json = scan_end(&s) == 0;
     if (is_json && !has_lone_surrogate(text) && !memchr(text.p, '\0', text.n))
         MG_ASSERT(parsed);
-    if (is_json && parsed && v.type == SCAN_OBJECT && !has_lone_surrogate(text)) {
+    /* names that are not UTF-8 are repaired by one of them alone */
+    if (is_json && parsed && v.type == SCAN_OBJECT && !has_lone_surrogate(text) && utf8_valid(text.p, text.n) == text.n) {
         scan_init(&s, text);
         MG_ASSERT(scan_enter(&s, SCAN_OBJECT));
         while (scan_member(&s, &key)) {
