@@ -489,6 +489,8 @@ static void transfer_set_common(struct transfer *t, const struct transfer_reques
     curl_easy_setopt(e, CURLOPT_PRIVATE, t);
     curl_easy_setopt(e, CURLOPT_SHARE, t->pool->share);
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    if (request->ask_name)
+        curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, 0L); /* what comes is in the cache again, for all */
     transfer_set_text(t, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* else an abort waits for the resolver's thread */

@@ -57,6 +57,7 @@ static void start(struct call *c, bool streamed)
         .connect_timeout_us = u->connect_timeout_us,
         .first_byte_timeout_us = u->first_byte_timeout_us,
         .idle_timeout_us = u->idle_timeout_us,
+        .ask_name = !c->provider->reachable, /* it may have moved */
         .proxy = u->proxy,
         .trust = c->provider->trust,
     };

@@ -62,9 +62,18 @@ static void act(struct run *run, int64_t now_us)
     run->due_us = run->kind == LOCK ? now_us + rng_range(&run->rng, 1, 200) * CLOCK_MS : CLOCK_NEVER;
 }
 
+/* A lock that is short nobody notices: now and then it lasts until the daemon says so. */
 static void mend(struct run *run)
 {
-    unlock(run->world);
+    struct world *w = run->world;
+
+    if (w->lock && rng_chance(&run->rng, 50)) {
+        struct client_reply r = fixture_call(&w->main.f, "GET", "/v1/models", NULL);
+
+        client_reply_release(&r);
+        ledger_wait_ok(&w->main.f, false);
+    }
+    unlock(w);
 }
 
 const struct fault fault_files = {.name = "files",

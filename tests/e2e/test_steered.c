@@ -1,6 +1,6 @@
 /*
  * steered: the daemon with clocks, a resolver and system calls that the test steers (tests/shim): suspends, clocks that are set, names
- * that nobody resolves, and a kernel that takes a byte at a time. Programs with a sanitizer cannot be steered: skipped there.
+ * that nobody resolves, and a kernel that takes a byte at a time. Programs with ThreadSanitizer cannot be steered: skipped there.
  */
 #include <netdb.h>
 #include <setjmp.h>
@@ -37,6 +37,7 @@ static bool start_steered(struct fixture *f, struct steer **ret, const char *set
     (*ret)->answers[0] = (struct steer_answer){.address = {"127.0.0.1"}, .n = 1};
     (*ret)->answers[1] = (struct steer_answer){.hangs = true};
     (*ret)->answers[2] = (struct steer_answer){.error = EAI_AGAIN};
+    (*ret)->answers[4] = (struct steer_answer){.address = {"::1"}, .n = 1}; /* the simulator is not there */
     (*ret)->answers[3] = (struct steer_answer){.address = {"::1", "127.0.0.1"}, .n = 2};
     steer_on(*ret);
     fixture_start_daemon(f, yaml, NULL);
@@ -255,6 +256,28 @@ static void test_first_address__that_is_dead__costs_the_call_nothing(void **stat
     stop_steered(&f, s);
 }
 
+/* The provider has moved: who was sent to the old address asks for the new one before he tries again. */
+static void test_address__that_changes_while_calls_fail__is_asked_for_again(void **state)
+{
+    struct client_reply r;
+    struct client_async *a;
+    struct fixture f;
+    struct steer *s = NULL;
+
+    (void)state;
+    if (!start_by_name(&f, &s))
+        skip();
+    atomic_store(&s->answer, 4);
+    a = ask_named(&f);
+    fixture_wait_status(&f, "totals.retries", 1);
+    atomic_store(&s->answer, 0);
+    r = client_finish(a);
+    assert_int_equal(r.status, 200);
+    client_reply_release(&r);
+    assert_true(atomic_load(&s->asked) >= 2);
+    stop_steered(&f, s);
+}
+
 /* ---- a kernel that takes a byte at a time ---- */
 
 /*
@@ -297,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_resolver__that_hangs__delays_nobody_else),
         cmocka_unit_test(test_resolver__that_fails_and_comes_back__loses_no_call),
         cmocka_unit_test(test_first_address__that_is_dead__costs_the_call_nothing),
+        cmocka_unit_test(test_address__that_changes_while_calls_fail__is_asked_for_again),
         cmocka_unit_test(test_chunked_upload__whose_head_is_torn__is_given_up_before_its_body),
     };
 

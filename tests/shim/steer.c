@@ -34,7 +34,7 @@ int64_t steer_wall_us(const struct steer *s)
 
 bool steer_can(void)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_THREAD__)
     return false;
 #else
     return true;
@@ -72,6 +72,20 @@ void steer_free(struct steer *s)
     unlink(path);
 }
 
+/* AddressSanitizer wants to be the first library unless it is told that it need not. */
+static void allow_other_first(void)
+{
+#if defined(__SANITIZE_ADDRESS__)
+    const char *had = getenv("ASAN_OPTIONS");
+    char options[512];
+
+    if (had && strstr(had, "verify_asan_link_order=0"))
+        return;
+    snprintf(options, sizeof options, "%s%sverify_asan_link_order=0", had ? had : "", had ? ":" : "");
+    setenv("ASAN_OPTIONS", options, 1);
+#endif
+}
+
 void steer_on(const struct steer *s)
 {
     const char *bin = getenv("MG_BIN"), *given = getenv("MG_SHIM");
@@ -82,6 +96,7 @@ void steer_on(const struct steer *s)
     real = realpath(given ? given : lib, NULL);
     setenv("LD_PRELOAD", real ? real : lib, 1); /* one that is not there shows in the program's log */
     setenv(STEER_ENV, path, 1);
+    allow_other_first();
     free(real);
 }
 

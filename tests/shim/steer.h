@@ -51,7 +51,7 @@ int64_t steer_wall_us(const struct steer *s);
 
 /* ---- the test's side ---- */
 
-/* Whether programs of this build can run with the shim: those with a sanitizer cannot. */
+/* Whether programs of this build can run with the shim: those with ThreadSanitizer cannot. */
 bool steer_can(void);
 
 /* New memory; NULL: it cannot be had. */

@@ -95,6 +95,7 @@ struct transfer_request {
     int64_t first_byte_timeout_us; /* from the last progress of sending to the head; 0 = none */
     int64_t idle_timeout_us; /* between two pieces of the answer's body, not counting pauses; 0 = none */
 
+    bool ask_name;             /* asks for the name's addresses again: those of the last minute did not answer */
     const char *proxy;         /* "http://host:port"; NULL or "": direct */
     const struct trust *trust; /* NULL: the pool's. Must outlive the pool: kept connections hold on to it */
 };
