@@ -26,7 +26,9 @@ static void *map(size_t n)
     /* cppcheck-suppress invalidFunctionArg; -1 is what an anonymous mapping has there */
     void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    return p == MAP_FAILED ? NULL : p;
+    if (p == MAP_FAILED)
+        return NULL;
+    return p;
 }
 
 bool spare_keep(size_t n)
@@ -113,11 +115,9 @@ static bool helps(size_t n)
     return given;
 }
 
-static void *counted(void *p)
+static void count_refusal(void)
 {
-    if (!p)
-        atomic_fetch_add(&refusals, 1);
-    return p;
+    atomic_fetch_add(&refusals, 1);
 }
 
 void *spare_malloc(size_t n)
@@ -126,7 +126,9 @@ void *spare_malloc(size_t n)
 
     if (!p && helps(n))
         p = malloc(n);
-    return p || !n ? p : counted(NULL);
+    if (!p && n)
+        count_refusal();
+    return p;
 }
 
 void *spare_calloc(size_t count, size_t size)
@@ -136,7 +138,9 @@ void *spare_calloc(size_t count, size_t size)
 
     if (!p && !__builtin_mul_overflow(count, size, &n) && helps(n))
         p = calloc(count, size);
-    return p || !count || !size ? p : counted(NULL);
+    if (!p && count && size)
+        count_refusal();
+    return p;
 }
 
 void *spare_realloc(void *old, size_t n)
@@ -145,7 +149,9 @@ void *spare_realloc(void *old, size_t n)
 
     if (!p && n && helps(n))
         p = realloc(old, n);
-    return p || !n ? p : counted(NULL);
+    if (!p && n)
+        count_refusal();
+    return p;
 }
 
 char *spare_strdup(const char *s)
