@@ -552,6 +552,7 @@ int front_add_client(struct front *f, int fd, const struct net_addr *peer)
     if (f->accepting == c) { /* refused before it was told to us; the descriptor is closed */
         f->accepting = NULL;
         free(c);
+        spare_use(); /* else nobody would come in while bodies that are held have taken everything */
         return -ENOMEM;
     }
     c->shed = f->shedding;

@@ -32,6 +32,9 @@ bool spare_retake(void);
 /* How often it was used since the start. */
 int64_t spare_uses(void);
 
+/* Gives it back now, for those who come next, if it is there. What cannot be told of the spare has failed to allocate. */
+void spare_use(void);
+
 /*
  * After the attempt'th failure (0, 1, ...) of something that needs memory. True: try again, because the spare was given back, or,
  * for a tenth of a second in all, because a moment has passed in which other threads may have freed some. Keeps errno.
