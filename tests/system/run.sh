@@ -238,6 +238,15 @@ wrong=$(cat "$calls"/*.calls | grep -v '^0 200 ' | grep -v '^0 503 draining' || 
 [ -z "$wrong" ] || failed "5 restarts under load: $(echo "$wrong" | sort | uniq -c | head -5)"
 ok "5 restarts under load: $(answered) calls answered, $(cat "$calls"/*.calls | grep -c '^0 503 draining' || true) told to come again, none refused or reset"
 rm -rf "$calls"
+cp $config /tmp/metergate-good.yaml
+echo 'models: 7' >$config
+systemctl restart metergate 2>/dev/null && failed "a restart with a bad file, by its socket" || true
+curl -s -o /dev/null --max-time 5 http://127.0.0.1:4283/healthz || true
+cp /tmp/metergate-good.yaml $config
+systemctl reset-failed 'metergate.*' || true
+systemctl start metergate.socket || failed "the socket unit after a bad file"
+curl -fsS --max-time 20 -o /dev/null http://127.0.0.1:4283/healthz || failed "answers by its socket after a bad file"
+ok "a bad file, mended: its socket starts it again"
 systemctl stop metergate.socket metergate
 kill $simulator_pid
 
