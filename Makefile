@@ -68,7 +68,7 @@ CHAOS   := $(BUILD)/tests/chaos/test_chaos
 FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
-.PHONY: all help hardening deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-page test-docs test-system test-monitoring lint lint-objects asan tsan valgrind chaos kills \
+.PHONY: all help hardening deb test-deb deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-page test-docs test-system test-monitoring lint lint-objects asan tsan valgrind chaos kills \
         fuzz oracle bench install uninstall clean everything
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -251,6 +251,15 @@ oracle: $(BUILD)/tests/oracle/count_strings ## STRINGS=1000000 SEED=1: random te
 # ---- packages --------------------------------------------------------------------------------------------------
 deps: ## install the Debian packages that are missing; does nothing when all is there
 	@sh tools/deps.sh "$(PKGS) $(TOOLPKG) $(TESTPKG)" "$(DEBS)"
+
+DEBTOOLS := debhelper dpkg-dev fakeroot lintian build-essential pkgconf
+deb: deps ## the Debian package, into build/deb, and what lintian says of it (DEB_BUILD_OPTIONS=nocheck: without the tests)
+	@sh tools/deps.sh --programs "dh dpkg-buildpackage fakeroot lintian g++" "$(DEBTOOLS)"
+	@sh tools/deb.sh $(VERSION)
+
+RELEASE ?= bookworm
+test-deb: ## RELEASE=bookworm|trixie|noble: builds the package in a bare root of that release, installs, upgrades, removes and purges it; root
+	@sh tests/packages/run.sh $(RELEASE) "$(DEBS) $(DEBTOOLS)"
 
 # every object of the tree, tests included: lint builds them with warnings as errors
 ALLOBJ = $(call obj,src/*/*.c) $(call obj,tests/unit/*.c) $(call obj,tests/sim/*.c) $(call obj,tests/e2e/*.c) \
