@@ -68,8 +68,8 @@ CHAOS   := $(BUILD)/tests/chaos/test_chaos
 FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
-.PHONY: all help hardening deb test-deb deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-page test-docs test-system test-monitoring lint lint-objects asan tsan valgrind chaos kills \
-        fuzz oracle bench install uninstall clean everything
+.PHONY: all help hardening coverage deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-page test-docs test-system test-monitoring lint lint-objects asan tsan valgrind chaos kills \
+        fuzz oracle bench deb test-deb install uninstall clean everything
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -226,6 +226,15 @@ asan: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
 
 tsan: ## all tests under ThreadSanitizer
 	@$(MAKE) --no-print-directory test BUILD=build/tsan CFLAGS="-O1 -g" SAN="-fsanitize=thread"
+
+# what decides must be tested to the line; the others' tests are mostly the real programs
+COVERED := gate tokens dialect config
+coverage: ## lines that the unit, sim and fuzz tests run, a layer a line; the layers that decide must have 90 %
+	@$(MAKE) --no-print-directory deps
+	@find build/coverage -name '*.gcda' -delete 2>/dev/null || true
+	@$(MAKE) --no-print-directory -j$(JOBS) BUILD=build/coverage CFLAGS="-O0 -g" SAN="--coverage" test-unit test-sim test-fuzz >build/coverage.log 2>&1 || \
+	    { tail -n 40 build/coverage.log; exit 1; }
+	@sh tools/coverage.sh build/coverage 90 $(COVERED)
 
 # the same targets, driven by libFuzzer instead of the corpus runner
 $(BUILD)/search/%: $(BUILD)/obj/tests/fuzz/%.o $(LIBS)

@@ -239,9 +239,6 @@ void misread_closed(const struct client *c);
 
 /* ---- front.c ------------------------------------------------------------------------------------------- */
 
-/* Whether libmicrohttpd is 1.0 or later: it refuses by itself most of what 0.9.75 misreads, and cuts lines up in another way. */
-bool front_reads_strictly(void);
-
 /* A suspended exchange is resumed at the end of the turn; nothing happens to one that is not suspended. */
 void front_kick(struct front *f, struct exchange *x);
 void front_queue_drain(struct front *f, struct exchange *x);
