@@ -53,8 +53,8 @@ TEST_LIBS  = $(shell pkg-config --libs $(TESTPKG) 2>/dev/null)
 LAYERS  := daemon proxy net ledger config dialect gate tokens base
 obj      = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
 LIBS    := $(foreach l,$(LAYERS),$(if $(wildcard src/$(l)/*.c),$(BUILD)/lib$(l).a))
-# daemon/main.c holds main(); everything else may be linked by tests
-LIB_daemon_SRC := $(filter-out src/daemon/main.c,$(wildcard src/daemon/*.c))
+# daemon/main.c holds main(), and wiping.c would be the free() of every test; everything else may be linked by them
+LIB_daemon_SRC := $(filter-out src/daemon/main.c src/daemon/wiping.c,$(wildcard src/daemon/*.c))
 
 BIN     := $(BUILD)/bin
 PROGS   := $(if $(wildcard src/daemon/main.c),$(BIN)/metergated) $(if $(wildcard src/tool/main.c),$(BIN)/metergate) \
@@ -65,10 +65,12 @@ UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit
 SIM     := $(patsubst tests/sim/%.c,$(BUILD)/tests/sim/%,$(wildcard tests/sim/test_*.c))
 E2E     := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/test_*.c))
 CHAOS   := $(BUILD)/tests/chaos/test_chaos
+# sanitizers have a malloc of their own: then the test says that it cannot run
+FAULTS  := $(BUILD)/tests/faults/test_memory $(if $(SAN),,$(BUILD)/tests/faults/shim.so)
 FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
-.PHONY: all help hardening coverage deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-page test-docs test-system test-monitoring lint lint-objects asan tsan valgrind chaos kills \
+.PHONY: all help hardening coverage deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-page test-docs test-system test-monitoring lint lint-objects asan tsan valgrind chaos chaos-memory soak kills \
         fuzz oracle bench deb test-deb install uninstall clean everything
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -100,7 +102,7 @@ include src/proxy/page.mk
 
 link = $(Q)echo "  LINK  $@" && $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 
-$(BIN)/metergated: $(BUILD)/obj/src/daemon/main.o $(LIBS)
+$(BIN)/metergated: $(BUILD)/obj/src/daemon/main.o $(BUILD)/obj/src/daemon/wiping.o $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(PKG_LIBS)
 
@@ -134,13 +136,34 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBS)
 $(BUILD)/tests/sim/%: $(BUILD)/obj/tests/sim/%.o $(call obj,$(filter-out $(wildcard tests/sim/test_*.c tests/sim/sim_*.c),$(wildcard tests/sim/*.c))) $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
+# what is loaded before the daemon's libraries when a test is to steer its clocks, its resolver and its system calls
+SHIM    := $(BUILD)/tests/libshim.so
+$(SHIM): $(wildcard tests/shim/shim*.[ch]) tests/shim/steer.h
+	@mkdir -p $(@D)
+	$(Q)echo "  SHIM  $@" && $(CC) $(CPPFLAGS) -std=c11 $(OPT) $(WARN) $(WERROR) -fPIC -shared -o $@ $(filter %.c,$^) -ldl -lpthread
+$(BUILD)/tests/e2e/test_steered: $(BUILD)/obj/tests/shim/steer.o | $(SHIM)
 $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o $(call obj,$(filter-out $(wildcard tests/e2e/test_*.c),$(wildcard tests/e2e/*.c))) $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
-$(BUILD)/tests/chaos/%: $(call obj,tests/chaos/*.c tests/e2e/fixture.c tests/e2e/ledger_fixture.c tests/e2e/client.c tests/e2e/process.c) $(LIBS)
+$(BUILD)/tests/chaos/%: $(call obj,tests/chaos/*.c tests/shim/steer.c tests/e2e/fixture.c tests/e2e/ledger_fixture.c tests/e2e/client.c tests/e2e/process.c) $(LIBS)
+	@mkdir -p $(@D)
+	$(link) $(TEST_LIBS) $(PKG_LIBS)
+$(CHAOS): | $(SHIM)
+SOAK    := $(BUILD)/tests/soak/soak
+$(SOAK): $(call obj,tests/soak/*.c $(filter-out tests/chaos/test_chaos.c,$(wildcard tests/chaos/*.c)) tests/shim/steer.c tests/e2e/fixture.c tests/e2e/ledger_fixture.c tests/e2e/client.c tests/e2e/process.c) $(LIBS) | $(SHIM)
+	@mkdir -p $(@D)
+	$(link) $(TEST_LIBS) $(PKG_LIBS)
+$(BUILD)/tests/faults/shim.so: tests/faults/shim.c tests/faults/control.h
+	@mkdir -p $(@D)
+	$(Q)echo "  LINK  $@"
+	$(Q)$(CC) $(CPPFLAGS) -std=c11 $(OPT) $(WARN) $(WERROR) -fPIC -shared -o $@ $< -ldl
+$(BUILD)/tests/faults/test_%: $(BUILD)/obj/tests/faults/test_%.o $(BUILD)/obj/tests/faults/session.o $(call obj,tests/e2e/fixture.c tests/e2e/ledger_fixture.c tests/e2e/client.c tests/e2e/process.c) $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(PKG_LIBS)
 # A fuzz target linked with the corpus runner: every file of tests/fuzz/corpus/<name>/ goes through it once.
+$(BUILD)/tests/fuzz/fuzz_tool_%: $(BUILD)/obj/tests/fuzz/fuzz_tool_%.o $(BUILD)/obj/tests/fuzz/corpus_runner.o $(BUILD)/libtool.a $(LIBS)
+	@mkdir -p $(@D)
+	$(link) $(PKG_LIBS) $(TOOL_LIBS)
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/corpus_runner.o $(LIBS)
 	@mkdir -p $(@D)
 	$(link) $(PKG_LIBS)
@@ -156,9 +179,9 @@ $(BUILD)/tests/oracle/%: $(BUILD)/obj/tests/oracle/%.o $(LIBS)
 
 test: ## deps, build, and every test: unit, sim, e2e, fuzz corpora
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory -j$(JOBS) everything $(UNIT) $(SIM) $(E2E) $(CHAOS) $(FUZZ)
+	@$(MAKE) --no-print-directory -j$(JOBS) everything $(UNIT) $(SIM) $(E2E) $(CHAOS) $(FAULTS) $(FUZZ)
 	@$(if $(SAN),,sh tests/hardening.sh $(BIN)/metergated $(BIN)/metergate)
-	@BUILD=$(BUILD) sh tests/run.sh $(UNIT) $(SIM) $(E2E) $(CHAOS) $(FUZZ)
+	@BUILD=$(BUILD) sh tests/run.sh $(UNIT) $(SIM) $(E2E) $(CHAOS) $(filter-out %.so,$(FAULTS)) $(FUZZ)
 
 test-unit: $(UNIT) ## unit tests alone
 	@BUILD=$(BUILD) sh tests/run.sh $(UNIT)
@@ -176,10 +199,23 @@ test-fuzz: $(FUZZ) ## fuzz corpora, once through
 RUNS ?= 1000
 SEED ?= 1
 SLOW ?= 1
-chaos: ## RUNS=1000 SEED=1: clients and providers that do anything at any moment
+FAULT ?=
+chaos: ## FAULT=disk|files|clock|dns|calls|signals|config|descriptors|kills|any RUNS=1000 SEED=1: clients, providers and all around go wrong
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$(JOBS) everything $(CHAOS)
-	MG_BIN=$(BIN) CHAOS_RUNS=$(RUNS) CHAOS_SEED=$(SEED) CHAOS_SLOW=$(SLOW) $(CHAOS)
+	MG_BIN=$(BIN) CHAOS_FAULT=$(FAULT) CHAOS_RUNS=$(RUNS) CHAOS_SEED=$(SEED) CHAOS_SLOW=$(SLOW) $(CHAOS)
+
+HOURS ?= 24
+SCALE ?= 96
+soak: ## HOURS=24 SCALE=96 SEED=1: a day of mixed load and faults in scaled time: nothing grows, nothing is lost
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$(JOBS) everything $(SOAK)
+	MG_BIN=$(BIN) SOAK_HOURS=$(HOURS) SOAK_SCALE=$(SCALE) SOAK_SEED=$(SEED) $(SOAK)
+
+chaos-memory: ## MEMORY_FROM=1: each allocation of a session fails in its turn, alone and three in a row (an hour)
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$(JOBS) everything $(FAULTS)
+	MG_BIN=$(BIN) MEMORY_RUNS=0 $(filter-out %.so,$(FAULTS))
 
 KILLS ?= 200
 kills: everything $(BUILD)/tests/e2e/test_ledger_kill ## KILLS=200 SEED=1: kill -9 of a busy daemon at random moments; what the ledger keeps
@@ -237,6 +273,9 @@ coverage: ## lines that the unit, sim and fuzz tests run, a layer a line; the la
 	@sh tools/coverage.sh build/coverage 90 $(COVERED)
 
 # the same targets, driven by libFuzzer instead of the corpus runner
+$(BUILD)/search/fuzz_tool_%: $(BUILD)/obj/tests/fuzz/fuzz_tool_%.o $(BUILD)/libtool.a $(LIBS)
+	@mkdir -p $(@D)
+	$(link) -fsanitize=fuzzer $(PKG_LIBS) $(TOOL_LIBS)
 $(BUILD)/search/%: $(BUILD)/obj/tests/fuzz/%.o $(LIBS)
 	@mkdir -p $(@D)
 	$(link) -fsanitize=fuzzer $(PKG_LIBS)
@@ -246,10 +285,12 @@ FOR_S   ?= 60
 fuzz: ## TARGET=fuzz_sse FOR_S=60: searches each target (or that one) for so many seconds with libFuzzer, under ASan and UBSan
 	@$(MAKE) --no-print-directory deps
 	@sh tools/deps.sh --programs clang clang
+	@sh tools/deps.sh --fuzzer
 	@for t in $(TARGET); do mkdir -p build/fuzz/corpus/$$t && \
 	    $(MAKE) --no-print-directory -j$(JOBS) BUILD=build/fuzz CC=clang CFLAGS="-O1 -g" \
 	        SAN="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all" build/fuzz/search/$$t && \
-	    build/fuzz/search/$$t -max_total_time=$(FOR_S) -max_len=4096 -print_final_stats=1 build/fuzz/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
+	    build/fuzz/search/$$t -max_total_time=$(FOR_S) -max_len=4096 -print_final_stats=1 \
+	        -artifact_prefix=build/fuzz/$$t- $$(ls tests/fuzz/dict/$$t.dict 2>/dev/null | sed 's/^/-dict=/') build/fuzz/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
 
 STRINGS ?= 1000000
 SEED ?= 1
@@ -272,7 +313,7 @@ test-deb: ## RELEASE=bookworm|trixie|noble: builds the package in a bare root of
 
 # every object of the tree, tests included: lint builds them with warnings as errors
 ALLOBJ = $(call obj,src/*/*.c) $(call obj,tests/unit/*.c) $(call obj,tests/sim/*.c) $(call obj,tests/e2e/*.c) \
-         $(call obj,tests/chaos/*.c) $(call obj,tests/simulator/*.c) $(call obj,tests/fuzz/*.c) $(call obj,tests/bench/*.c) $(call obj,tests/oracle/*.c) $(call obj,tools/demo/*.c)
+         $(call obj,tests/chaos/*.c tests/soak/*.c tests/shim/*.c) $(call obj,tests/faults/*.c) $(call obj,tests/simulator/*.c) $(call obj,tests/fuzz/*.c) $(call obj,tests/bench/*.c) $(call obj,tests/oracle/*.c) $(call obj,tools/demo/*.c)
 lint-objects: $(ALLOBJ)
 
 lint-deps:
@@ -313,8 +354,12 @@ uninstall: ## remove what install put there, but not the configuration
 	for page in $(MANPAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page#man/}; done
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/metergate
 
-test-system: all ## METERGATE_TEST_SYSTEM=yes: installs on this machine, which runs systemd, and uses it as a service; root
-	sh tests/system/run.sh
+# Debian's bookworm and trixie, Ubuntu's noble: tests/system/root.sh makes them. What a machine needs besides the build is here: the test
+# calls with curl.
+RELEASE ?= bookworm
+ROOT    = sh tests/system/root.sh --release $(RELEASE) --build build/system/$(RELEASE) --with "$(DEBS) curl procps libpam-systemd"
+test-system: ## RELEASE=bookworm: installs in a root of its own that systemd boots, and uses it as a service; wants root and debootstrap, else 77
+	@$(ROOT) 'make -j$(JOBS) everything' && $(ROOT) --boot 'METERGATE_TEST_SYSTEM=yes sh tests/system/run.sh'
 
 clean: ## remove everything that was built
 	rm -rf build

@@ -1,5 +1,6 @@
 #!/bin/sh
-# deps.sh "PKGCONFIG-NAMES" "DEBIAN-PACKAGES" | deps.sh --programs "NAMES" "DEBIAN-PACKAGES"
+# deps.sh "PKGCONFIG-NAMES" "DEBIAN-PACKAGES" | deps.sh --programs "NAMES" "DEBIAN-PACKAGES" | deps.sh --fuzzer
+# --fuzzer is libFuzzer's runtime for the clang that is there; its package has clang's version in its name.
 # Does nothing when all is there. Otherwise says what it will install and installs it with apt-get: as root, or with
 # sudo when a terminal is there to ask for the password.
 set -eu
@@ -7,6 +8,12 @@ missing=
 if [ "$1" = --programs ]; then
     shift
     for p in $1; do command -v "$p" >/dev/null 2>&1 || missing="$missing $p"; done
+elif [ "$1" = --fuzzer ]; then
+    version=$(clang -dumpversion)
+    set -- "" "libclang-rt-${version%%.*}-dev"
+    # where clang keeps it differs by version, so clang is asked to link with it
+    echo 'int LLVMFuzzerTestOneInput(const char *p, unsigned long n); int LLVMFuzzerTestOneInput(const char *p, unsigned long n)
+        { return p == 0 && n; }' | clang -fsanitize=address,fuzzer -x c -o /dev/null - 2>/dev/null || missing=" libFuzzer's runtime"
 else
     command -v cc >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1 || missing="$missing gcc"
     if command -v pkg-config >/dev/null 2>&1; then

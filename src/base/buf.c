@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "metergate/base/spare.h"
+
 void buf_init(struct buf *b, size_t max)
 {
     *b = (struct buf){.max = max < BUF_UNLIMITED ? max : BUF_UNLIMITED};
@@ -48,7 +50,7 @@ int buf_reserve(struct buf *b, size_t n)
         cap = 64;
     if (cap > b->max + 1)
         cap = b->max + 1;
-    p = realloc(b->p, cap);
+    p = spare_realloc(b->p, cap); /* a little is helped with, a big body fails alone */
     if (!p)
         return -ENOMEM;
     b->p = p;
@@ -83,9 +85,25 @@ void buf_trim(struct buf *b)
     b->cap = b->n + 1;
 }
 
+void buf_need(struct buf *b, size_t n)
+{
+    int rc = buf_reserve(b, n);
+
+    for (unsigned i = 0; rc == -ENOMEM; i++) {
+        if (!spare_again(i))
+            spare_out_of_memory();
+        rc = buf_reserve(b, n);
+    }
+    MG_ASSERT(rc == 0);
+}
+
 void buf_add(struct buf *b, const void *p, size_t n)
 {
-    MG_ASSERT(buf_append(b, p, n) == 0);
+    buf_need(b, n);
+    if (n)
+        memcpy(b->p + b->n, p, n);
+    b->n += n;
+    b->p[b->n] = '\0';
 }
 
 void buf_add_slice(struct buf *b, struct slice s)
@@ -112,7 +130,7 @@ void buf_addv(struct buf *b, const char *fmt, va_list ap)
     n = vsnprintf(NULL, 0, fmt, again);
     va_end(again);
     MG_ASSERT(n >= 0);
-    MG_ASSERT(buf_reserve(b, (size_t)n) == 0);
+    buf_need(b, (size_t)n);
     vsnprintf(b->p + b->n, (size_t)n + 1, fmt, ap);
     b->n += (size_t)n;
 }
@@ -149,7 +167,7 @@ char *buf_take(struct buf *b, size_t *ret_n)
 {
     char *p;
 
-    MG_ASSERT(buf_reserve(b, 0) == 0);
+    buf_need(b, 0);
     p = b->p;
     if (ret_n)
         *ret_n = b->n;

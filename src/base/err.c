@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "metergate/base/spare.h"
+
 void err_bug(const char *cond, const char *file, int line)
 {
     fprintf(stderr, "metergate: bug: %s:%d: %s\n", file, line, cond);
@@ -24,34 +26,51 @@ void err_set(struct errbuf *e, const char *fmt, ...)
     va_end(ap);
 }
 
-static void *must(void *p)
-{
-    if (!p)
-        err_bug("out of memory", __FILE__, __LINE__);
-    return p;
-}
-
 void *xmalloc(size_t n)
 {
-    return must(malloc(n ? n : 1));
+    void *p;
+
+    for (unsigned i = 0; (p = malloc(n ? n : 1)) == NULL; i++) {
+        if (!spare_again(i))
+            spare_out_of_memory();
+    }
+    return p;
 }
 
 void *xcalloc(size_t count, size_t size)
 {
-    return must(calloc(count ? count : 1, size ? size : 1));
+    void *p;
+
+    for (unsigned i = 0; (p = calloc(count ? count : 1, size ? size : 1)) == NULL; i++) {
+        if (!spare_again(i))
+            spare_out_of_memory();
+    }
+    return p;
 }
 
-void *xrealloc(void *p, size_t n)
+void *xrealloc(void *old, size_t n)
 {
-    return must(realloc(p, n ? n : 1));
+    void *p;
+
+    for (unsigned i = 0; (p = realloc(old, n ? n : 1)) == NULL; i++) {
+        if (!spare_again(i))
+            spare_out_of_memory();
+    }
+    return p;
 }
 
 char *xstrdup(const char *s)
 {
-    return must(strdup(s));
+    return xstrndup(s, strlen(s));
 }
 
 char *xstrndup(const char *s, size_t n)
 {
-    return must(strndup(s, n));
+    size_t have = n ? strnlen(s, n) : 0;
+    char *p = xmalloc(have + 1);
+
+    if (have)
+        memcpy(p, s, have);
+    p[have] = '\0';
+    return p;
 }

@@ -76,6 +76,40 @@ int file_open_given(const char *path, struct errbuf *e)
     return open_checked(path, given, e);
 }
 
+/*
+ * Root may read everything, and group and mode of a file of root's are what root gave it: 0640 is how a service is let in that is
+ * not root (PostgreSQL has this rule for its keys, too). A file of our own is for us alone.
+ */
+static int check_private(const struct stat *st, struct errbuf *e)
+{
+    bool roots = st->st_uid == 0, ours = st->st_uid == geteuid();
+
+    if (!roots && !ours && geteuid() != 0) {
+        err_set(e, "it belongs to another user (%u), who may change it: chown it to root or to this user",
+                (unsigned)st->st_uid);
+        return -EACCES;
+    }
+    if ((st->st_mode & (roots ? 037 : 077)) == 0)
+        return 0;
+    err_set(e, "others may read or write it (its mode is %04o): chmod %s", st->st_mode & 07777u,
+            roots && !ours ? "640, and chgrp to the daemon's group" : "600");
+    return -EACCES;
+}
+
+int file_open_private(const char *path, struct errbuf *e)
+{
+    int fd = file_open(path, e), rc;
+    struct stat st;
+
+    if (fd < 0)
+        return fd;
+    rc = fstat(fd, &st) < 0 ? fail(e) : check_private(&st, e);
+    if (rc == 0)
+        return fd;
+    close(fd);
+    return rc;
+}
+
 /* Takes the descriptor. */
 static int read_all(int fd, struct buf *out, struct errbuf *e)
 {
@@ -102,11 +136,30 @@ int file_read(const char *path, struct buf *out, struct errbuf *e)
     return fd < 0 ? fd : read_all(fd, out, e);
 }
 
+/* A pipe has a mode, too, which says nothing. */
+static int check_writers(int fd, struct errbuf *e)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return fail(e);
+    if (!S_ISREG(st.st_mode) || !(st.st_mode & S_IWOTH))
+        return 0;
+    err_set(e, "everybody may write to it (its mode is %04o): chmod o-w", st.st_mode & 07777u);
+    return -EACCES;
+}
+
 int file_read_given(const char *path, struct buf *out, struct errbuf *e)
 {
-    int fd = file_open_given(path, e);
+    int fd = file_open_given(path, e), rc;
 
-    return fd < 0 ? fd : read_all(fd, out, e);
+    if (fd < 0)
+        return fd;
+    rc = check_writers(fd, e);
+    if (rc == 0)
+        return read_all(fd, out, e);
+    close(fd);
+    return rc;
 }
 
 /* ---- our own ---- */
@@ -142,22 +195,29 @@ int file_replace(const char *path, struct slice text)
     return rc;
 }
 
-int file_make_dir(const char *path)
+/* 0 also when it is there. */
+static int make_one(const char *path, const struct file_owner *owner)
+{
+    if (mkdir(path, 0700) < 0)
+        return errno == EEXIST ? 0 : -errno;
+    return owner && lchown(path, owner->uid, owner->gid) < 0 ? -errno : 0;
+}
+
+int file_make_dir(const char *path, const struct file_owner *owner)
 {
     char *part = xstrdup(path);
     struct stat st;
-    int rc = 0;
+    int rc = 0, last;
 
     for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        if (mkdir(part, 0700) < 0 && errno != EEXIST && rc == 0)
-            rc = -errno;
+        last = make_one(part, owner);
+        rc = rc < 0 ? rc : last;
         *slash = '/';
     }
-    if (mkdir(part, 0700) == 0)
-        rc = 0;
-    else if (errno != EEXIST)
-        rc = rc < 0 ? rc : -errno;
+    last = make_one(part, owner);
+    if (last < 0)
+        rc = rc < 0 ? rc : last;
     else
         rc = stat(part, &st) == 0 && S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
     free(part);

@@ -9,6 +9,9 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
+
+#include "metergate/base/spare.h"
 
 void json_init(struct json_writer *w, struct buf *out)
 {
@@ -215,6 +218,11 @@ static const struct json *outside(const cJSON *item)
 static bool is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+void json_use_spare(void)
+{
+    cJSON_InitHooks(&(cJSON_Hooks){spare_malloc, free});
 }
 
 int json_parse(struct slice text, struct json **ret)

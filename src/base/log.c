@@ -6,7 +6,9 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 
 static atomic_int current_level = LOG_LEVEL_INFO;
 static atomic_int current_format = LOG_FORMAT_TEXT;
+static atomic_bool to_journal;
 static void (*capture_sink)(enum log_level level, const char *line, void *arg);
 static void *capture_arg;
 
@@ -23,6 +26,25 @@ void log_setup(enum log_level level, enum log_format format)
 {
     atomic_store(&current_level, (int)level);
     atomic_store(&current_format, (int)format);
+}
+
+void log_find_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    char ours[64];
+    struct stat st;
+
+    if (!stream || fstat(STDERR_FILENO, &st) < 0)
+        return;
+    snprintf(ours, sizeof ours, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    atomic_store(&to_journal, strcmp(stream, ours) == 0);
+}
+
+const char *log_prefix(enum log_level level)
+{
+    static const char *const prefix[] = {"<3>", "<4>", "<6>", "<7>"};
+
+    return atomic_load(&to_journal) ? prefix[level] : "";
 }
 
 bool log_enabled(enum log_level level)
@@ -83,14 +105,15 @@ static size_t format_line(char *line, size_t cap, enum log_level level, const ch
     gmtime_r(&sec, &tm);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm);
     if (atomic_load(&current_format) == LOG_FORMAT_JSON) {
-        n = (size_t)snprintf(line, cap, "{\"time\":\"%s.%03dZ\",\"level\":\"%s\",\"message\":\"", when,
-                             (int)(wall / 1000 % 1000), level_name[level]);
+        n = (size_t)snprintf(line, cap, "%s{\"time\":\"%s.%03dZ\",\"level\":\"%s\",\"message\":\"", log_prefix(level),
+                             when, (int)(wall / 1000 % 1000), level_name[level]);
         for (struct slice rest = slice_str(text); rest.n && n + 6 + sizeof "\"}\n" <= cap;)
             n = put_json_char(line, n, cap, &rest);
         n += (size_t)snprintf(line + n, cap - n, "\"}\n");
         return n;
     }
-    n = (size_t)snprintf(line, cap - 1, "%s.%03dZ %-5s %s", when, (int)(wall / 1000 % 1000), level_name[level], text);
+    n = (size_t)snprintf(line, cap - 1, "%s%s.%03dZ %-5s %s", log_prefix(level), when, (int)(wall / 1000 % 1000),
+                         level_name[level], text);
     if (n > cap - 2)
         n = cap - 2;
     keep_on_one_line(line, n);

@@ -2,6 +2,11 @@
 #include "metergate/base/map.h"
 
 #include <stdlib.h>
+
+#include "metergate/base/err.h"
+
+/* Left alone, it ends the process when there is no memory. */
+#define uthash_malloc(size) xmalloc(size)
 #include <uthash.h>
 
 struct map_entry {

@@ -50,6 +50,29 @@ int user_uid(struct slice name, uid_t *ret)
     return rc;
 }
 
+struct group_of {
+    uid_t uid;
+    gid_t gid;
+};
+
+static bool has_group(const struct passwd *user, void *ctx)
+{
+    struct group_of *q = ctx;
+
+    q->gid = user->pw_gid;
+    return user->pw_uid == q->uid;
+}
+
+int user_gid(uid_t uid, gid_t *ret)
+{
+    struct group_of q = {.uid = uid};
+    int rc = find(has_group, &q);
+
+    if (rc == 0)
+        *ret = q.gid;
+    return rc;
+}
+
 struct by_uid {
     uid_t uid;
     char *name;

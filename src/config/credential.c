@@ -42,7 +42,7 @@ static int fetch(struct secret *s, const struct credential_source *from, struct 
     if (from->env)
         return secret_from_env(s, from->env, e);
     if (from->file)
-        return secret_from_file(s, from->file, e);
+        return secret_from_private_file(s, from->file, e);
     return from_systemd(s, from->credential, e);
 }
 

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "metergate/base/file.h"
 #include "metergate/config/check.h"
@@ -81,24 +80,13 @@ void entries_add_upstreams(struct config *c)
     }
 }
 
-static void warn_of_open_file(const struct config_upstream *u, const struct yaml_node *node,
-                              struct problems *problems)
-{
-    struct stat st;
-
-    if (stat(u->api_key_file, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IROTH))
-        problems_warn(problems, node->line, node->column,
-                      "upstreams.%s.api_key: every user of this machine can read that file", u->name);
-}
-
 static void load_key(struct config_upstream *u, const struct yaml_node *api_key, struct problems *problems)
 {
     const struct credential_source from = {u->api_key_env, u->api_key_file, u->api_key_credential};
     char path[96];
 
     snprintf(path, sizeof path, "upstreams.%s.api_key", u->name);
-    if (credential_load(&u->api_key, &from, path, api_key, problems) == 0 && from.file)
-        warn_of_open_file(u, credential_node(&from, api_key), problems);
+    (void)!credential_load(&u->api_key, &from, path, api_key, problems); /* what is wrong is among the problems */
 }
 
 /* As far as one can tell without parsing certificates; the daemon parses them when it puts the file to use.
@@ -410,27 +398,10 @@ struct config_client *entries_new_client(struct config *c, struct slice name, in
     return client;
 }
 
-/* Whoever can read a token is that client, and whoever can write the file chooses it. */
-static int check_token_file(const char *path, struct errbuf *e)
-{
-    struct stat st;
-
-    if (stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-        (st.st_mode & (S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH))) {
-        err_set(e, "other users may read or write that file (its mode is %04o): chmod 600",
-                st.st_mode & 07777u);
-        return -EACCES;
-    }
-    return 0;
-}
-
-static int check_token(const struct config *c, const struct config_client *client, struct slice token,
-                       struct errbuf *e)
+static int check_token(const struct config *c, struct slice token, struct errbuf *e)
 {
     const struct config_client *twin = config_client_of_token(c, token);
 
-    if (client->token_file && check_token_file(client->token_file, e) < 0)
-        return -EACCES;
     if (token.n < CONFIG_TOKEN_MIN) {
         err_set(e,
                 "the token is shorter than %d characters and could be guessed; make one with: openssl rand "
@@ -457,7 +428,7 @@ void entries_check_client(struct config *c, const struct yaml_node *map, struct 
     secret_init(&token);
     snprintf(path, sizeof path, "clients.%s.token", client->name);
     if (credential_load(&token, &from, path, node, problems) == 0 && secret_is_set(&token)) {
-        if (check_token(c, client, secret_expose(&token), &e) < 0)
+        if (check_token(c, secret_expose(&token), &e) < 0)
             ERROR_AT(problems, credential_node(&from, node), "%s: %s", path, e.text);
         client->token = secret_fingerprint_of(secret_expose(&token));
         client->has_token = true;

@@ -188,6 +188,7 @@ void format_value(const struct table_row *row, const void *field, struct buf *ou
         buf_add_slice(out, word_at(row->choices, word));
         break;
     case TABLE_TEXT:
+    case TABLE_USER:
     case TABLE_PATH:
     case TABLE_URL:
     case TABLE_NAME:

@@ -35,6 +35,8 @@ static const char *type_words(enum table_type type)
     case TABLE_PATH:
     case TABLE_FILE:
         return "path";
+    case TABLE_USER:
+        return "user";
     case TABLE_HOSTS:
     case TABLE_ORIGINS:
     case TABLE_LISTEN:
@@ -77,7 +79,7 @@ static void add_value(const struct table_row *row, struct buf *out)
 /* NULL: the help says what holds without the option. */
 static const char *default_words(const struct table_row *row)
 {
-    if (!row->fallback || (!row->fallback[0] && (row->type == TABLE_TEXT || (row->type == TABLE_PATH && row->choices))))
+    if (!row->fallback || (!row->fallback[0] && (row->type == TABLE_TEXT || row->type == TABLE_USER || (row->type == TABLE_PATH && row->choices))))
         return NULL;
     return row->fallback[0] ? row->fallback : "none";
 }

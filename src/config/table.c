@@ -67,6 +67,15 @@ static const struct table_row rows[] = {
      .restart = true,
      .help = "directory for the ledger of all calls and for what is learned of models; `none` keeps nothing; default "
              "$STATE_DIRECTORY, else $XDG_STATE_HOME/metergate (~/.local/state/metergate)"},
+    {.path = "user",
+     .type = TABLE_USER,
+     CONFIG(user),
+     .fallback = "",
+     .restart = true,
+     .help = "the local user, by name or number, that a daemon started by root becomes once keys are read and sockets are open, and who "
+             "then has to be able to read the files at a reload; default `metergate` where there is such a user, else it stays root "
+             "with few capabilities, and warns; its `state_dir` is /var/lib/metergate by default; a daemon that root does not start stays "
+             "who it is"},
     {.path = "log.level",
      .type = TABLE_CHOICE,
      CONFIG(log.level),
@@ -174,7 +183,7 @@ static const struct table_row rows[] = {
     {.path = "upstreams.*.api_key.file",
      .type = TABLE_FILE,
      UPSTREAM(api_key_file),
-     .help = "file whose first line is that key"},
+     .help = "file whose first line is that key; nobody but its owner may use it (mode 0600), a group may read one of root's (0640)"},
     {.path = "upstreams.*.api_key.credential",
      .type = TABLE_CREDENTIAL,
      UPSTREAM(api_key_credential),
@@ -336,7 +345,7 @@ static const struct table_row rows[] = {
     {.path = "clients.*.token.file",
      .type = TABLE_FILE,
      CLIENT(token_file),
-     .help = "file whose first line is that token; only its owner may read or write it"},
+     .help = "file whose first line is that token; its mode as that of a key"},
     {.path = "clients.*.token.credential",
      .type = TABLE_CREDENTIAL,
      CLIENT(token_credential),

@@ -189,6 +189,8 @@ static struct slice without_slashes(struct slice url)
 
 static int check_words(const struct table_row *row, struct slice text, struct errbuf *e)
 {
+    uid_t uid;
+
     switch (row->type) {
     case TABLE_URL:
         return check_url(text, row->choices, e);
@@ -197,6 +199,8 @@ static int check_words(const struct table_row *row, struct slice text, struct er
         return check_path(text, e);
     case TABLE_ENV:
         return check_env(text, e);
+    case TABLE_USER:
+        return check_user(text, &uid, e);
     case TABLE_CREDENTIAL:
         return check_credential(text, e);
     default:
@@ -312,6 +316,7 @@ int value_read(const struct table_row *row, struct slice text, void *field, stru
         return rc;
     case TABLE_TEXT:
     case TABLE_NAME:
+    case TABLE_USER:
     case TABLE_URL:
     case TABLE_PATH:
     case TABLE_FILE:
@@ -374,6 +379,7 @@ void value_release(const struct table_row *row, void *field)
 {
     switch (row->type) {
     case TABLE_TEXT:
+    case TABLE_USER:
     case TABLE_PATH:
     case TABLE_URL:
     case TABLE_NAME:

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "metergate/base/log.h"
 #include "metergate/daemon/activation.h"
@@ -54,6 +56,19 @@ int listeners_open(struct listeners *ls, const struct config *config, int handed
 {
     *ls = (struct listeners){0};
     return handed > 0 ? adopt_all(ls, handed, e) : open_all(ls, &config->listen, e);
+}
+
+int listeners_give(struct listeners *ls, const struct file_owner *owner, struct errbuf *e)
+{
+    for (size_t i = 0; i < ls->n; i++) {
+        const struct sockaddr_un *un = (const struct sockaddr_un *)&ls->v[i].addr.sa;
+
+        if (!ls->v[i].unlink_path || lchown(un->sun_path, owner->uid, owner->gid) == 0)
+            continue;
+        err_set(e, "cannot give %.200s to the user that the daemon becomes: %s", un->sun_path, strerror(errno));
+        return -EACCES;
+    }
+    return 0;
 }
 
 void listeners_release(struct listeners *ls)

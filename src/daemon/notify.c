@@ -1,8 +1,10 @@
-/* notify: fd is open exactly when `where` is a socket's address; the timer is set only between watch and close. */
+/* notify: fd is open exactly when `where` is a socket's address; the timers are set only between watch or follow and close. `said` is the
+ * status that the service manager shows, if it hears us. */
 #include "metergate/daemon/notify.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -49,6 +51,7 @@ void notify_open(struct notify *n)
         log_warn("$NOTIFY_SOCKET is no path of a socket: the service manager will not be told");
     else if (text)
         n->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    buf_init(&n->said, BUF_UNLIMITED);
     n->watchdog_us = n->fd >= 0 ? read_watchdog() : 0;
     unsetenv("NOTIFY_SOCKET");
     unsetenv("WATCHDOG_USEC");
@@ -57,42 +60,62 @@ void notify_open(struct notify *n)
 
 void notify_close(struct notify *n)
 {
-    if (n->loop)
+    if (n->loop) {
         loop_timer_clear(n->loop, &n->timer);
+        loop_timer_clear(n->loop, &n->status_timer);
+    }
     n->loop = NULL;
+    buf_release(&n->said);
     if (n->fd >= 0)
         close(n->fd);
     n->fd = -1;
 }
 
-static void say(const struct notify *n, const char *lines)
+/* One that does not listen for a while is a warning, not one a second. */
+static void say(struct notify *n, const char *lines)
 {
-    if (n->fd >= 0 &&
-        sendto(n->fd, lines, strlen(lines), MSG_NOSIGNAL, (const struct sockaddr *)&n->where, n->where_n) < 0)
+    bool deaf;
+
+    if (n->fd < 0)
+        return;
+    deaf = sendto(n->fd, lines, strlen(lines), MSG_NOSIGNAL, (const struct sockaddr *)&n->where, n->where_n) < 0;
+    if (deaf && !n->deaf)
         log_warn("cannot tell the service manager: %s", strerror(errno));
+    n->deaf = deaf;
 }
 
-static void say_status(const struct notify *n, const char *state, const char *status)
+static void say_status(struct notify *n, const char *state, const char *status)
 {
     struct buf lines;
 
+    if (n->fd < 0)
+        return;
+    buf_reset(&n->said);
+    buf_add_str(&n->said, status);
+    if (n->loop)
+        n->said_us = loop_now_us(n->loop);
     buf_init(&lines, BUF_UNLIMITED);
-    buf_addf(&lines, "%s\nSTATUS=%s\n", state, status);
+    buf_addf(&lines, "%sSTATUS=%s\n", state, status);
     say(n, lines.p);
     buf_release(&lines);
 }
 
-void notify_ready(const struct notify *n, const char *status)
+void notify_ready(struct notify *n, const char *status)
 {
-    say_status(n, "READY=1", status);
+    say_status(n, "READY=1\n", status);
 }
 
-void notify_stopping(const struct notify *n, const char *status)
+/* In a message of its own: systemd lengthens the time of the state that it is in, and STOPPING may be what brings it there. */
+void notify_stopping(struct notify *n, const char *status, int64_t within_us)
 {
-    say_status(n, "STOPPING=1", status);
+    char line[64];
+
+    say_status(n, "STOPPING=1\n", status);
+    snprintf(line, sizeof line, "EXTEND_TIMEOUT_USEC=%" PRId64 "\n", within_us);
+    say(n, line);
 }
 
-void notify_reloading(const struct notify *n)
+void notify_reloading(struct notify *n)
 {
     struct timespec now;
     struct buf lines;
@@ -103,7 +126,10 @@ void notify_reloading(const struct notify *n)
              (int64_t)now.tv_sec * CLOCK_S + now.tv_nsec / 1000);
     say(n, lines.p);
     buf_release(&lines);
+    buf_reset(&n->said);
 }
+
+/* ---- while the loop runs ---- */
 
 static void watch_again(struct notify *n);
 
@@ -126,4 +152,38 @@ void notify_watch(struct notify *n, struct loop *loop)
         return;
     n->loop = loop;
     watch_again(n);
+}
+
+static void tell(void *ctx)
+{
+    struct notify *n = ctx;
+    struct buf now;
+
+    buf_init(&now, BUF_UNLIMITED);
+    n->describe(n->ctx, &now);
+    if (!slice_eq(buf_slice(&now), buf_slice(&n->said)))
+        say_status(n, "", now.p);
+    buf_release(&now);
+}
+
+void notify_follow(struct notify *n, struct loop *loop, void (*describe)(void *ctx, struct buf *status), void *ctx)
+{
+    n->loop = loop;
+    n->describe = describe;
+    n->ctx = ctx;
+    n->said_us = loop_now_us(loop); /* READY was said right before */
+}
+
+void notify_changed(void *notify)
+{
+    struct notify *n = notify;
+    int64_t next;
+
+    if (n->fd < 0 || !n->describe || loop_timer_is_set(&n->status_timer))
+        return;
+    next = n->said_us + NOTIFY_STATUS_US;
+    if (loop_now_us(n->loop) >= next)
+        tell(n);
+    else
+        loop_timer_set(n->loop, &n->status_timer, next, tell, n);
 }

@@ -8,6 +8,7 @@
 #include <sysexits.h>
 
 #include "metergate/base/log.h"
+#include "metergate/daemon/privileges.h"
 
 static int override(const struct options *o, struct config *c, struct errbuf *e)
 {
@@ -113,6 +114,7 @@ int reload_again(void *ctx, struct buf *said)
     *r->config = next;
     log_setup(next->log.level, next->log.format);
     listeners_warn(r->listeners, next);
+    privileges_say_room();
     log_info("reload: done");
     return 0;
 }

@@ -285,6 +285,11 @@ int answer_feed(struct answer *a, struct slice in, struct buf *out)
     return rc < 0 ? rc : decode_feed(a->decode, in);
 }
 
+bool answer_gave_up(const struct answer *a)
+{
+    return a->decode && decode_gave_up(a->decode);
+}
+
 int answer_finish(struct answer *a, struct buf *out)
 {
     if (a->mode == MODE_JSON)

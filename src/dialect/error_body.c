@@ -18,7 +18,9 @@ static void take_message(struct error_facts *f, struct slice inside)
 {
     buf_reset(&f->message);
     /* one byte becomes at most three (one that is not UTF-8), so this fits */
-    MG_ASSERT(scan_decode(slice_head(inside, MESSAGE_MAX), &f->message) == 0);
+    inside = slice_head(inside, MESSAGE_MAX);
+    buf_need(&f->message, 3 * inside.n); /* a byte that is not UTF-8 becomes three */
+    MG_ASSERT(scan_decode(inside, &f->message) == 0);
 }
 
 /* ---- Google's details ------------------------------------------------------------------------ */

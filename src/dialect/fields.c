@@ -64,6 +64,7 @@ int field_text(struct slice text, const struct field *f, char *ret, size_t size)
     int rc = -EBADMSG;
 
     buf_init(&decoded, size - 1);
+    buf_need(&decoded, size - 1); /* a few hundred bytes: a call must not be another model's because there were none */
     if (f->value.type == SCAN_STRING && scan_decode(scan_inside(text, &f->value), &decoded) == 0 &&
         decoded.n > 0 && !memchr(decoded.p, '\0', decoded.n)) {
         memcpy(ret, decoded.p, decoded.n + 1);

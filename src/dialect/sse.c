@@ -2,8 +2,8 @@
  * sse: what must always be true between two calls.
  *
  *   pending holds the bytes of the current event that have come so far and have not left (while holding) or
- * have not been shown (while watching); it never holds more than event_max bytes, and nothing while the event
- * is overlong. event_start implies line_start and an empty pending. after_cr is true exactly when the last
+ * have not been shown (while watching); it never holds more than event_max bytes (and the LF of a CRLF at its end), and nothing
+ * while the event is overlong. event_start implies line_start and an empty pending. after_cr is true exactly when the last
  * byte was a CR.
  *
  * An event may end in CR with its LF still to come. It is judged at the CR, so that it need not wait for
@@ -25,7 +25,7 @@ void sse_init(struct sse *s, enum sse_mode mode, size_t event_max, sse_handler h
                       .line_start = true,
                       .event_start = true,
                       .first = true};
-    buf_init(&s->pending, event_max);
+    buf_init(&s->pending, event_max + 1);
     buf_init(&s->joined, event_max);
 }
 
@@ -155,12 +155,12 @@ static int let_go(struct sse *s, struct slice bytes, struct buf *out)
     return s->hold ? buf_append(out, bytes.p, bytes.n) : 0;
 }
 
-/* More bytes of the current event, which is not complete. */
-static int keep(struct sse *s, struct slice bytes, struct buf *out)
+/* More bytes of the current event, which may become `most` bytes long. */
+static int keep(struct sse *s, struct slice bytes, size_t most, struct buf *out)
 {
     int rc = 0;
 
-    if (!s->overlong && bytes.n > s->event_max - s->pending.n) {
+    if (!s->overlong && bytes.n > most - s->pending.n) {
         s->overlong = true;
         rc = let_go(s, buf_slice(&s->pending), out);
         buf_reset(&s->pending);
@@ -170,19 +170,20 @@ static int keep(struct sse *s, struct slice bytes, struct buf *out)
     return s->overlong ? let_go(s, bytes, out) : buf_append(&s->pending, bytes.p, bytes.n);
 }
 
-/* The last bytes of the current event. */
+/* The last bytes of the current event. An LF behind a CR does not count: it might have come later, and to nobody's notice. */
 static int complete(struct sse *s, struct slice bytes, struct buf *out)
 {
+    size_t most = s->event_max + (slice_ends(bytes, SLICE("\r\n")) ? 1 : 0);
     int rc;
 
-    if (!s->overlong && s->pending.n == 0 && bytes.n <= s->event_max) {
+    if (!s->overlong && s->pending.n == 0 && bytes.n <= most) {
         rc = judge(s, bytes, out); /* whole in one piece: no copy */
     } else {
-        rc = keep(s, bytes, out);
+        rc = keep(s, bytes, most, out);
         if (rc == 0 && !s->overlong)
             rc = judge(s, buf_slice(&s->pending), out);
         else
-            s->dropped_last = false;
+            s->dropped_last = s->first = false;
     }
     buf_reset(&s->pending);
     s->overlong = false;
@@ -230,7 +231,7 @@ static int split(struct sse *s, struct slice in, struct buf *out)
         from = i + 1;
     }
     if (rc == 0 && from < in.n)
-        rc = keep(s, slice_skip(in, from), out);
+        rc = keep(s, slice_skip(in, from), s->event_max, out);
     return rc;
 }
 

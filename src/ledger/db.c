@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "metergate/base/clock.h"
+#include "metergate/base/spare.h"
 
 struct db {
     sqlite3 *handle;
@@ -47,6 +49,8 @@ static int code_of(int rc)
     case SQLITE_NOTADB:
     case SQLITE_FORMAT:
         return DB_CORRUPT;
+    case SQLITE_NOMEM:
+        return DB_NO_MEMORY;
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
     case SQLITE_NOLFS:
@@ -54,6 +58,47 @@ static int code_of(int rc)
     default:
         return DB_ERROR;
     }
+}
+
+/* ---- memory ---- */
+
+static void *take_memory(int n)
+{
+    return spare_malloc((size_t)n);
+}
+
+static void *resize_memory(void *p, int n)
+{
+    return spare_realloc(p, (size_t)n);
+}
+
+static int size_of_memory(void *p)
+{
+    return (int)malloc_usable_size(p);
+}
+
+static int round_up(int n)
+{
+    return (n + 7) & ~7;
+}
+
+static int start_memory(void *arg)
+{
+    (void)arg;
+    return SQLITE_OK;
+}
+
+static void end_memory(void *arg)
+{
+    (void)arg;
+}
+
+void db_use_spare(void)
+{
+    sqlite3_mem_methods m = {take_memory, free,         resize_memory, size_of_memory,
+                             round_up,    start_memory, end_memory,    NULL};
+
+    (void)sqlite3_config(SQLITE_CONFIG_MALLOC, &m); /* refused: it goes on with malloc itself */
 }
 
 /* ---- connections ---- */

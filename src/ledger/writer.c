@@ -23,6 +23,7 @@
 
 #include "metergate/base/clock.h"
 #include "metergate/base/log.h"
+#include "metergate/base/spare.h"
 #include "metergate/ledger/damaged.h"
 #include "metergate/ledger/db.h"
 #include "metergate/ledger/trouble.h"
@@ -95,6 +96,8 @@ static const char *words_of(int code)
         return "it cannot be written";
     case DB_CORRUPT:
         return "it is damaged";
+    case DB_NO_MEMORY:
+        return "there is no memory for it";
     case DB_IO:
         return "it cannot be opened, or its disk fails";
     default:
@@ -575,7 +578,10 @@ void writer_start(struct writer *w)
     sigfillset(&all);
     MG_ASSERT(pthread_sigmask(SIG_BLOCK, &all, &old) == 0);
     w->started = true; /* before it runs: it looks */
-    MG_ASSERT(pthread_create(&w->thread, NULL, run, w) == 0);
+    for (unsigned i = 0; pthread_create(&w->thread, NULL, run, w) != 0; i++) {
+        if (!spare_again(i))
+            spare_out_of_memory();
+    }
     MG_ASSERT(pthread_sigmask(SIG_SETMASK, &old, NULL) == 0);
 }
 

@@ -174,6 +174,13 @@ int answer_head_add(struct answer_head *h, struct slice line)
     return 0;
 }
 
+bool answer_head_promises_too_much(const struct answer_head *h)
+{
+    bool chunked = http_header_get(h->headers, h->line_n, SLICE("transfer-encoding")).p != NULL;
+
+    return (h->status == 204 && (chunked || h->length > 0)) || (h->status == 304 && chunked);
+}
+
 int64_t answer_head_content_length(const struct answer_head *h)
 {
     if (h->status == 204)

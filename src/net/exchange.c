@@ -51,6 +51,10 @@ void exchange_enter(struct exchange *x, enum xstate to)
     MG_ASSERT(x_next[x->state] & BIT(to));
     log_debug("exchange %llu: %s -> %s", (unsigned long long)x->id, x_name[x->state], x_name[to]);
     x->state = to;
+    if (to == X_WAIT)
+        owner_place(x->client, CLIENT_BUSY);
+    else if (to == X_ANSWER)
+        owner_place(x->client, CLIENT_ANSWERED);
 }
 
 /* While the request is being read; 0: none. */
@@ -106,7 +110,8 @@ struct exchange *exchange_new(struct client *c, struct MHD_Connection *conn, con
     buf_init(&x->headers, FRONT_HEAD_BYTES);
     buf_init(&x->out, BUF_UNLIMITED);
     c->exchange = x;
-    if (c->served) /* else its time runs from accept */
+    owner_place(c, CLIENT_ASKING);
+    if (c->served || c->expected) /* else its time runs from accept */
         set_deadline(x, c->front->config.head_timeout_us);
     return x;
 }
@@ -118,6 +123,13 @@ static void drop_out(struct exchange *x)
     buf_release(&x->out);
 }
 
+/* Its body is complete, or of no use any more. */
+static void forget_owner_bytes(struct exchange *x)
+{
+    x->client->owner->body_bytes -= x->owner_bytes;
+    x->owner_bytes = 0;
+}
+
 void exchange_take_body(struct exchange *x, struct buf *ret)
 {
     x->front->stats.body_bytes -= (int64_t)x->body.n;
@@ -127,6 +139,7 @@ void exchange_take_body(struct exchange *x, struct buf *ret)
 
 void exchange_drop_body(struct exchange *x)
 {
+    forget_owner_bytes(x);
     x->front->stats.body_bytes -= (int64_t)x->body.n;
     buf_release(&x->body);
 }
@@ -193,11 +206,14 @@ static void refuse_body(struct exchange *x, int rc)
 static int body_too_long(const struct exchange *x, int64_t more)
 {
     const struct front *f = x->front;
-    int64_t total = f->config.body_bytes_total;
+    int64_t total = f->config.body_bytes_total, others = x->client->owner->body_bytes - x->owner_bytes;
 
     if (x->body_seen + more > (int64_t)x->body_max)
         return -E2BIG;
     if (total && f->stats.body_bytes + more > total)
+        return -ENOBUFS;
+    /* Bodies that never come to their end would else keep the calls of all others out. */
+    if (total && others > 0 && others + x->owner_bytes + more > total / 2)
         return -ENOBUFS;
     return 0;
 }
@@ -213,6 +229,7 @@ static void admit(struct exchange *x)
     f->stats.exchanges++;
     x->id = f->stats.requests;
     x->announced = true;
+    client_not_expected(x->client);
 }
 
 void exchange_spoil(struct exchange *x, int status, const char *why)
@@ -263,9 +280,12 @@ static int body_append(struct exchange *x, const char *p, size_t n)
             return rc;
     }
     rc = buf_append(&x->body, p, n);
-    if (rc == 0)
-        x->front->stats.body_bytes += (int64_t)n;
-    return rc;
+    if (rc < 0)
+        return rc;
+    x->front->stats.body_bytes += (int64_t)n;
+    x->client->owner->body_bytes += (int64_t)n;
+    x->owner_bytes += (int64_t)n;
+    return 0;
 }
 
 bool exchange_take_piece(struct exchange *x, const char *p, size_t n)
@@ -302,6 +322,7 @@ void exchange_end_body(struct exchange *x)
     const struct front *f = x->front;
 
     exchange_enter(x, X_WAIT);
+    forget_owner_bytes(x);
     set_deadline(x, 0); /* holding has no limit here; the user knows his own */
     x->paused = false;
     if (x->body_mode == XBODY_BUFFER) {
@@ -375,9 +396,14 @@ static void keep_header(struct exchange *x, const struct http_header *h)
     if (!http_is_token(h->name) || !http_is_field_value(h->value) || http_is_hop_by_hop(h->name) ||
         slice_eq_nocase(h->name, SLICE("content-length")))
         return;
-    if (buf_append(&x->headers, h->name.p, h->name.n) < 0 || buf_append(&x->headers, "", 1) < 0 ||
-        buf_append(&x->headers, value.p, value.n) < 0 || buf_append(&x->headers, "", 1) < 0)
+    if (h->name.n + value.n + 2 > FRONT_HEAD_BYTES - x->headers.n) {
         x->cut = true; /* more than libmicrohttpd could send: rather no answer than half a head */
+        return;
+    }
+    buf_add_slice(&x->headers, h->name);
+    buf_add_char(&x->headers, '\0');
+    buf_add_slice(&x->headers, value);
+    buf_add_char(&x->headers, '\0');
 }
 
 void exchange_start(struct exchange *x, int status, const struct http_header *headers, size_t header_count,
@@ -407,6 +433,8 @@ size_t exchange_write(struct exchange *x, const void *p, size_t n)
         return 0;
     }
     x->front->stats.answer_bytes += (int64_t)n;
+    if (x->front->stats.answer_bytes > x->front->config.answer_bytes_total)
+        owners_drop_unread(x->front);
     if (exchange_buffered(x) > EXCHANGE_HIGH_BYTES)
         x->over_high = true;
     if (x->state == X_ANSWER)
@@ -544,15 +572,11 @@ const struct net_addr *exchange_local(const struct exchange *x)
 
 int exchange_peer_who(const struct exchange *x, struct peer *ret)
 {
-    struct client *c = x->client;
+    int rc = client_who(x->client);
 
-    if (!c->asked_who) {
-        c->asked_who = true;
-        c->who_rc = peer_look(c->fd, &c->peer, &c->local, &c->who);
-    }
-    if (c->who_rc == 0)
-        *ret = c->who;
-    return c->who_rc;
+    if (rc == 0)
+        *ret = x->client->who;
+    return rc;
 }
 
 int exchange_peer_uid(const struct exchange *x, uid_t *ret)
@@ -581,6 +605,11 @@ bool exchange_origin(const struct exchange *x, struct slice *ret)
 bool exchange_is_gone(const struct exchange *x)
 {
     return x->gone;
+}
+
+bool exchange_is_cut(const struct exchange *x)
+{
+    return x->cut;
 }
 
 bool exchange_is_started(const struct exchange *x)

@@ -37,15 +37,14 @@
 #include <microhttpd.h>
 
 #include "metergate/base/log.h"
+#include "metergate/base/spare.h"
 #include "metergate/net/linger.h"
 
 #define SHARDS_DEFAULT      256u
 #define CONNECTIONS_DEFAULT 16384u
 #define CONNECTION_BYTES    INT64_C(12288) /* measured: with a call on it, without the body */
 #define RUNS_PER_TURN       16
-#define ACCEPTS_PER_TURN    64
-#define ACCEPT_RETRY_US     (100 * CLOCK_MS)
-#define STARVED_SAY_US      (60 * CLOCK_S)
+#define ANSWER_BYTES        (INT64_C(256) << 20)
 
 /*
  * A finished answer up to this size goes out as one piece with its head; a longer one through the reader,
@@ -83,6 +82,7 @@ static void front_suspend(struct exchange *x)
     MG_ASSERT(!x->suspended);
     x->suspended = true;
     client_deadline(x->client, CLOCK_NEVER);
+    owner_place(x->client, CLIENT_BUSY);
     MHD_suspend_connection(x->conn);
 }
 
@@ -123,10 +123,13 @@ static void front_resume(struct exchange *x)
     const struct front_config *config = &x->front->config;
 
     x->suspended = false;
-    if (x->state == X_ANSWER)
+    if (x->state == X_ANSWER) {
         client_deadline(x->client, loop_now_us(x->front->loop) + config->write_timeout_us);
-    else if (x->state == X_BODY)
+        owner_place(x->client, CLIENT_ANSWERED);
+    } else if (x->state == X_BODY) {
         exchange_await_body(x);
+        owner_place(x->client, CLIENT_ASKING);
+    }
     MHD_resume_connection(x->conn);
     shard_mark_dirty(x->client->shard);
 }
@@ -254,13 +257,14 @@ static int front_minor_version(const char *version)
 static const char *front_read_head(struct exchange *x, const char *method, const char *url,
                                    const char *version)
 {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->conn, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     struct http_header *headers;
     const char *why;
 
     x->head.method = slice_str(method);
     x->head.minor = front_minor_version(version);
     front_collect_headers(x);
-    why = plain_head_check(&x->head, method, url, version);
+    why = plain_head_check(&x->head, method, url, version, info ? info->header_size : 0);
     if (why)
         return why;
     headers = (struct http_header *)x->head.headers;
@@ -300,6 +304,7 @@ static ssize_t front_read_answer(void *cls, uint64_t pos, char *p, size_t max)
     n = exchange_take_out(x, p, max);
     if (n) {
         client_deadline(x->client, loop_now_us(x->front->loop) + x->front->config.write_timeout_us);
+        owner_place(x->client, CLIENT_ANSWERED); /* anew: it has taken what came before */
         return (ssize_t)n;
     }
     if (x->finished && x->content_length < 0 && x->head.minor == 0)
@@ -310,14 +315,21 @@ static ssize_t front_read_answer(void *cls, uint64_t pos, char *p, size_t max)
     return 0;
 }
 
+/* The bytes of the answer that wait. Its buffer has none before the first of them. */
+static char *front_waiting(const struct exchange *x)
+{
+    static char nothing[1];
+
+    return x->out.p ? x->out.p + x->out_taken : nothing;
+}
+
 static struct MHD_Response *front_make_response(struct exchange *x)
 {
     struct MHD_Response *r;
     uint64_t length = x->content_length < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)x->content_length;
 
     if (x->finished && !exchange_is_bodyless(x) && exchange_buffered(x) <= WHOLE_ANSWER_BYTES)
-        return MHD_create_response_from_buffer(exchange_buffered(x), x->out.p + x->out_taken,
-                                               MHD_RESPMEM_PERSISTENT);
+        return MHD_create_response_from_buffer(exchange_buffered(x), front_waiting(x), MHD_RESPMEM_PERSISTENT);
     if (x->status == 204)
         return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
     r = MHD_create_response_from_callback(length, READER_BLOCK_BYTES, front_read_answer, x, NULL);
@@ -329,19 +341,33 @@ static struct MHD_Response *front_make_response(struct exchange *x)
     return r;
 }
 
-static void front_add_headers(const struct exchange *x, struct MHD_Response *r)
+/* What it does not take it has a reason for; without memory an answer would lose a header that says what it is. */
+static bool front_add_header(struct MHD_Response *r, const char *name, const char *value)
 {
-    const char *at = x->headers.p;
-    const char *end = at + x->headers.n;
+    for (unsigned i = 0;; i++) {
+        errno = 0;
+        if (MHD_add_response_header(r, name, value) == MHD_YES || errno != ENOMEM)
+            return true;
+        if (!spare_again(i))
+            return false;
+    }
+}
 
-    while (at < end) {
+static bool front_add_headers(const struct exchange *x, struct MHD_Response *r)
+{
+    const char *at = x->headers.n ? x->headers.p : "";
+    const char *end = at + x->headers.n;
+    bool all = true;
+
+    while (at < end && all) {
         const char *value = at + strlen(at) + 1;
 
-        (void)MHD_add_response_header(r, at, value);
+        all = front_add_header(r, at, value);
         at = value + strlen(value) + 1;
     }
-    if (x->front->draining)
-        (void)MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+    if (x->front->draining || x->front->shedding)
+        all = all && front_add_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+    return all;
 }
 
 static enum MHD_Result front_queue_answer(struct exchange *x)
@@ -349,9 +375,14 @@ static enum MHD_Result front_queue_answer(struct exchange *x)
     struct MHD_Response *r = front_make_response(x);
     enum MHD_Result rc;
 
+    for (unsigned i = 0; !r && spare_again(i); i++)
+        r = front_make_response(x);
     if (!r)
         return MHD_NO;
-    front_add_headers(x, r);
+    if (!front_add_headers(x, r)) {
+        MHD_destroy_response(r);
+        return MHD_NO;
+    }
     exchange_enter(x, X_ANSWER);
     client_deadline(x->client, loop_now_us(x->front->loop) + x->front->config.write_timeout_us);
     rc = MHD_queue_response(x->conn, (unsigned)x->status, r);
@@ -366,7 +397,7 @@ static enum MHD_Result front_queue_answer(struct exchange *x)
  */
 void front_answer_past(struct exchange *x)
 {
-    const char *at = x->headers.p, *end = at + x->headers.n;
+    const char *at = x->headers.n ? x->headers.p : "", *end = at + x->headers.n;
     struct buf head;
     struct iovec iov[2];
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
@@ -382,7 +413,7 @@ void front_answer_past(struct exchange *x)
     }
     buf_add_str(&head, "\r\n");
     iov[0] = (struct iovec){head.p, head.n};
-    iov[1] = (struct iovec){x->out.p + x->out_taken, exchange_buffered(x)};
+    iov[1] = (struct iovec){front_waiting(x), exchange_buffered(x)};
     /* What does not fit into the socket's buffer at once is cut, and the length tells. */
     x->delivered =
         sendmsg(x->client->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)(head.n + exchange_buffered(x));
@@ -459,6 +490,8 @@ static void front_end(struct exchange *x, bool complete)
         c->linger = true;
     exchange_end(x, complete);
     exchange_bury(x);
+    owner_place(c, CLIENT_IDLE);
+    ports_retry(c->front); /* when all are taken, an idle one may make room */
 }
 
 static void front_on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
@@ -475,7 +508,7 @@ static void front_on_completed(void *cls, struct MHD_Connection *conn, void **co
     c = x->client;
     front_end(x, x->delivered ||
                      (how == MHD_REQUEST_TERMINATED_COMPLETED_OK && x->finished && !x->cut && !x->gone));
-    if (c->left || c->front->draining)
+    if (c->left || c->front->draining || c->front->shedding)
         client_shutdown(c);
 }
 
@@ -502,45 +535,16 @@ static void front_on_connection(void *cls, struct MHD_Connection *conn, void **s
         int fd = dup(c->fd); /* keeps the connection while libmicrohttpd closes its descriptor */
 
         if (fd >= 0)
-            linger_start(f->loop, &f->lingering, fd);
+            linger_start(&f->lingering, fd);
     }
+    f->shed_clients -= c->shed;
     client_close(c);
-    front_retry_accept(f);
+    ports_retry(f);
 }
 
-/* ---- accepting ----------------------------------------------------------------------------------------- */
+/* ---- accepted ------------------------------------------------------------------------------------------ */
 
-static void front_on_port(void *ctx, uint32_t events);
-
-static void front_accept_off(struct front *f)
-{
-    f->accepting_off = true;
-    LIST_EACH(&f->ports, node, next)
-    loop_watch_clear(f->loop, &LIST_ENTRY(node, struct port, ports)->watch);
-}
-
-static void front_accept_on(void *ctx)
-{
-    struct front *f = ctx;
-
-    f->accepting_off = false;
-    loop_timer_clear(f->loop, &f->accept_retry);
-    LIST_EACH(&f->ports, node, next)
-    {
-        struct port *p = LIST_ENTRY(node, struct port, ports);
-
-        if (loop_watch_set(f->loop, &p->watch, p->listener->fd, EPOLLIN, front_on_port, p) < 0)
-            log_error("cannot watch %s: no new connections on it", net_addr_format(&p->listener->addr).text);
-    }
-}
-
-void front_retry_accept(struct front *f)
-{
-    if (f->accepting_off && !list_empty(&f->ports) && f->stats.connections < f->config.max_connections)
-        front_accept_on(f);
-}
-
-static void front_add_client(struct front *f, int fd, const struct net_addr *peer)
+int front_add_client(struct front *f, int fd, const struct net_addr *peer)
 {
     static const struct sockaddr_in nobody = {.sin_family = AF_INET};
     struct shard *s = &f->shards[f->next_shard];
@@ -554,83 +558,37 @@ static void front_add_client(struct front *f, int fd, const struct net_addr *pee
     if (f->accepting == c) { /* refused before it was told to us; the descriptor is closed */
         f->accepting = NULL;
         free(c);
-        return;
+        return -ENOMEM;
     }
+    c->shed = f->shedding;
+    f->shed_clients += c->shed;
     shard_mark_dirty(s); /* the request is often there already */
-}
-
-static void front_on_port(void *ctx, uint32_t events)
-{
-    struct port *p = ctx;
-    struct front *f = p->front;
-
-    (void)events;
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        struct net_addr peer = {.len = sizeof peer.sa};
-        int fd;
-
-        if (f->stats.connections >= f->config.max_connections) {
-            front_accept_off(f); /* the rest waits in the backlog until somebody leaves */
-            return;
-        }
-        fd = accept4(p->listener->fd, (struct sockaddr *)&peer.sa, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            front_add_client(f, fd, &peer);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            if (!f->starved_said_us || loop_now_us(f->loop) - f->starved_said_us > STARVED_SAY_US) {
-                log_warn("no new connections for a moment: %s", strerror(errno));
-                f->starved_said_us = loop_now_us(f->loop);
-            }
-            front_accept_off(f);
-            loop_timer_set(f->loop, &f->accept_retry, loop_now_us(f->loop) + ACCEPT_RETRY_US, front_accept_on,
-                           f);
-            return;
-        } else if (errno == EAGAIN) {
-            return;
-        }
-    }
-}
-
-int front_listen(struct front *f, struct listener *ln)
-{
-    struct port *p = xcalloc(1, sizeof *p);
-    int rc;
-
-    list_init(&p->ports);
-    p->front = f;
-    p->listener = ln;
-    rc = loop_watch_set(f->loop, &p->watch, ln->fd, EPOLLIN, front_on_port, p);
-    if (rc < 0) {
-        free(p);
-        return rc;
-    }
-    list_push_back(&f->ports, &p->ports);
     return 0;
 }
 
 void front_drain(struct front *f)
 {
     f->draining = true;
-    LIST_EACH(&f->clients, node, next)
-    {
+    LIST_EACH (&f->clients, node, next)
+        client_last_call(LIST_ENTRY(node, struct client, clients));
+}
+
+void front_shed(struct front *f, bool on)
+{
+    f->shedding = on;
+    if (!on)
+        ports_retry(f);
+    LIST_EACH (&f->clients, node, next) {
         struct client *c = LIST_ENTRY(node, struct client, clients);
 
-        if (!c->exchange)
+        if (on && !c->exchange)
             client_shutdown(c);
     }
 }
 
 void front_stop_listening(struct front *f)
 {
-    front_drain(f);
-    loop_timer_clear(f->loop, &f->accept_retry);
-    front_accept_off(f);
-    while (!list_empty(&f->ports)) {
-        struct port *p = LIST_ENTRY(list_first(&f->ports), struct port, ports);
-
-        list_unlink(&p->ports);
-        loop_bury(f->loop, p, free);
-    }
+    ports_close(f);
 }
 
 /* ---- birth and death ----------------------------------------------------------------------------------- */
@@ -711,7 +669,15 @@ static struct front_config front_fill(const struct front_config *given)
     c.body_bytes_per_s = or_default(c.body_bytes_per_s, 1024);
     c.idle_timeout_us = or_default(c.idle_timeout_us, 75 * CLOCK_S);
     c.write_timeout_us = or_default(c.write_timeout_us, 600 * CLOCK_S);
+    c.room_idle_us = or_default(c.room_idle_us, CLOCK_S);
+    c.room_slow_us = or_default(c.room_slow_us, 10 * CLOCK_S);
+    c.answer_bytes_total = or_default(c.answer_bytes_total, ANSWER_BYTES);
     return c;
+}
+
+static void front_on_lingered(void *ctx)
+{
+    ports_retry(ctx);
 }
 
 int front_new(struct loop *l, const struct front_config *config, const struct front_ops *ops, void *ctx,
@@ -724,13 +690,14 @@ int front_new(struct loop *l, const struct front_config *config, const struct fr
     f->ops = ops;
     f->ctx = ctx;
     f->config = front_fill(config);
-    list_init(&f->ports);
+    ports_init(f);
+    owners_init(&f->owners);
     list_init(&f->clients);
     list_init(&f->kicked);
     list_init(&f->drained);
     list_init(&f->nudged);
     list_init(&f->dirty);
-    list_init(&f->lingering);
+    linger_init(&f->lingering, l, front_on_lingered, f);
     f->shards = xcalloc(f->config.shards, sizeof f->shards[0]);
     for (unsigned i = 0; i < f->config.shards; i++) {
         int rc = shard_start(&f->shards[i], f, e);
@@ -767,6 +734,7 @@ void front_free(struct front *f)
     for (unsigned i = 0; i < f->config.shards; i++)
         shard_stop(&f->shards[i]);
     linger_stop_all(&f->lingering);
+    owners_release(&f->owners);
     loop_task_clear(f->loop, &f->flush);
     loop_timer_clear(f->loop, &f->again);
     relief_stop(&f->relief, f->loop);
@@ -786,7 +754,17 @@ void front_look_for_relief(struct front *f)
         relief_look(&f->relief, f->loop, f->stats.body_bytes + (int64_t)f->stats.connections * CONNECTION_BYTES);
 }
 
+const char *front_closed_name(enum front_closed why)
+{
+    static const char *const names[FRONT_CLOSED] = {"idle", "slow", "unread", "room"};
+
+    return names[why];
+}
+
 struct front_stats front_stats(const struct front *f)
 {
-    return f->stats;
+    struct front_stats s = f->stats;
+
+    s.lingering = f->lingering.count;
+    return s;
 }

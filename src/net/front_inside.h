@@ -1,6 +1,7 @@
 /*
- * front_inside: what front.c (libmicrohttpd), client.c (connections), exchange.c (requests and answers),
- * plain_head.c and misread.c (requests that are none) know of each other. Nobody else includes it.
+ * front_inside: what front.c (libmicrohttpd), port.c (accepting), client.c (connections), owner.c (whose they are),
+ * exchange.c (requests and answers), plain_head.c and misread.c (requests that are none) know of each other. Nobody
+ * else includes it.
  *
  * Ownership: the front has a list of clients; a client has at most one exchange (HTTP/1.1 answers in order);
  * libmicrohttpd has the descriptor and closes it. A client lives from accept to NOTIFY_CLOSED, an exchange
@@ -13,7 +14,9 @@
 #include "metergate/base/buf.h"
 #include "metergate/base/clock.h"
 #include "metergate/base/list.h"
+#include "metergate/base/map.h"
 #include "metergate/net/front.h"
+#include "metergate/net/linger.h"
 #include "metergate/net/peer.h"
 #include "metergate/net/relief.h"
 
@@ -29,12 +32,10 @@ struct shard {
     struct list dirty;       /* in front.dirty */
 };
 
-/* A listening socket. */
-struct port {
-    struct list ports; /* in front.ports */
-    struct front *front;
-    struct listener *listener; /* borrowed */
-    struct loop_watch watch;
+/* All who have a connection. */
+struct owners {
+    struct map by_key;
+    struct list all;
 };
 
 struct front {
@@ -48,18 +49,24 @@ struct front {
     struct client *accepting; /* the client that MHD_add_connection is being called for */
 
     struct list ports;
+    struct owners owners;
+    unsigned leaving; /* clients that were told to make room and are not closed yet */
     struct list clients;
     struct list kicked;  /* exchanges to be resumed at the end of the turn */
     struct list drained; /* exchanges that owe an on_drain */
     struct list nudged;  /* clients that libmicrohttpd must look at */
     struct list dirty;   /* shards */
-    struct list lingering;
+    struct lingering lingering;
     struct loop_task flush;
     struct loop_timer again;        /* set while a shard has more to do than one turn should give it */
-    struct loop_timer accept_retry; /* set while accepting is off for want of descriptors */
-    int64_t starved_said_us;        /* when the log was told last that descriptors are wanting */
+    struct loop_timer accept_retry; /* set while accepting is off */
+    int64_t starved_said_us;        /* when the log was told last that descriptors are wanting, */
+    int64_t full_said_us;           /* that all connections are taken, */
+    int64_t misread_said_us;        /* and that somebody does not speak HTTP */
     bool accepting_off;
     bool draining; /* every answer is the last of its connection */
+    bool shedding; /* likewise, as long as memory is short */
+    unsigned shed_clients; /* that came meanwhile and are still there */
     bool stopping; /* inside front_free */
 
     struct relief relief;
@@ -72,8 +79,22 @@ struct front {
  */
 #define CLIENT_LEFT_GRACE_US (100 * CLOCK_MS)
 
+/* What a connection is doing, as far as it matters when one must go. */
+enum client_place {
+    CLIENT_IDLE,     /* no request: none has come yet, or the last one is answered */
+    CLIENT_ASKING,   /* the rest of a request is waited for */
+    CLIENT_ANSWERED, /* it has bytes of an answer to take */
+    CLIENT_PLACES,
+    CLIENT_BUSY = CLIENT_PLACES, /* it waits for us: never closed to make room */
+};
+
 /* One accepted connection. */
 struct client {
+    struct owner *owner;
+    struct list of_owner; /* in owner.places[place], unless BUSY */
+    enum client_place place;
+    int64_t placed_us;
+    bool told_to_leave; /* counted in front.leaving */
     struct list clients;  /* in front.clients */
     struct list of_shard; /* in shard.clients */
     struct list nudged;   /* in front.nudged */
@@ -92,6 +113,8 @@ struct client {
     char origin[EXCHANGE_ORIGIN_SIZE];
     bool served; /* a request of it has ended */
     bool shut;   /* we have ended it */
+    bool expected; /* in front.stats.expected */
+    bool shed;   /* it came while memory was short: counted in front.shed_clients */
     bool linger; /* closing with unread bytes of a body: see linger.c */
 
     int64_t deadline_us; /* CLOCK_NEVER: none. The timer may be set earlier; it then moves itself. */
@@ -137,6 +160,7 @@ struct exchange {
     int64_t body_dropped; /* of these, bytes that nobody wanted */
     int64_t pace_us;      /* when the client was last told to go on with the body, and */
     int64_t pace_seen;    /* body_seen at that moment */
+    int64_t owner_bytes;  /* of `body`, as long as it is not complete: counted in owner.body_bytes */
     struct buf body;
 
     /* the answer */
@@ -165,8 +189,61 @@ void client_close(struct client *c);
 /* At `at_us` the connection is shut down, unless the deadline was moved or cleared (CLOCK_NEVER) before. */
 void client_deadline(struct client *c, int64_t at_us);
 
+/* Who is at its other end: what peer_look says, asked once. 0: c->who. */
+int client_who(struct client *c);
+
+/* For drains: ends it, or counts it as expected, if it has no request. */
+void client_last_call(struct client *c);
+
+/* Its request has come, or will not any more. */
+void client_not_expected(struct client *c);
+
 /* Ends the connection whatever state libmicrohttpd is in; it notices through its own epoll. */
 void client_shutdown(struct client *c);
+
+/* ---- owner.c ------------------------------------------------------------------------------------------- */
+
+/*
+ * Whose connections these are: the local user's, as far as the kernel knows him, else those of one address (of IPv6, of
+ * one /64). Lives as long as one of them.
+ */
+struct owner {
+    struct list all;                   /* in owners.all */
+    struct list places[CLIENT_PLACES]; /* each: who is there the longest comes first */
+    unsigned connections;
+    int64_t body_bytes; /* of bodies that are not complete yet */
+    char key[64];
+};
+
+void owners_init(struct owners *os);
+void owners_release(struct owners *os); /* asserts that nobody is left */
+
+void owner_join(struct client *c);
+void owner_leave(struct client *c);
+
+/* It is doing that from now on. */
+void owner_place(struct client *c, enum client_place place);
+
+/*
+ * Ends one connection so that another one may come: of the owner who has most, if he has his even share; one that is idle
+ * since room_idle_us, else one that has been asking or being answered for room_slow_us; always the one that has done so the
+ * longest. False: there is none.
+ */
+bool owners_make_room(struct front *f);
+
+/* Answers in memory are too many: ends the connection whose client has not taken any of his for the longest, if that is at
+ * least room_slow_us. */
+void owners_drop_unread(struct front *f);
+
+/* ---- port.c -------------------------------------------------------------------------------------------- */
+
+void ports_init(struct front *f);
+
+/* No more connections. */
+void ports_close(struct front *f);
+
+/* A connection has ended, or could be ended: there may be room to accept again. */
+void ports_retry(struct front *f);
 
 /* ---- exchange.c ---------------------------------------------------------------------------------------- */
 
@@ -218,22 +295,22 @@ size_t exchange_take_out(struct exchange *x, char *p, size_t max);
 /*
  * NULL, or what in the bytes is otherwise than the head says. `method`, `url` and `version` are where
  * libmicrohttpd found them, and so are the header slices, values untrimmed; the target is our copy of the
- * whole of it.
+ * whole of it. The head is so many `bytes` long, from the method to the end of the empty line.
  */
 const char *plain_head_check(const struct http_head *h, const char *method, const char *url,
-                             const char *version);
+                             const char *version, size_t bytes);
 
 /* ---- misread.c ----------------------------------------------------------------------------------------- */
 
 /* libmicrohttpd is about to refuse what one of the shard's clients sent, with that status and page. */
 void misread_answer(struct shard *s, int status, const char *page);
 
-/* The client was too slow with its request: answers 408 if a part of it has come, and ends the connection. */
-void misread_time_out(struct client *c);
+/* It is not waited for any longer: answers 408 if a part of a request has come, and ends the connection. */
+void misread_end(struct client *c);
 
 /*
- * A connection is over that never had a request, and it was not us who ended it: says so in the log, unless
- * nothing came on it at all.
+ * A connection is over that never had a request, and it was not us who ended it: says so in the log, once a second at
+ * most, unless nothing came on it at all.
  */
 void misread_closed(const struct client *c);
 
@@ -256,7 +333,7 @@ void front_answer_past(struct exchange *x);
 /* A connection or a body has gone: perhaps the last of a crowd. */
 void front_look_for_relief(struct front *f);
 
-/* A connection has ended: there may be room to accept again. */
-void front_retry_accept(struct front *f);
+/* Gives an accepted descriptor to libmicrohttpd. 0, or -ENOMEM: then it is closed. */
+int front_add_client(struct front *f, int fd, const struct net_addr *peer);
 
 #endif

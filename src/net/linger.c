@@ -1,4 +1,4 @@
-/* linger: a lingerer is in its list exactly while its descriptor is open. */
+/* linger: a lingerer is in its list, and counted, exactly while its descriptor is open. */
 #include "metergate/net/linger.h"
 
 #include <errno.h>
@@ -8,22 +8,31 @@
 
 struct linger_fd {
     struct list all;
-    struct loop *loop;
+    struct lingering *owner;
     struct loop_watch watch;
     struct loop_timer timer;
     int fd;
     size_t seen;
 };
 
-static void linger_end(void *ctx)
+static void stop(struct linger_fd *g)
 {
-    struct linger_fd *g = ctx;
+    struct loop *l = g->owner->loop;
 
     list_unlink(&g->all);
-    loop_watch_clear(g->loop, &g->watch);
-    loop_timer_clear(g->loop, &g->timer);
+    g->owner->count--;
+    loop_watch_clear(l, &g->watch);
+    loop_timer_clear(l, &g->timer);
     close(g->fd);
-    loop_bury(g->loop, g, free);
+    loop_bury(l, g, free);
+}
+
+static void linger_end(void *ctx)
+{
+    struct lingering *owner = ((struct linger_fd *)ctx)->owner;
+
+    stop(ctx);
+    owner->ended(owner->ctx);
 }
 
 static void linger_on_event(void *ctx, uint32_t events)
@@ -42,21 +51,37 @@ static void linger_on_event(void *ctx, uint32_t events)
         linger_end(g);
 }
 
-void linger_start(struct loop *l, struct list *all, int fd)
+void linger_init(struct lingering *g, struct loop *l, void (*ended)(void *ctx), void *ctx)
 {
-    struct linger_fd *g = xcalloc(1, sizeof *g);
-
+    *g = (struct lingering){.loop = l, .ended = ended, .ctx = ctx};
     list_init(&g->all);
-    g->loop = l;
-    g->fd = fd;
-    list_push_back(all, &g->all);
-    loop_timer_set(l, &g->timer, loop_now_us(l) + LINGER_US, linger_end, g);
-    if (loop_watch_set(l, &g->watch, fd, EPOLLIN, linger_on_event, g) < 0)
-        linger_end(g);
 }
 
-void linger_stop_all(struct list *all)
+void linger_start(struct lingering *owner, int fd)
 {
-    while (!list_empty(all))
-        linger_end(LIST_ENTRY(list_first(all), struct linger_fd, all));
+    struct linger_fd *g = xcalloc(1, sizeof *g);
+    struct loop *l = owner->loop;
+
+    list_init(&g->all);
+    g->owner = owner;
+    g->fd = fd;
+    owner->count++;
+    list_push_back(&owner->all, &g->all);
+    loop_timer_set(l, &g->timer, loop_now_us(l) + LINGER_US, linger_end, g);
+    if (loop_watch_set(l, &g->watch, fd, EPOLLIN, linger_on_event, g) < 0)
+        stop(g);
+}
+
+bool linger_stop_first(struct lingering *g)
+{
+    if (list_empty(&g->all))
+        return false;
+    stop(LIST_ENTRY(list_first(&g->all), struct linger_fd, all));
+    return true;
+}
+
+void linger_stop_all(struct lingering *g)
+{
+    while (linger_stop_first(g))
+        ;
 }

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "metergate/base/clock.h"
+#include "metergate/base/spare.h"
 
 #define LOOP_BATCH           256   /* events taken from the kernel at once */
 #define LOOP_TASKS_PER_TURN  256   /* a task that always queues another must not starve the sockets */
@@ -46,6 +47,8 @@ struct loop {
     bool stop;
     int64_t now_us;
     uint64_t wakeups;
+    void (*short_fn)(void *ctx); /* NULL: nobody wants to know */
+    void *short_ctx;
 
     struct epoll_event batch[LOOP_BATCH];
     int batch_n, batch_next; /* events of the running batch; those before batch_next are done */
@@ -344,9 +347,17 @@ void loop_turn(struct loop *l, int64_t wait_us)
     loop_wait(l, wait_us);
     l->now_us = clock_now_us();
     loop_dispatch(l);
+    if (l->short_fn && spare_is_gone())
+        l->short_fn(l->short_ctx);
     loop_expire_timers(l);
     loop_run_tasks(l);
     loop_free_graves(l);
+}
+
+void loop_on_shortage(struct loop *l, void (*fn)(void *ctx), void *ctx)
+{
+    l->short_fn = fn;
+    l->short_ctx = ctx;
 }
 
 void loop_run(struct loop *l)

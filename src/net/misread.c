@@ -18,6 +18,9 @@
 
 #include "metergate/base/log.h"
 
+/* Whoever sends nothing else must not fill the log with it. */
+#define SAY_AGAIN_US CLOCK_S
+
 /* How far a request had come when libmicrohttpd gave it up. */
 enum {
     AT_LINE = 1, /* nothing was announced, not even the request line */
@@ -92,7 +95,7 @@ void misread_answer(struct shard *s, int status, const char *page)
     }
 }
 
-void misread_time_out(struct client *c)
+void misread_end(struct client *c)
 {
     const struct exchange *x = c->exchange;
 
@@ -104,11 +107,17 @@ void misread_time_out(struct client *c)
 void misread_closed(const struct client *c)
 {
     struct tcp_info info = {.tcpi_bytes_received = 0};
+    struct front *f = c->front;
+    int64_t now = loop_now_us(f->loop);
     socklen_t n = sizeof info;
 
+    if (f->misread_said_us && now - f->misread_said_us < SAY_AGAIN_US)
+        return;
     /* The end itself counts as a byte. */
-    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &n) == 0 && info.tcpi_bytes_received > 1)
-        log_info("a connection from %s ended without a request: what it sent is not HTTP; for TLS, this port "
-                 "speaks http://",
-                 net_addr_format(&c->peer).text);
+    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 || info.tcpi_bytes_received <= 1)
+        return;
+    f->misread_said_us = now;
+    log_info("a connection from %s ended without a request: what it sent is not HTTP; for TLS, this port "
+             "speaks http://",
+             net_addr_format(&c->peer).text);
 }

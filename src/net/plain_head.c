@@ -41,20 +41,21 @@ static const char *end_of_value(const struct http_header *h, const char *at)
  * 0.9.75 cuts the head up in place: each CR, LF and each colon became a NUL. So the lines must lie one
  * behind the other, each as NAME NUL blanks VALUE NUL NUL, beginning after the version. What does not (a
  * folded line, which it glues to the wrong header; a bare LF; a NUL inside) was not what its header list
- * says.
+ * says. A NUL behind the last value looks like the NULs that follow it, but the whole is longer then: `end` is where
+ * libmicrohttpd went on reading.
  */
-static bool lines_are_plain(const struct http_head *head, const char *version)
+static bool lines_are_plain(const struct http_head *head, const char *version, const char *end)
 {
     const char *at = version + strlen(version) + 2;
 
     for (size_t i = 0; i < head->header_count; i++) {
-        const char *end = at[-1] == '\0' ? end_of_value(&head->headers[i], at) : NULL;
+        const char *nul = at[-1] == '\0' ? end_of_value(&head->headers[i], at) : NULL;
 
-        if (!end || end[1] != '\0')
+        if (!nul || nul[1] != '\0')
             return false;
-        at = end + 2;
+        at = nul + 2;
     }
-    return at[-1] == '\0' && at[0] == '\0' && at[1] == '\0';
+    return at[-1] == '\0' && at[0] == '\0' && at[1] == '\0' && at + 2 == end;
 }
 
 /* The line after the one that was ended with a NUL here, or NULL where that was no line with CRLF. */
@@ -85,11 +86,11 @@ static bool strict_lines_are_plain(const struct http_head *head, const char *ver
 }
 
 const char *plain_head_check(const struct http_head *h, const char *method, const char *url,
-                             const char *version)
+                             const char *version, size_t bytes)
 {
     if (!line_is_plain(h, method, url, version))
         return "the request line has a NUL or needless blanks in it";
-    if (!(front_reads_strictly() ? strict_lines_are_plain(h, version) : lines_are_plain(h, version)))
+    if (!(front_reads_strictly() ? strict_lines_are_plain(h, version) : lines_are_plain(h, version, method + bytes)))
         return "the head has a folded or wrongly ended line in it";
     return NULL;
 }

@@ -3,7 +3,7 @@
  *
  * - State changes along T_WAITING, T_CONNECT, T_AWAIT, T_BODY, T_ENDED; T_AWAIT begins anew when curl repeats
  *   the request on a fresh connection.
- * - Callbacks of curl run inside curl: they note, and call the user; they never call curl. An aborted
+ * - Callbacks of curl run inside curl: they note, and call the user; of curl they only ask, or set an option. An aborted
  *   transfer's callbacks return failure, so that curl ends it.
  * - Whether a repeat is allowed is decided in on_prereq, the one place that every sending passes: see
  *   upstream.h. It is also where a kept connection is left alone on which something waits to be read: curl 7.88 takes
@@ -14,6 +14,10 @@
  * comes. That is late by half a round trip at best and 100 ms as a rule; the charge then lies later than the
  * provider's own, which is the safe side: a busy provider counts a request when it gets to it, tens of milliseconds after
  * its kernel has acknowledged it.
+ *
+ * A body without a length goes out in chunks that curl writes. Where the kernel takes only part of the request's head (a machine
+ * short of memory for sockets), curl 7.88 forgets that when it has sent the rest: the body would follow without its framing, and the
+ * provider read a client's bytes as sizes of chunks, and as requests. on_debug is where that can be seen, and on_read where it ends.
  */
 #include "upstream_inside.h"
 
@@ -21,6 +25,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "metergate/base/spare.h"
 
 #define SENT_FIRST_CHECK_US (100 * CLOCK_MS)
 #define SENT_CHECK_MAX_US   (1 * CLOCK_S)
@@ -133,6 +139,15 @@ static size_t transfer_fail(struct transfer *t, enum transfer_result verdict, co
     return 0;
 }
 
+/* Of a record that was read for the last answer something is left: it is in no socket's buffer any more. */
+static bool transfer_tls_has_input(const struct transfer *t)
+{
+    const struct curl_tlssessioninfo *tls = NULL;
+
+    return t->https && curl_easy_getinfo(t->easy, CURLINFO_TLS_SSL_PTR, &tls) == CURLE_OK && tls && tls->internals &&
+           trust_has_input(tls->internals);
+}
+
 /*
  * A connection is there and the request will be sent on it now: for the first time, or again because the kept
  * connection that it went over has died without a byte of answer.
@@ -150,7 +165,7 @@ static int on_prereq(void *ctx, char *remote_ip, char *local_ip, int remote_port
     }
     t->reused = !t->opened;
     t->sock = pool_find_sock(t, remote_ip, remote_port, local_port);
-    if (t->reused && t->sock && sock_has_input(t->sock)) {
+    if (t->reused && t->sock && (sock_has_input(t->sock) || transfer_tls_has_input(t))) {
         t->stale = true;
         t->sock->transfer = NULL; /* it has sent nothing over this one */
         t->sock = NULL;
@@ -161,6 +176,7 @@ static int on_prereq(void *ctx, char *remote_ip, char *local_ip, int remote_port
     t->sends++;
     t->opened = false;
     t->unacked = false; /* until it is known better: transfer_lose_sock */
+    t->head_torn = false;
     t->sent_bytes = 0;
     answer_head_restart(&t->head);
     transfer_enter(t, T_AWAIT);
@@ -172,6 +188,35 @@ static int on_prereq(void *ctx, char *remote_ip, char *local_ip, int remote_port
     return CURL_PREREQFUNC_OK;
 }
 
+/*
+ * A line of what a proxy says to CONNECT: none of it is the provider's. What follows a refusal curl would read to its end,
+ * byte by byte and without leaving in between, so it is not let come to that.
+ */
+static size_t on_tunnel_line(struct transfer *t, struct slice line)
+{
+    enum transfer_result verdict = t->sends ? TRANSFER_RESET : TRANSFER_CONNECT; /* as transfer_judge has it */
+    int64_t status = 0;
+
+    t->tunnel_bytes += line.n;
+    if (t->tunnel_bytes > t->pool->config.max_head_bytes)
+        return transfer_fail(t, verdict, "the proxy's answer is too long");
+    if (!slice_starts(line, SLICE("HTTP/")))
+        return line.n;
+    if (slice_int64(slice_head(slice_skip(line, slice_find(line, ' ') + 1), 3), &status) < 0 || status >= 300)
+        return transfer_fail(t, verdict,
+                             status == 407 ? "the proxy wants a user and a password" : "the proxy opens no tunnel");
+    return line.n;
+}
+
+/* A line behind the body: dropped, but libcurl keeps a copy of each. */
+static size_t on_trailer(struct transfer *t, size_t n)
+{
+    t->trailer_bytes += n;
+    if (t->trailer_bytes > t->pool->config.max_head_bytes)
+        return transfer_fail(t, TRANSFER_PROTOCOL, "the trailers of the answer are too long");
+    return n;
+}
+
 static size_t on_header(char *p, size_t size, size_t count, void *ctx)
 {
     struct transfer *t = ctx;
@@ -180,6 +225,10 @@ static size_t on_header(char *p, size_t size, size_t count, void *ctx)
 
     if (t->state == T_ENDED)
         return 0;
+    if (t->opened)
+        return on_tunnel_line(t, slice_of(p, n));
+    if (t->head.done)
+        return on_trailer(t, n);
     rc = answer_head_add(&t->head, slice_of(p, n));
     if (rc == -E2BIG)
         return transfer_fail(t, TRANSFER_PROTOCOL, "the head of the answer is too long");
@@ -187,6 +236,8 @@ static size_t on_header(char *p, size_t size, size_t count, void *ctx)
         return transfer_fail(t, TRANSFER_PROTOCOL, "the head of the answer is not valid HTTP/1");
     if (rc == 0)
         return n;
+    if (answer_head_promises_too_much(&t->head))
+        curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
     transfer_mark_sent(t);
     if (t->state == T_ENDED)
         return 0;
@@ -228,6 +279,10 @@ static size_t on_read(char *p, size_t size, size_t count, void *ctx)
 
     if (t->state == T_ENDED)
         return CURL_READFUNC_ABORT;
+    if (t->head_torn) {
+        (void)transfer_fail(t, TRANSFER_RESET, "the kernel took only part of the request's head");
+        return CURL_READFUNC_ABORT;
+    }
     if (n == 0 && t->upload_finished)
         return 0;
     if (n == 0) {
@@ -250,6 +305,17 @@ static size_t on_read(char *p, size_t size, size_t count, void *ctx)
     return t->state == T_ENDED ? CURL_READFUNC_ABORT : n;
 }
 
+/* The head, as much of it as was sent at once. */
+static int on_debug(CURL *easy, curl_infotype type, char *p, size_t n, void *ctx)
+{
+    struct transfer *t = ctx;
+
+    (void)easy;
+    if (type == CURLINFO_HEADER_OUT && (n < 4 || memcmp(p + n - 4, "\r\n\r\n", 4) != 0))
+        t->head_torn = true;
+    return 0;
+}
+
 static CURLcode on_ssl_ctx(CURL *easy, void *ssl_ctx, void *ctx)
 {
     const struct transfer *t = ctx;
@@ -268,6 +334,7 @@ static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl
 
     t->opened = true;
     t->starved = fd == CURL_SOCKET_BAD && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
+    t->tunnel_bytes = 0;
     return fd;
 }
 
@@ -303,6 +370,20 @@ static void transfer_list_lines(struct transfer *t, size_t n)
     curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
 }
 
+/* Who speaks so has not shown who he is in this request, but for all that follow on its connection. */
+static bool authenticates_connection(const struct http_header *h)
+{
+    return slice_eq_nocase(h->name, SLICE("authorization")) &&
+           (slice_eq_nocase(slice_head(h->value, 4), SLICE("NTLM")) ||
+            slice_eq_nocase(slice_head(h->value, 9), SLICE("Negotiate")));
+}
+
+static void transfer_keep_apart(struct transfer *t)
+{
+    curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
+}
+
 static int transfer_add_headers(struct transfer *t, const struct transfer_request *request)
 {
     static const char *const own[] = {"Accept", "Content-Type", "User-Agent", "Proxy-Connection"};
@@ -316,6 +397,8 @@ static int transfer_add_headers(struct transfer *t, const struct transfer_reques
             return -EINVAL;
         if (is_ours(h->name))
             continue;
+        if (authenticates_connection(h))
+            transfer_keep_apart(t);
         transfer_add_line(t, h->name, h->value.n ? ": " : ";", h->value);
         n++;
     }
@@ -329,6 +412,13 @@ static int transfer_add_headers(struct transfer *t, const struct transfer_reques
     return 0;
 }
 
+/* curl keeps a copy. Without it the request would be another one, or go another way. */
+static void transfer_set_text(struct transfer *t, CURLoption option, const char *text)
+{
+    if (curl_easy_setopt(t->easy, option, text) != CURLE_OK)
+        t->incomplete = true;
+}
+
 static void transfer_set_method(struct transfer *t, const struct transfer_request *request,
                                 const char *method)
 {
@@ -338,6 +428,7 @@ static void transfer_set_method(struct transfer *t, const struct transfer_reques
 
     if (strcmp(method, "HEAD") == 0) {
         curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+        curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L); /* a body that comes all the same would be the next call's answer */
         return;
     }
     if (t->streamed) {
@@ -345,6 +436,11 @@ static void transfer_set_method(struct transfer *t, const struct transfer_reques
         curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->streamed_bytes);
         curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
         curl_easy_setopt(e, CURLOPT_READDATA, t);
+        if (request->streamed_bytes < 0) {
+            curl_easy_setopt(e, CURLOPT_VERBOSE, 1L); /* else nothing is shown to: */
+            curl_easy_setopt(e, CURLOPT_DEBUGFUNCTION, on_debug);
+            curl_easy_setopt(e, CURLOPT_DEBUGDATA, t);
+        }
     } else if (t->has_body || empty_post) {
         curl_easy_setopt(e, CURLOPT_POST, 1L);
         curl_easy_setopt(e, CURLOPT_POSTFIELDS, request->body.n ? request->body.p : ""); /* not copied */
@@ -352,7 +448,7 @@ static void transfer_set_method(struct transfer *t, const struct transfer_reques
     } else {
         curl_easy_setopt(e, CURLOPT_HTTPGET, 1L); /* with POST it would announce an empty body */
     }
-    curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, method);
+    transfer_set_text(t, CURLOPT_CUSTOMREQUEST, method);
 }
 
 /* The path and query exactly as given; through a plain proxy curl must write the absolute form itself. */
@@ -369,18 +465,18 @@ static int transfer_set_url(struct transfer *t, const struct transfer_request *r
     t->https = strncasecmp(request->url, "https://", 8) == 0;
     if (!authority || (!t->https && strncasecmp(request->url, "http://", 7) != 0))
         return -EINVAL;
-    curl_easy_setopt(t->easy, CURLOPT_URL, request->url);
-    curl_easy_setopt(t->easy, CURLOPT_PROXY, proxied ? request->proxy : "");
+    transfer_set_text(t, CURLOPT_URL, request->url);
+    transfer_set_text(t, CURLOPT_PROXY, proxied ? request->proxy : "");
     if (proxied && !t->https)
         return 0;
     target = authority + 3 + strcspn(authority + 3, "/?");
     if (*target == '/') {
-        curl_easy_setopt(t->easy, CURLOPT_REQUEST_TARGET, target);
+        transfer_set_text(t, CURLOPT_REQUEST_TARGET, target);
         return 0;
     }
     buf_init(&with_slash, BUF_UNLIMITED);
     buf_addf(&with_slash, "/%s", target);
-    curl_easy_setopt(t->easy, CURLOPT_REQUEST_TARGET, with_slash.p);
+    transfer_set_text(t, CURLOPT_REQUEST_TARGET, with_slash.p);
     buf_release(&with_slash);
     return 0;
 }
@@ -393,13 +489,12 @@ static void transfer_set_common(struct transfer *t, const struct transfer_reques
     curl_easy_setopt(e, CURLOPT_PRIVATE, t);
     curl_easy_setopt(e, CURLOPT_SHARE, t->pool->share);
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    transfer_set_text(t, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* else an abort waits for the resolver's thread */
     curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(e, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
-    curl_easy_setopt(e, CURLOPT_NOPROXY, "");
-    curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    transfer_set_text(t, CURLOPT_NOPROXY, "");
     curl_easy_setopt(e, CURLOPT_HTTP_CONTENT_DECODING, 0L);
     curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(connect_us / CLOCK_MS));
@@ -417,7 +512,7 @@ static void transfer_set_common(struct transfer *t, const struct transfer_reques
     curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, t->pool);
     if (t->https) {
         curl_easy_setopt(e, CURLOPT_CAINFO, NULL); /* the store comes ready made */
-        curl_easy_setopt(e, CURLOPT_CAPATH, t->trust ? trust_path(t->trust) : NULL); /* whose kept connections it may use */
+        transfer_set_text(t, CURLOPT_CAPATH, t->trust ? trust_path(t->trust) : NULL); /* whose kept connections it may use */
         curl_easy_setopt(e, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
         curl_easy_setopt(e, CURLOPT_SSL_CTX_DATA, t);
     }
@@ -454,7 +549,7 @@ int transfer_prepare(struct transfer *t, const struct transfer_request *request)
         return rc;
     transfer_set_method(t, request, method);
     transfer_set_common(t, request);
-    return 0;
+    return t->incomplete ? -ENOMEM : 0;
 }
 
 void transfer_free(struct transfer *t)
@@ -472,6 +567,7 @@ void transfer_free(struct transfer *t)
 
 void transfer_begin(struct transfer *t)
 {
+    t->refusals = spare_refusals();
     transfer_enter(t, T_CONNECT);
 }
 
@@ -488,9 +584,16 @@ const char *transfer_result_name(enum transfer_result r)
         [TRANSFER_TIMEOUT_FIRST_BYTE] = "timeout-first-byte",
         [TRANSFER_TIMEOUT_IDLE] = "timeout-idle",
         [TRANSFER_PROTOCOL] = "protocol",
+        [TRANSFER_MEMORY] = "memory",
     };
 
     return names[r];
+}
+
+bool transfer_lacks_memory(const struct transfer *t, CURLcode code)
+{
+    return t->sends == 0 && t->verdict == TRANSFER_OK && code != CURLE_OK &&
+           (code == CURLE_OUT_OF_MEMORY || t->refusals != spare_refusals());
 }
 
 enum transfer_result transfer_judge(const struct transfer *t, CURLcode code, const char **ret_why)
@@ -508,12 +611,20 @@ enum transfer_result transfer_judge(const struct transfer *t, CURLcode code, con
         *ret_why = "";
         return TRANSFER_OK;
     }
+    if (transfer_lacks_memory(t, code)) {
+        *ret_why = "there was no memory for a connection";
+        return TRANSFER_MEMORY;
+    }
     if (t->sends == 0)
         return code == CURLE_OPERATION_TIMEDOUT ? TRANSFER_TIMEOUT_CONNECT : TRANSFER_CONNECT;
     if (t->head.done)
         return TRANSFER_CUT;
     if (code == CURLE_OK)
         *ret_why = "the connection was closed in the head of the answer";
+    if (t->refusals != spare_refusals()) {
+        *ret_why = "there was no memory to read the answer";
+        return TRANSFER_PROTOCOL;
+    }
     /* 7.88's words for a line over 100 KB, and for one that continues none */
     if (code == CURLE_OUT_OF_MEMORY || code == CURLE_BAD_FUNCTION_ARGUMENT) {
         *ret_why = "the head of the answer has a line that cannot be read";

@@ -8,12 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include "metergate/base/file.h"
+#include "metergate/base/spare.h"
 
 struct trust {
     X509_STORE *store;
@@ -64,6 +66,36 @@ static int trust_add_file(struct trust *t, const char *path, struct errbuf *e)
     return rc;
 }
 
+static void *ssl_malloc(size_t n, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return n ? spare_malloc(n) : NULL;
+}
+
+static void *ssl_realloc(void *p, size_t n, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    if (n)
+        return spare_realloc(p, n);
+    free(p);
+    return NULL;
+}
+
+static void ssl_free(void *p, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    free(p);
+}
+
+void trust_use_spare(void)
+{
+    /* It refuses when something was allocated already: then it goes on as it did. */
+    (void)CRYPTO_set_mem_functions(ssl_malloc, ssl_realloc, ssl_free);
+}
+
 int trust_new(const char *extra_file, struct trust **ret, struct errbuf *e)
 {
     static unsigned long made;
@@ -72,8 +104,10 @@ int trust_new(const char *extra_file, struct trust **ret, struct errbuf *e)
 
     snprintf(t->path, sizeof t->path, "/dev/null/trust-%lu", ++made); /* below no directory, for ever */
     t->store = X509_STORE_new();
-    if (!t->store)
+    if (!t->store) {
+        err_set(e, "no memory for certificate authorities");
         goto out;
+    }
     /*
      * A machine without CA files is not an error here: plain-HTTP upstreams and an extra file work without.
      */
@@ -106,4 +140,11 @@ void trust_apply(const struct trust *t, void *ssl_ctx)
 {
     /* set1 takes its own reference: a kept connection outlives the trust that it was made with. */
     SSL_CTX_set1_cert_store(ssl_ctx, t->store);
+    /* nobody of today asks for another handshake in the middle, and each would cost this machine more than the asker */
+    SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_RENEGOTIATION);
+}
+
+bool trust_has_input(const void *ssl)
+{
+    return SSL_has_pending(ssl) == 1;
 }

@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "metergate/base/log.h"
+#include "metergate/base/spare.h"
 #include "metergate/net/listener.h"
 
 #define LANE_TRANSFERS       64u
@@ -40,6 +41,7 @@
 #define WAITING_ENOUGH       64u
 #define STARVED_RETRY_US     (100 * CLOCK_MS)
 #define STARVED_SAY_US       (60 * CLOCK_S)
+#define MEMORY_ATTEMPTS      20u /* two seconds; what has none then is told so */
 #define HEAD_BYTES_DEFAULT   ((size_t)24 * 1024)
 #define KEEP_IDLE_US_DEFAULT (60 * CLOCK_S)
 
@@ -322,7 +324,7 @@ static void pool_launch(struct upstream_pool *p, struct transfer *t)
     struct lane *lane = pool_find_lane(p);
 
     if (!lane) {
-        pool_end(t, TRANSFER_CONNECT, "no memory for another connection");
+        pool_end(t, TRANSFER_MEMORY, "no memory for another connection");
         return;
     }
     p->stats.waiting--;
@@ -334,11 +336,12 @@ static void pool_launch(struct upstream_pool *p, struct transfer *t)
     loop_timer_clear(p->loop, &lane->idle_timer);
     transfer_begin(t);
     p->depth++;
+    /* It has no other reason. */
     if (curl_multi_add_handle(lane->multi, t->easy) != CURLM_OK)
-        t->verdict = TRANSFER_CONNECT;
+        t->verdict = TRANSFER_MEMORY;
     p->depth--;
     if (t->verdict != TRANSFER_OK)
-        pool_end(t, TRANSFER_CONNECT, "libcurl refused the request");
+        pool_end(t, TRANSFER_MEMORY, "libcurl refused the request");
 }
 
 /* Takes it out of wherever it is. At depth 0. */
@@ -414,8 +417,22 @@ static void pool_put_back(struct transfer *t)
     t->pool->stats.waiting++;
 }
 
+/* What is kept for later use. */
+static void pool_close_idle(struct upstream_pool *p)
+{
+    for (unsigned i = 0; i < p->lane_n; i++)
+        if (p->lanes[i].multi && p->lanes[i].active == 0)
+            lane_close(&p->lanes[i]);
+}
+
+void upstream_close_idle(struct upstream_pool *p)
+{
+    if (p->depth == 0)
+        pool_close_idle(p);
+}
+
 /*
- * There was no descriptor for its connection. It waits until others may have given theirs back; what is kept for later use
+ * There was no descriptor, or no memory, for its connection. It waits until others may have given theirs back; what is kept for later use
  * is given back now.
  */
 static void pool_starve(struct transfer *t)
@@ -424,13 +441,11 @@ static void pool_starve(struct transfer *t)
     int64_t now = loop_now_us(p->loop);
 
     if (!p->starved_said_us || now - p->starved_said_us > STARVED_SAY_US) {
-        log_warn("no descriptors for connections to providers: calls wait until some are free");
+        log_warn("no descriptors or memory for connections to providers: calls wait until some are free");
         p->starved_said_us = now;
     }
     pool_put_back(t);
-    for (unsigned i = 0; i < p->lane_n; i++)
-        if (p->lanes[i].multi && p->lanes[i].active == 0)
-            lane_close(&p->lanes[i]);
+    pool_close_idle(p);
     loop_timer_set(p->loop, &p->starving, now + STARVED_RETRY_US, pool_on_fed, p);
 }
 
@@ -450,7 +465,7 @@ static void pool_reap(struct lane *lane)
         curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &t);
         if (t->state == T_ENDED)
             continue; /* it is in `dead` */
-        if (t->starved && t->sends == 0) {
+        if ((t->starved && t->sends == 0) || (transfer_lacks_memory(t, code) && t->starvations++ < MEMORY_ATTEMPTS)) {
             pool_starve(t);
             continue;
         }
@@ -563,12 +578,18 @@ int upstream_pool_new(struct loop *l, const struct upstream_config *config, stru
     list_init(&p->unpaused);
     list_init(&p->dead);
     /* Counted by curl: as many cleanups as inits. */
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, spare_malloc, free, spare_realloc, spare_strdup, spare_calloc) != CURLE_OK) {
         err_set(e, "libcurl does not start");
         free(p);
         return -ENOMEM;
     }
     p->share = curl_share_init();
+    if (!p->share) {
+        err_set(e, "libcurl has no memory");
+        curl_global_cleanup();
+        free(p);
+        return -ENOMEM;
+    }
     curl_share_setopt(p->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
     curl_share_setopt(p->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
     p->lane_n = (p->config.max_transfers + LANE_TRANSFERS - 1) / LANE_TRANSFERS;

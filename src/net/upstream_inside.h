@@ -84,6 +84,9 @@ struct transfer {
     bool https, safe; /* safe: may be repeated without asking */
     bool has_body, streamed;
     int64_t body_bytes;
+    bool incomplete;         /* curl had no memory for a part of what it was told */
+    int64_t refusals;        /* spare_refusals() when it was put into its lane */
+    unsigned starvations;    /* how often it was put back for want of memory */
     bool reused;    /* over a kept connection */
     bool opened;    /* a socket was made for it since it was last sent */
     bool starved;   /* none could be, for want of descriptors */
@@ -101,8 +104,10 @@ struct transfer {
     size_t upload_taken;
     bool upload_finished, upload_over_high;
     bool send_paused; /* curl waits for more */
+    bool head_torn;   /* the request's head was not sent at once: its body must not follow */
 
     struct answer_head head;
+    size_t tunnel_bytes, trailer_bytes; /* of a proxy's answer to CONNECT, and behind the body */
     enum transfer_result verdict; /* why we ended it ourselves, with `why`; TRANSFER_OK: we did not */
     const char *why;
     char error[CURL_ERROR_SIZE];
@@ -124,6 +129,9 @@ void transfer_free(struct transfer *t);
 
 /* It was put into a lane. */
 void transfer_begin(struct transfer *t);
+
+/* curl gave up before anything was sent, and allocations have failed since it began. */
+bool transfer_lacks_memory(const struct transfer *t, CURLcode code);
 
 /* curl is done with it: what is to be told. */
 enum transfer_result transfer_judge(const struct transfer *t, CURLcode code, const char **ret_why);

@@ -82,7 +82,7 @@ static struct payer payer_of(const struct accounts *as, const struct provider *v
 
     buf_init(&text, BUF_UNLIMITED);
     /* at once, so that no copy of it is left behind */
-    MG_ASSERT(buf_reserve(&text, sizeof as->salt + strlen(u->name) + credential.n + 32) == 0);
+    buf_need(&text, sizeof as->salt + strlen(u->name) + credential.n + 32);
     buf_add(&text, as->salt, sizeof as->salt);
     buf_addf(&text, "%d/%d/%s\n", (int)kind, (int)u->dialect, u->name);
     buf_add_slice(&text, credential);

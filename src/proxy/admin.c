@@ -39,6 +39,8 @@ static void get_ready(const struct proxy *p, struct answer_text *a)
     if (p->draining)
         a->status = 503;
     buf_add_str(&a->body, p->draining ? "draining\n" : "ok\n");
+    if (p->shortage.on)
+        buf_add_str(&a->body, "memory is short: new calls are refused for now\n");
     if (!p->ledger)
         return;
     ledger_health(p->ledger, &h);

@@ -117,6 +117,7 @@ static void move(struct call *c, enum call_state to)
         keepalive_begin(c);
     }
     list_push_back(&c->proxy->calls[to], &c->link);
+    hub_changed(c->proxy);
 }
 
 void call_enter(struct call *c, enum call_state to)
@@ -376,6 +377,13 @@ void call_refuse_max_wait(struct call *c, int64_t wait_us)
 
     call_name_what_binds(c, &r);
     call_refuse(c, &r);
+}
+
+void call_refuse_for_memory(struct call *c)
+{
+    call_refuse(c, &(struct refusal){.reason = REFUSAL_QUEUE_FULL,
+                                     .wait_us = CLOCK_S,
+                                     .detail = SLICE("Metergate has no memory for more calls at the moment.")});
 }
 
 void call_give_up(struct call *c, const char *reason)

@@ -34,6 +34,7 @@ static void set_paused(struct proxy *p, struct exchange *x, bool paused)
     else
         gate_resume(p->gate);
     hub_turn_soon(p);
+    hub_changed(p);
     buf_init(&body, BUF_UNLIMITED);
     json_init(&w, &body);
     json_object_begin(&w);

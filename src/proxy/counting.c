@@ -27,6 +27,7 @@ void counting_begin(struct call *c, const struct counted_input *in, void (*work)
 
     MG_ASSERT(!c->counting);
     k->job = (struct worker_job){.work = work, .done = done};
+    k->job.long_one = in && (c->body.n > WORKER_LONG_BYTES || c->is_coded); /* what it decodes to, nobody knows yet */
     k->call = c;
     buf_init(&k->about, BUF_UNLIMITED);
     buf_init(&k->left_body, BUF_UNLIMITED);

@@ -249,7 +249,7 @@ void estimate_body(struct proxy *p, struct exchange *x, int rc)
         return;
     }
     q = question_new(p, x);
-    q->job = (struct worker_job){.work = count_work, .done = counted};
+    q->job = (struct worker_job){.work = count_work, .done = counted, .long_one = q->body.n > DIALECT_INLINE_BYTES};
     if (q->body.n <= DIALECT_INLINE_BYTES && !q->search) {
         count_work(&q->job);
         counted(&q->job);

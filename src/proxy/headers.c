@@ -1,4 +1,4 @@
-/* headers: a header travels unless a rule below names it; none is ever rewritten. */
+/* headers: a header travels unless a rule below names it; none is ever rewritten but Cookie, and Location (location.h). */
 #include "metergate/proxy/headers.h"
 
 #include <stdlib.h>
@@ -112,10 +112,18 @@ static void add_travelling(struct headers *out, const struct http_header *h, cha
     headers_add(out, h->name, value);
 }
 
+bool headers_is_of_browser(const struct http_head *request)
+{
+    return http_header_get(request->headers, request->header_count, SLICE("sec-fetch-site")).p ||
+           http_header_get(request->headers, request->header_count, SLICE("origin")).p;
+}
+
 void headers_for_upstream(const struct http_head *request, const struct headers_upstream_rules *rules,
                           struct headers *out)
 {
     static const char *const always[] = {"host", "expect", NULL};
+    static const char *const of_browsers[] = {"cookie", "referer", NULL};
+    bool browser = headers_is_of_browser(request);
     size_t room = cookie_room(request);
     char *at;
 
@@ -125,6 +133,8 @@ void headers_for_upstream(const struct http_head *request, const struct headers_
         struct slice name = request->headers[i].name;
 
         if (stays_here(request->headers, request->header_count, name) || is_one_of(name, always))
+            continue;
+        if (browser && is_one_of(name, of_browsers))
             continue;
         if (rules->metered && slice_eq_nocase(name, SLICE("accept-encoding")))
             continue;
@@ -136,10 +146,38 @@ void headers_for_upstream(const struct http_head *request, const struct headers_
         headers_add(out, rules->key.name, rules->key.value);
 }
 
-void headers_for_client(const struct http_header *answer, size_t count, struct headers *out)
+/* What a client would keep, run, or report to others for the host that it believes to have called. */
+static bool is_for_our_host(struct slice name)
 {
+    static const char *const names[] = {
+        /* kept for the host, whatever the port */
+        "set-cookie", "set-cookie2", "clear-site-data", "strict-transport-security", "public-key-pins",
+        "public-key-pins-report-only", "expect-ct", "alt-svc", "accept-ch", "critical-ch", "origin-agent-cluster",
+        "origin-trial", "set-login", "secure-session-registration", "sec-session-registration", "use-as-dictionary",
+        "service-worker-allowed",
+        /* what happens here is told to others */
+        "nel", "report-to", "reporting-endpoints", "content-security-policy-report-only",
+        /* what a page does by itself, which our policy would stop too; and what ours takes the place of */
+        "refresh", "speculation-rules", "sourcemap", "x-sourcemap", "content-security-policy", "x-content-type-options",
+        NULL};
+
+    return is_one_of(name, names);
+}
+
+void headers_for_client(const struct http_head *request, const struct http_header *answer, size_t count,
+                        struct headers *out)
+{
+    bool browser = headers_is_of_browser(request);
+
     for (size_t i = 0; i < count; i++) {
-        if (!stays_here(answer, count, answer[i].name))
-            headers_add(out, answer[i].name, answer[i].value);
+        struct slice name = answer[i].name;
+
+        if (stays_here(answer, count, name) || is_for_our_host(name) || slice_eq_nocase(name, SLICE("location")))
+            continue;
+        if (browser && slice_eq_nocase(name, SLICE("www-authenticate")))
+            continue;
+        headers_add(out, name, answer[i].value);
     }
+    headers_add(out, SLICE("X-Content-Type-Options"), SLICE("nosniff"));
+    headers_add(out, SLICE("Content-Security-Policy"), SLICE("sandbox; default-src 'none'; frame-ancestors 'none'"));
 }

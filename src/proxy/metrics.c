@@ -6,6 +6,7 @@
 #include "metergate/proxy/metrics.h"
 
 #include "metergate/base/clock.h"
+#include "metergate/base/spare.h"
 #include "metergate/proxy/hub.h"
 #include "metergate/proxy/metric_text.h"
 
@@ -76,6 +77,8 @@ static void write_daemon(const struct proxy *p, struct buf *out)
         {{"metergate_uptime_seconds", "gauge", "Since the daemon started.", METRIC_MICRO}, loop_now_us(p->loop) - p->started_us},
         {GAUGE("draining", "1 while the daemon stops."), p->draining},
         {GAUGE("paused", "1 between metergate pause and resume."), gate_is_stopped(p->gate)},
+        {GAUGE("memory_short", "1 while new calls are refused because there is no memory for them."), p->shortage.on},
+        {COUNTER("memory_shortages_total", "How often the memory that is kept back was needed."), spare_uses()},
     };
 
     metric_head(out, &build);
@@ -133,10 +136,17 @@ static void write_ledger(struct ledger *l, struct buf *out)
     write_singles(rows, MG_ARRAY_LEN(rows), out);
 }
 
+static const char *closed(int i)
+{
+    return front_closed_name((enum front_closed)i);
+}
+
 static void write_connections(const struct proxy *p, struct buf *out)
 {
     struct front_stats f = front_stats(p->front);
     struct upstream_stats u = upstream_stats(p->pool);
+    static const struct metric_family ended = COUNTER("connections_closed_total", "Connections of clients that Metergate ended, by why.");
+    int64_t why[FRONT_CLOSED];
     const struct single rows[] = {
         {GAUGE("connections", "Connections of clients, now."), f.connections},
         {GAUGE("connections_max", "How many connections of clients there may be at one time."), p->capacity.connections},
@@ -152,7 +162,10 @@ static void write_connections(const struct proxy *p, struct buf *out)
         {GAUGE("upstream_waiting", "Calls that wait for a connection to their provider."), u.waiting},
     };
 
+    for (int i = 0; i < FRONT_CLOSED; i++)
+        why[i] = (int64_t)f.closed[i];
     write_singles(rows, MG_ARRAY_LEN(rows), out);
+    write_each(out, &ended, "reason", FRONT_CLOSED, closed, why);
 }
 
 void metrics_write(const struct proxy *p, struct buf *out)

@@ -118,21 +118,7 @@ static struct provider *add(struct providers *ps, const struct config_upstream *
     MG_ASSERT(p->dialect);
     p->budget = gate_budget_new(g, u->name, 0, NULL, 0);
     p->reachable = true;
-    buf_init(&p->authorization, BUF_UNLIMITED);
     return p;
-}
-
-#define KEY_PREFIX "Bearer "
-
-static void set_key(struct provider *p, const struct secret *key)
-{
-    buf_release_secret(&p->authorization);
-    if (!secret_is_set(key))
-        return;
-    /* no copies left behind */
-    MG_ASSERT(buf_reserve(&p->authorization, sizeof KEY_PREFIX - 1 + secret_expose(key).n) == 0);
-    buf_add_str(&p->authorization, KEY_PREFIX);
-    buf_add_slice(&p->authorization, secret_expose(key));
 }
 
 /*
@@ -174,7 +160,6 @@ static void set_config(struct provider *p, struct config *next, const struct con
     config_free(last);
     p->retired = false;
     p->profile = profile_of(u->counting);
-    set_key(p, &u->api_key);
     gate_budget_update(g, p->budget, (int)next->headroom_permille, &concurrent,
                        u->max_concurrent > 0 ? 1 : 0);
 }
@@ -212,7 +197,6 @@ static void free_provider(struct provider *p)
 {
     list_unlink(&p->link);
     trust_free(p->trust);
-    buf_release_secret(&p->authorization);
     config_free(p->whole);
     free(p);
 }
@@ -264,16 +248,15 @@ struct provider *providers_of_model(const struct providers *ps, const struct con
 
 bool provider_has_key(const struct provider *p)
 {
-    return p->authorization.n > 0;
+    return secret_is_set(&p->config->api_key);
 }
 
 struct http_header provider_key(const struct provider *p, const struct dialect *spoken)
 {
-    struct slice value = buf_slice(&p->authorization);
+    const struct secret *key = &p->config->api_key;
 
-    if (!spoken->key_prefix[0])
-        value = slice_skip(value, sizeof KEY_PREFIX - 1);
-    return (struct http_header){slice_str(spoken->key_header), value};
+    return (struct http_header){slice_str(spoken->key_header),
+                                spoken->key_prefix[0] ? secret_bearer(key) : secret_expose(key)};
 }
 
 /* All parameters but `key`, Google's way to carry a credential in the address. */

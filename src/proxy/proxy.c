@@ -106,6 +106,8 @@ static void check_drained(struct proxy *p)
 
     if (!p->draining || !drained || front_stats(p->front).exchanges > events_left_behind(&p->events))
         return;
+    if (loop_timer_is_set(&p->last_call) && front_stats(p->front).expected > 0)
+        return;
     p->drained = NULL;
     drained(p->drained_ctx);
 }
@@ -146,6 +148,34 @@ void hub_turn_soon(struct proxy *p)
 {
     if (!p->freeing)
         loop_task_queue(p->loop, &p->turn, turn, p);
+}
+
+static void tell(void *ctx)
+{
+    struct proxy *p = ctx;
+
+    p->changed(p->changed_ctx);
+}
+
+void hub_changed(struct proxy *p)
+{
+    if (p->changed && !p->freeing)
+        loop_task_queue(p->loop, &p->tell, tell, p);
+}
+
+struct proxy_figures proxy_figures(const struct proxy *p)
+{
+    return (struct proxy_figures){
+        .held = p->count[CALL_HELD],
+        .in_flight = hub_in_flight(p),
+        .paused = gate_is_stopped(p->gate),
+    };
+}
+
+void proxy_on_change(struct proxy *p, void (*changed)(void *ctx), void *ctx)
+{
+    p->changed = changed;
+    p->changed_ctx = ctx;
 }
 
 /* In the next turn: the clients that are there have a right to this one. */
@@ -238,6 +268,7 @@ int proxy_new(struct loop *l, struct config *config, const struct capacity *capa
         proxy_free(p);
         return rc;
     }
+    shortage_watch(p);
     *ret = p;
     return 0;
 }
@@ -315,6 +346,11 @@ static void on_drain_time_over(void *ctx)
     proxy_stop(ctx);
 }
 
+void proxy_stop_listening(struct proxy *p)
+{
+    front_stop_listening(p->front);
+}
+
 void proxy_drain(struct proxy *p, void (*drained)(void *ctx), void *ctx)
 {
     p->draining = true;
@@ -325,7 +361,9 @@ void proxy_drain(struct proxy *p, void (*drained)(void *ctx), void *ctx)
     LIST_EACH (&p->calls[CALL_HELD], node, next)
         call_stop(LIST_ENTRY(node, struct call, link));
     loop_timer_set(p->loop, &p->drain_timer, loop_now_us(p->loop) + p->config->drain_us, on_drain_time_over, p);
+    loop_timer_set(p->loop, &p->last_call, loop_now_us(p->loop) + FRONT_LAST_CALL_US, wake, p);
     hub_turn_soon(p);
+    hub_changed(p);
 }
 
 void proxy_free(struct proxy *p)
@@ -333,6 +371,7 @@ void proxy_free(struct proxy *p)
     if (!p)
         return;
     p->freeing = true;
+    shortage_stop(p);
     workers_free(p->workers);
     reports_stop(&p->reports);
     front_free(p->front);
@@ -345,6 +384,8 @@ void proxy_free(struct proxy *p)
     keepalive_release(p);
     places_release(&p->places);
     loop_timer_clear(p->loop, &p->drain_timer);
+    loop_timer_clear(p->loop, &p->last_call);
+    loop_task_clear(p->loop, &p->tell);
     LIST_EACH (&p->calls[CALL_SETTLED], node, next)
         call_free_left(LIST_ENTRY(node, struct call, link));
     memory_release(&p->memory, p);

@@ -180,6 +180,10 @@ static bool admit(struct call *c)
         refuse_with(c, REFUSAL_DRAINING, NULL);
         return false;
     }
+    if (c->proxy->shortage.on) {
+        call_refuse_for_memory(c);
+        return false;
+    }
     return true;
 }
 
@@ -394,6 +398,7 @@ static bool follow_entry(struct call *c)
         return false;
     }
     c->provider = providers_find(&p->providers, entry->upstream); /* of the same dialect */
+    c->credentials_stay = true; /* also when a reload takes that api_key away while the call is held */
     return true;
 }
 

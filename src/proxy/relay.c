@@ -15,6 +15,7 @@
 #include "metergate/proxy/counters.h"
 #include "metergate/proxy/headers.h"
 #include "metergate/proxy/hub.h"
+#include "metergate/proxy/location.h"
 #include "metergate/proxy/retry.h"
 #include "metergate/proxy/tally.h"
 
@@ -50,6 +51,35 @@ static void add_ours(const struct call *c, struct added *text, struct headers *o
     headers_add(out, SLICE("Metergate-Estimated-Tokens"), slice_str(text->estimated));
 }
 
+/* Where the answer sends the client next, if it does; `text` is what it is written to. */
+static void add_location(const struct call *c, const struct http_header *v, size_t n, struct buf *text, struct headers *out)
+{
+    struct slice value = http_header_get(v, n, SLICE("location"));
+    const struct config_upstream *u = c->provider->config;
+    struct location_context about;
+    struct buf url;
+
+    if (!value.p)
+        return;
+    buf_init(&url, BUF_UNLIMITED);
+    provider_url(c->provider, c->route.path, slice_of(NULL, 0), true, &url);
+    about = (struct location_context){
+        .base_url = slice_str(u->base_url),
+        .url = buf_slice(&url),
+        .upstream = slice_str(u->name),
+        .takes_v1 = u->dialect == CONFIG_OPENAI,
+        .client = c->route.client,
+        .priority = c->route.priority,
+        .host = exchange_header(c->x, SLICE("host")),
+        .port = net_addr_port(exchange_local(c->x)),
+    };
+    if (location_for_client(value, &about, text))
+        headers_add(out, SLICE("Location"), buf_slice(text));
+    else
+        log_warn("%s the answer of %s sends its client to an address that it must not follow: left out", c->id, u->name);
+    buf_release(&url);
+}
+
 /* Nothing is sent again from here on. A provider that answers before it has read everything still gets the rest. */
 static void drop_bodies(struct call *c)
 {
@@ -60,14 +90,30 @@ static void drop_bodies(struct call *c)
     exchange_drop_body(c->x);
 }
 
+/*
+ * There was no memory for a piece of the answer: it has been cut, and the call has ended with it. To be asked after
+ * whatever gives the client something.
+ */
+static bool was_cut_short(struct call *c)
+{
+    if (c->state == CALL_STREAMING && c->x && exchange_is_cut(c->x)) {
+        log_error("%s out of memory while passing on the answer", c->id);
+        call_give_up(c, "out of memory");
+    }
+    return c->state == CALL_SETTLED;
+}
+
 /* Begins the client's answer: SENT -> STREAMING. */
 static void give_head(struct call *c, int status, const struct http_header *v, size_t n, int64_t length, bool no_retry)
 {
     struct added text = {0};
     struct headers out;
+    struct buf location;
 
     headers_init(&out);
-    headers_for_client(v, n, &out);
+    buf_init(&location, BUF_UNLIMITED);
+    headers_for_client(exchange_head(c->x), v, n, &out);
+    add_location(c, v, n, &location, &out);
     add_ours(c, &text, &out);
     cors_add(exchange_head(c->x), &c->proxy->guard, &out);
     if (no_retry)
@@ -76,13 +122,16 @@ static void give_head(struct call *c, int status, const struct http_header *v, s
     call_enter(c, CALL_STREAMING);
     exchange_start(c->x, status, out.v, out.n, length);
     headers_release(&out);
+    buf_release(&location);
     drop_bodies(c);
+    (void)was_cut_short(c);
 }
 
 static void give_bytes(struct call *c, const char *p, size_t n)
 {
-    if (n && exchange_write(c->x, p, n) > EXCHANGE_HIGH_BYTES && c->transfer)
+    if (n && !was_cut_short(c) && exchange_write(c->x, p, n) > EXCHANGE_HIGH_BYTES && c->transfer)
         transfer_pause(c->transfer);
+    (void)was_cut_short(c);
 }
 
 /* Often enough for a limit a minute, and not for every word. */
@@ -297,6 +346,8 @@ static void judge(struct call *c, bool whole)
         return;
     }
     give_error(c, v.add_should_retry_false);
+    if (c->state == CALL_SETTLED)
+        return;
     if (whole) {
         exchange_finish(c->x);
         call_settle(c, OUTCOME_COMPLETED, v.reason, NULL);
@@ -359,6 +410,8 @@ static void finish(struct call *c)
     }
     give_bytes(c, c->out.p, c->out.n);
     buf_reset(&c->out);
+    if (c->state == CALL_SETTLED)
+        return;
     retry_after_error_inside(c);
     exchange_finish(c->x);
     if (c->endpoint == ENDPOINT_RETRIEVE && answer_id(c->answer) && answer_usage(c->answer, &usage))
@@ -383,6 +436,10 @@ static void failed_before_head(struct call *c, const struct transfer *t, enum tr
     bool no_connection = r == TRANSFER_CONNECT || r == TRANSFER_TIMEOUT_CONNECT;
     struct retry_wait wait;
 
+    if (r == TRANSFER_MEMORY) {
+        relay_no_memory(c, why);
+        return;
+    }
     if (no_connection)
         tally_no_connection(c, slice_str(why));
     if (no_connection || (r == TRANSFER_RESET && !transfer_may_have_arrived(t))) {
@@ -411,11 +468,21 @@ void relay_end(void *ctx, struct transfer *t, enum transfer_result r, const char
         failed_before_head(c, t, r, why);
         return;
     }
+    if (c->answer && answer_gave_up(c->answer))
+        log_warn("%s the compressed answer of %s was read no further, because it is broken or too much comes out of it: its "
+                 "usage is a guess", c->id, c->provider->config->name);
     if (r == TRANSFER_OK) {
         finish(c);
         return;
     }
     cut(c, transfer_result_name(r), why);
+}
+
+void relay_no_memory(struct call *c, const char *why)
+{
+    log_warn("%s attempt %d: %s", c->id, c->attempts, why);
+    c->never_sent = true;
+    call_refuse_for_memory(c);
 }
 
 void relay_unsendable(struct call *c)

@@ -4,6 +4,7 @@
  */
 #include "metergate/proxy/relay.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "metergate/base/log.h"
@@ -62,7 +63,9 @@ static void start(struct call *c, bool streamed)
     rc = transfer_start(c->proxy->pool, &request, &ops, c, &c->transfer);
     headers_release(&headers);
     buf_release(&url);
-    if (rc < 0)
+    if (rc == -ENOMEM)
+        relay_no_memory(c, "there was no memory for the request");
+    else if (rc < 0)
         relay_unsendable(c);
 }
 

@@ -17,5 +17,6 @@ void status_write_process(struct json_writer *w, const struct proxy *p)
     json_member_int(w, "connections", front_stats(p->front).connections);
     json_member_int(w, "connections_max", p->capacity.connections);
     json_member_int(w, "held_max", p->config->queue.max_requests);
+    json_member_bool(w, "memory_short", p->shortage.on);
     json_object_end(w);
 }

@@ -147,7 +147,7 @@ struct image_size image_size_in_text(struct slice text)
 
     if (size.width || n < 3 || !has(slice_of(small, n), 0, SLICE("\xff\xd8\xff")))
         return size;
-    if (!memchr(data.p, '\\', data.n))
+    if (!memchr(data.p, '\\', data.n) && !memchr(data.p, ' ', data.n))
         return size_of_jpeg(&(struct source){.text = data, .is_base64 = true});
     /* something stands between the digits */
     return image_size_of(slice_of(large, base64_decode(data, large, sizeof large)));

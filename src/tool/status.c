@@ -114,6 +114,8 @@ static void print_summary(struct slice doc, const char *url, size_t width)
     print_line(width, "Metergate %s at %s, up %s%s%s", version, url,
                figure_ms(thousandths(doc, "uptime_s") / 1000 * 1000, up),
                doc_truth(doc, "paused") ? ", paused" : "", doc_truth(doc, "draining") ? ", stopping" : "");
+    if (doc_truth(doc, "process.memory_short"))
+        puts("memory is short: new calls are refused until there is some, those that are there go on");
     free(version);
     print_line(width, "now     %" PRId64 " held (%" PRId64 " KiB), %" PRId64 " in flight",
                doc_int(doc, "held"), figure_sum(doc_int(doc, "held_bytes"), 1023) / 1024,

@@ -15,14 +15,27 @@
 
 void conn_open(struct conn *c, int port)
 {
+    conn_open_from(c, port, 1, 0);
+}
+
+void conn_open_from(struct conn *c, int port, int host, int rcvbuf)
+{
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct sockaddr_in from = {.sin_family = AF_INET};
     int one = 1;
 
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    from.sin_addr.s_addr = htonl((INADDR_LOOPBACK & 0xffffff00) + (uint32_t)host);
     *c = (struct conn){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     if (c->fd < 0)
         rig_fail("no socket for a client: %s", strerror(errno));
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (rcvbuf)
+        setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof rcvbuf);
+    /* The port is chosen by connect, among those that are free towards this one destination. */
+    setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    if (host != 1 && bind(c->fd, (struct sockaddr *)&from, sizeof from) < 0)
+        rig_fail("no address 127.0.0.%d: %s", host, strerror(errno));
     if (connect(c->fd, (struct sockaddr *)&to, sizeof to) < 0 && errno != EINPROGRESS)
         rig_fail("cannot connect to port %d: %s", port, strerror(errno));
 }

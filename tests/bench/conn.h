@@ -28,8 +28,11 @@ enum conn_event {
     CONN_BROKEN, /* closed, or no HTTP */
 };
 
-/* Connects to 127.0.0.1:port; ends the program when it cannot. `rcvbuf` 0: the system's choice. */
+/* Connects to 127.0.0.1:port; ends the program when it cannot. */
 void conn_open(struct conn *c, int port);
+
+/* From 127.0.0.HOST: each has ports of its own. `rcvbuf` 0: the system's choice. */
+void conn_open_from(struct conn *c, int port, int host, int rcvbuf);
 void conn_close(struct conn *c);
 
 void conn_send(struct conn *c, const char *bytes, size_t n);

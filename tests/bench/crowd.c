@@ -1,19 +1,38 @@
-/* crowd: at most OPENING connections are between connect and their last byte sent, so that no backlog overflows. */
+/*
+ * crowd: at most OPENING connections are between connect and their last byte sent, so that no backlog overflows. Each
+ * crowd has a source address of its own: the ports of one that has gone are in TIME_WAIT.
+ */
 #include "crowd.h"
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "conn.h"
 #include "rig.h"
 
-enum { OPENING = 256 };
+enum { OPENING = 256, SIP_BUFFER = 2048, FIRST_HOST = 2, HOSTS = 200 };
 
-static const char drips[] = "GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: ";
+#define HOST "HTTP/1.1\r\nHost: localhost\r\n"
+
+/* What each kind sends at first; a byte a second follows, or is read, where `slow`. */
+static const struct {
+    const char *sent;
+    bool slow;
+} kinds[] = {
+    [CROWD_IDLE] = {"", false},
+    [CROWD_KEPT] = {"GET /healthz " HOST "\r\n", false},
+    [CROWD_DRIP] = {"GET / " HOST "X-Long: ", true},
+    [CROWD_BODY] = {"POST /v1/chat/completions " HOST "Content-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{", true},
+    [CROWD_SIP] = {"GET /-/ " HOST "\r\n", true},
+    [CROWD_CALL] = {"", false},
+};
 
 struct member {
     struct conn conn;
@@ -21,7 +40,7 @@ struct member {
 };
 
 struct state {
-    int epoll_fd, port, n, opened, ready, ended, tell_fd;
+    int epoll_fd, port, host, n, opened, ready, ended, tell_fd;
     enum crowd_kind kind;
     const struct requests *rs;
     struct member *members;
@@ -32,13 +51,13 @@ static void open_member(struct state *s, struct member *m)
 {
     struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = m};
 
-    conn_open(&m->conn, s->port);
+    conn_open_from(&m->conn, s->port, s->host, s->kind == CROWD_SIP ? SIP_BUFFER : 0);
     if (s->kind == CROWD_CALL) {
         size_t i = (size_t)(m - s->members) % s->rs->n;
 
         conn_send(&m->conn, s->rs->bytes.p + s->rs->at[i], s->rs->at[i + 1] - s->rs->at[i]);
     } else {
-        conn_send(&m->conn, drips, s->kind == CROWD_DRIP ? 20 : 0);
+        conn_send(&m->conn, kinds[s->kind].sent, strlen(kinds[s->kind].sent));
     }
     if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, m->conn.fd, &ev) < 0)
         rig_fail("epoll");
@@ -62,32 +81,62 @@ static void end_member(struct state *s, struct member *m, bool answered)
     conn_close(&m->conn);
 }
 
+static void set_ready(struct state *s, struct member *m)
+{
+    if (m->ready)
+        return;
+    m->ready = true;
+    s->ready++;
+    if (s->ready == s->n && write(s->tell_fd, "r", 1) != 1)
+        _exit(EXIT_FAILURE);
+}
+
+static void come_again(struct state *s, struct member *m)
+{
+    conn_close(&m->conn);
+    open_member(s, m);
+}
+
 static void on_event(struct state *s, struct member *m)
 {
-    enum conn_event e = conn_turn(&m->conn, NULL, NULL);
+    enum conn_event e;
 
-    if (!m->ready && e != CONN_BROKEN && !conn_is_sending(&m->conn)) {
-        m->ready = true;
-        s->ready++;
-        if (s->ready == s->n && write(s->tell_fd, "r", 1) != 1)
-            _exit(EXIT_FAILURE);
+    if (s->kind == CROWD_SIP && !conn_is_sending(&m->conn)) {
+        set_ready(s, m); /* what has come stays where it is */
+        return;
     }
-    if (s->kind == CROWD_CALL && e != CONN_MORE) {
+    e = conn_turn(&m->conn, NULL, NULL);
+    if (s->kind == CROWD_KEPT ? e == CONN_ANSWER : e != CONN_BROKEN && !conn_is_sending(&m->conn))
+        set_ready(s, m);
+    if (s->kind == CROWD_CALL && e != CONN_MORE)
         end_member(s, m, e == CONN_ANSWER && m->conn.status == 200);
-    } else if (e != CONN_MORE) {
-        conn_close(&m->conn);
-        open_member(s, m);
-    }
+    else if (s->kind == CROWD_KEPT ? e == CONN_BROKEN : e != CONN_MORE)
+        come_again(s, m);
+}
+
+static void sip(struct state *s, struct member *m)
+{
+    char byte;
+
+    if (recv(m->conn.fd, &byte, 1, MSG_DONTWAIT) == 0)
+        come_again(s, m);
 }
 
 static void drip(struct state *s)
 {
-    for (int i = 0; i < s->opened; i++)
-        if (s->members[i].ready && !conn_is_sending(&s->members[i].conn))
-            conn_send(&s->members[i].conn, "x", 1);
-    for (int i = 0; i < s->opened; i++)
-        if (s->members[i].ready)
-            on_event(s, &s->members[i]);
+    for (int i = 0; i < s->opened; i++) {
+        struct member *m = &s->members[i];
+
+        if (!m->ready)
+            continue;
+        if (s->kind == CROWD_SIP) {
+            sip(s, m);
+            continue;
+        }
+        if (!conn_is_sending(&m->conn))
+            conn_send(&m->conn, "x", 1);
+        on_event(s, m);
+    }
 }
 
 static void run(struct state *s)
@@ -99,11 +148,11 @@ static void run(struct state *s)
         int n;
 
         open_more(s);
-        n = epoll_wait(s->epoll_fd, batch, MG_ARRAY_LEN(batch), s->kind == CROWD_DRIP ? 100 : -1);
+        n = epoll_wait(s->epoll_fd, batch, MG_ARRAY_LEN(batch), kinds[s->kind].slow ? 100 : -1);
         for (int i = 0; i < n; i++)
             if (!((struct member *)batch[i].data.ptr)->ended)
                 on_event(s, batch[i].data.ptr);
-        if (s->kind == CROWD_DRIP && rig_now_ns() >= next_drip_ns) {
+        if (kinds[s->kind].slow && rig_now_ns() >= next_drip_ns) {
             next_drip_ns += 1000000000;
             drip(s);
         }
@@ -112,9 +161,21 @@ static void run(struct state *s)
         _exit(EXIT_FAILURE);
 }
 
+/* As many as there may be. */
+static void raise_descriptors(void)
+{
+    struct rlimit most;
+
+    if (getrlimit(RLIMIT_NOFILE, &most) == 0) {
+        most.rlim_cur = most.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &most);
+    }
+}
+
 void crowd_start(struct crowd *c, int port, int n, enum crowd_kind kind, const struct requests *rs)
 {
-    struct state s = {.port = port, .n = n, .kind = kind, .rs = rs};
+    static int crowds;
+    struct state s = {.port = port, .host = FIRST_HOST + crowds++ % HOSTS, .n = n, .kind = kind, .rs = rs};
     int fds[2];
     char ready;
 
@@ -124,6 +185,7 @@ void crowd_start(struct crowd *c, int port, int n, enum crowd_kind kind, const s
     if (c->pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         close(fds[0]);
+        raise_descriptors();
         s.tell_fd = fds[1];
         s.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         s.members = xcalloc((size_t)n, sizeof s.members[0]);

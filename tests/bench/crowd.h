@@ -12,7 +12,10 @@
 
 enum crowd_kind {
     CROWD_IDLE, /* connected, silent */
+    CROWD_KEPT, /* connected, answered once, then silent */
     CROWD_DRIP, /* each sends a byte of an endless head a second; who is thrown out comes again */
+    CROWD_BODY, /* the same with the body of a metered call */
+    CROWD_SIP,  /* each asks for the dashboard and reads a byte of it a second */
     CROWD_CALL, /* each makes one call and reads its answer, a stream too, to the end */
 };
 
@@ -27,7 +30,7 @@ struct crowd_end {
     int64_t first_ns, last_ns; /* when the first and the last answer were complete; rig_now_ns */
 };
 
-/* Returns when all `n` are connected and have sent what they send. Call i is rs->n's modulo; NULL unless CROWD_CALL. */
+/* Returns when all `n` are connected and have sent what they send (CROWD_KEPT: and were answered). Call i is rs->n's modulo; NULL unless CROWD_CALL. */
 void crowd_start(struct crowd *c, int port, int n, enum crowd_kind kind, const struct requests *rs);
 
 /* CROWD_CALL: waits until the last one is answered, and ends it. */

@@ -4,7 +4,7 @@ set -eu
 build=${BUILD:-build/release}
 sh tools/deps.sh --programs /usr/sbin/nginx nginx-light
 export MG_BIN="$build/bin" METERGATE_BENCH_KEY=sk-bench-0123456789abcdef0123456789
-[ $# -gt 0 ] || set -- tokens gate ledger start identity calls streams events crowd held status packing
+[ $# -gt 0 ] || set -- tokens gate ledger start identity calls streams events idle held status packing
 
 # On one core: ours by itself, then ours and others on texts of this machine.
 tokens() {

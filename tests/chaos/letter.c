@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "../e2e/fixture.h"
+#include "metergate/base/err.h"
 
 static struct letter *add(struct letters *l, enum letter_to to, const char *method, const char *target)
 {
@@ -25,7 +26,7 @@ static struct letter *add(struct letters *l, enum letter_to to, const char *meth
 /* A chat of about so many bytes, to be answered with `out` tokens. */
 static struct letter *add_chat(struct letters *l, enum letter_to to, const char *model, bool stream, int out, size_t bytes)
 {
-    static const char *const prefixes[] = {"", "/raw", "/dead", ""};
+    static const char *const prefixes[] = {"", "/raw", "/dead", "/named", ""};
     char target[64];
     struct letter *it;
 
@@ -67,7 +68,21 @@ static void ask(const struct fixture *f, struct letter *it)
     client_reply_release(&r);
 }
 
-void letters_init(struct letters *l, const struct fixture *f)
+/* More than one of each kind: half of all clients shall meet it. */
+static void add_named(struct letters *l, const struct fixture *f)
+{
+    size_t first = l->n;
+
+    for (int i = 0; i < 3; i++) {
+        add_chat(l, LETTER_TO_NAMED, "gpt-named", false, 5 + i, 0);
+        add_chat(l, LETTER_TO_NAMED, "gpt-named", true, 20 + i, 2000);
+        add(l, LETTER_TO_NAMED, "GET", "/named/v1/files/f/content?bytes=1000");
+    }
+    for (size_t i = first; i < l->n; i++)
+        ask(f, &l->list[i]);
+}
+
+void letters_init(struct letters *l, const struct fixture *f, bool names)
 {
     struct letter *it;
 
@@ -97,6 +112,8 @@ void letters_init(struct letters *l, const struct fixture *f)
     it->any_body = true;
     for (size_t i = 0; i < l->n; i++)
         ask(f, &l->list[i]);
+    if (names)
+        add_named(l, f);
     add(l, LETTER_TO_DAEMON, "GET", "/-/status")->any_body = true;
     add(l, LETTER_TO_DAEMON, "HEAD", "/")->any_body = true;
     add_chat(l, LETTER_TO_RAW, "gpt-raw", false, 5, 0);
@@ -106,6 +123,25 @@ void letters_init(struct letters *l, const struct fixture *f)
     add_upload(l, "GET", "/raw/v1/things", 0);
     add_chat(l, LETTER_TO_DEAD, "gpt-dead", false, 5, 0);
     add(l, LETTER_TO_DEAD, "GET", "/dead/v1/things");
+}
+
+void letters_add_own(struct letters *l)
+{
+    static const char *const paths[] = {"/metrics",      "/-/usage",   "/-/usage?by=hour", "/-/calls", "/-/history", "/-/",
+                                        "/-/usage?by=model", "/-/status", "/healthz"};
+    struct letter *it;
+
+    for (size_t i = 0; i < MG_ARRAY_LEN(paths); i++)
+        add(l, LETTER_TO_DAEMON, "GET", paths[i])->any_body = true;
+    for (int i = 0; i < 2; i++) {
+        it = add(l, LETTER_TO_DAEMON, "POST", "/-/estimate");
+        it->any_body = true;
+        buf_addf(&it->body, "{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"how long?\"}]}",
+                 i ? "gpt-4o" : "gpt-4o-mini");
+        it = add(l, LETTER_TO_SIMULATOR, "POST", "/v1/embeddings");
+        it->any_body = true;
+        buf_addf(&it->body, "{\"model\":\"text-embedding-3-%s\",\"input\":\"a text to be embedded\"}", i ? "small" : "large");
+    }
 }
 
 void letters_release(struct letters *l)
@@ -123,7 +159,7 @@ const struct letter *letters_pick(const struct letters *l, struct rng *rng, bool
 
     do
         it = &l->list[rng_range(rng, 0, (int64_t)l->n - 1)];
-    while (sound && (it->to == LETTER_TO_RAW || it->to == LETTER_TO_DEAD));
+    while (sound && (it->to == LETTER_TO_RAW || it->to == LETTER_TO_DEAD || it->to == LETTER_TO_NAMED));
     return it;
 }
 

@@ -13,13 +13,14 @@
 
 struct fixture;
 
-#define LETTERS_MAX 40
+#define LETTERS_MAX 60
 
 /* Who answers. */
 enum letter_to {
     LETTER_TO_SIMULATOR,
     LETTER_TO_RAW,   /* the provider of provider.h, which breaks what the simulator cannot */
     LETTER_TO_DEAD,  /* nobody listens there */
+    LETTER_TO_NAMED, /* the simulator, by a name that does not always lead there */
     LETTER_TO_DAEMON /* the daemon itself */
 };
 
@@ -47,8 +48,11 @@ struct letter_form {
     int id;          /* X-Chaos, which the simulator's audit shows */
 };
 
-/* Writes all letters, and asks the simulator for the right answers. */
-void letters_init(struct letters *l, const struct fixture *f);
+/* Writes all letters, and asks the simulator for the right answers. `names`: some go to LETTER_TO_NAMED. */
+void letters_init(struct letters *l, const struct fixture *f, bool names);
+
+/* And some that the daemon answers by itself: estimates, reports, metrics, the page; and embeddings. After letters_init. */
+void letters_add_own(struct letters *l);
 void letters_release(struct letters *l);
 
 /* Any letter; when `sound`, one that only the simulator or the daemon answers. */

@@ -1,4 +1,4 @@
-/* player: `over` is set by leave() alone, which also closes the descriptor and notes the time. */
+/* player: `over` is set by leave() alone, which also closes the descriptor, notes the time, and what was not answered. */
 #include "player.h"
 
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -84,6 +85,8 @@ void player_init(struct player *p, int id, uint64_t seed, const struct letters *
 {
     *p = (struct player){.fd = -1, .id = id, .seed = seed, .n = 1, .rng = {rng_next(rng)}, .step = NEVER, .wait_at = NEVER, .form = {.id = id}};
     buf_init(&p->out, BUF_UNLIMITED);
+    p->lost = rules->lost;
+    p->ids = rules->ids;
     draw_form(p);
     pick_letters(p, letters, rules->calm);
     draw_step(p);
@@ -116,6 +119,13 @@ void player_print(const struct player *p, FILE *out)
     fprintf(out, ", left %s at %" PRId64 " ms\n", p->was_reset ? "by RST" : "by FIN", (p->left_us - p->start_us) / CLOCK_MS);
 }
 
+static bool alone;
+
+void player_fails_alone(void)
+{
+    alone = true;
+}
+
 static void fail_player(const struct player *p, const char *what)
 {
     const struct letter *l = p->letters[p->reading < p->n ? p->reading : p->n - 1];
@@ -125,6 +135,9 @@ static void fail_player(const struct player *p, const char *what)
                 p->seed, p->id, p->reading + 1, p->n, what, l->method, l->target, p->form.minor, p->form.chunked ? ", chunked" : "",
                 p->form.expect ? ", Expect" : "", p->pipelined ? ", pipelined" : "", p->reader.status, p->reader.body.n,
                 l->answer.n, p->sent, p->out.n);
+    print_error("  %.*s\n", (int)(p->reader.body.n < 400 ? p->reader.body.n : 400), p->reader.body.n ? p->reader.body.p : "");
+    if (alone)
+        _exit(PLAYER_FAILED);
     fail();
 }
 
@@ -145,20 +158,30 @@ static void judge(struct player *p)
         fail_player(p, r->why);
     if (r->interims > 1 || (r->interims && !p->form.expect))
         fail_player(p, "100 Continue that was not asked for");
-    if (r->status != l->status && (p->patient || !is_excuse(r->status)))
+    if (r->status != l->status && (p->patient || !(is_excuse(r->status) || (p->lost && r->status == 404))))
         fail_player(p, "a status that cannot be");
+    if (p->ids && l->to != LETTER_TO_DAEMON && r->id[0])
+        buf_addf(p->ids, "%s\n", r->id);
+    p->saw.answered += r->status == l->status;
+    p->saw.refused += r->status != l->status && r->status < 500;
+    p->saw.failed += r->status != l->status && r->status >= 500;
     if (r->status != l->status || l->any_body || strcmp(l->method, "HEAD") == 0)
         return;
     if (r->body.n != l->answer.n || (r->body.n && memcmp(r->body.p, l->answer.p, r->body.n) != 0))
         fail_player(p, "a whole answer that is not the right one");
 }
 
-static void leave(struct player *p, bool reset, int64_t now_us)
+/* By its own will, or because the stream ended. */
+static void leave(struct player *p, bool reset, bool own, int64_t now_us)
 {
+    int64_t open = p->writing > p->reading ? (int64_t)(p->writing - p->reading) : 0;
+
     if (p->fd >= 0)
         socket_end(p->fd, reset);
     p->fd = -1;
     p->over = true;
+    p->saw.left += own ? open : 0;
+    p->saw.cut += own ? 0 : open;
     p->was_reset = reset;
     if (!p->left_us)
         p->left_us = now_us;
@@ -176,7 +199,9 @@ static void ended(struct player *p, bool reset, int64_t now_us)
         judge(p);
     if (was_cut && p->patient)
         fail_player(p, reset ? "the connection was reset" : "the connection was closed");
-    leave(p, false, now_us);
+    if (!was_cut)
+        p->reading++;
+    leave(p, false, false, now_us);
 }
 
 /* Ready for the next answer; false when there is none to come. */
@@ -207,7 +232,7 @@ static void read_bytes(struct player *p, const char *bytes, size_t n, int64_t no
         /* a refusal of half a HEAD may have a body: nobody knows its method yet, and the connection ends with it */
         if (n > 0 && !(p->reader.head_only && p->reader.status == 408))
             fail_player(p, "bytes after the last answer");
-        leave(p, false, now_us);
+        leave(p, false, false, now_us);
         return;
     }
 }
@@ -282,7 +307,7 @@ static void do_exit(struct player *p, int64_t now_us)
     switch (p->exit) {
     case EXIT_CLOSE:
     case EXIT_RESET:
-        leave(p, p->exit == EXIT_RESET, now_us);
+        leave(p, p->exit == EXIT_RESET, true, now_us);
         break;
     case EXIT_HALF:
         shutdown(p->fd, SHUT_WR);
@@ -312,7 +337,7 @@ static void open_connection(struct player *p, int port, int64_t now_us)
     if (connect(p->fd, (struct sockaddr *)&addr, sizeof addr) < 0 && errno != EINPROGRESS) {
         if (p->patient)
             fail_player(p, "cannot connect");
-        leave(p, false, now_us);
+        leave(p, false, false, now_us);
         return;
     }
     setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -368,5 +393,5 @@ void player_run(struct player *p, const struct pollfd *fd, int port, int64_t now
     if (!p->over && wants_to_leave(p))
         do_exit(p, now_us);
     if (!p->over && p->patience_us <= now_us)
-        leave(p, rng_chance(&p->rng, 50), now_us);
+        leave(p, rng_chance(&p->rng, 50), true, now_us);
 }

@@ -20,6 +20,15 @@ struct pollfd;
 /* How a client leaves. */
 enum player_exit { EXIT_NONE, EXIT_CLOSE, EXIT_RESET, EXIT_HALF, EXIT_STOPS_READING };
 
+/* What became of a client's requests. */
+struct player_saw {
+    int64_t answered; /* rightly and whole */
+    int64_t refused;  /* 4xx of the proxy's own */
+    int64_t failed;   /* 5xx */
+    int64_t cut;      /* the connection ended before the answer did */
+    int64_t left;     /* did not wait for it */
+};
+
 struct player {
     int fd; /* -1: not yet, or no longer */
     bool over;
@@ -27,6 +36,7 @@ struct player {
     uint64_t seed; /* of the run, for messages */
     int64_t start_us, patience_us, left_us;
     bool patient; /* stays for ever, and wants every answer */
+    bool lost;    /* may be told that there is no such provider (404) */
 
     const struct letter *letters[PLAYER_LETTERS];
     struct letter_form form;
@@ -42,6 +52,8 @@ struct player {
     bool half, deaf, was_reset;
 
     size_t received;
+    struct player_saw saw;
+    struct buf *ids; /* borrowed; NULL: nobody wants them */
     struct reader reader;
     struct rng rng;
 };
@@ -49,6 +61,8 @@ struct player {
 /* What the whole run may do. */
 struct player_rules {
     bool calm;          /* nothing goes wrong upstream; players that stay must get the right answers */
+    bool lost;          /* upstreams come and go: 404 is an answer */
+    struct buf *ids;    /* of answers that a row must be there for: a line each; NULL: not kept */
     int64_t start_us;   /* of the run */
     int64_t patience_us; /* the longest that an impatient one stays */
 };
@@ -56,6 +70,10 @@ struct player_rules {
 void player_init(struct player *p, int id, uint64_t seed, const struct letters *letters, const struct player_rules *rules,
                  struct rng *rng);
 void player_release(struct player *p);
+
+/* In a process of its own, which must not go on as the test does: it ends with PLAYER_FAILED. */
+#define PLAYER_FAILED 70
+void player_fails_alone(void);
 
 /* One line: what it did. */
 void player_print(const struct player *p, FILE *out);

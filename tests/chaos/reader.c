@@ -1,6 +1,7 @@
 /* reader: `left` counts only in COUNTED and CHUNK; WHOLE and BAD are left by reader_begin alone. */
 #include "reader.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "metergate/base/slice.h"
@@ -43,6 +44,8 @@ static bool read_field(struct reader *r, struct slice line, int64_t *length, boo
         *chunked = slice_eq_nocase(value, SLICE("chunked"));
         return *chunked;
     }
+    if (slice_eq_nocase(name, SLICE("metergate-request-id")))
+        snprintf(r->id, sizeof r->id, "%.*s", (int)value.n, value.p);
     if (slice_eq_nocase(name, SLICE("connection")) && slice_eq_nocase(value, SLICE("close")))
         r->close = true;
     return true;

@@ -15,6 +15,7 @@ struct reader {
     enum { READER_HEAD, READER_COUNTED, READER_SIZE, READER_CHUNK, READER_CHUNK_END, READER_UNTIL_CLOSE, READER_WHOLE, READER_BAD } state;
     const char *why;  /* readable: what is bad */
     int status;       /* readable: of the last head, 0: none came */
+    char id[40];      /* readable: Metergate-Request-Id of the last head; "": none */
     int interims;     /* readable: how many 100 came before it */
     bool close;       /* readable: the answer says that the connection ends */
     struct buf body;  /* readable */

@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <netinet/in.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -18,9 +20,11 @@
 #include <cmocka.h>
 #include <cjson/cJSON.h>
 
+#include "fault.h"
 #include "metergate/base/clock.h"
 #include "player.h"
 #include "../e2e/ledger_fixture.h"
+#include "../shim/steer.h"
 #include "socket.h"
 
 int64_t world_patience_us(void)
@@ -37,15 +41,19 @@ static char *configuration(const struct world *w, int which)
     struct buf yaml;
     size_t n;
 
+    if (w->yaml[0])
+        return xstrdup(w->yaml);
     buf_init(&yaml, BUF_UNLIMITED);
     buf_addf(&yaml,
              "state_dir: $DIR/state\n"
+             "retention: 36500d\n" /* rows of 20 years ago are kept, and counted */
              "headroom: 0%%\n"
              "queue: {keepalive: 20ms, keepalive_agents: [\"*\"]}\n"
              "upstreams:\n"
              "  openai: {dialect: openai, base_url: %s/v1, counting: actual, timeout: {first_byte: 2s, idle: 2s}}\n"
              "  raw: {dialect: openai, base_url: http://127.0.0.1:%d/v1, counting: actual, timeout: {first_byte: 200ms, idle: 150ms}}\n"
              "  dead: {dialect: openai, base_url: http://127.0.0.1:%d/v1}\n"
+             "  named: {dialect: openai, base_url: http://" WORLD_NAME ":%d/v1, counting: actual, timeout: {first_byte: 2s, idle: 2s}}\n"
              "models:\n"
              "  %s: {match: [gpt-4o], concurrent: %d%s}\n"
              "  gpt-4o-mini: {tpm: {max: 2000, per: 100ms}, rpm: {max: 20, per: 100ms}, concurrent: 6}\n"
@@ -54,22 +62,28 @@ static char *configuration(const struct world *w, int which)
              "prices: {\"*\": {input: %d, output: 8}}\n"
              "clients:\n"
              "  odd: {weight: 2%s}\n",
-             w->sim.simulator_url, w->raw.port, w->dead_port, which == 2 ? "four" : "gpt-4o", 2 + which,
+             w->sim.simulator_url, w->raw.port, w->dead_port, w->sim.simulator_port, which == 2 ? "four" : "gpt-4o", 2 + which,
              which == 1 ? "" : ", usd_per_day: 100000", 60000 + which, 2 + which,
              which == 0 ? ", usd_per_hour: 100000, usd_per_month: 200000" : which == 1 ? ", usd_per_day: 100000" : "");
     return buf_take(&yaml, &n);
 }
 
-static struct open_files count_open(const struct subject *s);
-
-void subject_start(struct world *w, struct subject *s)
+static void start_daemon(struct world *w, struct subject *s)
 {
     char *yaml = configuration(w, 0);
 
-    *s = (struct subject){0};
+    if (w->steer)
+        steer_on(w->steer);
     fixture_start_daemon(&s->f, yaml, NULL);
+    steer_off();
     free(yaml);
-    s->at_rest = count_open(s);
+    s->at_rest = subject_open_files(s);
+}
+
+void subject_start(struct world *w, struct subject *s)
+{
+    *s = (struct subject){0};
+    start_daemon(w, s);
 }
 
 void subject_change(struct world *w, struct subject *s, int which)
@@ -80,39 +94,61 @@ void subject_change(struct world *w, struct subject *s, int which)
     free(yaml);
 }
 
-void world_init(struct world *w)
+bool world_may_mount(void)
 {
-    *w = (struct world){0};
+    return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+bool world_init(struct world *w, const struct fault *fault)
+{
+    static const char *const everywhere[] = {"--listen", "0.0.0.0:0", NULL};
+
+    *w = (struct world){.may_mount = w->may_mount, .scale = w->scale, .slowest_abort_us = w->slowest_abort_us, .settle_us = 2 * world_patience_us()};
+    if (fault->steers && !steer_can())
+        return false;
+    if (fault->steers)
+        w->steer = steer_new(w->scale ? w->scale : 1);
+    if (fault->prepare && !fault->prepare(w))
+        return false;
     provider_open(&w->raw);
     w->dead_fd = socket_listen(false, &w->dead_port);
-    fixture_start_simulator(&w->sim, NULL, NULL);
-    letters_init(&w->letters, &w->sim);
-    subject_start(w, &w->main);
+    if (w->scale)
+        steer_on(w->steer);
+    fixture_start_simulator(&w->sim, NULL, w->names ? everywhere : NULL);
+    steer_off();
+    letters_init(&w->letters, &w->sim, w->names);
+    if (fault->configure)
+        fault->configure(w);
+    start_daemon(w, &w->main);
+    return true;
 }
 
 /* No attempt is left open: the next daemon finds nothing that the one before it had not written. */
 static void check_restart(struct world *w)
 {
-    char *yaml = configuration(w, 0);
     cJSON *status;
 
     fixture_stop_daemon(&w->main.f);
-    fixture_start_daemon(&w->main.f, yaml, NULL);
-    free(yaml);
+    start_daemon(w, &w->main);
     status = fixture_status(&w->main.f);
     if (json_number(status, "ledger.recovered") != 0)
         world_fail(w, &w->main, "rows were left in the journal");
     cJSON_Delete(status);
 }
 
-void world_release(struct world *w)
+void world_release(struct world *w, const struct fault *fault)
 {
     check_restart(w);
+    fixture_stop_daemon(&w->main.f);
+    if (fault->finish)
+        fault->finish(w);
     fixture_stop(&w->main.f);
     fixture_stop(&w->sim);
     provider_close(&w->raw);
     close(w->dead_fd);
     letters_release(&w->letters);
+    steer_free(w->steer);
+    w->steer = NULL;
 }
 
 void world_fail(const struct world *w, const struct subject *s, const char *what)
@@ -154,7 +190,7 @@ static enum socket_kind kind_of(int pidfd, int number, int port)
 }
 
 /* What the daemon has open; .other is -1 when that cannot be read. */
-static struct open_files count_open(const struct subject *s)
+struct open_files subject_open_files(const struct subject *s)
 {
     pid_t pid = process_pid(s->f.daemon);
     struct open_files files = {0};
@@ -254,7 +290,8 @@ static bool is_settled(const cJSON *status)
     cJSON_ArrayForEach(b, json_at(status, "upstreams"))
         if (json_number(b, "connections") != 0)
             return false;
-    return json_number(status, "totals.calls") == outcomes && json_number(status, "ledger.waiting") == 0;
+    return json_number(status, "totals.calls") == outcomes && json_number(status, "ledger.waiting") == 0 &&
+           cJSON_IsTrue(json_at(status, "ledger.ok"));
 }
 
 /* ---- the ledger ---- */
@@ -292,11 +329,11 @@ static void check_ledger(const struct world *w, const struct subject *s, int64_t
 {
     static const char *const scopes[] = {"client:", "budget:"};
 
-    fail_unless(w, s, "calls", ledger_ask(&s->f, "SELECT count(*) FROM calls"), calls);
+    fail_unless(w, s, "calls", ledger_ask(&s->f, "SELECT count(*) FROM calls"), calls - s->lost);
     fail_unless(w, s, "calls of a daemon that died",
                 ledger_ask(&s->f, "SELECT count(*) FROM calls JOIN names ON names.id = reason WHERE text = 'daemon died'"), 0);
     check_hours(w, s);
-    for (size_t i = 0; i < MG_ARRAY_LEN(scopes); i++) {
+    for (size_t i = 0; i < MG_ARRAY_LEN(scopes) && !w->forgets; i++) {
         char sql[192];
 
         snprintf(sql, sizeof sql,
@@ -319,15 +356,27 @@ void subject_assert_kept(struct world *w, const struct subject *s)
     check_ledger(w, s, calls);
 }
 
-/* Idle connections to providers are kept, and dead ones found when they are wanted: there may be as many as calls at once. */
+/*
+ * Idle connections to providers are kept, and dead ones found when they are wanted: there may be as many as calls at once. SQLite keeps
+ * a second descriptor of the database that it must not close yet, or not, for the one that read it at the start.
+ */
 static bool has_baseline(const struct subject *s, struct open_files now)
 {
-    return now.other < 0 || (now.clients == 0 && now.other == s->at_rest.other && now.upstream <= WORLD_UPSTREAM_MAX);
+    return now.other < 0 || (now.clients == 0 && now.other <= s->at_rest.other && now.other >= s->at_rest.other - 1 &&
+                             now.upstream <= WORLD_UPSTREAM_MAX);
+}
+
+/* Rows that were in files which somebody removed are known from now on. */
+static void note_lost(struct subject *s, int64_t calls)
+{
+    if (s->may_lose)
+        s->lost = calls - ledger_ask(&s->f, "SELECT count(*) FROM calls");
+    s->may_lose = false;
 }
 
 void subject_assert_settled(struct world *w, struct subject *s)
 {
-    int64_t end_us = clock_now_us() + 2 * world_patience_us();
+    int64_t end_us = clock_now_us() + w->settle_us;
     struct errbuf what;
     int64_t calls;
 
@@ -339,8 +388,9 @@ void subject_assert_settled(struct world *w, struct subject *s)
             world_fail(w, s, cJSON_PrintUnformatted(status));
         calls = ledger_int(status, "totals.calls");
         cJSON_Delete(status);
-        s->now = count_open(s);
+        s->now = subject_open_files(s);
         if (settled && has_baseline(s, s->now)) {
+            note_lost(s, calls);
             check_ledger(w, s, calls);
             return;
         }
@@ -383,10 +433,22 @@ static void check_account(struct world *w, const cJSON *account, double start_us
             from_us = (double)w->players[id].left_us;
         if (end_us - from_us > (double)w->slowest_abort_us)
             w->slowest_abort_us = (int64_t)(end_us - from_us);
-        if (end_us - from_us <= (double)world_patience_us())
+        if (end_us - from_us <= (double)(world_patience_us() + w->extra_us))
             continue;
         err_set(&what, "the provider saw the abort of client %d after %.0f ms", id, (end_us - from_us) / 1000);
         world_fail(w, &w->main, what.text);
+    }
+}
+
+static void check_violations(struct world *w, const cJSON *audit)
+{
+    const cJSON *v;
+
+    cJSON_ArrayForEach(v, json_at(audit, "violations"))
+    {
+        if (w->torn && cJSON_IsString(v) && strstr(v->valuestring, "closed in the middle of a head"))
+            continue;
+        world_fail(w, &w->main, cJSON_Print(json_at(audit, "violations")));
     }
 }
 
@@ -400,11 +462,7 @@ void world_assert_provider(struct world *w)
     fixture_sim_wait(&w->sim, condition.text);
     audit = fixture_audit(&w->sim);
     start_us = json_number(audit, "start_us");
-    if (json_number(audit, "n_violations") > 0) {
-        char *text = cJSON_Print(json_at(audit, "violations"));
-
-        world_fail(w, &w->main, text);
-    }
+    check_violations(w, audit);
     cJSON_ArrayForEach(account, json_at(audit, "models"))
         check_account(w, account, start_us);
     check_account(w, json_at(audit, "other"), start_us);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -228,6 +229,7 @@ void fixture_write_config(struct fixture *f, const char *yaml)
         buf_add_str(&text, "\nmodels: {\"*\": {learn: false}}\n");
     file = fopen(f->config, "we");
     assert_non_null(file);
+    assert_int_equal(fchmod(fileno(file), 0644), 0); /* whatever the test's umask: one that all may write to is refused */
     assert_int_equal(fwrite(text.p, 1, text.n, file), text.n);
     assert_int_equal(fclose(file), 0);
     buf_release(&text);
@@ -331,6 +333,8 @@ static cJSON *get_json(const char *base, const char *path)
 
     snprintf(url, sizeof url, "%s%s", base, path);
     reply = client_run(&call);
+    if (reply.error)
+        fail_msg("%s: %s", url, reply.error_text);
     json = client_json(&reply);
     if (reply.status != 200)
         fail_msg("%s: status %d: %.*s", path, reply.status, (int)reply.body.n, reply.body.p);

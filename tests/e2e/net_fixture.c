@@ -406,6 +406,7 @@ void netfix_interim(struct netfix *nf)
 static void do_drain(struct netfix *nf)
 {
     front_stop_listening(nf->front);
+    front_drain(nf->front);
 }
 
 void netfix_drain(struct netfix *nf)

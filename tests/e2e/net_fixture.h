@@ -50,7 +50,7 @@ int netfix_upstream_port(const struct netfix *nf);
 
 void netfix_release(struct netfix *nf); /* answers all held requests */
 void netfix_interim(struct netfix *nf); /* sends 102 to all held requests */
-void netfix_drain(struct netfix *nf);   /* front_stop_listening */
+void netfix_drain(struct netfix *nf);   /* front_stop_listening, front_drain */
 struct netfix_counts netfix_counts(struct netfix *nf);
 
 /* Asks again, as the loop turns, until the field has the value; fails the test after ten seconds. */

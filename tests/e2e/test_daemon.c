@@ -220,7 +220,7 @@ static void test_print__is_loadable_and_has_no_key(void **state)
     first = RUN("-p", "-c", path, "-l", "unix:/tmp/x", "--log-level", "debug");
     assert_int_equal(first.status, EX_OK);
     assert_string_equal(first.err, "");
-    assert_non_null(strstr(first.out, "listen: [\"unix:/tmp/x\"]\nstate_dir: none\nlog:\n  level: debug\n"));
+    assert_non_null(strstr(first.out, "listen: [\"unix:/tmp/x\"]\nstate_dir: none\nuser: \"\"\nlog:\n  level: debug\n"));
     assert_non_null(strstr(first.out, "env: METERGATE_TEST_KEY"));
     assert_null(strstr(first.out, KEY));
     second = RUN("-p", "-c", write_config("printed", first.out));

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -402,6 +403,25 @@ static void test_doctor__configuration__is_the_one_that_is_read_and_right(void *
                    "/nowhere/m.yaml; its keys and files cannot be looked at");
 }
 
+static void test_doctor__a_key_that_others_can_read__is_told_with_the_mode(void **state)
+{
+    char path[128];
+    struct fixture f;
+    FILE *file;
+
+    (void)state;
+    fixture_start(&f, NULL, ALL_UPSTREAMS);
+    snprintf(path, sizeof path, "%s/key", f.dir);
+    file = fopen(path, "we");
+    assert_non_null(file);
+    assert_true(fputs("sk-secret\n", file) > 0);
+    assert_int_equal(fchmod(fileno(file), 0644), 0);
+    assert_int_equal(fclose(file), 0);
+    fixture_write_config(&f, "upstreams:\n  openai: {base_url: $SIMULATOR/v1, api_key: {file: $DIR/key}}\n");
+    doctor_says(f.url, 1, "fail", "config", "/key: others may read or write it (its mode is 0644): chmod 600");
+    fixture_stop(&f);
+}
+
 /* However much somebody says, and whatever: what comes out is one JSON array of bounded size, and safe to
  * show. */
 static void test_doctor__documents_without_end_or_sense__are_bounded(void **state)
@@ -458,6 +478,8 @@ int main(void)
         cmocka_unit_test_setup(test_doctor__descriptors__are_compared_with_what_may_come, doctor_environment),
         cmocka_unit_test_setup(test_doctor__state__that_cannot_be_kept_is_told, doctor_environment),
         cmocka_unit_test_setup(test_doctor__configuration__is_the_one_that_is_read_and_right,
+                               doctor_environment),
+        cmocka_unit_test_setup(test_doctor__a_key_that_others_can_read__is_told_with_the_mode,
                                doctor_environment),
         cmocka_unit_test_setup(test_doctor__documents_without_end_or_sense__are_bounded, doctor_environment),
     };

@@ -21,32 +21,12 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "handover.h"
 #include "metergate/base/user.h"
 #include "metergate/net/listener.h"
 #include "tool_fixture.h"
 
 #define TOKEN "a-token-for-other-machines"
-
-/* ---- the launcher: what systemd does between fork and exec ---- */
-
-/* argv: launch COUNT FD... PROGRAM ARGUMENT... */
-static int launch(char **argv)
-{
-    int count = (int)strtol(argv[2], NULL, 10), fds[8];
-    char pid[24];
-
-    for (int i = 0; i < count; i++) /* out of the way first: one may be where another belongs */
-        fds[i] = fcntl((int)strtol(argv[3 + i], NULL, 10), F_DUPFD, 20);
-    for (int i = 0; i < count; i++)
-        dup2(fds[i], 3 + i);
-    snprintf(pid, sizeof pid, "%d", (int)getpid());
-    if (!getenv("LISTEN_PID"))
-        setenv("LISTEN_PID", pid, 1);
-    setenv("LISTEN_FDS", argv[2], 1);
-    setenv("LISTEN_FDNAMES", "x", 1);
-    execv(argv[3 + count], argv + 3 + count);
-    return 127;
-}
 
 /* argv: alone PROGRAM ARGUMENT...: in a network of its own, whose loopback is down: it has no ::1 */
 static int alone(char **argv)
@@ -57,41 +37,7 @@ static int alone(char **argv)
     return 127;
 }
 
-/* The daemon of the fixture's configuration with these sockets. */
-static void hand_over(struct fixture *f, const int *fds, int count)
-{
-    char count_text[16], fd_text[8][16];
-    const char *argv[16] = {"/proc/self/exe", "launch", count_text};
-    int n = 3;
-
-    snprintf(count_text, sizeof count_text, "%d", count);
-    for (int i = 0; i < count; i++) {
-        snprintf(fd_text[i], sizeof fd_text[i], "%d", fds[i]);
-        argv[n++] = fd_text[i];
-    }
-    argv[n++] = program_path("metergated");
-    argv[n++] = "-c";
-    argv[n] = f->config;
-    f->daemon = process_start(argv);
-}
-
 /* ---- sockets ---- */
-
-/* A socket that listens, without close-on-exec; -1 when the machine has no such address. */
-static int listening(const char *address)
-{
-    struct net_addr a;
-    int fd;
-
-    assert_int_equal(net_addr_parse(slice_str(address), &a), 0);
-    fd = socket(a.sa.ss_family, SOCK_STREAM, 0);
-    if (fd < 0 || bind(fd, (const struct sockaddr *)&a.sa, a.len) < 0 || listen(fd, 16) < 0) {
-        if (fd >= 0)
-            close(fd);
-        return -1;
-    }
-    return fd;
-}
 
 static struct net_addr address_of(int fd)
 {
@@ -188,7 +134,7 @@ static void expect_end(struct fixture *f, int status, const char *sentence)
 
 static void test_listen__ipv4_ipv6_and_unix__all_answer(void **state)
 {
-    int v6 = listening("[::1]:0");
+    int v6 = handover_listening("[::1]:0");
     struct net_addr where;
     struct fixture f;
     struct stat st;
@@ -358,7 +304,7 @@ static void test_activation__sockets_of_every_kind__take_the_place_of_listen(voi
     char path[96];
     struct net_addr tcp, local, listen_at;
     struct fixture f;
-    int fds[2], own = listening("127.0.0.1:0");
+    int fds[2], own = handover_listening("127.0.0.1:0");
     char yaml[160];
 
     (void)state;
@@ -367,11 +313,11 @@ static void test_activation__sockets_of_every_kind__take_the_place_of_listen(voi
     snprintf(yaml, sizeof yaml, "listen: [\"%s\"]\n", net_addr_format(&listen_at).text);
     new_fixture(&f, yaml);
     snprintf(path, sizeof path, "unix:%s/handed", f.dir);
-    fds[0] = listening("127.0.0.1:0");
-    fds[1] = listening(path);
+    fds[0] = handover_listening("127.0.0.1:0");
+    fds[1] = handover_listening(path);
     tcp = address_of(fds[0]);
     local = address_of(fds[1]);
-    hand_over(&f, fds, 2);
+    handover_start(&f, fds, 2);
     fixture_wait_log(&f, 0, "ready, listening on 127.0.0.1:");
     fixture_wait_log(&f, 0, ", unix:");
     expect(&tcp, "/healthz", "localhost", "", "200");
@@ -388,13 +334,13 @@ static void test_activation__for_another_process__is_left_alone(void **state)
 {
     struct net_addr where, handed;
     struct fixture f;
-    int fd = listening("127.0.0.1:0");
+    int fd = handover_listening("127.0.0.1:0");
 
     (void)state;
     handed = address_of(fd);
     new_fixture(&f, "");
     setenv("LISTEN_PID", "1", 1);
-    hand_over(&f, &fd, 1);
+    handover_start(&f, &fd, 1);
     unsetenv("LISTEN_PID");
     fixture_wait_log(&f, 0, "ready, listening on 127.0.0.1:");
     fixture_wait_log(&f, 0, "\n");
@@ -421,7 +367,7 @@ static void test_activation__of_what_is_no_listening_socket__is_one_sentence_and
     assert_int_equal(listen(fds[3], 1), 0);
     new_fixture(&f, "");
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
-        hand_over(&f, &fds[i], 1);
+        handover_start(&f, &fds[i], 1);
         expect_end(&f, EXIT_FAILURE,
                    i < 3 ? "error the service manager ($LISTEN_FDS) handed over what cannot be used: "
                            "descriptor 3 is not a "
@@ -436,18 +382,18 @@ static void test_activation__of_a_socket_for_other_machines__wants_tokens(void *
 {
     struct net_addr where = parse("127.0.0.1:0");
     struct fixture f;
-    int fd = listening("0.0.0.0:0");
+    int fd = handover_listening("0.0.0.0:0");
 
     (void)state;
     where = address_of(fd);
     ((struct sockaddr_in *)&where.sa)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     setenv("METERGATE_TEST_TOKEN", TOKEN, 1);
     new_fixture(&f, "");
-    hand_over(&f, &fd, 1);
+    handover_start(&f, &fd, 1);
     expect_end(&f, EXIT_FAILURE,
                "can be reached from other machines: that needs clients.require_token: true and tokens");
     fixture_write_config(&f, WITH_TOKEN);
-    hand_over(&f, &fd, 1);
+    handover_start(&f, &fd, 1);
     fixture_wait_log(&f, 0, "ready, listening on 0.0.0.0:");
     expect(&where, "/-/status", "localhost", SEND_TOKEN, "200");
     expect(&where, "/-/status", "localhost", "", "401");
@@ -475,8 +421,8 @@ static int all_tests(void)
 /* The program is also the launcher of its own tests. */
 int main(int argc, char **argv)
 {
-    if (argc > 3 && strcmp(argv[1], "launch") == 0)
-        return launch(argv);
+    if (handover_is_launcher(argc, argv))
+        return handover_launch(argv);
     if (argc > 2 && strcmp(argv[1], "alone") == 0)
         return alone(argv);
     return all_tests();

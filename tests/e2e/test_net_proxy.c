@@ -209,8 +209,11 @@ static void test_proxy__bodyless_answers__keep_the_connection_in_step(void **sta
 
     for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
         sock_send_str(client, rows[i].request);
-        if (up < 0)
+        if (i < 2) { /* that of HEAD is not kept: a body might follow */
+            if (up >= 0)
+                close(up);
             up = sock_accept(nf);
+        }
         sock_read_until(up, head, sizeof head, "\r\n\r\n");
         sock_send_str(up, rows[i].answer);
         sock_read_until(client, head, sizeof head, "\r\n\r\n");
@@ -221,7 +224,8 @@ static void test_proxy__bodyless_answers__keep_the_connection_in_step(void **sta
     expect_head(client, head, sizeof head, "HTTP/1.1 200 OK\r\n");
     expect_text(client, "local\n");
     close(client);
-    close(up);
+    if (up >= 0)
+        close(up);
 }
 
 static void test_proxy__head_without_a_length__has_no_body_either(void **state)

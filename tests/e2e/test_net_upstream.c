@@ -646,6 +646,57 @@ static void test_upstream__https__is_verified_against_the_trust_store(void **sta
     free_authority(theirs);
 }
 
+/* The head, then in one record the body and what nobody has asked for: a reader of just the body leaves it inside OpenSSL. */
+static void *run_tls_babbler(void *arg)
+{
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
+    static const char more[] = "okHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+    struct tls_provider *p = arg;
+
+    for (int i = 0; i < p->calls; i++) {
+        int fd = sock_accept(p->nf);
+        SSL *ssl = SSL_new(p->ctx);
+        char buf[4096];
+
+        SSL_set_fd(ssl, fd);
+        if (SSL_accept(ssl) == 1 && SSL_read(ssl, buf, sizeof buf) > 0) {
+            SSL_write(ssl, head, sizeof head - 1);
+            SSL_write(ssl, more, sizeof more - 1);
+        }
+        while (SSL_read(ssl, buf, sizeof buf) > 0)
+            ;
+        SSL_free(ssl);
+        ERR_clear_error();
+        close(fd);
+    }
+    return NULL;
+}
+
+static void test_upstream__bytes_behind_an_answer_in_its_tls_record__are_not_the_next_answer(void **state)
+{
+    struct authority ours = make_authority("ours");
+    struct trust *trust = make_trust(&ours);
+    struct netfix_options o = {.scheme_host = "https://localhost", .pool = {.trust = trust}};
+    struct tls_provider p = {.ctx = make_server(&ours), .calls = 3};
+    pthread_t thread;
+    int fd;
+
+    (void)state;
+    p.nf = netfix_start(&o);
+    assert_int_equal(pthread_create(&thread, NULL, run_tls_babbler, &p), 0);
+    fd = sock_connect(netfix_port(p.nf));
+    for (int i = 0; i < p.calls; i++) {
+        sock_send_str(fd, GET);
+        expect(fd, "HTTP/1.1 200 OK\r\n", "ok");
+    }
+    close(fd);
+    netfix_stop(p.nf);
+    pthread_join(thread, NULL);
+    SSL_CTX_free(p.ctx);
+    trust_free(trust);
+    free_authority(ours);
+}
+
 static void test_trust__file_without_a_certificate__is_an_error_with_its_name(void **state)
 {
     struct trust *t = NULL;
@@ -693,6 +744,7 @@ int main(void)
         TEST(test_upstream__provider_that_does_not_read__has_not_been_sent_to),
         cmocka_unit_test_setup_teardown(test_upstream__more_than_may_run__wait_in_order, start_narrow, stop),
         cmocka_unit_test(test_upstream__https__is_verified_against_the_trust_store),
+        cmocka_unit_test(test_upstream__bytes_behind_an_answer_in_its_tls_record__are_not_the_next_answer),
         cmocka_unit_test(test_trust__file_without_a_certificate__is_an_error_with_its_name),
     };
 

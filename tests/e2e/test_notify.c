@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "metergate/base/clock.h"
 
 #define YAML FIXTURE_UPSTREAM "models:\n  gpt-4o: {tpm: %d}\n"
 
@@ -68,7 +69,7 @@ static void life(const char *name)
     char where[64];
 
     start(&f, name, 30000);
-    snprintf(where, sizeof where, "STATUS=listening on 127.0.0.1:%d\n", f.port);
+    snprintf(where, sizeof where, "STATUS=holding 0, in flight 0; listening on 127.0.0.1:%d\n", f.port);
     assert_non_null(strstr(hear(manager, "READY=1\n"), where));
 
     assert_int_equal(kill(process_pid(f.daemon), SIGHUP), 0);
@@ -81,7 +82,8 @@ static void life(const char *name)
     assert_non_null(strstr(hear(manager, "READY=1\n"), "refused"));
 
     fixture_stop_daemon(&f);
-    hear(manager, "STOPPING=1\n");
+    assert_non_null(strstr(hear(manager, "STOPPING=1\n"), "STATUS=draining: 0 calls in flight\n"));
+    assert_string_equal(hear(manager, "EXTEND_TIMEOUT_USEC="), "EXTEND_TIMEOUT_USEC=90000000\n"); /* `drain` is a minute */
     fixture_stop(&f);
     close(manager);
 }
@@ -114,6 +116,90 @@ static void test_notify__watchdog__is_told_twice_a_period(void **state)
     hear(manager, "READY=1\n");
     for (int i = 0; i < 3; i++)
         hear(manager, "WATCHDOG=1\n");
+    fixture_stop(&f);
+    close(manager);
+}
+
+#define CHAT(text) "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"" text "\"}]}"
+
+/* Each of these comes at some time, whatever was true in between. */
+static void hear_status(int fd, const char *status)
+{
+    char line[64];
+    int64_t until = clock_now_us() + FIXTURE_TIMEOUT_MS * CLOCK_MS;
+
+    snprintf(line, sizeof line, "STATUS=%s", status);
+    while (!strstr(hear(fd, ""), line)) {
+        if (clock_now_us() > until)
+            fail_msg("never heard %s", line);
+    }
+}
+
+static void assert_silence(int fd, int ms)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    assert_int_equal(poll(&p, 1, ms), 0);
+}
+
+static void test_notify__what_is_held_and_in_flight__is_the_status_while_it_changes(void **state)
+{
+    struct client_async *first, *second, *third;
+    struct fixture f;
+    char name[64];
+    int manager;
+
+    (void)state;
+    snprintf(name, sizeof name, "@metergate-status-%d", (int)getpid());
+    manager = manager_open(name);
+    setenv("NOTIFY_SOCKET", name, 1);
+    fixture_start(&f, NULL, FIXTURE_UPSTREAM "models:\n  gpt-4o: {concurrent: 1}\n");
+    unsetenv("NOTIFY_SOCKET");
+    hear(manager, "READY=1\n");
+    first = fixture_chat_start(&f, CHAT("hello [[fault=hold]]"));
+    fixture_sim_wait(&f, "held=1");
+    second = fixture_chat_start(&f, CHAT("hello [[fault=hold]]"));
+    third = fixture_chat_start(&f, CHAT("hello"));
+    hear_status(manager, "holding 2, in flight 1; listening on ");
+    client_reply_release(&(struct client_reply[]){fixture_call(&f, "POST", "/-/pause", "")}[0]);
+    hear_status(manager, "paused, holding 2, in flight 1; listening on ");
+    client_reply_release(&(struct client_reply[]){fixture_call(&f, "POST", "/-/resume", "")}[0]);
+    hear_status(manager, "holding 2, in flight 1; listening on ");
+    assert_silence(manager, 1200); /* longer than a second: nothing has changed, so there is nothing to say */
+    fixture_sim_post(&f, "/_sim/release", NULL);
+    client_reply_release(&(struct client_reply[]){client_finish(first)}[0]);
+    fixture_sim_wait(&f, "held=1");
+    hear_status(manager, "holding 1, in flight 1; listening on ");
+    process_signal(f.daemon, SIGTERM);
+    hear_status(manager, "draining: 1 call in flight\n");
+    client_reply_release(&(struct client_reply[]){client_finish(third)}[0]);
+    fixture_sim_post(&f, "/_sim/release", NULL);
+    client_reply_release(&(struct client_reply[]){client_finish(second)}[0]);
+    assert_int_equal(process_wait_exit(f.daemon, FIXTURE_TIMEOUT_MS), 0);
+    fixture_stop(&f);
+    close(manager);
+}
+
+static void test_notify__many_calls_in_a_moment__are_few_messages(void **state)
+{
+    int64_t started, seconds;
+    struct fixture f;
+    char name[64];
+    int manager, said = 0;
+    struct pollfd p = {.events = POLLIN};
+
+    (void)state;
+    snprintf(name, sizeof name, "@metergate-few-%d", (int)getpid());
+    manager = manager_open(name);
+    start(&f, name, 1000000);
+    hear(manager, "READY=1\n");
+    started = clock_now_us();
+    for (int i = 0; i < 300; i++)
+        client_reply_release(&(struct client_reply[]){fixture_chat(&f, CHAT("hello"))}[0]);
+    seconds = (clock_now_us() - started) / CLOCK_S + 1;
+    for (p.fd = manager; poll(&p, 1, 0) == 1; said++)
+        hear(manager, "STATUS=");
+    assert_true(said <= seconds + 1);
     fixture_stop(&f);
     close(manager);
 }
@@ -162,6 +248,8 @@ int main(void)
         cmocka_unit_test(test_notify__ready_reload_and_stop__are_told),
         cmocka_unit_test(test_notify__watchdog__is_told_twice_a_period),
         cmocka_unit_test(test_notify__another_process_is_watched__nothing_is_said),
+        cmocka_unit_test(test_notify__what_is_held_and_in_flight__is_the_status_while_it_changes),
+        cmocka_unit_test(test_notify__many_calls_in_a_moment__are_few_messages),
         cmocka_unit_test(test_notify__a_manager_that_is_not_there__stops_nobody),
     };
 

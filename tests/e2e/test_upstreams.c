@@ -1,5 +1,6 @@
 /* upstreams: which provider a call reaches, and whose key it carries. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -87,11 +88,49 @@ static void test_entry__names_an_upstream_without_a_key__the_clients_is_not_sent
     fixture_stop(&f);
 }
 
+/* The call was moved to an upstream that had a key, and goes when that has none any more. */
+static void test_entry__whose_upstream_loses_its_key__takes_no_clients_key_along(void **state)
+{
+    const char *limited = "upstreams:\n"
+                          "  first: {base_url: $SIMULATOR/v1}\n"
+                          "  second: {base_url: $SIMULATOR/v1" WITH_KEY "}\n"
+                          "headroom: 0%\nmodels:\n  gpt-4o: {upstream: second, rpm: 1}\n";
+    const char *without = "upstreams:\n"
+                          "  first: {base_url: $SIMULATOR/v1}\n"
+                          "  second: {base_url: $SIMULATOR/v1}\n"
+                          "models:\n  gpt-4o: {upstream: second, rpm: 100}\n";
+    struct client_async *held;
+    struct fixture f = {0};
+    cJSON *audit;
+    char *seen;
+
+    (void)state;
+    setenv("METERGATE_TEST_KEY", "sk-second", 1);
+    fixture_start(&f, NULL, limited); /* it takes any key, and none */
+    unsetenv("METERGATE_TEST_KEY");
+    assert_answered(fixture_chat(&f, CHAT("gpt-4o")), 200, "");
+    held = fixture_chat_start(&f, CHAT("gpt-4o"));
+    fixture_wait_status(&f, "held", 1);
+    fixture_write_config(&f, without);
+    process_signal(f.daemon, SIGHUP);
+    assert_answered(client_finish(held), 200, "");
+    assert_int_equal(arrivals(&f), 2);
+    audit = fixture_audit(&f);
+    seen = cJSON_Print(audit);
+    assert_non_null(strstr(seen, "sk-second")); /* it does show what it saw */
+    assert_null(strstr(seen, "sk-test"));
+    free(seen);
+    cJSON_Delete(audit);
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_entry__names_an_upstream_with_a_key__the_call_goes_there),
         cmocka_unit_test(test_entry__names_an_upstream_without_a_key__the_clients_is_not_sent_there),
+        cmocka_unit_test(test_entry__whose_upstream_loses_its_key__takes_no_clients_key_along),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,17 +1,20 @@
 /*
  * fuzz_dialects: any request and any answer of each dialect is read without harm, and within its bounds. The
  * first byte picks the dialect and what it is given: `0` to `9` a request of that row, `a` to `e` a stream,
- * `A` to `E` a plain answer, `f` a form. Answers come in pieces of every size up to 7.
+ * `A` to `E` a plain answer, `f` a form. What an answer says is the same in one piece as in pieces of every size up to 7, and
+ * all of it passes. A request that is read is JSON, to its last byte.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "metergate/base/scan.h"
 #include "metergate/dialect/anthropic.h"
 #include "metergate/dialect/answer.h"
 #include "metergate/dialect/azure.h"
 #include "metergate/dialect/gemini.h"
 #include "metergate/dialect/guess.h"
+#include "metergate/dialect/multipart.h"
 #include "metergate/dialect/ollama.h"
 #include "metergate/dialect/openai.h"
 #include "metergate/gate/profile.h"
@@ -41,6 +44,15 @@ static const struct {
 static void check_span(struct slice body, struct span s)
 {
     MG_ASSERT(s.at <= body.n && s.n <= body.n - s.at);
+}
+
+static bool is_json(struct slice text)
+{
+    struct scan s;
+
+    scan_init(&s, text);
+    scan_value(&s);
+    return scan_end(&s) == 0;
 }
 
 static void check_count(struct slice body, const struct request_count *c)
@@ -81,6 +93,7 @@ static void read_request(const struct dialect *d, const struct dialect_input *in
               memchr(r.refers_to, '\0', sizeof r.refers_to));
     MG_ASSERT(r.endpoint == in->endpoint && r.n >= 1 && r.n <= DIALECT_N_MAX);
     MG_ASSERT(r.max_tokens >= 0 && r.max_tokens <= DIALECT_TOKENS_MAX);
+    MG_ASSERT(multipart_is(in->content_type) || is_json(in->body));
     check_span(in->body, r.prompt);
     check_span(in->body, r.system);
     check_span(in->body, r.tools);
@@ -89,22 +102,57 @@ static void read_request(const struct dialect *d, const struct dialect_input *in
         check_count(in->body, &c);
 }
 
-static void read_answer(const struct dialect *d, struct slice body, const char *type)
+/* What an answer has said, as a text. */
+static void write_answer(struct answer *a, struct buf *out)
+{
+    struct usage u = {0};
+    bool has_usage = answer_usage(a, &u);
+
+    MG_ASSERT(answer_counted_output(a) >= 0 && answer_produced(a) >= 0);
+    MG_ASSERT(u.input >= 0 && u.output >= 0 && u.cached >= 0 && u.cache_write >= 0 && u.cache_write_1h >= 0 &&
+              u.reasoning >= 0 && u.tier < USAGE_TIERS && answer_tier(a) < USAGE_TIERS);
+    MG_ASSERT(!answer_id(a) || (answer_id(a)[0] && strlen(answer_id(a)) < DIALECT_ID_MAX));
+    MG_ASSERT(!answer_error(a) || strlen(answer_error(a)) < 64);
+    MG_ASSERT(answer_error_object(a).n <= 4096);
+    MG_ASSERT(!answer_lacks_end(a) || !answer_complete(a));
+    buf_addf(out, "%d %lld %lld %lld %lld %lld %lld %d %d %d %lld %lld %d %d %s %s %d ", has_usage, (long long)u.input,
+             (long long)u.cached, (long long)u.cache_write, (long long)u.cache_write_1h, (long long)u.output,
+             (long long)u.reasoning, (int)u.tier, (int)answer_tier(a), answer_usage_is_behind(a),
+             (long long)answer_counted_output(a), (long long)answer_produced(a), answer_complete(a), answer_lacks_end(a),
+             answer_id(a) ? answer_id(a) : "-", answer_error(a) ? answer_error(a) : "-", answer_error_status(a));
+    buf_add_slice(out, answer_error_object(a));
+}
+
+static void run_answer(const struct dialect *d, struct slice body, const char *type, size_t largest, struct buf *ret)
 {
     const struct answer_conf conf = {
         .dialect = d, .model = "m", .stream = true, .content_type = slice_str(type)};
     struct answer *a = answer_new(&conf);
-    struct usage u;
-    size_t step = 1;
+    struct slice rest = body;
+    struct buf out;
+    size_t step = largest > 7 ? largest : 1;
 
-    for (; body.n; body = slice_skip(body, step), step = step % 7 + 1)
-        MG_ASSERT(answer_feed(a, slice_head(body, step), NULL) == 0);
-    MG_ASSERT(answer_finish(a, NULL) == 0);
-    MG_ASSERT(answer_counted_output(a) >= 0 && answer_produced(a) >= 0);
-    if (answer_usage(a, &u))
-        MG_ASSERT(u.input >= 0 && u.output >= 0 && u.cached >= 0 && u.cache_write >= 0 && u.reasoning >= 0);
-    MG_ASSERT(!answer_id(a) || strlen(answer_id(a)) < DIALECT_ID_MAX);
+    buf_init(&out, BUF_UNLIMITED);
+    for (; rest.n; rest = slice_skip(rest, step), step = largest > 7 ? largest : step % largest + 1)
+        MG_ASSERT(answer_feed(a, slice_head(rest, step), &out) == 0);
+    MG_ASSERT(answer_finish(a, &out) == 0);
+    MG_ASSERT(!answer_rewrites(a) && slice_eq(buf_slice(&out), body));
+    write_answer(a, ret);
+    buf_release(&out);
     answer_free(a);
+}
+
+static void read_answer(const struct dialect *d, struct slice body, const char *type)
+{
+    struct buf whole, pieces;
+
+    buf_init(&whole, BUF_UNLIMITED);
+    buf_init(&pieces, BUF_UNLIMITED);
+    run_answer(d, body, type, SIZE_MAX, &whole);
+    run_answer(d, body, type, 7, &pieces);
+    MG_ASSERT(slice_eq(buf_slice(&whole), buf_slice(&pieces)));
+    buf_release(&whole);
+    buf_release(&pieces);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

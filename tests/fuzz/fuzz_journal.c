@@ -6,49 +6,14 @@
  * half is a length and the high half how many times more it is repeated, and so many bytes. A row's patches end with one
  * of no bytes.
  */
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "metergate/ledger/journal.h"
+#include "place.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 enum { HEAD_BYTES = 65536, ROWS = 4 };
-
-static char dir[] = "/tmp/metergate-fuzz-journal-XXXXXX";
-static int dir_fd = -1;
-
-static void clear_dir(void)
-{
-    DIR *d = fdopendir(dup(dir_fd));
-
-    MG_ASSERT(d);
-    rewinddir(d);
-    for (struct dirent *e; (e = readdir(d)) != NULL;) { /* cppcheck-suppress readdirCalled */
-        if (e->d_name[0] != '.')
-            (void)unlinkat(dir_fd, e->d_name, 0);
-    }
-    closedir(d);
-}
-
-static void remove_dir(void)
-{
-    clear_dir();
-    (void)rmdir(dir);
-}
-
-static void make_dir(void)
-{
-    if (dir_fd >= 0)
-        return;
-    MG_ASSERT(mkdtemp(dir));
-    dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    MG_ASSERT(dir_fd >= 0 && atexit(remove_dir) == 0);
-}
 
 /* ---- what is found ---- */
 
@@ -93,7 +58,7 @@ static int attach(struct journal *j)
     int found = 0;
     struct errbuf e;
 
-    if (journal_attach(j, dir, check, &found, &e) < 0)
+    if (journal_attach(j, place, check, &found, &e) < 0)
         err_bug(e.text, __FILE__, __LINE__);
     return found;
 }
@@ -151,7 +116,7 @@ static void leave_rows(struct slice *input)
 static void patch_file(struct slice input)
 {
     char bytes[65536];
-    int fd = openat(dir_fd, "journal", O_RDWR | O_CLOEXEC);
+    int fd = open(place_path("journal").text, O_RDWR | O_CLOEXEC);
 
     MG_ASSERT(fd >= 0 && pread(fd, bytes, 32768, 0) == 32768 &&
               pread(fd, bytes + 32768, 32768, HEAD_BYTES) == 32768);
@@ -161,24 +126,16 @@ static void patch_file(struct slice input)
     close(fd);
 }
 
-static void write_file(struct slice bytes)
-{
-    int fd = openat(dir_fd, "journal", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-
-    MG_ASSERT(fd >= 0 && write(fd, bytes.p, bytes.n) == (ssize_t)bytes.n);
-    close(fd);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct slice input = slice_of((const char *)data, n);
     struct journal *j;
     int kind = n ? data[0] % 3 : 0;
 
-    make_dir();
+    (void)place_make();
     input = slice_skip(input, n ? 1 : 0);
     if (kind == 0) {
-        write_file(input);
+        place_write("journal", input);
     } else {
         leave_rows(kind == 2 ? &input : NULL);
         if (kind == 1)
@@ -192,6 +149,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     j = journal_new();
     MG_ASSERT(attach(j) == 2 && journal_figures(j).damaged == 0);
     journal_free(j);
-    clear_dir();
+    place_clear();
     return 0;
 }

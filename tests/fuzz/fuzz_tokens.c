@@ -16,8 +16,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-/* The definition is cubic in a piece. */
+/* The definition is cubic in a piece: it is asked of short texts, and of one longer one in sixteen. */
 #define LONGEST 256
+#define SHORT   80
 
 /* The pieces are whole characters and cover the text; the sum of their naive counts. */
 static int64_t naive_count(enum encoding e, const struct bpe_tables *t, const char *text, size_t n)
@@ -40,7 +41,7 @@ static void check(enum encoding e, const char *text, size_t n, const char *repai
 {
     static struct bpe_memo memo[ENCODINGS];
     struct bpe_tables t = tables_of(e);
-    int64_t naive = naive_bpe_count(&t, text, n);
+    int64_t naive = n <= SHORT || n % 16 == 0 ? naive_bpe_count(&t, text, n) : bpe_count(&t, NULL, text, n).tokens;
 
     MG_ASSERT(tokens_count(e, text, n) == naive_count(e, &t, repaired, repaired_n));
     MG_ASSERT(tokens_count(e, repaired, repaired_n) == tokens_count(e, text, n));

@@ -78,7 +78,7 @@ make_base() {
         "$release" "$1" "$mirror" $script >"$cache/$release.log" 2>&1
 }
 
-bare() { systemd-nspawn -q --register=no --keep-unit --suppress-sync=yes "$@" </dev/null; }
+bare() { systemd-nspawn -q --timezone=off --register=no --keep-unit --suppress-sync=yes "$@" </dev/null; }
 
 # add_packages DIR
 add_packages() {

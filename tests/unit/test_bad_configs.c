@@ -28,11 +28,11 @@ static const struct {
     const char *name, *text;
     mode_t mode;
 } files[] = {
-    {"good", "sk-0123456789abcdef\n", 0644},       {"empty", "", 0644},
-    {"control", "sk-0123\a456789abcdef\n", 0644},  {"spaces", "Bearer sk-0123456789abcdef\n", 0644},
+    {"good", "sk-0123456789abcdef\n", 0600},       {"empty", "", 0600},
+    {"control", "sk-0123\a456789abcdef\n", 0600},  {"spaces", "Bearer sk-0123456789abcdef\n", 0600},
     {"unreadable", "sk-0123456789abcdef\n", 0000}, {"token", "sk-0123456789abcdef\n", 0600},
     {"short", "sk-0123456789ab\n", 0600},          {"open", "sk-0123456789abcdef\n", 0644},
-    {"below/key", "sk-0123456789abcdef\n", 0644},
+    {"below/key", "sk-0123456789abcdef\n", 0600},
 };
 
 static const char *path_of(const char *name)

@@ -12,7 +12,7 @@
 #include "config_text.h"
 
 #define KNOWN                                                                                                \
-    "; known here: listen, state_dir, log, queue, headroom, retention, drain, upstreams, models, allow, "    \
+    "; known here: listen, state_dir, user, log, queue, headroom, retention, drain, upstreams, models, allow, "    \
     "clients, prices"
 
 /* The first problem of each file. */

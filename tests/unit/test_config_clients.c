@@ -186,16 +186,15 @@ static void test_token__printed__is_where_it_comes_from(void **state)
 
 static void test_token__file_that_others_can_use__is_an_error(void **state)
 {
-    static const mode_t open_modes[] = {0640, 0604, 0644, 0620, 0602};
-    char problem[160];
+    static const mode_t open_modes[] = {0660, 0604, 0644, 0620, 0602};
+    char problem[240];
 
     (void)state;
     for (size_t i = 0; i < MG_ARRAY_LEN(open_modes); i++) {
         write_token(TOKEN, open_modes[i]);
         snprintf(problem, sizeof problem,
-                 "file:2:21: clients.a.token: other users may read or write that file (its mode is %04o): "
-                 "chmod 600",
-                 (unsigned)open_modes[i]);
+                 "file:2:21: clients.a.token: cannot read %s: others may read or write it (its mode is %04o): chmod 600",
+                 in_dir("token"), (unsigned)open_modes[i]);
         assert_bad("clients:\n  a: {token: {file: $DIR/token}}\n", problem);
     }
     write_token(TOKEN, 0400);

@@ -1,4 +1,5 @@
 /* config: which file is read, what becomes of one that cannot be, and where keys come from. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,7 +35,7 @@ static void write_file(const struct place *p, const char *name, const char *byte
     path_of(p, name, path);
     f = fopen(path, "w");
     assert_non_null(f);
-    assert_int_equal(fchmod(fileno(f), 0600), 0); /* one that all may read is warned of */
+    assert_int_equal(fchmod(fileno(f), 0600), 0); /* as keys have to be */
     assert_int_equal(fwrite(bytes, 1, n, f), n);
     fclose(f);
 }
@@ -277,23 +278,62 @@ static void test_api_key__comes_from_a_file(void **state)
     assert_no_key(quoted, "key has a space");
 }
 
-static void test_api_key__in_a_file_that_all_can_read__is_warned_of(void **state)
+static void test_api_key__in_a_file_that_others_can_use__is_refused(void **state)
+{
+    static const mode_t open_modes[] = {0644, 0604, 0620, 0602, 0660};
+    const struct place *p = *state;
+    char quoted[200], path[160], problem[80];
+
+    path_of(p, "key", path);
+    write_file(p, "key", "sk-two", 6);
+    snprintf(quoted, sizeof quoted, "{file: \"%s\"}", path);
+    for (size_t i = 0; i < MG_ARRAY_LEN(open_modes); i++) {
+        assert_int_equal(chmod(path, open_modes[i]), 0);
+        snprintf(problem, sizeof problem, "key: others may read or write it (its mode is %04o): chmod 600", (unsigned)open_modes[i]);
+        assert_no_key(quoted, problem);
+    }
+}
+
+/* Of root's a group may read it: that is how a service that is not root is let in. */
+static void test_api_key__in_a_file_of_root__may_be_readable_by_a_group(void **state)
+{
+    const struct place *p = *state;
+    char quoted[200], path[160];
+
+    if (geteuid() != 0)
+        skip();
+    path_of(p, "key", path);
+    write_file(p, "key", "sk-two", 6);
+    snprintf(quoted, sizeof quoted, "{file: \"%s\"}", path);
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_key(quoted, "sk-two");
+    assert_int_equal(chown(path, 65534, 65534), 0); /* of anybody else it may not */
+    assert_no_key(quoted, "(its mode is 0640): chmod 600");
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_key(quoted, "sk-two"); /* root reads what it was told to */
+    assert_int_equal(chown(path, 1, 1), 0);
+    assert_int_equal(chmod(p->dir, 0711), 0);
+    assert_int_equal(chmod(path, 0604), 0); /* else it could not be opened */
+    assert_int_equal(seteuid(65534), 0);
+    assert_no_key(quoted, "key: it belongs to another user (1), who may change it");
+    assert_int_equal(seteuid(0), 0);
+}
+
+static void test_load__a_file_that_everybody_may_write_to__is_refused(void **state)
 {
     const struct place *p = *state;
     struct problems problems;
     struct config *c;
-    char yaml[250], path[160];
 
-    path_of(p, "key", path);
-    write_file(p, "key", "sk-two", 6);
-    assert_int_equal(chmod(path, 0644), 0);
-    snprintf(yaml, sizeof yaml, "upstreams:\n  openai:\n    api_key: {file: \"%s\"}\n", path);
-    assert_int_equal(config_from(yaml, &c, &problems), 0);
-    assert_int_equal(problems.n, 1);
-    assert_true(problems.v[0].warning && problems.v[0].line == 3);
-    assert_string_equal(problems.v[0].message,
-                        "upstreams.openai.api_key: every user of this machine can read that file");
-    assert_true(slice_eq(secret_expose(&config_upstream_of(c, CONFIG_OPENAI)->api_key), SLICE("sk-two")));
+    write_file(p, "file", "", 0);
+    assert_int_equal(chmod(p->file, 0666), 0);
+    problems_init(&problems);
+    assert_int_equal(config_load(p->file, &c, &problems), -EINVAL);
+    assert_string_equal(problems.v[0].message, "cannot be read: everybody may write to it (its mode is 0666): chmod o-w");
+    problems_release(&problems);
+    assert_int_equal(chmod(p->file, 0664), 0); /* a group of its own is what many systems give a user */
+    problems_init(&problems);
+    assert_int_equal(config_load(p->file, &c, &problems), 0);
     problems_release(&problems);
     config_free(c);
 }
@@ -330,7 +370,9 @@ int main(void)
         cmocka_unit_test(test_load__a_relative_path__is_known_as_an_absolute_one),
         cmocka_unit_test(test_api_key__comes_from_the_environment),
         cmocka_unit_test(test_api_key__comes_from_a_file),
-        cmocka_unit_test(test_api_key__in_a_file_that_all_can_read__is_warned_of),
+        cmocka_unit_test(test_api_key__in_a_file_that_others_can_use__is_refused),
+        cmocka_unit_test(test_api_key__in_a_file_of_root__may_be_readable_by_a_group),
+        cmocka_unit_test(test_load__a_file_that_everybody_may_write_to__is_refused),
         cmocka_unit_test(test_api_key__comes_from_a_systemd_credential),
         cmocka_unit_test(test_api_key__of_two_places__is_refused),
     };

@@ -64,6 +64,7 @@ static void test_config__nothing__is_the_built_in_configuration(void **state)
 static const char every_option[] =
     "listen: [\"127.0.0.1:9\", \"[::1]:0\", \"unix:/tmp/x\"]\n"
     "state_dir: /var/lib/metergate\n"
+    "user: nobody\n"
     "log: {level: debug, format: json}\n"
     "queue:\n"
     "  max_wait: 2h30m\n"
@@ -229,6 +230,7 @@ static void test_config__every_option__means_what_it_says(void **state)
     assert_int_equal(c->listen.n, 3);
     assert_false(c->listen.v[0].optional);
     assert_string_equal(c->state_dir, "/var/lib/metergate");
+    assert_string_equal(c->user, "nobody");
     assert_int_equal(c->log.level, LOG_LEVEL_DEBUG);
     assert_int_equal(c->log.format, LOG_FORMAT_JSON);
     assert_int_equal(c->queue.max_wait_us, 150 * MINUTE);
@@ -419,7 +421,7 @@ static void test_print__loads_again_as_the_same_and_shows_no_key(void **state)
     assert_prints_as_itself("models:\n  \"*\": {tpm: 10000000000}\n");
     assert_prints_as_itself("upstreams:\n  azure: {base_url: \"http://x\", counting: actual}\n  ollama:\n"
                             "models:\n  c: {upstream: anthropic, itpm: 5}\n");
-    assert_prints_as_itself("upstreams:\n  a: {base_url: \"http://x\", api_key: {file: /proc/self/comm}}\n");
+    assert_prints_as_itself("upstreams:\n  a: {base_url: \"http://x\", api_key: {file: /proc/self/personality}}\n");
     buf_init(&yaml, BUF_UNLIMITED);
     buf_add_str(&yaml, "models:\n  ");
     for (int i = 0; i < 64; i++) /* of 128 bytes: the longest key that printing makes */
@@ -449,6 +451,7 @@ static void test_print__of_the_built_in_configuration__is_this(void **state)
         text.p,
         "listen: [\"127.0.0.1:4283\", \"[::1]:4283\"]\n"
         "state_dir: \"\"\n"
+        "user: \"\"\n"
         "log:\n  level: info\n  format: text\n"
         "queue:\n  max_wait: 1d\n  max_requests: 10000\n  max_bytes: 1GiB\n  max_body: 64MiB\n  keepalive: "
         "15s\n  order: fair\n"

@@ -296,6 +296,11 @@ static void test_base64__what_is_no_digit__is_skipped(void **state)
     assert_memory_equal(to, "hello", 5);
     assert_int_equal(base64_decode(SLICE("-_8"), to, sizeof to), 2);
     assert_memory_equal(to, "\xfb\xff", 2);
+    memset(to, 0, sizeof to);
+    assert_int_equal(base64_decode(SLICE("aGV\\r\\nsbG8\\u003d"), to, sizeof to), 5); /* lines, as mail has them */
+    assert_memory_equal(to, "hello", 5);
+    assert_int_equal(base64_decode(SLICE("\\u002B\\/8\\u00"), to, sizeof to), 2);
+    assert_memory_equal(to, "\xfb\xff", 2);
     assert_int_equal(base64_decode(SLICE("aGVsbG8"), to, 2), 2);
 }
 

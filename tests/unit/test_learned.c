@@ -215,13 +215,13 @@ static void test_file_make_dir__missing_parts__are_made_for_the_owner_alone(void
 
     (void)state;
     snprintf(deep, sizeof deep, "%s/a/b/", dir);
-    assert_int_equal(file_make_dir(deep), 0);
-    assert_int_equal(file_make_dir(deep), 0);
+    assert_int_equal(file_make_dir(deep, NULL), 0);
+    assert_int_equal(file_make_dir(deep, NULL), 0);
     assert_int_equal(stat(deep, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0700);
     snprintf(file, sizeof file, "%s/a/b/file", dir);
     assert_int_equal(file_replace(file, SLICE("x")), 0);
-    assert_true(file_make_dir(file) < 0);
+    assert_true(file_make_dir(file, NULL) < 0);
     unlink(file);
     rmdir(deep);
     snprintf(deep, sizeof deep, "%s/a", dir);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -160,10 +161,74 @@ static void test_log_quote__peer_text__is_bounded_and_printable(void **state)
     assert_int_equal(strlen(log_quote(slice_of(long_text, 80)).text), 80 * 4);
 }
 
+/* ---- the journal ---- */
+
+/* What is written where stderr is a file and $JOURNAL_STREAM names that file, or one beside it. */
+static void written_to_stream(enum log_format format, bool ours, struct buf *out)
+{
+    FILE *f = tmpfile();
+    int stderr_copy = dup(STDERR_FILENO);
+    char piece[1024], stream[64];
+    struct stat st;
+    size_t n;
+
+    assert_non_null(f);
+    assert_int_equal(fstat(fileno(f), &st), 0);
+    snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino + !ours);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_setup(LOG_LEVEL_DEBUG, format);
+    assert_true(dup2(fileno(f), STDERR_FILENO) >= 0);
+    log_find_journal();
+    log_error("one");
+    log_warn("two");
+    log_info("three");
+    log_debug("four");
+    assert_true(dup2(stderr_copy, STDERR_FILENO) >= 0);
+    close(stderr_copy);
+    unsetenv("JOURNAL_STREAM");
+    rewind(f);
+    n = fread(piece, 1, sizeof piece, f);
+    fclose(f);
+    buf_reset(out);
+    buf_add(out, piece, n);
+}
+
+/* How each of the lines begins, with commas between. */
+static const char *beginnings(const struct buf *out, char ret[64])
+{
+    struct slice left = buf_slice(out);
+    size_t n = 0;
+
+    while (left.n) {
+        n += (size_t)snprintf(ret + n, 64 - n, "%.*s,", 4, left.p);
+        left = slice_skip(left, slice_find(left, '\n') + 1);
+    }
+    return ret;
+}
+
+static void test_log__to_the_journal__each_line_begins_with_its_level(void **state)
+{
+    struct buf out;
+    char is[64];
+
+    (void)state;
+    buf_init(&out, BUF_UNLIMITED);
+    written_to_stream(LOG_FORMAT_TEXT, true, &out);
+    assert_string_equal(beginnings(&out, is), "<3>2,<4>2,<6>2,<7>2,");
+    assert_string_equal(log_prefix(LOG_LEVEL_ERROR), "<3>");
+    written_to_stream(LOG_FORMAT_JSON, true, &out);
+    assert_string_equal(beginnings(&out, is), "<3>{,<4>{,<6>{,<7>{,");
+    written_to_stream(LOG_FORMAT_JSON, false, &out); /* systemd set it, and somebody led stderr elsewhere */
+    assert_string_equal(beginnings(&out, is), "{\"ti,{\"ti,{\"ti,{\"ti,");
+    assert_string_equal(log_prefix(LOG_LEVEL_ERROR), "");
+    buf_release(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_log__a_text_line__has_its_time_and_level),
+        cmocka_unit_test(test_log__to_the_journal__each_line_begins_with_its_level),
         cmocka_unit_test(test_log__a_line_end_in_the_text__begins_no_new_line),
         cmocka_unit_test(test_log__a_json_line__is_json_whatever_the_text),
         cmocka_unit_test(test_log__a_long_text__is_cut_and_its_line_still_ends),

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -161,6 +162,98 @@ static void test_secret__from_the_first_line_of_a_file(void **state)
     free(huge);
 }
 
+static void test_secret__bearer__is_the_header_without_a_copy(void **state)
+{
+    struct secret s;
+
+    (void)state;
+    secret_init(&s);
+    assert_int_equal(secret_bearer(&s).n, 0);
+    assert_int_equal(secret_set(&s, SLICE("sk-one")), 0);
+    assert_true(slice_eq(secret_bearer(&s), SLICE("Bearer sk-one")));
+    assert_ptr_equal(secret_bearer(&s).p + 7, secret_expose(&s).p);
+    secret_release(&s);
+}
+
+/* A file that is ours alone, of root's with a group that may read it. */
+static void test_secret__private_file__is_one_that_nobody_else_can_use(void **state)
+{
+    const char *path = file_with("sk-private", 10);
+    struct errbuf e;
+    struct secret s;
+
+    (void)state;
+    secret_init(&s);
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_int_equal(secret_from_private_file(&s, path, &e), 0);
+    assert_true(slice_eq(secret_expose(&s), SLICE("sk-private")));
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(secret_from_private_file(&s, path, &e), -EACCES);
+    assert_non_null(strstr(e.text, "others may read or write it (its mode is 0644): chmod 600"));
+    assert_int_equal(secret_from_file(&s, path, &e), 0); /* of the tool's user */
+    unlink(path);
+    secret_release(&s);
+}
+
+/* The flags of the mapping that the address lies in, as /proc/self/smaps has them. */
+static void flags_of(const void *p, char ret[256])
+{
+    FILE *f = fopen("/proc/self/smaps", "re");
+    char line[512];
+    bool in = false;
+
+    assert_non_null(f);
+    ret[0] = '\0';
+    while (fgets(line, sizeof line, f)) {
+        unsigned long from, to;
+
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+            in = (unsigned long)p >= from && (unsigned long)p < to;
+        else if (in && strncmp(line, "VmFlags:", 8) == 0)
+            snprintf(ret, 256, "%.250s", line);
+    }
+    fclose(f);
+}
+
+/* The last test: it cannot be undone. */
+static void test_secret__protected__lies_in_locked_memory_that_is_not_dumped_and_leaves_the_environment(void **state)
+{
+    static struct secret many[80];
+    char *value, flags[256], key[1001];
+    struct secret s;
+
+    (void)state;
+    setenv("METERGATE_TEST_KEY", "sk-of-the-environment", 1);
+    value = getenv("METERGATE_TEST_KEY");
+    secret_init(&s);
+    assert_int_equal(secret_protect(), 0);
+    assert_int_equal(secret_from_env(&s, "METERGATE_TEST_KEY", NULL), 0);
+    assert_true(slice_eq(secret_expose(&s), SLICE("sk-of-the-environment")));
+    for (size_t i = 0; value && i < strlen("sk-of-the-environment"); i++)
+        assert_int_equal(value[i], 0);
+    assert_ptr_equal(getenv("METERGATE_TEST_KEY"), value); /* the name stays */
+    flags_of(secret_expose(&s).p, flags);
+    assert_non_null(strstr(flags, " lo")); /* locked */
+    assert_non_null(strstr(flags, " dd")); /* do not dump */
+    assert_non_null(strstr(flags, " wf")); /* wiped in a child */
+    secret_release(&s);
+    assert_int_equal(secret_from_env(&s, "METERGATE_TEST_KEY", NULL), 0); /* a reload reads it again */
+    assert_true(slice_eq(secret_expose(&s), SLICE("sk-of-the-environment")));
+    secret_release(&s);
+
+    memset(key, 'k', sizeof key - 1);
+    key[sizeof key - 1] = '\0';
+    assert_int_equal(secret_unprotected(), 0);
+    for (size_t i = 0; i < MG_ARRAY_LEN(many); i++)
+        assert_int_equal(secret_set(&many[i], slice_str(key)), 0);
+    assert_true(secret_unprotected() > 0 && secret_unprotected() < MG_ARRAY_LEN(many)); /* 64 KiB are full */
+    for (size_t i = 0; i < MG_ARRAY_LEN(many); i++) {
+        assert_true(slice_eq(secret_expose(&many[i]), slice_str(key)));
+        secret_release(&many[i]);
+    }
+    assert_int_equal(secret_unprotected(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +263,9 @@ int main(void)
         cmocka_unit_test(test_secret__fingerprint__is_sha256),
         cmocka_unit_test(test_secret__from_the_environment),
         cmocka_unit_test(test_secret__from_the_first_line_of_a_file),
+        cmocka_unit_test(test_secret__bearer__is_the_header_without_a_copy),
+        cmocka_unit_test(test_secret__private_file__is_one_that_nobody_else_can_use),
+        cmocka_unit_test(test_secret__protected__lies_in_locked_memory_that_is_not_dumped_and_leaves_the_environment),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

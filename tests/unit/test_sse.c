@@ -83,6 +83,16 @@ static const struct {
      "data: drop0123456789012345678901234567890123456789012345678901234567890\n\n", "|drop\x01"},
     {"data: drop0123456789012345678901234567890123456789012345678901234567890\r\n\r\ndata: drop\r\n\r\n",
      "data: drop0123456789012345678901234567890123456789012345678901234567890\r\n\r\n", "|drop\x01"},
+    /* 64 bytes, and the LF of its last line end, which may come later: is read */
+    {"data: 1234567890123456789012345678901234567890123456789012345\r\n\r\ndata: drop\r\n\r\n",
+     "data: 1234567890123456789012345678901234567890123456789012345\r\n\r\n",
+     "|1234567890123456789012345678901234567890123456789012345\x01|drop\x01"},
+    /* a byte order mark is one at the very beginning alone, also behind what was not read */
+    {"data: drop0123456789012345678901234567890123456789012345678901234567890\n\n\xEF\xBB\xBF"
+     "data: drop\n\n",
+     "data: drop0123456789012345678901234567890123456789012345678901234567890\n\n\xEF\xBB\xBF"
+     "data: drop\n\n",
+     ""},
     {"{\"error\":\"not a stream at all\"}", "{\"error\":\"not a stream at all\"}", ""},
     {"", "", ""},
 };

@@ -39,7 +39,8 @@ int buf_append(struct buf *b, const void *p, size_t n) MG_MUSTCHECK;
 /* Gives the slack that growing left back to the system: for what is full and will be kept for long. */
 void buf_trim(struct buf *b);
 
-/* For text that we compose ourselves into unlimited buffers: a failure here is a bug or no memory, and aborts. */
+/* For text that we compose ourselves into unlimited buffers: what does not fit is a bug; memory is had as xmalloc has it. */
+void buf_need(struct buf *b, size_t n); /* room for n more bytes */
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_add_slice(struct buf *b, struct slice s);
 void buf_add_str(struct buf *b, const char *s);

@@ -5,8 +5,8 @@
  *   peer or network           a negative code (-EINVAL, -E2BIG, ...)
  *   operator                  a code, and a sentence in a struct errbuf
  *
- * Memory of a small fixed size aborts the process when there is none (xmalloc); memory that a peer sizes has a maximum
- * and its functions return -ENOMEM or -E2BIG.
+ * Memory of a small fixed size is had with the help of what is kept back for that (xmalloc, spare.h), and aborts the process
+ * only when even that does not help; memory that a peer sizes has a maximum and its functions return -ENOMEM or -E2BIG.
  */
 #ifndef METERGATE_BASE_ERR_H
 #define METERGATE_BASE_ERR_H

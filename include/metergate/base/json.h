@@ -78,6 +78,9 @@ void json_escape(struct buf *out, struct slice s);
 
 struct json; /* a node; the document is its outermost node */
 
+/* From now on documents are made of memory that the spare helps out with (spare.h). Before there is a second thread. */
+void json_use_spare(void);
+
 /*
  * One JSON value with nothing but white space around it. -E2BIG over JSON_TEXT_MAX, -EINVAL when it is not
  * JSON (or nests deeper than 1,000), -ENOMEM. A document costs up to about 35 times its text in memory.

@@ -18,6 +18,17 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 void log_setup(enum log_level level, enum log_format format);
+
+/*
+ * Whether stderr is the journal's own stream: $JOURNAL_STREAM of systemd.exec(5), DEVICE:INODE. Then every line from here on begins
+ * with its level as sd-daemon(3) has it ("<3>" for error), which the journal takes off, so that `journalctl -p err` finds errors. Call it
+ * once, before any line.
+ */
+void log_find_journal(void);
+
+/* What a line of that level that is written to stderr otherwise has to begin with: "<3>", or nothing where nobody takes it off. */
+const char *log_prefix(enum log_level level);
+
 bool log_enabled(enum log_level level);
 
 /* Formats and writes one line; longer than 4 KiB is cut, control characters are replaced. errno is kept. */

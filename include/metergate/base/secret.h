@@ -18,6 +18,17 @@
 /* The longest credential that is accepted. */
 #define SECRET_MAX ((size_t)8192)
 
+/*
+ * From here on secrets lie in memory that is never swapped out, is in no core dump and no child, and has pages around it that
+ * nobody may touch; and a value that secret_from_env has read is wiped from the environment and remembered here.
+ * Once, before the first secret and any thread. 0; -errno where the kernel does not lock memory (RLIMIT_MEMLOCK): all but
+ * that holds then; -ENOMEM: nothing of it does.
+ */
+int secret_protect(void) MG_MUSTCHECK;
+
+/* Of the secrets that there are, how many found no room there (64 KiB), and lie in ordinary memory. */
+size_t secret_unprotected(void);
+
 struct secret {
     char *p;  /* private: owned, NULL while unset */
     size_t n; /* private */
@@ -36,10 +47,16 @@ int secret_set(struct secret *s, struct slice bytes) MG_MUSTCHECK;
 int secret_from_env(struct secret *s, const char *name, struct errbuf *e) MG_MUSTCHECK;
 int secret_from_file(struct secret *s, const char *path, struct errbuf *e) MG_MUSTCHECK;
 
+/* As secret_from_file, of a file that nobody else can use: file_open_private. */
+int secret_from_private_file(struct secret *s, const char *path, struct errbuf *e) MG_MUSTCHECK;
+
 bool secret_is_set(const struct secret *s);
 
 /* The bytes, borrowed: for the header that carries them and for nothing else. Empty while unset. */
 struct slice secret_expose(const struct secret *s);
+
+/* Likewise, with "Bearer " before it. */
+struct slice secret_bearer(const struct secret *s);
 
 /* In a time that depends on neither the contents nor where they differ. An unset secret equals nothing. */
 bool secret_equals(const struct secret *s, struct slice given);

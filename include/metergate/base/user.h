@@ -17,6 +17,9 @@
 
 /* Each: 0, or -ENOENT when there is no such user. */
 int user_uid(struct slice name, uid_t *ret) MG_MUSTCHECK;
+
+/* The user's own group. */
+int user_gid(uid_t uid, gid_t *ret) MG_MUSTCHECK;
 int user_name(uid_t uid, char ret[USER_NAME_SIZE]) MG_MUSTCHECK;
 
 #endif

@@ -154,6 +154,7 @@ struct config {
     unsigned owners; /* private: each of them calls config_free */
     char *path;      /* of the file it was read from, absolute; NULL: of none */
     struct config_listens listen;
+    char *user;      /* who a daemon started by root becomes: a name or a number; "" = the default */
     char *state_dir; /* a path, "none", or "" for the default place */
     struct {
         enum log_level level;

@@ -36,6 +36,7 @@ enum table_type {
     TABLE_ORIGINS,    /* struct config_strings: values of an Origin header */
     TABLE_GLOBS,      /* struct config_strings */
     TABLE_LISTEN,     /* struct config_listens */
+    TABLE_USER,       /* char *, owned: a local user who exists, by name or number, or "" */
     TABLE_USERS,      /* struct config_users: names or numbers of local users who exist */
     TABLE_LIMIT,      /* a count or {max, per}: put among the limits of the model or client */
     TABLE_MONEY       /* dollars or {max, per}: put among the money limits of the model or client, nano-dollars */

@@ -10,6 +10,7 @@
 
 #include "metergate/base/buf.h"
 #include "metergate/base/err.h"
+#include "metergate/base/file.h"
 #include "metergate/config/config.h"
 #include "metergate/net/listener.h"
 
@@ -27,6 +28,8 @@ struct listeners {
  */
 int listeners_open(struct listeners *ls, const struct config *config, int handed,
                    struct errbuf *e) MG_MUSTCHECK;
+/* Unix sockets that were made here are `owner`'s from now on. 0, or -errno with a sentence. */
+int listeners_give(struct listeners *ls, const struct file_owner *owner, struct errbuf *e) MG_MUSTCHECK;
 void listeners_release(struct listeners *ls);
 
 /*

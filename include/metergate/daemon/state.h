@@ -5,13 +5,16 @@
 #define METERGATE_DAEMON_STATE_H
 
 #include "metergate/base/buf.h"
+#include "metergate/base/err.h"
+#include "metergate/base/file.h"
 #include "metergate/config/config.h"
 
 /*
  * Appends the directory to `ret`, made if it was missing: `state_dir`, or its default: the first of
- * $STATE_DIRECTORY (systemd sets it), $XDG_STATE_HOME/metergate, ~/.local/state/metergate. False: there is
- * none, or it cannot be made; the log says why.
+ * $STATE_DIRECTORY (systemd sets it), $XDG_STATE_HOME/metergate, ~/.local/state/metergate. `owner` (NULL: we ourselves) is whom the
+ * directory has to belong to; his default is /var/lib/metergate. Nothing is appended where there is none, or none can be made;
+ * the log says why. -EACCES with a sentence: others can write to it, or it is another's.
  */
-bool state_dir_open(const struct config *config, struct buf *ret);
+int state_dir_open(const struct config *config, const struct file_owner *owner, struct buf *ret, struct errbuf *e) MG_MUSTCHECK;
 
 #endif

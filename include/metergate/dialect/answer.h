@@ -85,6 +85,9 @@ int64_t answer_counted_output(struct answer *a);
 /* Tokens of output that were surely produced so far: what was reported, else a quarter of the text's bytes. */
 int64_t answer_produced(const struct answer *a);
 
+/* Whether a compressed body was read no further: it is not of its coding, or too much comes out of it (decode.h). */
+bool answer_gave_up(const struct answer *a);
+
 /* Whether the stream said its last word ([DONE], message_stop, ...), or the JSON value was complete. */
 bool answer_complete(const struct answer *a);
 

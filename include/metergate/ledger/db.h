@@ -23,11 +23,18 @@ enum db_code {
     DB_READONLY = -3, /* it, or its directory, cannot be written: again later */
     DB_CORRUPT = -4,  /* it is no database, or damaged: to be set aside */
     DB_IO = -5,       /* the disk fails, the file cannot be opened: again later */
-    DB_ERROR = -6     /* anything else: a bug, or out of memory */
+    DB_ERROR = -6,    /* anything else: a bug */
+    DB_NO_MEMORY = -7 /* again later */
 };
 
 struct db;
 struct db_stmt;
+
+/*
+ * From now on SQLite's memory is had with the help of the spare (base/spare.h). Before anything else of it is used, and
+ * before there is a second thread.
+ */
+void db_use_spare(void);
 
 /*
  * Opens or makes the file: WAL, synchronous NORMAL, and `busy_ms` of patience with others' locks. The file and those

@@ -49,6 +49,12 @@ int answer_head_add(struct answer_head *h, struct slice line) MG_MUSTCHECK;
 /* Forgets everything (the request is sent again), but keeps counting bytes. */
 void answer_head_restart(struct answer_head *h);
 
+/*
+ * Whether it announces a body that its status has none of (204, 304: RFC 9110 6.4.1). A sender that is wrong in this may well
+ * send one, so nothing that follows on its connection is to be believed.
+ */
+bool answer_head_promises_too_much(const struct answer_head *h);
+
 /* The length of the body as the head says: -1 when unknown or chunked. */
 int64_t answer_head_content_length(const struct answer_head *h);
 

@@ -110,7 +110,10 @@ void exchange_reply(struct exchange *x, int status, const struct http_header *he
 void exchange_start(struct exchange *x, int status, const struct http_header *headers, size_t header_count,
                     int64_t content_length);
 
-/* Returns how many bytes are buffered now. Above EXCHANGE_HIGH_BYTES: pause the source until on_drain. */
+/*
+ * Returns how many bytes are buffered now. Above EXCHANGE_HIGH_BYTES: pause the source until on_drain. Without memory for
+ * them the answer is aborted: ask exchange_is_cut.
+ */
 size_t exchange_write(struct exchange *x, const void *p, size_t n);
 
 void exchange_finish(struct exchange *x);
@@ -126,6 +129,7 @@ void exchange_abort(struct exchange *x);
 int exchange_interim(struct exchange *x, int status) MG_MUSTCHECK;
 
 bool exchange_is_gone(const struct exchange *x);
+bool exchange_is_cut(const struct exchange *x);     /* aborted, by the user or for want of memory: on_done is near */
 bool exchange_is_started(const struct exchange *x); /* the answer was begun */
 size_t exchange_buffered(const struct exchange *x); /* bytes of the answer that wait for the client */
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "metergate/base/clock.h"
 #include "metergate/base/err.h"
 #include "metergate/net/exchange.h"
 #include "metergate/net/listener.h"
@@ -55,13 +56,19 @@ struct front_ops {
 
 struct front_config {
     unsigned shards;          /* libmicrohttpd daemons; 0 = 256 */
-    unsigned max_connections; /* beyond it new ones wait in the backlog; 0 = 16384 */
-    int64_t body_bytes_total; /* bodies buffered at one time; 0 = no limit */
+    unsigned max_connections; /* beyond it one that does nothing is closed for a new one, which else waits in the backlog;
+                                 0 = 16384 */
+    int64_t body_bytes_total; /* bodies buffered at one time, of which those of one user that are not complete yet take half at
+                                 the most; 0 = no limit */
     int64_t head_timeout_us;  /* from accept, later from the request line, to the whole head; 0 = 30 s */
     int64_t body_timeout_us;  /* longest pause between two pieces of a request's body; 0 = 60 s */
     int64_t body_bytes_per_s; /* slowest pace of it in all, after body_timeout; 0 = 1024 */
     int64_t idle_timeout_us;  /* a kept-alive connection without a request; 0 = 75 s */
     int64_t write_timeout_us; /* longest time in which a client takes no byte of its answer; 0 = 10 min */
+    int64_t room_idle_us;     /* so long a connection is left in peace though all are taken; 0 = 1 s. Its request may be in its
+                                 socket, unread */
+    int64_t room_slow_us;     /* likewise one in the middle of its request or answer, since it moved on; 0 = 10 s */
+    int64_t answer_bytes_total; /* answers in memory from which on those that nobody takes are cut; 0 = 256 MiB */
 };
 
 /* The head of a request may use about this much memory, names, values and bookkeeping together. */
@@ -84,22 +91,47 @@ int front_listen(struct front *f, struct listener *ln) MG_MUSTCHECK;
 /*
  * For drains: idle connections are closed, the others and all that still come close after their answer. Who
  * comes now is told so by the user's on_head; without it he would wait in the backlog for an answer that
- * never comes.
+ * never comes. A connection whose request may be on its way, because it was opened or answered within the last
+ * FRONT_LAST_CALL_US, is closed when that time is over; front_stats.expected counts those.
  */
+#define FRONT_LAST_CALL_US (CLOCK_S / 2)
 void front_drain(struct front *f);
 
-/* front_drain, and no new connections. */
+/*
+ * While memory is short: idle connections are closed, each answer is the last of its connection, and no more than a few of
+ * those who come have their turn at one time; the others wait in the backlog.
+ */
+void front_shed(struct front *f, bool on);
+
+/*
+ * No new connections from now on: they wait in the backlog, for whoever has the listening socket next.
+ */
 void front_stop_listening(struct front *f);
 
 /* Another front_config.body_bytes_total, for what comes from now on. */
 void front_set_body_bytes_total(struct front *f, int64_t bytes);
 
+/* Why we ended connections that were in order so far. */
+enum front_closed {
+    FRONT_CLOSED_IDLE,   /* idle_timeout */
+    FRONT_CLOSED_SLOW,   /* no whole request in time */
+    FRONT_CLOSED_UNREAD, /* an answer not taken in time, or while answers were too many */
+    FRONT_CLOSED_ROOM,   /* for a new one, when all were taken */
+    FRONT_CLOSED,
+};
+
+/* As a word: "idle". */
+const char *front_closed_name(enum front_closed why);
+
 struct front_stats {
     uint64_t accepted; /* connections since the start */
     uint64_t requests; /* requests whose head arrived whole */
     uint64_t bad_requests;
+    uint64_t closed[FRONT_CLOSED];
     unsigned connections; /* now */
+    unsigned lingering;   /* now: answered and closed, but for what the client still sends; they count against max_connections */
     unsigned exchanges;   /* now, from on_head or on_bad to on_done */
+    unsigned expected;    /* now, after front_drain: connections whose request may be on its way */
     int64_t body_bytes;   /* buffered now */
     int64_t answer_bytes; /* buffered now */
 };

@@ -116,6 +116,12 @@ void loop_post(struct loop *l, struct loop_post *post);
  */
 int loop_signal(struct loop *l, int signo, void (*fn)(void *ctx, int signo), void *ctx) MG_MUSTCHECK;
 
+/*
+ * `fn` is called in each turn in which the memory that is kept back is gone (base/spare.h); a use of it by another thread
+ * is seen when the loop next wakes up. NULL: no more.
+ */
+void loop_on_shortage(struct loop *l, void (*fn)(void *ctx), void *ctx);
+
 /* How often the loop has woken up since it was made: an idle loop's count stands still. */
 uint64_t loop_wakeups(const struct loop *l);
 

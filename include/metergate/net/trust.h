@@ -7,9 +7,17 @@
 #ifndef METERGATE_NET_TRUST_H
 #define METERGATE_NET_TRUST_H
 
+#include <stdbool.h>
+
 #include "metergate/base/err.h"
 
 struct trust;
+
+/*
+ * From now on OpenSSL's memory is had with the help of the spare (base/spare.h): it breaks off connections where an allocation
+ * fails. Before anything else of OpenSSL is used, and before there is a second thread.
+ */
+void trust_use_spare(void);
 
 /*
  * Reads the system's authorities (OpenSSL's default file and directory, which SSL_CERT_FILE and SSL_CERT_DIR
@@ -27,7 +35,11 @@ void trust_free(struct trust *t);
  */
 const char *trust_path(const struct trust *t);
 
-/* Makes the SSL_CTX `ssl_ctx` (a void * so that this header needs no OpenSSL) verify against this store. */
+/* Makes the SSL_CTX `ssl_ctx` (a void * so that this header needs no OpenSSL) verify against this store; handshakes in the
+ * middle of a connection (TLS 1.2) are refused. */
 void trust_apply(const struct trust *t, void *ssl_ctx);
+
+/* Whether the SSL `ssl` has read bytes from its socket that nobody has taken yet. */
+bool trust_has_input(const void *ssl);
 
 #endif

@@ -17,7 +17,12 @@
  *
  * HTTP/1.1 only. Nothing is added to the request but Host, Content-Length or Transfer-Encoding; redirects are
  * not followed, nothing is decoded, the environment's proxies are not used. Names, values and body pass
- * unchanged both ways. Trailers are dropped.
+ * unchanged both ways. Trailers are dropped; more of them than max_head_bytes end the transfer as TRANSFER_PROTOCOL.
+ *
+ * Kept connections are shared by all who call the same scheme, host, port, proxy and trust. One on which anything was said
+ * that nobody had asked for is not used again; one whose request had an Authorization that is the connection's and not
+ * the request's (NTLM, Negotiate) is nobody else's, before or after. A proxy is asked for a tunnel (https) by CONNECT without
+ * any header of the request, and an answer of it other than 2xx is TRANSFER_CONNECT.
  *
  * A kept connection may die while a request is being written to it. curl would silently send the request
  * again on a new one; that is allowed only when the far end cannot have had the whole request (its last byte
@@ -50,6 +55,7 @@ enum transfer_result {
     TRANSFER_TIMEOUT_FIRST_BYTE, /* sent, and no head in time */
     TRANSFER_TIMEOUT_IDLE,       /* no byte of the body for too long */
     TRANSFER_PROTOCOL, /* no HTTP that we understand, a head over the limit, too many interim responses */
+    TRANSFER_MEMORY,   /* nothing was sent, because this machine had no memory for it: says nothing of the provider */
 };
 
 /* "ok", "connect", "reset", ... */
@@ -96,7 +102,7 @@ struct transfer_request {
 struct upstream_config {
     unsigned max_transfers;    /* at one time; further ones wait in arrival order; 0 = 4096 */
     unsigned max_connecting;   /* transfers between their start and an established connection; 0 = 64 */
-    size_t max_head_bytes;     /* of one answer, interim ones with it; 0 = 24 KiB: what a front can send */
+    size_t max_head_bytes;     /* of one answer, interim ones with it; of its trailers; 0 = 24 KiB: what a front can send */
     int64_t keep_idle_us;      /* how long an unused connection is kept; 0 = 60 s */
     const struct trust *trust; /* borrowed; may be NULL when no https upstream is used */
 
@@ -129,7 +135,10 @@ struct upstream_stats upstream_stats(const struct upstream_pool *p);
  */
 bool upstream_is_full(const struct upstream_pool *p);
 
-/* -EINVAL for a request that could not be written as HTTP (a control character, no URL); then nothing is
+/* Closes connections that are kept for later use, when memory is short. */
+void upstream_close_idle(struct upstream_pool *p);
+
+/* -EINVAL for a request that could not be written as HTTP (a control character, no URL), -ENOMEM; then nothing is
  * called. */
 int transfer_start(struct upstream_pool *p, const struct transfer_request *request,
                    const struct transfer_ops *ops, void *ctx, struct transfer **ret) MG_MUSTCHECK;

@@ -189,6 +189,9 @@ void call_name_what_binds(const struct call *c, struct refusal *r);
 /* Refuses a call with a budget because its turn would come after its deadline: in `wait_us` from now. */
 void call_refuse_max_wait(struct call *c, int64_t wait_us);
 
+/* Refuses it because there is no memory for it: 429 queue-full, to be tried again in a second. */
+void call_refuse_for_memory(struct call *c);
+
 /* Ends it now, in the middle of its answer: the client gets an unclean end. */
 void call_give_up(struct call *c, const char *reason);
 

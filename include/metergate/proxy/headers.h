@@ -35,18 +35,29 @@ struct headers_upstream_rules {
 };
 
 /*
- * The request's headers as the provider gets them, in place of what was in `out`: everything but hop-by-hop headers and what Connection names, Host,
- * Content-Length, Expect, Metergate-*, the cookie of our own dashboard, Accept-Encoding on metered calls, and the
- * credentials that the configuration replaces (then every credential header of the client stays here, whatever its name).
+ * The request's headers as the provider gets them, in place of what was in `out`: everything but hop-by-hop headers and
+ * what Connection names, Host, Content-Length, Expect, Metergate-*, the cookie of our own dashboard, a browser's Cookie and
+ * Referer (which are of all that runs on this machine, at any port), Accept-Encoding on metered calls, and the credentials
+ * that the configuration replaces (then every credential header of the client stays here, whatever its name).
  */
 void headers_for_upstream(const struct http_head *request, const struct headers_upstream_rules *rules,
                           struct headers *out);
 
 /*
- * The answer's headers as the client gets them: everything but hop-by-hop headers and what Connection names,
- * Content-Length (the exchange states its own) and Metergate-*, which are ours to add.
+ * The answer's headers as the client gets them, appended to `out`: everything but hop-by-hop headers and what Connection
+ * names, Content-Length (the exchange states its own), Metergate-*, which are ours to add, Location (location.h), and what
+ * would make a client keep, send or run something for the host that it has called: that is this machine, and not the
+ * provider's. So no cookie of a provider comes here, whoever asks. Added is what keeps a browser that shows the answer from
+ * running it as a page of ours: X-Content-Type-Options and a Content-Security-Policy that is a sandbox. A browser is not
+ * told either that the provider wants a password (WWW-Authenticate): it would ask for one in our name.
+ *
+ * Source: RFC 6265 8.5 (cookies know no ports), CSP 3, HTML 7.1.5 (sandboxing), W3C Fetch Metadata (Sec-Fetch-Site).
  */
-void headers_for_client(const struct http_header *answer, size_t count, struct headers *out);
+void headers_for_client(const struct http_head *request, const struct http_header *answer, size_t count,
+                        struct headers *out);
+
+/* Whether a browser has sent it, as far as it says so: an Origin, or Sec-Fetch-Site. */
+bool headers_is_of_browser(const struct http_head *request);
 
 /* A header that carries a client's key or session. */
 bool headers_is_credential(struct slice name);

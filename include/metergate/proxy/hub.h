@@ -43,6 +43,7 @@
 #include "metergate/proxy/provider.h"
 #include "metergate/proxy/reports.h"
 #include "metergate/proxy/reserve.h"
+#include "metergate/proxy/shortage.h"
 #include "metergate/proxy/worker.h"
 
 /* Since the start. calls == held + in flight + being read + completed + refused + cancelled + failed. */
@@ -107,13 +108,19 @@ struct proxy {
     void *reload_ctx;
     int64_t reloads, reloads_refused;
 
+    void (*changed)(void *ctx); /* proxy_on_change */
+    void *changed_ctx;
+    struct loop_task tell; /* calls it */
+
     struct loop_task turn;  /* lets calls go, once at the end of the loop's turn */
     struct loop_timer wake; /* when the gate wants to be asked again */
+    struct shortage shortage; /* of memory */
     bool freeing; /* proxy_free is under way: no more turns */
     bool draining;
     void (*drained)(void *ctx);
     void *drained_ctx;
     struct loop_timer drain_timer;
+    struct loop_timer last_call; /* set while a drain waits for requests that may be on their way */
 };
 
 /* Calls sent and not answered yet, and leases that are open. */
@@ -124,6 +131,9 @@ static inline int64_t hub_in_flight(const struct proxy *p)
 
 /* Asks the gate at the end of this turn: call it after anything that may let a call go. */
 void hub_turn_soon(struct proxy *p);
+
+/* The figures of proxy_figures have changed: who wants to know is told at the end of this turn. */
+void hub_changed(struct proxy *p);
 
 /* The gate has let this call go: opens an attempt (send.c). */
 void send_attempt(struct call *c);

@@ -44,7 +44,6 @@ struct provider {
     struct budget *budget; /* of the gate: max_concurrent, and pauses of the whole account */
     struct trust *trust;   /* owned: only with a ca_file; else NULL */
     struct file_stamp trust_stamp;
-    struct buf authorization;  /* private: "Bearer KEY" when the configuration has a key; wiped */
     bool retired;              /* the configuration has it no more */
     bool named;                /* providers_sweep: somebody names it */
     bool reachable;            /* false after a failed connection until the next answer */

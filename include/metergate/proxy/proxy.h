@@ -5,6 +5,9 @@
 #ifndef METERGATE_PROXY_PROXY_H
 #define METERGATE_PROXY_PROXY_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "metergate/base/buf.h"
 #include "metergate/base/err.h"
 #include "metergate/config/config.h"
@@ -38,11 +41,30 @@ void proxy_reload_refused(struct proxy *p);
  */
 void proxy_on_reload(struct proxy *p, int (*reload)(void *ctx, struct buf *said), void *ctx);
 
+/* What a person who asks how it goes is told first. */
+struct proxy_figures {
+    int64_t held, in_flight;
+    bool paused;
+};
+struct proxy_figures proxy_figures(const struct proxy *p);
+
+/*
+ * `changed` is called at the end of each turn of the loop in which these figures may have changed, and not otherwise.
+ * Set it before the loop runs.
+ */
+void proxy_on_change(struct proxy *p, void (*changed)(void *ctx), void *ctx);
+
 /* What is learned of models is kept in that directory, and what was kept there is known from now on. */
 void proxy_keep(struct proxy *p, const char *dir);
 
 /* Accepts on this listener from now on; it must outlive the proxy. */
 int proxy_listen(struct proxy *p, struct listener *ln) MG_MUSTCHECK;
+
+/*
+ * No new connections from now on: they wait in the backlog of their sockets for who has these next. For a stop where
+ * somebody else keeps the sockets open.
+ */
+void proxy_stop_listening(struct proxy *p);
 
 /*
  * Stops: held calls and those that still come are told to come again (503 draining), calls in flight may end for

@@ -19,6 +19,9 @@ void relay_data(void *ctx, struct transfer *t, const char *p, size_t n);
 void relay_upload_drained(void *ctx, struct transfer *t);
 void relay_end(void *ctx, struct transfer *t, enum transfer_result r, const char *why);
 
+/* Nothing was sent, for want of memory: refused as 429, and it says nothing of the provider. */
+void relay_no_memory(struct call *c, const char *why);
+
 /* The request could not be written as HTTP: refused as 502. */
 void relay_unsendable(struct call *c);
 

@@ -1,6 +1,6 @@
 /*
- * base64: RFC 4648, either alphabet, as it stands in a JSON string: what is no digit (white space, the
- * backslash before a slash) is skipped, and padding ends it.
+ * base64: RFC 4648, either alphabet, as it stands in a JSON string: a digit may be escaped there (\/, \u002B), what is no
+ * digit (white space, escaped or not) is skipped, and padding ends it.
  */
 #ifndef METERGATE_TOKENS_BASE64_H
 #define METERGATE_TOKENS_BASE64_H

@@ -22,9 +22,9 @@ struct image_size {
 struct image_size image_size_of(struct slice data);
 
 /*
- * The same for an image in base64 (RFC 4648, either alphabet; white space and JSON's backslash before a slash
- * are skipped), as it stands in a JSON string, or in a `data:` URL there. Decodes no more than it needs;
- * where something stands between the digits, the size must stand within the first IMAGE_HEADER_MAX bytes.
+ * The same for an image in base64 (base64.h has what may stand between its digits), as it stands in a JSON
+ * string, or in a `data:` URL there. Decodes no more than it needs; where something stands between the
+ * digits, the size must stand within the first IMAGE_HEADER_MAX bytes.
  */
 #define IMAGE_HEADER_MAX ((size_t)64 << 10)
 struct image_size image_size_in_text(struct slice text);
