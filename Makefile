@@ -307,9 +307,8 @@ deb: deps ## the Debian package, into build/deb, and what lintian says of it (DE
 	@sh tools/deps.sh --programs "dh dpkg-buildpackage fakeroot lintian g++" "$(DEBTOOLS)"
 	@sh tools/deb.sh $(VERSION)
 
-RELEASE ?= bookworm
-test-deb: ## RELEASE=bookworm|trixie|noble: builds the package in a bare root of that release, installs, upgrades, removes and purges it; root
-	@sh tests/packages/run.sh $(RELEASE) "$(DEBS) $(DEBTOOLS)"
+test-deb: ## RELEASE=bookworm|trixie|noble: the package, built in a bare root, installed, upgraded, removed and purged in a booted one; else 77
+	@sh tests/packages/run.sh $(RELEASE) "$(DEBS) $(DEBTOOLS) curl procps"
 
 # every object of the tree, tests included: lint builds them with warnings as errors
 ALLOBJ = $(call obj,src/*/*.c) $(call obj,tests/unit/*.c) $(call obj,tests/sim/*.c) $(call obj,tests/e2e/*.c) \
