@@ -71,7 +71,7 @@ FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz
 BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
 .PHONY: all help hardening coverage deps lint-deps run demo test test-unit test-sim sim test-e2e test-fuzz test-sdk test-page test-docs test-system test-monitoring lint lint-objects asan tsan valgrind chaos chaos-memory soak kills \
-        fuzz oracle bench install uninstall clean everything
+        fuzz oracle bench deb test-deb install uninstall clean everything
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -301,6 +301,14 @@ oracle: $(BUILD)/tests/oracle/count_strings ## STRINGS=1000000 SEED=1: random te
 # ---- packages --------------------------------------------------------------------------------------------------
 deps: ## install the Debian packages that are missing; does nothing when all is there
 	@sh tools/deps.sh "$(PKGS) $(TOOLPKG) $(TESTPKG)" "$(DEBS)"
+
+DEBTOOLS := debhelper dpkg-dev fakeroot lintian build-essential pkgconf
+deb: deps ## the Debian package, into build/deb, and what lintian says of it (DEB_BUILD_OPTIONS=nocheck: without the tests)
+	@sh tools/deps.sh --programs "dh dpkg-buildpackage fakeroot lintian g++" "$(DEBTOOLS)"
+	@sh tools/deb.sh $(VERSION)
+
+test-deb: ## RELEASE=bookworm|trixie|noble: the package, built in a bare root, installed, upgraded, removed and purged in a booted one; else 77
+	@sh tests/packages/run.sh $(RELEASE) "$(DEBS) $(DEBTOOLS) curl procps"
 
 # every object of the tree, tests included: lint builds them with warnings as errors
 ALLOBJ = $(call obj,src/*/*.c) $(call obj,tests/unit/*.c) $(call obj,tests/sim/*.c) $(call obj,tests/e2e/*.c) \

@@ -97,6 +97,15 @@ lengths() {
 }
 check "lengths" "$(lengths)"
 
+# ---- one version: the Makefile's ---------------------------------------------------------------------------------
+versions() {
+    sed -n '1{/^metergate ('"$VERSION"'[)+~]/!s,^,debian/changelog: ,p}' debian/changelog
+    for page in man/*.[1-8]; do
+        grep '^[.]TH ' "$page" | grep -vF "\"Metergate $VERSION\"" | sed "s,^,$page: ,"
+    done
+}
+check "versions" "$(versions)"
+
 # ---- manuals: by mandoc, else groff, where there is one --------------------------------------------------------
 manuals() {
     for page in man/*.[1-8]; do

@@ -35,14 +35,15 @@ static struct slice without_line_end(struct slice s)
     return s;
 }
 
-/* "HTTP/1.1 200 OK": the reason may be missing, the rest may not. */
+/* "HTTP/1.1 200 OK": the reason may be missing, the rest may not. Newer libcurls let "HTTP/3.0 200 OK" come this far. */
 static int add_status(struct answer_head *h, struct slice line)
 {
     struct slice code;
     int64_t status;
 
     answer_head_restart(h);
-    if (line.n < 12 || line.p[8] != ' ' || (line.p[7] != '0' && line.p[7] != '1'))
+    if (line.n < 12 || !slice_starts(line, SLICE("HTTP/1.")) || line.p[8] != ' ' ||
+        (line.p[7] != '0' && line.p[7] != '1'))
         return -EPROTO;
     code = slice_head(slice_skip(line, 9), 3);
     if (slice_int64(code, &status) < 0 || status < 100 || (line.n > 12 && line.p[12] != ' '))

@@ -1,5 +1,5 @@
 /*
- * front: libmicrohttpd 0.9.75 behind our own loop. What was measured, and is the reason for the shape:
+ * front: libmicrohttpd (0.9.75 or 1.0) behind our own loop. What was measured with 0.9.75, and is the reason for the shape:
  *
  * - Resuming one connection makes libmicrohttpd walk all suspended ones of that daemon. With 9,500 calls held
  *   in one daemon a call that passes through costs 608 us instead of 99. Hence many small daemons ("shards")
@@ -51,6 +51,12 @@
  * whose calls show that the client still takes bytes.
  */
 #define WHOLE_ANSWER_BYTES EXCHANGE_HIGH_BYTES
+
+/*
+ * Of 1.0 and later, asked for while we run: a program built for 0.9.75 may find 1.0. MHD_USE_NO_THREAD_SAFETY, without which
+ * MHD_add_connection only puts the connection into a list; and MHD_USE_PEDANTIC_CHECKS, which reads heads as RFC 9112 wants them.
+ */
+#define FLAGS_SINCE_1_0 ((1u << 19) | MHD_USE_PEDANTIC_CHECKS)
 
 /* libmicrohttpd allocates one such block for each answer of known length that is streamed. */
 #define READER_BLOCK_BYTES ((size_t)32 * 1024)
@@ -606,6 +612,11 @@ static void shard_on_log(void *cls, const char *fmt, va_list ap)
     misread_answer(cls, (int)status, va_arg(ap, const char *));
 }
 
+bool front_reads_strictly(void)
+{
+    return MHD_get_version()[0] != '0';
+}
+
 static int shard_start(struct shard *s, struct front *f, struct errbuf *e)
 {
     const union MHD_DaemonInfo *info;
@@ -615,8 +626,9 @@ static int shard_start(struct shard *s, struct front *f, struct errbuf *e)
     list_init(&s->dirty);
     list_init(&s->clients);
     s->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL,
-        NULL, front_on_request, f, MHD_OPTION_EXTERNAL_LOGGER, shard_on_log, s,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG |
+            (front_reads_strictly() ? FLAGS_SINCE_1_0 : 0),
+        0, NULL, NULL, front_on_request, f, MHD_OPTION_EXTERNAL_LOGGER, shard_on_log, s,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, FRONT_HEAD_BYTES, MHD_OPTION_CONNECTION_LIMIT,
         f->config.max_connections, MHD_OPTION_URI_LOG_CALLBACK, front_on_target, f,
         MHD_OPTION_UNESCAPE_CALLBACK, front_url_as_is, NULL, MHD_OPTION_NOTIFY_COMPLETED, front_on_completed,

@@ -169,7 +169,8 @@ void world_fail(const struct world *w, const struct subject *s, const char *what
 enum socket_kind { SOCKET_OTHER, SOCKET_CLIENT, SOCKET_UPSTREAM, SOCKET_HIDDEN };
 
 /*
- * A pair of Unix sockets is libcurl's, one for each group of transfers that was ever needed. Looks at the socket itself, through a
+ * A pair of Unix sockets is libcurl's, one for each group of transfers that was ever needed; newer ones have a pipe or an eventfd
+ * there, and the one of our own does not matter among as many. Looks at the socket itself, through a
  * descriptor of our own: tables in /proc are long, and change while they are read.
  */
 static enum socket_kind kind_of(int pidfd, int number, int port)
@@ -213,6 +214,8 @@ struct open_files subject_open_files(const struct subject *s)
         target[n] = '\0';
         if (strncmp(target, "socket:", 7) == 0)
             kind = kind_of(pidfd, (int)strtol(e->d_name, NULL, 10), s->f.port);
+        else if (strncmp(target, "pipe:", 5) == 0 || strcmp(target, "anon_inode:[eventfd]") == 0)
+            kind = SOCKET_UPSTREAM;
         hidden = kind == SOCKET_HIDDEN;
         files.other += kind == SOCKET_OTHER;
         files.clients += kind == SOCKET_CLIENT;

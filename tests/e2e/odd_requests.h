@@ -23,10 +23,14 @@ struct odd_request {
     bool metered;        /* the call was held against a budget */
     bool stays;          /* the connection: what follows on it is answered as if it stood alone */
     const char *travels; /* the target as the provider saw it; NULL: not looked at */
+    const struct odd_request *strict; /* what becomes of it with libmicrohttpd 1.0, where that is something else */
 };
 
 extern const struct odd_request odd_requests[];
 extern const size_t odd_requests_count;
+
+/* The row that holds with the libmicrohttpd that we run with: `r`, or what it says of 1.0. */
+const struct odd_request *odd_request_here(const struct odd_request *r);
 
 /* Appends what is sent: the bytes with the fillers in their places. */
 void odd_request_write(const struct odd_request *r, struct buf *out);

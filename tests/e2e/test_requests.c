@@ -21,6 +21,7 @@
 #include <cjson/cJSON.h>
 
 #include "fixture.h"
+#include "metergate/net/front.h"
 #include "odd_requests.h"
 
 #define MANUAL "docs/odd-requests.md"
@@ -127,15 +128,22 @@ static int count_arrivals(const cJSON *audit, const char **ret_target)
     return n;
 }
 
-/* Says what is otherwise than the table says; true when nothing is. */
-static bool is_as_told(const struct odd_request *r, const struct outcome *o, int seen, const char *target)
+/* libmicrohttpd 1.0 tells nobody to go on with a body that has come already, so that its 100 may be missing. */
+static const char *final_answers(const char *answers)
 {
-    bool ok = strcmp(o->answers, r->answers) == 0 && strcmp(o->refused, r->refused) == 0 &&
+    return front_reads_strictly() && strncmp(answers, "100 ", 4) == 0 ? answers + 4 : answers;
+}
+
+/* Says what is otherwise than the table says; true when nothing is. */
+static bool is_as_told(const struct odd_request *row, const struct outcome *o, int seen, const char *target)
+{
+    const struct odd_request *r = odd_request_here(row);
+    bool ok = strcmp(final_answers(o->answers), final_answers(r->answers)) == 0 && strcmp(o->refused, r->refused) == 0 &&
               o->stays == r->stays && seen == r->seen && o->metered == r->metered &&
               (!r->travels || strcmp(target, r->travels) == 0);
 
     if (!ok)
-        print_error("%s: answered \"%s\" %s, the connection %s; the provider saw %d %s%s\n", r->name,
+        print_error("%s: answered \"%s\" %s, the connection %s; the provider saw %d %s%s\n", row->name,
                     o->answers, o->refused, o->stays ? "stays" : "closes", seen, o->metered ? "metered " : "",
                     target);
     return ok;
@@ -193,12 +201,14 @@ static void test_odd_request__in_pieces__is_answered_all_the_same(void **state)
 
 /* ---- the table for people ---- */
 
-static void print_row(const struct odd_request *r, struct buf *out)
+static void print_chapter(const char *name, struct buf *out)
 {
-    if (r->chapter)
-        buf_addf(out, "\n## %s\n| request | answer | the provider sees | connection |\n|---|---|---|---|\n",
-                 r->chapter);
-    buf_addf(out, "| %s | %s%s%s%s | %s", r->name, r->answers[0] ? r->answers : "none",
+    buf_addf(out, "\n## %s\n| request | answer | the provider sees | connection |\n|---|---|---|---|\n", name);
+}
+
+static void print_row(const char *name, const struct odd_request *r, struct buf *out)
+{
+    buf_addf(out, "| %s | %s%s%s%s | %s", name, r->answers[0] ? r->answers : "none",
              r->refused[0] ? " `" : "", r->refused, r->refused[0] ? "`" : "",
              r->seen == 0   ? "nothing"
              : r->seen == 1 ? "one request"
@@ -209,8 +219,17 @@ static void print_row(const struct odd_request *r, struct buf *out)
 
 static void print_table(struct buf *out)
 {
-    for (size_t i = 0; i < odd_requests_count; i++)
-        print_row(&odd_requests[i], out);
+    const struct odd_request *end = odd_requests + odd_requests_count;
+
+    for (const struct odd_request *r = odd_requests; r < end; r++) {
+        if (r->chapter)
+            print_chapter(r->chapter, out);
+        print_row(r->name, r, out);
+    }
+    print_chapter("What is otherwise with libmicrohttpd 1.0 (Debian 13, Ubuntu 24.04)", out);
+    for (const struct odd_request *r = odd_requests; r < end; r++)
+        if (r->strict)
+            print_row(r->name, r->strict, out);
 }
 
 static void test_manual__has_the_same_table(void **state)

@@ -105,6 +105,7 @@ static void test_answer_head__status_lines__are_read_strictly(void **state)
     static const char *const bad[] = {
         "HTTP/1.1 20 OK\r\n", "HTTP/1.1 2000 OK\r\n", "HTTP/1.1 abc\r\n",     "HTTP/2 200\r\n",
         "HTTP/1.1\r\n",       "HTTP/1.1 099 No\r\n",  "HTTP/1.12 200 OK\r\n", "A: b\r\n",
+        "HTTP/3.0 200 OK\r\n", "HTTP/2.1 200 OK\r\n", "HTTP/110 200 OK\r\n",
     };
 
     (void)state;

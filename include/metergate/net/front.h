@@ -17,6 +17,12 @@
 
 struct front;
 
+/*
+ * Whether the libmicrohttpd that this program has found is 1.0 or later: it refuses by itself most of what 0.9.75 misreads,
+ * and leaves other traces in the head of a request.
+ */
+bool front_reads_strictly(void);
+
 struct front_ops {
     /* The head is there and valid. Decide. */
     void (*on_head)(void *ctx, struct exchange *x);
