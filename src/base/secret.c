@@ -63,7 +63,7 @@ int secret_protect(void)
     if (!made)
         return -ENOMEM;
     keep_from_children();
-    return made == 1 ? 0 : e > 0 ? -e : -EPERM;
+    return made == 1 ? 0 : e > 0 && e != ENOMEM ? -e : -EPERM; /* ENOMEM: of RLIMIT_MEMLOCK, the room is there */
 }
 
 size_t secret_unprotected(void)
