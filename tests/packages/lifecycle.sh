@@ -55,7 +55,8 @@ ok "not enabled: the socket, and a user's own"
 simulator=$!
 trap 'kill $simulator' EXIT
 wait_for "the simulator" 'grep -q listening /tmp/simulator'
-cat >>$config <<YAML
+cat >$config <<YAML
+upstreams:
   openai: {base_url: "http://127.0.0.1:24284/v1"}
 models:
   gpt-4o: {rpd: {max: 1, per: 20h}}
