@@ -264,7 +264,7 @@ static bool read_request(struct slice *in, struct buf *out, bool *ret_is_plain)
     write_head(out, &h);
     all = slice_head(all, all.n - in->n);
     *ret_is_plain = !has_blank_length(&h) && !memchr(all.p, '\0', all.n) && !memmem(all.p, all.n, "\n:", 2) &&
-                    slice_ends(all, SLICE("\r\n\r\n"));
+                    slice_ends(all, SLICE("\r\n\r\n")) && !slice_starts(all, SLICE("\r\n\r\n")); /* libmicrohttpd 1.0 takes one */
     buf_init(&body, BUF_UNLIMITED);
     if (framing.chunked)
         whole = take_chunks(in, &body);
