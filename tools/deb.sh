@@ -4,7 +4,7 @@
 #
 # VERSION is the Makefile's, and debian/changelog must begin with it; a "+..." or "~..." after it there is a packager's own.
 # SUFFIX=+1 in the environment adds an entry with that suffix: another package of the same sources, to test upgrades with.
-# LINTIAN= leaves lintian out. The same tree gives the same packages, byte for byte: every date in them is the changelog's.
+# LINTIAN= leaves lintian out; it looks with Debian's eyes, whose the package is, on Ubuntu too. The same tree gives the same packages, byte for byte: every date in them is the changelog's.
 set -eu
 version=$1
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -39,5 +39,5 @@ fi
 # dpkg moves later dates back to the changelog's; earlier ones it would leave.
 find . -exec touch -h -d "@$(dpkg-parsechangelog -S Timestamp)" {} +
 dpkg-buildpackage -us -uc
-[ "${LINTIAN-yes}" = "" ] || lintian -i --pedantic --fail-on error,warning "$out"/metergate_*.changes
+[ "${LINTIAN-yes}" = "" ] || lintian --profile debian -i --pedantic --fail-on error,warning "$out"/metergate_*.changes
 ls "$out"/*.deb "$out"/*.dsc
