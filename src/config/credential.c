@@ -22,7 +22,7 @@ static int from_systemd(struct secret *s, const char *name, struct errbuf *e)
     int rc;
 
     if (!dir || !*dir) {
-        err_set(e, "$CREDENTIALS_DIRECTORY is not set; systemd sets it for a unit with LoadCredential=");
+        err_set(e, "$CREDENTIALS_DIRECTORY is not set; systemd sets it when it starts a unit with LoadCredential=");
         return -ENOENT;
     }
     buf_init(&path, BUF_UNLIMITED);
@@ -37,12 +37,27 @@ static int from_systemd(struct secret *s, const char *name, struct errbuf *e)
     return rc;
 }
 
+/* A key of root's, mode 0600, is what one would think of first; a service that is not root cannot read it. */
+static int from_private_file(struct secret *s, const char *path, struct errbuf *e)
+{
+    const char *denied = strerror(EACCES);
+    int rc = secret_from_private_file(s, path, e);
+    size_t n = strlen(e->text), end = strlen(denied);
+    struct errbuf why;
+
+    if (rc != -EACCES || n < end || strcmp(e->text + n - end, denied) != 0)
+        return rc;
+    why = *e;
+    err_set(e, "%.380s; a service is handed it by systemd: LoadCredential=NAME:FILE, and here {credential: NAME}", why.text);
+    return rc;
+}
+
 static int fetch(struct secret *s, const struct credential_source *from, struct errbuf *e)
 {
     if (from->env)
         return secret_from_env(s, from->env, e);
     if (from->file)
-        return secret_from_private_file(s, from->file, e);
+        return from_private_file(s, from->file, e);
     return from_systemd(s, from->credential, e);
 }
 

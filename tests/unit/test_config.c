@@ -195,8 +195,8 @@ static const struct {
      "2:51: upstreams.a.api_key.credential: takes the name of a systemd credential "
      "(LoadCredential=NAME:PATH), not a path"},
     {"upstreams:\n  a: {base_url: \"http://x\", api_key: {credential: sk-secret-123}}",
-     "2:51: upstreams.a.api_key: $CREDENTIALS_DIRECTORY is not set; systemd sets it for a unit with "
-     "LoadCredential="},
+     "2:51: upstreams.a.api_key: $CREDENTIALS_DIRECTORY is not set; systemd sets it when it starts a unit "
+     "with LoadCredential="},
     {"upstreams:\n  a: {base_url: \"http://x\", timeout: 3s}",
      "2:38: upstreams.a.timeout wants a mapping, such as {connect: ...}, not a single value"},
     {"upstreams:\n  a: {base_url: \"http://x\", retry: {for: 429}}",
@@ -340,7 +340,7 @@ static const struct {
     {"clients:\n  n: {token: {env: sk-secret-123}}",
      "2:20: clients.n.token.env: takes the name of an environment variable (OPENAI_API_KEY), not a key"},
     {"clients:\n  n: {token: {credential: x}}", "2:27: clients.n.token: $CREDENTIALS_DIRECTORY is not set; "
-                                                "systemd sets it for a unit with LoadCredential="},
+                                                "systemd sets it when it starts a unit with LoadCredential="},
     {"clients:\n  n: {token: {env: HOME, file: /dev/null}}",
      "2:14: clients.n.token wants one of env, file and credential, not more"},
     {"clients: [n]", "1:10: clients wants a mapping, such as {require_token: ...}, not a list"},
