@@ -60,14 +60,15 @@ int state_dir_open(const struct config *config, const struct file_owner *owner, 
     else
         default_dir(owner != NULL, ret);
     if (ret->n == 0) {
-        log_warn("no state_dir: neither $STATE_DIRECTORY, $XDG_STATE_HOME nor $HOME is a path; what is "
-                 "learned is not kept");
+        log_warn("no state_dir: neither $STATE_DIRECTORY, $XDG_STATE_HOME nor $HOME is a path; nothing is "
+                 "kept: no ledger, and windows and money limits begin empty at each start");
         return 0;
     }
     rc = file_make_dir(ret->p, owner);
     if (rc == 0)
         return check(ret->p, owner, e);
-    log_warn("state_dir %s: %s; what is learned is not kept", ret->p, strerror(-rc));
+    log_warn("state_dir %s: %s; nothing is kept: no ledger, and windows and money limits begin empty at each start", ret->p,
+             strerror(-rc));
     buf_reset(ret);
     return 0;
 }
