@@ -24,7 +24,8 @@ int capacity_of(uint64_t descriptors, struct capacity *ret, struct errbuf *e)
     uint64_t rest;
 
     if (descriptors < CAPACITY_DESCRIPTORS_LEAST) {
-        err_set(e, "only %" PRIu64 " open files are allowed, at least %d are needed: raise the limit (ulimit -n)",
+        err_set(e, "only %" PRIu64 " open files are allowed, at least %d are needed: raise the limit (LimitNOFILE= of the "
+                "service, ulimit -n)",
                 descriptors, CAPACITY_DESCRIPTORS_LEAST);
         return -EMFILE;
     }

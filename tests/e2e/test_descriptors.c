@@ -72,7 +72,7 @@ static void test_limit__too_low_to_work__is_refused_at_start(void **state)
     fixture_start_simulator(&f, NULL, NULL);
     f.daemon = start_with_limit(&f, 200, FIXTURE_UPSTREAM);
     assert_int_equal(process_wait_exit(f.daemon, FIXTURE_TIMEOUT_MS), 1);
-    assert_says(&f, "only 200 open files are allowed, at least 256 are needed", true);
+    assert_says(&f, "only 200 open files are allowed, at least 256 are needed: raise the limit (LimitNOFILE= of the service, ulimit -n)", true);
     process_free(f.daemon);
     f.daemon = NULL;
     fixture_stop(&f);
