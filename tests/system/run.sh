@@ -260,7 +260,10 @@ if [ -e /usr/lib/systemd/systemd ] && useradd -m metergate-tester 2>/dev/null; t
             failed "whose it is"
         log=$(runuser -u metergate-tester -- systemctl --user show -p StatusText --value metergate)
         echo "$log" | grep -q '^holding 0, in flight 0; listening on ' || failed "what systemctl --user status says: $log"
-        ok "a user's own"
+        kept=/home/metergate-tester/.local/state/metergate
+        [ "$(stat -c '%a %U' $kept)" = "700 metergate-tester" ] && [ -e $kept/ledger.db ] || failed "where a user's state is"
+        [ ! -e /home/metergate-tester/.config/metergate/ledger.db ] || failed "a ledger in the configuration's directory"
+        ok "a user's own, with its state in ~/.local/state"
         runuser -u metergate-tester -- systemctl --user stop metergate
     else
         echo "skip   a user's own: $(head -1 /tmp/metergate-user)"
