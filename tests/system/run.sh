@@ -137,6 +137,11 @@ drop_in 'LoadCredential=openai:/etc/metergate/openai.key'
 systemctl reset-failed metergate
 systemctl restart metergate || failed "restart with a credential"
 [ "$(pid)" != "$before" ] && ok "restarted, with a key that systemd hands over"
+# as docs/operations.md has it: without them the file of a service cannot be checked by hand
+if metergated --test --config $config 2>/dev/null; then failed "a shell has no credentials"; fi
+CREDENTIALS_DIRECTORY=/run/credentials/metergate.service metergated --test --config $config >/dev/null ||
+    failed "metergated --test with the credentials of the running service"
+ok "metergated --test with the credentials of the running service"
 journalctl --no-pager -o cat _COMM=metergated | tail -1 | grep -q '^{"time":".*","level":"info","message":".*"}$' || failed "a journal of JSON lines"
 errors | grep -q '"level":"info"' && failed "journalctl -p err of JSON lines" || true
 ok "the journal has JSON lines, by their level"
