@@ -164,10 +164,10 @@ int answer_head_add(struct answer_head *h, struct slice line)
     if (h->bytes > h->max_bytes)
         return -E2BIG;
     line = without_line_end(line);
-    if (slice_starts(line, SLICE("HTTP/")))
-        return add_status(h, line);
     if (!h->status)
-        return line.n ? -EPROTO : 0;
+        return line.n ? add_status(h, line) : 0;
+    if (slice_starts(line, SLICE("HTTP/"))) /* libcurl, which delimits the body, takes it for a header */
+        return -EPROTO;
     if (!line.n)
         return finish(h);
     add_field(h, line);
