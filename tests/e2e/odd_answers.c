@@ -85,6 +85,7 @@ const struct odd_answer odd_answers[] = {
     {.name = "`Connection: X-Odd` (dropped, as it says)",
      HAS(OK "X-Odd: 1\r\nConnection: X-Odd\r\n" TWO "\r\n{}"), GOOD,
      .header = "X-Odd", .stays = true},
+    {.name = "`Connection` with 1,000 names", HAS(OK "Connection: close$\r\n" TWO "\r\n{}"), .filler = ",x", .times = 1000, NO_HTTP},
 
     {.chapter = "Length of the body", .name = "two Content-Length, the same", HAS(OK TWO TWO "\r\n{}"), GOOD,
      .stays = true},
