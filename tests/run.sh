@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs the test programs given, in order (the most basic first), one line each; a failing one shows all it printed.
-# The whole output of every program is kept in $BUILD/log.
+# The whole output of every program is kept in $BUILD/log. MG_RUNNER is what runs them (make valgrind), or nothing.
 set -u
 build=${BUILD:-build/release}
 mkdir -p "$build/log"
@@ -9,7 +9,7 @@ for t in "$@"; do
     name=$(basename "$(dirname "$t")")/$(basename "$t")
     log=$build/log/$(echo "$name" | tr / -).log
     start=$(date +%s%N)
-    MG_BIN="$build/bin" "$t" >"$log" 2>&1
+    MG_BIN="$build/bin" ${MG_RUNNER-} "$t" >"$log" 2>&1
     rc=$?
     ms=$((($(date +%s%N) - start) / 1000000))
     case $rc in
