@@ -6,6 +6,15 @@
 
 #define DECIMALS 9
 
+int64_t money_sum(int64_t a, int64_t b)
+{
+    int64_t sum;
+
+    if (__builtin_add_overflow(a, b, &sum))
+        return a < 0 ? INT64_MIN : INT64_MAX;
+    return sum;
+}
+
 static const char *write_decimal(int64_t nano, int least, char *out)
 {
     uint64_t size = nano < 0 ? 0 - (uint64_t)nano : (uint64_t)nano;

@@ -149,21 +149,32 @@ static const struct secret *taken_from(const char *name)
     return NULL;
 }
 
+/* A variable may stand there twice: getenv gives the first, and the other one's value is as secret. */
+static void wipe_all_named(const char *name)
+{
+    size_t n = strlen(name);
+
+    for (char **at = environ; at && *at; at++) {
+        if (strncmp(*at, name, n) == 0 && (*at)[n] == '=')
+            OPENSSL_cleanse(*at + n + 1, strlen(*at + n + 1));
+    }
+}
+
 /* /proc/PID/environ and a dump of the stack have the variable's name from now on, and no value. */
-static void take(const char *name, char *value)
+static void take(const char *name, const char *value)
 {
     taken = xrealloc(taken, (taken_n + 1) * sizeof *taken);
     taken[taken_n].name = xstrdup(name);
     secret_init(&taken[taken_n].value);
     MG_ASSERT(secret_set(&taken[taken_n].value, slice_str(value)) == 0);
     taken_n++;
-    OPENSSL_cleanse(value, strlen(value));
+    wipe_all_named(name);
 }
 
 int secret_from_env(struct secret *s, const char *name, struct errbuf *e)
 {
     const struct secret *kept = taken_from(name);
-    char *value = getenv(name);
+    const char *value = getenv(name);
     char from[160];
     int rc;
 

@@ -2,11 +2,13 @@
  * decode: what must always be true between two calls.
  *
  *   The codec holds memory exactly while state is STATE_OPEN. Every byte that went in has given all that it can: no
- *   output waits inside the codec. in_bytes and out_bytes count over all members and frames of a body.
+ *   output waits inside the codec. in_bytes and out_bytes count over all members and frames of a body. windows is the number
+ *   of those whose has_window is set.
  */
 #include "metergate/dialect/decode.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -23,7 +25,10 @@ struct decode {
     bool in_member; /* begun, and not ended */
     uint64_t in_bytes, out_bytes;
     bool bounded; /* it gives up over a bomb */
+    bool has_window;
 };
+
+static atomic_int windows;
 
 enum decode_kind decode_kind_of(struct slice content_encoding)
 {
@@ -67,6 +72,9 @@ static void leave(struct decode *d, enum state to)
 {
     if (d->state == STATE_OPEN)
         codec_of(d->kind)->close(d->codec_state);
+    if (d->has_window)
+        atomic_fetch_sub(&windows, 1);
+    d->has_window = false;
     d->state = to;
 }
 
@@ -78,8 +86,25 @@ void decode_free(struct decode *d)
     free(d);
 }
 
+/* False: others have all the windows. A whole body does not ask: it has one for the time of a call. */
+static bool take_window(struct decode *d)
+{
+    if (d->kind != DECODE_ZSTD || !d->bounded || d->has_window)
+        return true;
+    if (atomic_fetch_add(&windows, 1) < DECODE_WINDOWS_MAX) {
+        d->has_window = true;
+        return true;
+    }
+    atomic_fetch_sub(&windows, 1);
+    return false;
+}
+
 static int open_codec(struct decode *d, unsigned char first)
 {
+    if (!take_window(d)) {
+        leave(d, STATE_GAVE_UP);
+        return 0;
+    }
     d->codec_state = codec_of(d->kind)->open(first);
     if (!d->codec_state)
         return -ENOMEM;

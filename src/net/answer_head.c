@@ -107,6 +107,17 @@ static int read_length(struct slice value, int64_t *ret)
     return 0;
 }
 
+static bool names_too_much(const struct answer_head *h)
+{
+    size_t options = 0;
+
+    for (size_t i = 0; i < h->line_n; i++) {
+        if (slice_eq_nocase(h->headers[i].name, SLICE("connection")))
+            options += http_list_count(h->headers[i].value);
+    }
+    return options > HTTP_OPTIONS_MAX;
+}
+
 /*
  * Lengths that contradict each other, or are none, cannot be followed by a body that anybody should believe. Nor can a
  * transfer coding that is not just "chunked": we asked for none, and curl would take the close for the end of it.
@@ -150,7 +161,7 @@ static int finish(struct answer_head *h)
         h->headers[i].name = slice_of(h->text.p + from->name, from->name_n);
         h->headers[i].value = slice_of(h->text.p + from->value, from->value_n);
     }
-    if (check_framing(h) < 0)
+    if (check_framing(h) < 0 || names_too_much(h))
         return -EPROTO;
     h->done = true;
     return 1;
@@ -164,10 +175,10 @@ int answer_head_add(struct answer_head *h, struct slice line)
     if (h->bytes > h->max_bytes)
         return -E2BIG;
     line = without_line_end(line);
-    if (slice_starts(line, SLICE("HTTP/")))
-        return add_status(h, line);
     if (!h->status)
-        return line.n ? -EPROTO : 0;
+        return line.n ? add_status(h, line) : 0;
+    if (slice_starts(line, SLICE("HTTP/"))) /* libcurl, which delimits the body, takes it for a header */
+        return -EPROTO;
     if (!line.n)
         return finish(h);
     add_field(h, line);

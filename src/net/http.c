@@ -63,6 +63,15 @@ bool http_is_hop_by_hop(struct slice name)
     return false;
 }
 
+size_t http_list_count(struct slice list)
+{
+    size_t n = 1;
+
+    for (size_t i = 0; i < list.n; i++)
+        n += list.p[i] == ',';
+    return n;
+}
+
 bool http_list_has(struct slice list, struct slice name)
 {
     while (list.n) {
@@ -114,6 +123,7 @@ static bool is_host(struct slice s)
 
 struct head_counts {
     unsigned host, content_length, transfer_encoding;
+    size_t options; /* of Connection */
     unsigned lone; /* bits of lone_header */
 };
 
@@ -157,6 +167,10 @@ static const char *check_field(const struct http_head *h, const struct http_head
         if (seen->transfer_encoding++ || !slice_eq_nocase(f->value, SLICE("chunked")))
             return "Transfer-Encoding is not exactly \"chunked\"";
         framing->chunked = true;
+    } else if (slice_eq_nocase(f->name, SLICE("connection"))) {
+        seen->options += http_list_count(f->value);
+        if (seen->options > HTTP_OPTIONS_MAX)
+            return "Connection names more than 64 headers";
     } else {
         unsigned bit = lone_header(f->name);
 

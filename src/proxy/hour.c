@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "metergate/base/err.h"
+#include "metergate/base/money.h"
 
 #define HOUR_US (3600 * CLOCK_S)
 
@@ -37,7 +38,7 @@ static void add(struct hour_figures *to, const struct hour_figures *f)
 {
     to->calls += f->calls;
     to->tokens += f->tokens;
-    to->cost_nano += f->cost_nano;
+    to->cost_nano = money_sum(to->cost_nano, f->cost_nano);
     to->unpriced += f->unpriced;
     to->waited_us += f->waited_us;
     if (f->longest_us > to->longest_us)

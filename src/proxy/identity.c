@@ -6,7 +6,9 @@
 
 #include <stdio.h>
 
+#include "metergate/proxy/headers.h"
 #include "metergate/proxy/hub.h"
+#include "metergate/proxy/query.h"
 
 /* ---- tokens
  * ----------------------------------------------------------------------------------------------------------
@@ -48,20 +50,55 @@ static const struct config_client *owner_of_key(const struct config *config, con
     return owner;
 }
 
+/* By itself, or behind the word of a scheme, whatever that is. */
+static bool is_token(const struct config *config, struct slice value)
+{
+    struct slice behind = slice_trim(slice_skip(value, slice_find(value, ' ')));
+
+    return config_client_of_token(config, value) || (behind.n >= CONFIG_TOKEN_MIN && config_client_of_token(config, behind));
+}
+
+static bool query_has_token(const struct config *config, struct slice query)
+{
+    struct query_pair pair;
+    bool found = false;
+    int rc = 1;
+
+    query_pair_init(&pair);
+    while (!found && rc != 0) {
+        rc = query_next(&query, &pair, NULL);
+        found = rc == 1 && pair.value.n >= CONFIG_TOKEN_MIN && config_client_of_token(config, buf_slice(&pair.value));
+    }
+    buf_release_secret(&pair.value);
+    query_pair_release(&pair);
+    return found;
+}
+
+/* Whether a token stands where a provider would get it: in any header that is a credential somewhere, or in the address. */
+static bool would_travel(const struct config *config, const struct http_head *head)
+{
+    if (config->clients.n == 0)
+        return false;
+    for (size_t i = 0; i < head->header_count; i++) {
+        if (headers_is_credential(head->headers[i].name) && is_token(config, head->headers[i].value))
+            return true;
+    }
+    return query_has_token(config, slice_skip(head->target, slice_find(head->target, '?') + 1));
+}
+
 struct identity_proof identity_prove(const struct config *config, const struct http_head *head, bool ours)
 {
     struct slice token = http_header_get(head->headers, head->header_count, SLICE("metergate-token"));
-    const struct config_client *by_key = owner_of_key(config, head);
     struct identity_proof proof = {0};
 
-    if (by_key && !ours)
+    if (!ours && would_travel(config, head))
         proof.problem =
             "A Metergate token stands where the provider's key should: Metergate holds no key for this "
             "upstream, so send the token as the Metergate-Token header and your own key beside it.";
     else if (token.p)
         proof.owner = config_client_of_token(config, token);
-    else
-        proof.owner = by_key;
+    else if (ours)
+        proof.owner = owner_of_key(config, head);
     if (!proof.problem && !proof.owner && token.p)
         proof.problem =
             "No client of Metergate's configuration has this token: check the Metergate-Token header "

@@ -10,6 +10,7 @@
 #include "metergate/base/buf.h"
 #include "metergate/base/err.h"
 #include "metergate/base/log.h"
+#include "metergate/base/money.h"
 #include "metergate/proxy/hub.h"
 #include "metergate/proxy/record.h"
 
@@ -206,7 +207,7 @@ void memory_saw_response(struct memory *m, struct proxy *p, struct slice id, con
     nano_before = bill_cost(p, slice_str(b->model), &before, NULL);
     nano = bill_cost(p, slice_str(b->model), u, &price);
     if (nano != PRICE_UNKNOWN && nano_before != PRICE_UNKNOWN)
-        b->client->cost_nano += nano - nano_before;
+        b->client->cost_nano = money_sum(b->client->cost_nano, nano - nano_before);
     meter_correct(&b->budget->meter, &before, nano_before, u, nano);
     record_correction(p, &(struct record_late){b->number, b->client, b->provider, b->budget}, u, nano, &price);
     drop(m, p, b, &cost, nano);

@@ -1,6 +1,7 @@
 /* meter: the kinds of a usage add up to its input and output, whatever a provider says the parts of them are. */
 #include "metergate/proxy/meter.h"
 
+#include "metergate/base/money.h"
 #include "metergate/gate/price.h"
 #include "metergate/proxy/hub.h"
 
@@ -38,7 +39,7 @@ static void end_in_budget(struct budget_meter *t, const struct call *c)
     if (c->cost_nano == PRICE_UNKNOWN)
         t->unpriced++;
     else
-        t->cost_nano += c->cost_nano;
+        t->cost_nano = money_sum(t->cost_nano, c->cost_nano);
 }
 
 void meter_end(const struct call *c)
@@ -79,5 +80,5 @@ void meter_correct(struct budget_meter *t, const struct usage *before, int64_t b
     add_usage(t, before, -1);
     add_usage(t, u, +1);
     if (nano != PRICE_UNKNOWN && before_nano != PRICE_UNKNOWN)
-        t->cost_nano += nano - before_nano;
+        t->cost_nano = money_sum(t->cost_nano, nano - before_nano);
 }

@@ -469,8 +469,8 @@ void relay_end(void *ctx, struct transfer *t, enum transfer_result r, const char
         return;
     }
     if (c->answer && answer_gave_up(c->answer))
-        log_warn("%s the compressed answer of %s was read no further, because it is broken or too much comes out of it: its "
-                 "usage is a guess", c->id, c->provider->config->name);
+        log_warn("%s the compressed answer of %s was read no further, because it is broken, too much comes out of it or "
+                 "too many come at once: its usage is a guess", c->id, c->provider->config->name);
     if (r == TRANSFER_OK) {
         finish(c);
         return;

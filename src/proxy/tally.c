@@ -1,6 +1,7 @@
 /* tally: figures of one thing are written in one function, so that those that are sums of others stay so. */
 #include "metergate/proxy/tally.h"
 
+#include "metergate/base/money.h"
 #include "metergate/proxy/hub.h"
 
 static void add(struct hour **h, int64_t step_us, int64_t now_us, const struct hour_figures *f)
@@ -38,7 +39,7 @@ void tally_end(struct call *c)
     if (c->client) {
         c->client->calls++;
         c->client->tokens += f.tokens;
-        c->client->cost_nano += f.cost_nano;
+        c->client->cost_nano = money_sum(c->client->cost_nano, f.cost_nano);
     }
     if (c->provider && c->attempts > 0)
         c->provider->calls++;

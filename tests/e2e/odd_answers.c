@@ -45,6 +45,8 @@ const struct odd_answer odd_answers[] = {
     {.name = "102 without end", HAS("$"), .filler = "HTTP/1.1 102 Processing\r\n\r\n", .times = 100, NO_HTTP},
     {.name = "101 to a protocol that nobody asked for",
      HAS("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n"), NO_HTTP},
+    {.name = "100, and another status line in its head", HAS("HTTP/1.1 100 Continue\r\nHTTP/1.1 200 a:b\r\n\r\n" PLAIN), NO_HTTP},
+    {.name = "401, and another status line in its head", HAS("HTTP/1.1 401 No\r\nHTTP/1.1 200 a:b\r\n" TWO "\r\n{}"), NO_HTTP},
     {.name = "204 with a body", HAS("HTTP/1.1 204 No Content\r\n" TWO "\r\n{}"), .status = 204, .refused = "",
      .body = ""},
     {.name = "304 with chunks", HAS("HTTP/1.1 304 Not Modified\r\n" CHUNKED "\r\n2\r\n{}\r\n0\r\n\r\n"),
@@ -83,6 +85,7 @@ const struct odd_answer odd_answers[] = {
     {.name = "`Connection: X-Odd` (dropped, as it says)",
      HAS(OK "X-Odd: 1\r\nConnection: X-Odd\r\n" TWO "\r\n{}"), GOOD,
      .header = "X-Odd", .stays = true},
+    {.name = "`Connection` with 1,000 names", HAS(OK "Connection: close$\r\n" TWO "\r\n{}"), .filler = ",x", .times = 1000, NO_HTTP},
 
     {.chapter = "Length of the body", .name = "two Content-Length, the same", HAS(OK TWO TWO "\r\n{}"), GOOD,
      .stays = true},

@@ -281,6 +281,8 @@ const struct odd_request odd_requests[] = {
     {.name = "`Connection: Content-Length`",
      BYTES(FILES("Connection: Content-Length\r\nContent-Length: 5\r\n") "hello"),
      PASSED},
+    {.name = "`Connection` with 1,000 names",
+     BYTES(GET("/v1/models", "Connection: close$\r\n")), .filler = ",x", .times = 1000, BAD("400")},
     {.name = "`Connection: close, Host`",
      BYTES(GET("/v1/models", "Connection: close, Host\r\n")),
      .answers = "200",

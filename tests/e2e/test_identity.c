@@ -296,6 +296,9 @@ static void test_tokens__never_travel_to_a_provider(void **state)
     expect(ask(&f, BARE, CHAT, "Authorization: Bearer " ANAS, NULL), 401, "token", NULL);
     expect(ask(&f, BARE, CHAT, "Metergate-Token: " ANAS, "x-api-key: " ANAS), 401, "token", NULL);
     expect(ask(&f, "/bare/v1/models", NULL, "Authorization: Bearer " BOS, NULL), 401, "token", NULL);
+    expect(ask(&f, "/bare/v1/models", NULL, "Authorization: " BOS, NULL), 401, "token", NULL);
+    expect(ask(&f, BARE, CHAT, "api-key: " ANAS, NULL), 401, "token", NULL);
+    expect(ask(&f, BARE "?key=" ANAS, CHAT, "Authorization: Bearer sk-own", NULL), 401, "token", NULL);
     audit = fixture_audit(&f);
     seen = cJSON_Print(audit);
     assert_non_null(strstr(seen, KEY)); /* it does show what it saw */

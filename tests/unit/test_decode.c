@@ -383,6 +383,40 @@ static void test_decode__zstd__a_window_over_8_mib__gives_up(void **state)
     buf_release(&text);
 }
 
+/* Each may hold 8 MiB for as long as its provider likes. */
+static void test_decode__zstd__many_at_a_time__the_next_gives_up(void **state)
+{
+    struct decode *d[DECODE_WINDOWS_MAX + 2];
+    struct seen s = {.keep = false};
+    struct buf packed, out;
+    struct slice begin;
+
+    (void)state;
+    buf_init(&packed, BUF_UNLIMITED);
+    pack_zstd(&packed, SLICE("an answer"), 17);
+    begin = slice_head(buf_slice(&packed), 4);
+    for (size_t i = 0; i < MG_ARRAY_LEN(d); i++) {
+        d[i] = decode_new(DECODE_ZSTD, see, &s);
+        assert_int_equal(decode_feed(d[i], begin), 0);
+        assert_int_equal(decode_gave_up(d[i]), i >= DECODE_WINDOWS_MAX);
+    }
+    buf_init(&out, BUF_UNLIMITED);
+    assert_int_equal(decode_body(SLICE("zstd"), buf_slice(&packed), &out), 0); /* has one of its own */
+    assert_true(slice_eq(buf_slice(&out), SLICE("an answer")));
+    buf_release(&out);
+    decode_free(d[MG_ARRAY_LEN(d) - 1]); /* which has none to give back */
+    decode_free(d[0]);
+    d[0] = decode_new(DECODE_ZSTD, see, &s);
+    d[MG_ARRAY_LEN(d) - 1] = decode_new(DECODE_ZSTD, see, &s);
+    assert_int_equal(decode_feed(d[0], begin), 0);
+    assert_false(decode_gave_up(d[0]));
+    assert_int_equal(decode_feed(d[MG_ARRAY_LEN(d) - 1], begin), 0);
+    assert_true(decode_gave_up(d[MG_ARRAY_LEN(d) - 1]));
+    for (size_t i = 0; i < MG_ARRAY_LEN(d); i++)
+        decode_free(d[i]);
+    buf_release(&packed);
+}
+
 static void test_decode_body__every_coding__or_a_reason(void **state)
 {
     struct slice text = SLICE("{\"model\":\"m\",\"messages\":[]}");
@@ -434,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_decode__an_error_of_the_sink__is_told),
         cmocka_unit_test(test_decode__zstd__frames_in_any_pieces),
         cmocka_unit_test(test_decode__zstd__a_window_over_8_mib__gives_up),
+        cmocka_unit_test(test_decode__zstd__many_at_a_time__the_next_gives_up),
         cmocka_unit_test(test_decode_body__every_coding__or_a_reason),
     };
 

@@ -43,6 +43,17 @@ static void test_hour__nothing_written__is_all_zero(void **state)
     hour_free(h);
 }
 
+static void test_hour__more_money_than_there_can_be__is_the_most(void **state)
+{
+    struct hour *h = hour_new(MINUTE);
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        hour_add(h, T0 + i * MINUTE, &(struct hour_figures){.cost_nano = INT64_MAX / 2});
+    assert_true(sum(h, T0 + 2 * MINUTE).cost_nano == INT64_MAX);
+    hour_free(h);
+}
+
 static void test_hour__a_minute_turns__what_was_written_moves_one_step_back(void **state)
 {
     struct hour *h = hour_new(MINUTE);
@@ -157,6 +168,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hour__nothing_written__is_all_zero),
+        cmocka_unit_test(test_hour__more_money_than_there_can_be__is_the_most),
         cmocka_unit_test(test_hour__a_minute_turns__what_was_written_moves_one_step_back),
         cmocka_unit_test(test_hour__sixty_minutes_later__it_is_forgotten),
         cmocka_unit_test(test_hour__gaps__leave_nothing_of_what_stood_there),

@@ -60,7 +60,12 @@ static const struct {
     {"Authorization", "Bearer " ANAS, NULL, NULL, false, "!the provider's key should",
      "!the provider's key should"},
     {"x-api-key", BOS, NULL, NULL, false, "!the provider's key should", "!the provider's key should"},
+    {"api-key", ANAS, NULL, NULL, false, "!the provider's key should", "!the provider's key should"},
+    {"Authorization", BOS, NULL, NULL, false, "!the provider's key should", "!the provider's key should"},
+    {"Authorization", "Token  " BOS, NULL, NULL, false, "!the provider's key should", "!the provider's key should"},
+    {"User-Agent", ANAS, NULL, NULL, false, "!wants the token", ""},
     {"Metergate-Token", ANAS, "Authorization", "Bearer sk-whatever", false, "ana", "ana"},
+    {"Metergate-Token", ANAS, "api-key", BOS, false, "!the provider's key should", "!the provider's key should"},
     {"Metergate-Token", ANAS, "Authorization", "Bearer " ANAS, false, "!the provider's key should",
      "!the provider's key should"},
     /* the header of our own says more than the others */
@@ -102,6 +107,32 @@ static void test_prove__every_row__is_as_it_says(void **state)
     }
     config_free(required);
     config_free(optional);
+}
+
+static void test_prove__a_token_in_the_address__does_not_travel(void **state)
+{
+    static const struct {
+        const char *target;
+        bool token;
+    } cases[] = {
+        {"/v1beta/models/m:generateContent?key=" ANAS, true},
+        {"/v1/models?a=b&&key=" ANAS "&c", true},
+        {"/v1/models?x=%zz&%6bey=%61nas-token-0123456789", true},
+        {"/v1/models?key=" ANAS "0", false},
+        {"/v1/models?" ANAS, false},
+        {"/v1/" ANAS, false},
+        {"/v1/models?", false},
+    };
+    struct config *c = make_config(false);
+
+    (void)state;
+    for (size_t i = 0; i < MG_ARRAY_LEN(cases); i++) {
+        const struct http_head head = {.target = slice_str(cases[i].target)};
+
+        assert_proof(i, identity_prove(c, &head, false), cases[i].token ? "!the provider's key should" : "");
+        assert_proof(i, identity_prove(c, &head, true), "");
+    }
+    config_free(c);
 }
 
 static void test_prove__without_any_client__nothing_is_a_token(void **state)
@@ -209,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_prove__every_row__is_as_it_says),
+        cmocka_unit_test(test_prove__a_token_in_the_address__does_not_travel),
         cmocka_unit_test(test_prove__without_any_client__nothing_is_a_token),
         cmocka_unit_test(test_user__what_the_configuration_knows__goes_first),
         cmocka_unit_test(test_user__with_a_long_origin__is_cut_to_a_name),

@@ -12,6 +12,18 @@
 #include "metergate/base/money.h"
 #include "metergate/base/prng.h"
 
+static void test_money__sums__stop_at_the_largest_amounts(void **state)
+{
+    (void)state;
+    assert_int_equal(money_sum(2, 3), 5);
+    assert_int_equal(money_sum(2, -3), -1);
+    assert_int_equal(money_sum(INT64_MAX - 1, 1), INT64_MAX);
+    assert_int_equal(money_sum(INT64_MAX - 1, 2), INT64_MAX);
+    assert_int_equal(money_sum(INT64_MAX, INT64_MAX), INT64_MAX);
+    assert_int_equal(money_sum(INT64_MAX, INT64_MIN), -1);
+    assert_int_equal(money_sum(INT64_MIN, -1), INT64_MIN);
+}
+
 static void test_money__amounts__are_exact_with_as_many_decimals_as_they_need(void **state)
 {
     static const struct {
@@ -70,6 +82,7 @@ static void test_money__any_amount__is_read_back_as_the_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_money__sums__stop_at_the_largest_amounts),
         cmocka_unit_test(test_money__amounts__are_exact_with_as_many_decimals_as_they_need),
         cmocka_unit_test(test_money__any_amount__is_read_back_as_the_same),
     };

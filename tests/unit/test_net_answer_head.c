@@ -118,6 +118,26 @@ static void test_answer_head__status_lines__are_read_strictly(void **state)
     }
 }
 
+/* libcurl takes a status for one in the first line alone, and by that one knows whether a body follows. */
+static void test_answer_head__a_second_status_line__is_not_believed(void **state)
+{
+    static const char *const bad[] = {
+        "HTTP/1.1 401 No\r\nA: b\r\nHTTP/1.1 200 a:b\r\n",
+        "HTTP/1.1 100 Continue\r\nHTTP/1.1 200 a:b\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nHTTP/1.1 200 OK\r\n",
+        "HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 204 None\r\nHTTP/1.1 200 a:b\r\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MG_ARRAY_LEN(bad); i++) {
+        struct answer_head h;
+
+        answer_head_init(&h, 1000);
+        assert_int_equal(feed(&h, bad[i]), -EPROTO);
+        answer_head_release(&h);
+    }
+}
+
 static void test_answer_head__length__is_known_only_without_transfer_encoding(void **state)
 {
     static const struct {
@@ -181,6 +201,28 @@ static void test_answer_head__framing__must_be_plain_and_agree(void **state)
     }
 }
 
+static void test_answer_head__connection__names_few_headers(void **state)
+{
+    static const char names32[] = "Connection: a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a\r\n";
+    static const struct {
+        const char *more;
+        int rc;
+    } rows[] = {{"", 1}, {"Connection: a\r\n", -EPROTO}, {"connection: ,\r\n", -EPROTO}, {"X: a,a\r\n", 1}};
+
+    (void)state;
+    for (size_t i = 0; i < MG_ARRAY_LEN(rows); i++) {
+        struct answer_head h;
+
+        answer_head_init(&h, 1000);
+        assert_int_equal(feed(&h, "HTTP/1.1 200 OK\r\n"), 0);
+        assert_int_equal(feed(&h, names32), 0);
+        assert_int_equal(feed(&h, names32), 0);
+        assert_int_equal(feed(&h, rows[i].more), 0);
+        assert_int_equal(feed(&h, "\r\n"), rows[i].rc);
+        answer_head_release(&h);
+    }
+}
+
 static void test_answer_head__another_protocol__is_none_that_was_asked_for(void **state)
 {
     struct answer_head h;
@@ -199,8 +241,10 @@ int main(void)
         cmocka_unit_test(test_answer_head__folded_value__is_joined_by_a_blank),
         cmocka_unit_test(test_answer_head__too_much__is_refused),
         cmocka_unit_test(test_answer_head__status_lines__are_read_strictly),
+        cmocka_unit_test(test_answer_head__a_second_status_line__is_not_believed),
         cmocka_unit_test(test_answer_head__length__is_known_only_without_transfer_encoding),
         cmocka_unit_test(test_answer_head__framing__must_be_plain_and_agree),
+        cmocka_unit_test(test_answer_head__connection__names_few_headers),
         cmocka_unit_test(test_answer_head__another_protocol__is_none_that_was_asked_for),
     };
 

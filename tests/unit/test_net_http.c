@@ -24,6 +24,9 @@ static const char *check(struct slice method, struct slice target, int minor,
     return http_check_head(&h, framing);
 }
 
+/* For Connection, which may name 64. */
+#define NAMES32 "a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a"
+
 static void test_http__plain_heads__say_how_the_body_is_delimited(void **state)
 {
     static const struct {
@@ -39,6 +42,7 @@ static void test_http__plain_heads__say_how_the_body_is_delimited(void **state)
         {{H("Host", "[::1]:80"), H("Transfer-Encoding", "Chunked")}, 2, -1, 1, true},
         {{H("X", "y")}, 1, -1, 0, false},
         {{H("Host", "x"), H("Expect", "anything"), H("Empty", "")}, 3, -1, 1, false},
+        {{H("Host", "x"), H("Connection", NAMES32), H("connection", NAMES32)}, 3, -1, 1, false},
     };
 
     (void)state;
@@ -87,6 +91,8 @@ static void test_http__ambiguous_heads__are_refused_with_a_sentence(void **state
         {{H("Host", "x"), H("Authorization", "a"), H("authorization", "a")}, 3, 1, "twice"},
         {{H("Host", "x"), H("X-Api-Key", ""), H("x-api-key", "")}, 3, 1, "twice"},
         {{H("Content-Type", "a"), H("Host", "x"), H("Content-Type", "b")}, 3, 1, "twice"},
+        {{H("Host", "x"), H("Connection", NAMES32 "," NAMES32 ",a")}, 2, 1, "more than 64"},
+        {{H("Host", "x"), H("Connection", NAMES32), H("connection", NAMES32 ",a")}, 3, 1, "more than 64"},
         {{H("Host", "x")}, 1, 2, "version"},
         {{H("Host", "x")}, 1, -1, "version"},
     };

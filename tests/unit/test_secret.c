@@ -218,13 +218,16 @@ static void flags_of(const void *p, char ret[256])
 /* The last test: it cannot be undone. */
 static void test_secret__protected__lies_in_locked_memory_that_is_not_dumped_and_leaves_the_environment(void **state)
 {
+    static char first[] = "METERGATE_TEST_KEY=sk-of-the-environment", twin[] = "METERGATE_TEST_KEY=sk-of-its-twin",
+                other[] = "METERGATE_TEST_KEYS=another";
+    static char *two_of_one_name[] = {first, other, twin, NULL};
     static struct secret many[80];
-    char *value, flags[256], key[1001];
+    char **before = environ, *value, flags[256], key[1001];
     struct secret s;
     int protected;
 
     (void)state;
-    setenv("METERGATE_TEST_KEY", "sk-of-the-environment", 1);
+    environ = two_of_one_name;
     value = getenv("METERGATE_TEST_KEY");
     secret_init(&s);
     protected = secret_protect();
@@ -234,6 +237,9 @@ static void test_secret__protected__lies_in_locked_memory_that_is_not_dumped_and
     for (size_t i = 0; value && i < strlen("sk-of-the-environment"); i++)
         assert_int_equal(value[i], 0);
     assert_ptr_equal(getenv("METERGATE_TEST_KEY"), value); /* the name stays */
+    for (size_t i = strlen("METERGATE_TEST_KEY="); i < sizeof twin; i++)
+        assert_int_equal(twin[i], 0);
+    assert_string_equal(other, "METERGATE_TEST_KEYS=another");
     flags_of(secret_expose(&s).p, flags);
     if (protected == 0) /* a container may forbid it */
         assert_non_null(strstr(flags, " lo")); /* locked */
@@ -243,6 +249,7 @@ static void test_secret__protected__lies_in_locked_memory_that_is_not_dumped_and
     assert_int_equal(secret_from_env(&s, "METERGATE_TEST_KEY", NULL), 0); /* a reload reads it again */
     assert_true(slice_eq(secret_expose(&s), SLICE("sk-of-the-environment")));
     secret_release(&s);
+    environ = before;
 
     memset(key, 'k', sizeof key - 1);
     key[sizeof key - 1] = '\0';

@@ -10,6 +10,9 @@
 #define MONEY_USD      INT64_C(1000000000) /* one dollar */
 #define MONEY_TEXT_MAX 24                  /* of any amount, with its NUL */
 
+/* a + b, or the nearest that there is: what providers report has no bound that many of it together would keep. */
+int64_t money_sum(int64_t a, int64_t b);
+
 /*
  * The dollars as a decimal number without zeros at its end, which is a number of JSON, too: "0.00421", "5",
  * "-12.5". Returns `out`.

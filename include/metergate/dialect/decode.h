@@ -9,7 +9,8 @@
  *
  * Bounded, whatever the peer sends:
  *   memory   zlib's, about 40 KiB: a window of 32 KiB and its tables; zstd's window, at most 8 MiB, which is all
- *            that a coding of HTTP may ask for (RFC 9659). What comes out is handed on in pieces of at most
+ *            that a coding of HTTP may ask for (RFC 9659), for DECODE_WINDOWS_MAX bodies at a time: what comes piece by piece
+ *            beyond these is given up at its first byte. What comes out is handed on in pieces of at most
  *            DECODE_PIECE_MAX bytes and not kept.
  *   work     decoding gives up, and reads no further, once more than DECODE_OUT_MAX bytes came out, or more than
  *            DECODE_RATIO_MAX for each byte that went in. DEFLATE can give 1032 for one, so that 1 MiB from a
@@ -29,10 +30,11 @@
 #include "metergate/base/err.h"
 #include "metergate/base/slice.h"
 
-#define DECODE_PIECE_MAX  ((size_t)16 << 10)
-#define DECODE_OUT_MAX    ((size_t)64 << 20)
-#define DECODE_FREE_BYTES ((size_t)1 << 20)
-#define DECODE_RATIO_MAX  200
+#define DECODE_PIECE_MAX   ((size_t)16 << 10)
+#define DECODE_OUT_MAX     ((size_t)64 << 20)
+#define DECODE_FREE_BYTES  ((size_t)1 << 20)
+#define DECODE_RATIO_MAX   200
+#define DECODE_WINDOWS_MAX 32 /* 256 MiB; nobody is asked for zstd, so none are usual */
 
 enum decode_kind { DECODE_NONE, DECODE_GZIP, DECODE_DEFLATE, DECODE_ZSTD };
 

@@ -56,6 +56,15 @@ bool http_is_field_value(struct slice s);
  */
 bool http_is_hop_by_hop(struct slice name);
 
+/*
+ * Headers that Connection may name, in all its lines. Who forwards holds each header against each of these names, so thousands of both
+ * would take him a tenth of a second; a peer that means well names two or three.
+ */
+#define HTTP_OPTIONS_MAX 64
+
+/* How many elements a comma-separated list has, empty ones too. */
+size_t http_list_count(struct slice list);
+
 /* Whether `name` is one of the tokens of a comma-separated list, such as the value of Connection. */
 bool http_list_has(struct slice list, struct slice name);
 
