@@ -1,5 +1,5 @@
 /*
- * upstream: the pool: when transfers run, and libcurl's descriptors in our loop. What was measured, and is
+ * upstream: the pool: when transfers run, in which lane, and how they end. What was measured, and is
  * the reason for the shape (libcurl 7.88.1):
  *
  * - For each new transfer curl scans all connections to the same host. With 3,000 streams in one CURLM a call
@@ -15,25 +15,15 @@
  *   finishes what callbacks have left to do as soon as it is.
  * - A transfer is on exactly one of waiting, running, dead; `active` of its lane counts it while it is in
  *   that lane.
- * - A published sock is closed by curl through pool_close_socket; others curl closes by itself, so their
- *   watches are only ever forgotten (see loop_watch_forget).
  */
 #include "upstream_inside.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <linux/sockios.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "metergate/base/log.h"
 #include "metergate/base/spare.h"
-#include "metergate/net/listener.h"
 
 #define LANE_TRANSFERS       64u
 #define TRANSFERS_DEFAULT    4096u
@@ -51,182 +41,6 @@ static void pool_leave(struct upstream_pool *p, struct lane *lane);
 static void pool_wants_run(struct upstream_pool *p)
 {
     loop_task_queue(p->loop, &p->task, pool_run, p);
-}
-
-/* ---- descriptors --------------------------------------------------------------------------------------- */
-
-static struct sock *sock_get(struct upstream_pool *p, int fd)
-{
-    if (fd >= p->sock_cap) {
-        int cap = p->sock_cap ? p->sock_cap : 64;
-
-        while (cap <= fd)
-            cap *= 2;
-        p->socks = xrealloc(p->socks, (size_t)cap * sizeof p->socks[0]);
-        memset(p->socks + p->sock_cap, 0, (size_t)(cap - p->sock_cap) * sizeof p->socks[0]);
-        p->sock_cap = cap;
-    }
-    if (!p->socks[fd]) {
-        p->socks[fd] = xcalloc(1, sizeof *p->socks[fd]);
-        p->socks[fd]->fd = fd;
-        list_init(&p->socks[fd]->socks);
-    }
-    return p->socks[fd];
-}
-
-static void lane_drive(struct lane *lane, curl_socket_t fd, int what)
-{
-    int running;
-
-    lane->pool->depth++;
-    curl_multi_socket_action(lane->multi, fd, what, &running);
-    lane->pool->depth--;
-    pool_leave(lane->pool, lane);
-}
-
-static void sock_on_event(void *ctx, uint32_t events)
-{
-    struct sock *s = ctx;
-    struct upstream_pool *p = s->lane->pool;
-    int what = 0;
-
-    if (!s->want) { /* a kept connection that the provider closed: curl finds it dead at the next use */
-        (void)!loop_watch_set(p->loop, &s->watch, s->fd, EPOLLIN, sock_on_event, s); /* also if forgotten */
-        loop_watch_clear(p->loop, &s->watch);
-        return;
-    }
-    if (!(events & (s->want | EPOLLERR | EPOLLHUP))) {
-        (void)!loop_watch_set(p->loop, &s->watch, s->fd, s->want, sock_on_event, s);
-        return;
-    }
-    what |= events & EPOLLIN ? CURL_CSELECT_IN : 0;
-    what |= events & EPOLLOUT ? CURL_CSELECT_OUT : 0;
-    what |= events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0;
-    lane_drive(s->lane, s->fd, what);
-}
-
-/* curl says what it waits for on a descriptor. */
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *unused)
-{
-    struct lane *lane = ctx;
-    struct sock *s = sock_get(lane->pool, fd);
-
-    (void)easy;
-    (void)unused;
-    s->lane = lane;
-    if (what == CURL_POLL_REMOVE) {
-        s->want = 0;
-        if (!s->published) /* curl closes it by itself, or has already */
-            loop_watch_forget(lane->pool->loop, &s->watch);
-        return 0;
-    }
-    s->want = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) | (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
-    if ((s->watch.events & s->want) == s->want)
-        return 0;
-    if (loop_watch_set(lane->pool->loop, &s->watch, fd, s->want, sock_on_event, s) < 0)
-        log_error("cannot watch an upstream connection: it will time out");
-    return 0;
-}
-
-static int on_timer(CURLM *multi, long timeout_ms, void *ctx);
-
-curl_socket_t pool_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    struct lane *lane = ctx;
-    struct loop *l = lane->pool->loop;
-    struct sock *s;
-    uint32_t watched;
-    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
-
-    (void)purpose;
-    if (fd < 0)
-        return CURL_SOCKET_BAD;
-    s = sock_get(lane->pool, fd);
-    watched = s->watch.events;
-    s->lane = lane;
-    s->published = false;
-    s->local_port = 0;
-    list_push_back(&lane->socks, &s->socks);
-    if (watched) {
-        /*
-         * curl closed the last one of this number behind our back, and may believe that it is still watched.
-         */
-        loop_watch_forget(l, &s->watch);
-        (void)!loop_watch_set(l, &s->watch, fd, watched, sock_on_event, s);
-    }
-    return fd;
-}
-
-int pool_close_socket(void *ctx, curl_socket_t fd)
-{
-    struct upstream_pool *p = ctx;
-    struct sock *s = sock_get(p, fd);
-
-    if (s->transfer) {
-        transfer_lose_sock(s->transfer);
-        s->transfer = NULL;
-    }
-    loop_watch_clear(p->loop, &s->watch);
-    list_unlink(&s->socks);
-    if (s->published)
-        p->stats.connections--;
-    s->published = false;
-    s->want = 0;
-    return close(fd);
-}
-
-bool sock_is_drained(const struct sock *s)
-{
-    int waiting = 0;
-
-    return ioctl(s->fd, SIOCOUTQ, &waiting) == 0 && waiting == 0;
-}
-
-bool sock_has_input(const struct sock *s)
-{
-    struct pollfd p = {.fd = s->fd, .events = POLLIN};
-
-    return poll(&p, 1, 0) > 0;
-}
-
-/* Its two ends, once it is connected. */
-static void sock_learn_ends(struct sock *s)
-{
-    struct net_addr local = {.len = sizeof local.sa}, remote = {.len = sizeof remote.sa};
-    const void *ip;
-
-    if (getsockname(s->fd, (struct sockaddr *)&local.sa, &local.len) < 0 ||
-        getpeername(s->fd, (struct sockaddr *)&remote.sa, &remote.len) < 0)
-        return; /* the loser of a race between addresses */
-    ip = remote.sa.ss_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)&remote.sa)->sin6_addr
-                                         : (const void *)&((const struct sockaddr_in *)&remote.sa)->sin_addr;
-    if (!inet_ntop(remote.sa.ss_family, ip, s->remote_ip, sizeof s->remote_ip))
-        return;
-    s->remote_port = net_addr_port(&remote);
-    s->local_port = net_addr_port(&local);
-}
-
-/* 7.88 does not say which connection a transfer uses, only its two ends. */
-struct sock *pool_find_sock(struct transfer *t, const char *remote_ip, int remote_port, int local_port)
-{
-    LIST_EACH(&t->lane->socks, node, next)
-    {
-        struct sock *s = LIST_ENTRY(node, struct sock, socks);
-
-        if (!s->local_port)
-            sock_learn_ends(s);
-        if (s->local_port != local_port || s->remote_port != remote_port ||
-            strcmp(s->remote_ip, remote_ip) != 0)
-            continue;
-        if (!s->published)
-            t->pool->stats.connections++;
-        s->published = true;
-        if (s->transfer)
-            s->transfer->sock = NULL;
-        s->transfer = t;
-        return s;
-    }
-    return NULL;
 }
 
 /* ---- lanes --------------------------------------------------------------------------------------------- */
@@ -263,7 +77,7 @@ static int lane_open(struct lane *lane, struct upstream_pool *p)
     lane->multi = curl_multi_init();
     if (!lane->multi)
         return -ENOMEM;
-    curl_multi_setopt(lane->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(lane->multi, CURLMOPT_SOCKETFUNCTION, sock_on_want);
     curl_multi_setopt(lane->multi, CURLMOPT_SOCKETDATA, lane);
     curl_multi_setopt(lane->multi, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(lane->multi, CURLMOPT_TIMERDATA, lane);
@@ -286,7 +100,7 @@ static void lane_close(void *ctx)
     curl_multi_cleanup(lane->multi);
     p->depth--;
     lane->multi = NULL;
-    lane->due = false;
+    lane->due = lane->broken = false;
     loop_timer_clear(p->loop, &lane->timer);
     LIST_EACH(&lane->socks, node, next)
     { /* what curl closed by itself */
@@ -301,7 +115,7 @@ static void lane_close(void *ctx)
 static struct lane *pool_find_lane(struct upstream_pool *p)
 {
     for (unsigned i = 0; i < p->lane_n; i++)
-        if (p->lanes[i].active < LANE_TRANSFERS)
+        if (p->lanes[i].active < LANE_TRANSFERS && !p->lanes[i].broken)
             return lane_open(&p->lanes[i], p) == 0 ? &p->lanes[i] : NULL;
     return NULL;
 }
@@ -361,7 +175,7 @@ static void pool_take_out(struct transfer *t)
         lane->active--;
         t->lane = NULL;
         if (lane->active == 0)
-            loop_timer_set(p->loop, &lane->idle_timer, loop_now_us(p->loop) + p->config.keep_idle_us,
+            loop_timer_set(p->loop, &lane->idle_timer, loop_now_us(p->loop) + (lane->broken ? 0 : p->config.keep_idle_us),
                            lane_close, lane);
         pool_wants_run(p);
     } else {
@@ -498,6 +312,55 @@ static void pool_leave(struct upstream_pool *p, struct lane *lane)
     }
 }
 
+/* A transfer of `lane` that curl may not be looking at any more; NULL: none. */
+static struct transfer *lane_find_unwatched(const struct lane *lane)
+{
+    LIST_EACH(&lane->pool->running, node, next)
+    {
+        struct transfer *t = LIST_ENTRY(node, struct transfer, pooled);
+
+        if (t->lane == lane && (t->state == T_CONNECT || (t->sock && !t->sock->want && !t->recv_paused)))
+            return t;
+    }
+    return NULL;
+}
+
+/*
+ * An allocation has failed inside curl. If it was one with which curl notes that a descriptor has to do with a transfer, then 7.88
+ * leaves the descriptor unwatched, and a table without columns for its number behind, the next entry of which is a division by zero.
+ * Nothing says whether it was. So the lane is done with: it opens no descriptor any more, and is closed after its last transfer. Who
+ * could be unwatched leaves it at once: those at their connection begin anew, those with an unwatched one end.
+ */
+static void lane_give_up(struct lane *lane)
+{
+    struct transfer *t;
+
+    lane->broken = true;
+    while ((t = lane_find_unwatched(lane)) != NULL) {
+        if (t->state == T_CONNECT && t->starvations++ < MEMORY_ATTEMPTS)
+            pool_starve(t);
+        else if (t->state == T_CONNECT)
+            pool_end(t, TRANSFER_MEMORY, "there was no memory for a connection");
+        else
+            pool_end(t, t->head.done ? TRANSFER_CUT : TRANSFER_PROTOCOL, "there was no memory to read the answer");
+    }
+    if (lane->active == 0)
+        lane_close(lane);
+}
+
+void lane_drive(struct lane *lane, curl_socket_t fd, int what)
+{
+    int64_t refusals = spare_refusals();
+    int running;
+
+    lane->pool->depth++;
+    curl_multi_socket_action(lane->multi, fd, what, &running);
+    lane->pool->depth--;
+    pool_leave(lane->pool, lane);
+    if (refusals != spare_refusals())
+        lane_give_up(lane);
+}
+
 void pool_unpause(struct transfer *t)
 {
     list_push_back(&t->pool->unpaused, &t->unpaused);
@@ -512,13 +375,17 @@ static void pool_run(void *ctx)
         pool_launch(p, LIST_ENTRY(list_first(&p->waiting), struct transfer, pooled));
     while (!list_empty(&p->unpaused)) {
         struct transfer *t = LIST_ENTRY(list_first(&p->unpaused), struct transfer, unpaused);
+        struct lane *lane = t->lane;
+        int64_t refusals = spare_refusals();
 
         list_unlink(&t->unpaused);
-        if (t->state == T_ENDED || !t->lane)
+        if (t->state == T_ENDED || !lane)
             continue;
         p->depth++;
         transfer_unpause(t);
         p->depth--;
+        if (refusals != spare_refusals())
+            lane_give_up(lane);
     }
     pool_leave(p, NULL);
     for (unsigned i = 0; i < p->lane_n; i++) {

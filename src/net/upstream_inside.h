@@ -19,6 +19,7 @@ struct lane {
     CURLM *multi; /* NULL: not in use */
     unsigned active;
     bool due;                     /* in want of CURL_SOCKET_TIMEOUT before the loop sleeps */
+    bool broken;                  /* curl may have lost sight of a descriptor for want of memory: see lane_give_up */
     struct loop_timer timer;      /* what curl asked for */
     struct loop_timer idle_timer; /* set while no transfer is active: then all is closed */
     struct list socks;
@@ -119,10 +120,15 @@ struct transfer {
     int64_t first_byte_us, idle_us;
 };
 
-/* ---- transfer.c ---------------------------------------------------------------------------------------- */
+/* ---- transfer_request.c -------------------------------------------------------------------------------- */
 
 /* Makes the easy handle. -EINVAL, -ENOMEM. */
 int transfer_prepare(struct transfer *t, const struct transfer_request *request);
+
+/* ---- transfer.c ---------------------------------------------------------------------------------------- */
+
+/* Tells curl whom to call, on a handle that is otherwise ready. */
+void transfer_set_callbacks(struct transfer *t, const struct transfer_request *request);
 
 /* Everything but the list membership; on no list and out of its lane. */
 void transfer_free(struct transfer *t);
@@ -149,6 +155,14 @@ void pool_end(struct transfer *t, enum transfer_result r, const char *why);
 
 /* curl will be told at the end of the turn. */
 void pool_unpause(struct transfer *t);
+
+/* Lets curl work: something has come up on `fd`, or with CURL_SOCKET_TIMEOUT it is time. Not inside curl. */
+void lane_drive(struct lane *lane, curl_socket_t fd, int what);
+
+/* ---- sock.c -------------------------------------------------------------------------------------------- */
+
+/* For CURLMOPT_SOCKETFUNCTION: curl says what it waits for on a descriptor. */
+int sock_on_want(CURL *easy, curl_socket_t fd, int what, void *lane, void *unused);
 
 /* The transfer goes over the connection with these ends; NULL when it is not known. */
 struct sock *pool_find_sock(struct transfer *t, const char *remote_ip, int remote_port, int local_port);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -29,6 +30,25 @@ void *__libc_memalign(size_t alignment, size_t n);
 static struct faults *shared;
 static _Thread_local bool inside; /* tracing allocates */
 
+/* What ends the program says where, on the way to its end. */
+static void on_fatal(int signo)
+{
+    void *frames[32];
+
+    inside = true;
+    backtrace_symbols_fd(frames, backtrace(frames, 32), STDERR_FILENO);
+    signal(signo, SIG_DFL);
+    raise(signo);
+}
+
+static void watch_fatal(void)
+{
+    static const int fatal[] = {SIGFPE, SIGSEGV, SIGBUS, SIGILL};
+
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+        signal(fatal[i], on_fatal);
+}
+
 __attribute__((constructor)) static void find_control(void)
 {
     const char *path = getenv("MG_FAULTS");
@@ -41,6 +61,7 @@ __attribute__((constructor)) static void find_control(void)
     at = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd);
     (void)backtrace(frames, 1); /* loads what it needs now */
+    watch_fatal();
     if (at != MAP_FAILED)
         shared = at;
 }
