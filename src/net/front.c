@@ -31,12 +31,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
 
-#include "metergate/base/log.h"
 #include "metergate/base/spare.h"
 #include "metergate/net/linger.h"
 
@@ -47,19 +45,11 @@
 #define ANSWER_BYTES        (INT64_C(256) << 20)
 
 /*
- * A finished answer up to this size goes out as one piece with its head; a longer one through the reader,
- * whose calls show that the client still takes bytes.
- */
-#define WHOLE_ANSWER_BYTES EXCHANGE_HIGH_BYTES
-
-/*
  * Of 1.0 and later, asked for while we run: a program built for 0.9.75 may find 1.0. MHD_USE_NO_THREAD_SAFETY, without which
  * MHD_add_connection only puts the connection into a list; and MHD_USE_PEDANTIC_CHECKS, which reads heads as RFC 9112 wants them.
  */
 #define FLAGS_SINCE_1_0 ((1u << 19) | MHD_USE_PEDANTIC_CHECKS)
 
-/* libmicrohttpd allocates one such block for each answer of known length that is streamed. */
-#define READER_BLOCK_BYTES ((size_t)32 * 1024)
 
 /* ---- suspending and resuming --------------------------------------------------------------------------- */
 
@@ -76,8 +66,7 @@ static void shard_mark_dirty(struct shard *s)
     front_wants_flush(s->front);
 }
 
-/* Nothing is expected of the client meanwhile, so it has no deadline. */
-static void front_suspend(struct exchange *x)
+void front_suspend(struct exchange *x)
 {
     MG_ASSERT(!x->suspended);
     x->suspended = true;
@@ -233,7 +222,7 @@ static enum MHD_Result front_on_header(void *cls, enum MHD_ValueKind kind, const
     return MHD_YES;
 }
 
-/* Exactly as much memory as they take: a held call keeps them. Bounded: each takes its place in the 32 KiB pool. */
+/* Exactly as much memory as they take: a held call keeps them. Bounded: each takes its place in the pool. */
 static void front_collect_headers(struct exchange *x)
 {
     int count = MHD_get_connection_values_n(x->conn, MHD_HEADER_KIND, NULL, NULL);
@@ -273,168 +262,30 @@ static const char *front_read_head(struct exchange *x, const char *method, const
     return http_check_head(&x->head, &x->framing);
 }
 
-/* ---- the answer ---------------------------------------------------------------------------------------- */
-
-/*
- * An HTTP/1.0 client takes the close for the end of a body without a length. libmicrohttpd sends a FIN before
- * it closes; dissolving the association first sends a reset instead. (A Unix socket has no reset: there the
- * cut cannot be shown.)
- */
-static void front_reset(const struct exchange *x)
-{
-    struct sockaddr none = {.sa_family = AF_UNSPEC};
-
-    if (x->client->local.len && x->client->local.sa.ss_family != AF_UNIX)
-        (void)!connect(x->client->fd, &none, sizeof none);
-}
-
-/* libmicrohttpd asks for bytes of the body. */
-static ssize_t front_read_answer(void *cls, uint64_t pos, char *p, size_t max)
-{
-    struct exchange *x = cls;
-    size_t n;
-
-    (void)pos;
-    if (x->gone || x->cut) {
-        if (x->content_length < 0 && x->head.minor == 0)
-            front_reset(x);
-        front_nudge(x->front, x->client);
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    }
-    n = exchange_take_out(x, p, max);
-    if (n) {
-        client_deadline(x->client, loop_now_us(x->front->loop) + x->front->config.write_timeout_us);
-        owner_place(x->client, CLIENT_ANSWERED); /* anew: it has taken what came before */
-        return (ssize_t)n;
-    }
-    if (x->finished && x->content_length < 0 && x->head.minor == 0)
-        front_nudge(x->front, x->client); /* its end is the close */
-    if (x->finished)
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    front_suspend(x);
-    return 0;
-}
-
-/* The bytes of the answer that wait. Its buffer has none before the first of them. */
-static char *front_waiting(const struct exchange *x)
-{
-    static char nothing[1];
-
-    return x->out.p ? x->out.p + x->out_taken : nothing;
-}
-
-static struct MHD_Response *front_make_response(struct exchange *x)
-{
-    struct MHD_Response *r;
-    uint64_t length = x->content_length < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)x->content_length;
-
-    if (x->finished && !exchange_is_bodyless(x) && exchange_buffered(x) <= WHOLE_ANSWER_BYTES)
-        return MHD_create_response_from_buffer(exchange_buffered(x), front_waiting(x), MHD_RESPMEM_PERSISTENT);
-    if (x->status == 204)
-        return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-    r = MHD_create_response_from_callback(length, READER_BLOCK_BYTES, front_read_answer, x, NULL);
-    /*
-     * Left to itself it would announce a chunked body and send the last chunk of it even where there is none.
-     */
-    if (r && length == MHD_SIZE_UNKNOWN && exchange_is_bodyless(x))
-        MHD_set_response_options(r, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
-    return r;
-}
-
-/* What it does not take it has a reason for; without memory an answer would lose a header that says what it is. */
-static bool front_add_header(struct MHD_Response *r, const char *name, const char *value)
-{
-    for (unsigned i = 0;; i++) {
-        errno = 0;
-        if (MHD_add_response_header(r, name, value) == MHD_YES || errno != ENOMEM)
-            return true;
-        if (!spare_again(i))
-            return false;
-    }
-}
-
-static bool front_add_headers(const struct exchange *x, struct MHD_Response *r)
-{
-    const char *at = x->headers.n ? x->headers.p : "";
-    const char *end = at + x->headers.n;
-    bool all = true;
-
-    while (at < end && all) {
-        const char *value = at + strlen(at) + 1;
-
-        all = front_add_header(r, at, value);
-        at = value + strlen(value) + 1;
-    }
-    if (x->front->draining || x->front->shedding)
-        all = all && front_add_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
-    return all;
-}
-
-static enum MHD_Result front_queue_answer(struct exchange *x)
-{
-    struct MHD_Response *r = front_make_response(x);
-    enum MHD_Result rc;
-
-    for (unsigned i = 0; !r && spare_again(i); i++)
-        r = front_make_response(x);
-    if (!r)
-        return MHD_NO;
-    if (!front_add_headers(x, r)) {
-        MHD_destroy_response(r);
-        return MHD_NO;
-    }
-    exchange_enter(x, X_ANSWER);
-    client_deadline(x->client, loop_now_us(x->front->loop) + x->front->config.write_timeout_us);
-    rc = MHD_queue_response(x->conn, (unsigned)x->status, r);
-    MHD_destroy_response(r);
-    return rc;
-}
-
-/*
- * libmicrohttpd cannot answer in the middle of a body. Where the rest of it is too long to be read and
- * dropped, the answer is written past it (nothing of its own is waiting to be written then), and the
- * connection is closed.
- */
-void front_answer_past(struct exchange *x)
-{
-    const char *at = x->headers.n ? x->headers.p : "", *end = at + x->headers.n;
-    struct buf head;
-    struct iovec iov[2];
-    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
-
-    buf_init(&head, BUF_UNLIMITED);
-    buf_addf(&head, "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Length: %zu\r\n", x->status,
-             MHD_get_reason_phrase_for((unsigned)x->status), exchange_buffered(x));
-    while (at < end) {
-        const char *value = at + strlen(at) + 1;
-
-        buf_addf(&head, "%s: %s\r\n", at, value);
-        at = value + strlen(value) + 1;
-    }
-    buf_add_str(&head, "\r\n");
-    iov[0] = (struct iovec){head.p, head.n};
-    iov[1] = (struct iovec){front_waiting(x), exchange_buffered(x)};
-    /* What does not fit into the socket's buffer at once is cut, and the length tells. */
-    x->delivered =
-        sendmsg(x->client->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)(head.n + exchange_buffered(x));
-    x->client->linger = true;
-    buf_release(&head);
-}
-
 /* ---- what libmicrohttpd calls -------------------------------------------------------------------------- */
 
 static enum MHD_Result front_first_call(struct exchange *x, const char *method, const char *url,
                                         const char *version)
 {
+    const char *why;
+
     if (x->front->stopping)
         return MHD_NO;
-    exchange_announce(x, front_read_head(x, method, url, version));
+    why = front_read_head(x, method, url, version);
+    if (!why && front_head_room(x) < POOL_BYTES - FRONT_HEAD_BYTES)
+        exchange_spoil(x, 431, "the head of the request is larger than 28 KiB");
+    else
+        exchange_announce(x, why);
     if (x->gone || x->cut)
         return MHD_NO;
     if (!exchange_answers_early(x))
         return MHD_YES;
     x->client->linger = true; /* it may be sending; libmicrohttpd closes after the answer */
-    return front_queue_answer(x);
+    if (x->finished && front_head_room(x) < POOL_BYTES - FRONT_HEAD_BYTES) {
+        front_answer_past(x);
+        return MHD_NO;
+    }
+    return front_queue_answer(x) ? MHD_YES : MHD_NO;
 }
 
 /*
@@ -447,7 +298,7 @@ static enum MHD_Result front_last_call(struct exchange *x)
     if (x->gone || x->cut)
         return MHD_NO;
     if (x->started)
-        return front_queue_answer(x);
+        return front_queue_answer(x) ? MHD_YES : MHD_NO;
     if (x->client->left) { /* nobody would tell us again */
         exchange_lose(x);
         return MHD_NO;
@@ -629,7 +480,7 @@ static int shard_start(struct shard *s, struct front *f, struct errbuf *e)
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG |
             (front_reads_strictly() ? FLAGS_SINCE_1_0 : 0),
         0, NULL, NULL, front_on_request, f, MHD_OPTION_EXTERNAL_LOGGER, shard_on_log, s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, FRONT_HEAD_BYTES, MHD_OPTION_CONNECTION_LIMIT,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, POOL_BYTES, MHD_OPTION_CONNECTION_LIMIT,
         f->config.max_connections, MHD_OPTION_URI_LOG_CALLBACK, front_on_target, f,
         MHD_OPTION_UNESCAPE_CALLBACK, front_url_as_is, NULL, MHD_OPTION_NOTIFY_COMPLETED, front_on_completed,
         f, MHD_OPTION_NOTIFY_CONNECTION, front_on_connection, f, MHD_OPTION_END);

@@ -323,17 +323,35 @@ void front_queue_drain(struct front *f, struct exchange *x);
 /* libmicrohttpd will look at the connection at the end of the turn, though no event tells it to. */
 void front_nudge(struct front *f, struct client *c);
 
-/*
- * Writes the finished answer of `x` to the socket, past libmicrohttpd, which has nothing of its own to write
- * there now. What it would write later must be kept from the client: by its callback's answer, or by a
- * shutdown.
- */
-void front_answer_past(struct exchange *x);
+/* libmicrohttpd leaves it alone until it is kicked. Nothing is expected of the client meanwhile, so it has no deadline. */
+void front_suspend(struct exchange *x);
+
 
 /* A connection or a body has gone: perhaps the last of a crowd. */
 void front_look_for_relief(struct front *f);
 
 /* Gives an accepted descriptor to libmicrohttpd. 0, or -ENOMEM: then it is closed. */
 int front_add_client(struct front *f, int fd, const struct net_addr *peer);
+
+/* ---- front_answer.c ------------------------------------------------------------------------------------ */
+
+/* libmicrohttpd's memory for the heads of a connection's request and answer, and a chunk; 0.9.75 maps a larger one, and wipes it. */
+#define POOL_BYTES ((size_t)32 * 1024)
+
+/*
+ * What the head of the request has left of the pool for that of the answer. A request that leaves less than POOL_BYTES - FRONT_HEAD_BYTES
+ * is refused, past libmicrohttpd.
+ */
+size_t front_head_room(const struct exchange *x);
+
+/* The answer has begun: gives it to libmicrohttpd. False: the connection is to be closed. Headers that have no room are left out. */
+bool front_queue_answer(struct exchange *x);
+
+/*
+ * Writes the finished answer of `x` to the socket, past libmicrohttpd, which has nothing of its own to write
+ * there now. What it would write later must be kept from the client: by its callback's answer, or by a
+ * shutdown.
+ */
+void front_answer_past(struct exchange *x);
 
 #endif

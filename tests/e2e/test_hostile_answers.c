@@ -215,6 +215,60 @@ static void flood(int fd, const char *text)
     buf_release(&b);
 }
 
+/* A call with one header more, answered with `answer`. */
+static struct client_reply call_with(const struct fixture *f, int listener, const char *header, const char *answer, size_t n)
+{
+    char url[128];
+    const char *const headers[] = {"Authorization: Bearer sk-0", header, NULL};
+    struct client_call call = {.url = url, .headers = headers, .body = PLAYED_CHAT};
+    struct client_async *a;
+    int fd;
+
+    snprintf(url, sizeof url, "%s/v1/chat/completions", f->url);
+    a = client_start(&call);
+    fd = played_take(listener);
+    raw_send(fd, answer, n);
+    played_end(fd, PLAYED_CLOSES);
+    return client_finish(a);
+}
+
+/* The two heads share one piece of memory: what has no room in it must not cost the answer. */
+static void test_big_head__on_both_sides__costs_one_header_and_no_answer(void **state)
+{
+    struct fixture f = {0};
+    int listener;
+
+    (void)state;
+    listener = played_start(&f, ", retry: {attempts: 1}", "");
+    for (int request_bytes = 100; request_bytes < 27000; request_bytes += 2690) {
+        for (int answer_bytes = 100; answer_bytes < 23000; answer_bytes += 2290) {
+            struct buf line, answer;
+            struct client_reply r;
+
+            buf_init(&line, BUF_UNLIMITED);
+            buf_init(&answer, BUF_UNLIMITED);
+            buf_add_str(&line, "X-Mine: ");
+            for (int i = 0; i < request_bytes; i++)
+                buf_add_char(&line, 'm');
+            buf_add_str(&answer, "HTTP/1.1 200 OK\r\nX-Yours: ");
+            for (int i = 0; i < answer_bytes; i++)
+                buf_add_char(&answer, 'y');
+            buf_add_str(&answer, "\r\nContent-Length: 2\r\n\r\n{}");
+            r = call_with(&f, listener, line.p, answer.p, answer.n);
+            if (r.status != 200 || r.error || r.body.n != 2)
+                fail_msg("%d and %d bytes: %d, %s", request_bytes, answer_bytes, r.status, r.error_text);
+            if (request_bytes + answer_bytes < 28000)
+                assert_non_null(client_header(&r, "X-Yours"));
+            client_reply_release(&r);
+            buf_release(&line);
+            buf_release(&answer);
+        }
+    }
+    fixture_assert_idle(&f);
+    fixture_stop(&f);
+    close(listener);
+}
+
 /* ---- without end --------------------------------------------------------------------------------------------------- */
 
 #define ENDLESS "{\"model\":\"gpt-4o\",\"stream\":true,\"stream_options\":null,\"messages\":[]}"
@@ -507,6 +561,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bombs__cost_little_and_pass_as_they_came),
+        cmocka_unit_test(test_big_head__on_both_sides__costs_one_header_and_no_answer),
         cmocka_unit_test(test_line_without_end__passes_in_bounded_memory),
         cmocka_unit_test(test_trailers_without_end__are_cut_at_once),
         cmocka_unit_test(test_handshake__that_fails_or_never_ends__is_no_connection),

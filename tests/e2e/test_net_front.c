@@ -264,6 +264,40 @@ static void test_front__many_headers_and_arguments__are_let_in_up_to_the_limit(v
     }
 }
 
+/* Whatever the length of a head, and whatever it consists of, there is an answer. */
+static void test_front__head_of_any_size__is_answered(void **state)
+{
+    static const char *const piece[] = {"x", "A: bbbbbbbbb\r\n", "a=b; "};
+    struct netfix *nf = *state;
+    char request[70000], got[70000];
+
+    for (size_t what = 0; what < 3; what++) {
+        bool let_in = true;
+
+        for (int bytes = 1000; bytes < 36000; bytes += 211) {
+            int n = snprintf(request, sizeof request, "GET /local HTTP/1.1\r\n" HOST "Connection: close\r\n%s",
+                             what == 0   ? "X-Long: "
+                             : what == 2 ? "Cookie: "
+                                         : "");
+            bool in;
+            int fd;
+
+            while (n < bytes)
+                n += snprintf(request + n, sizeof request - (size_t)n, "%s", piece[what]);
+            snprintf(request + n, sizeof request - (size_t)n, "\r\n%s", what == 1 ? "" : "\r\n");
+            fd = ask(nf, request);
+            sock_read_until(fd, got, sizeof got, "never");
+            in = strncmp(got, "HTTP/1.1 200", 12) == 0;
+            if (!in && strncmp(got, "HTTP/1.1 431", 12) != 0)
+                fail_msg("a head of %d bytes (%s...): \"%.60s\"", n, piece[what], got);
+            assert_true(let_in || !in); /* from some length on none */
+            let_in = in;
+            close(fd);
+        }
+        assert_false(let_in);
+    }
+}
+
 /* ---- bodies -------------------------------------------------------------------------------------------- */
 
 static void test_front__expect_100__is_answered_before_the_body(void **state)

@@ -36,6 +36,7 @@ static void on_fatal(int signo)
     void *frames[32];
 
     inside = true;
+    /* NOLINTNEXTLINE(bugprone-signal-handler): not safe here, and all is lost anyway; what it needs is loaded already */
     backtrace_symbols_fd(frames, backtrace(frames, 32), STDERR_FILENO);
     signal(signo, SIG_DFL);
     raise(signo);

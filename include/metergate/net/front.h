@@ -71,8 +71,8 @@ struct front_config {
     int64_t answer_bytes_total; /* answers in memory from which on those that nobody takes are cut; 0 = 256 MiB */
 };
 
-/* The head of a request may use about this much memory, names, values and bookkeeping together. */
-#define FRONT_HEAD_BYTES ((size_t)32 * 1024)
+/* The head of a request may use about this much memory, names, values and bookkeeping together: more is answered 431. */
+#define FRONT_HEAD_BYTES ((size_t)28 * 1024)
 
 /* `ops` is borrowed until front_free; ctx is handed to every callback. -errno with a sentence. */
 int front_new(struct loop *l, const struct front_config *config, const struct front_ops *ops, void *ctx,
