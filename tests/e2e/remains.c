@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -42,6 +43,16 @@ bool remains_can_be_seen(pid_t pid)
         close(fd);
     return fd >= 0;
 #endif
+}
+
+bool remains_can_be_locked(void)
+{
+    static char page[4096];
+    bool can = mlock(page, sizeof page) == 0;
+
+    if (can)
+        (void)munlock(page, sizeof page);
+    return can;
 }
 
 struct mapping {
@@ -83,14 +94,14 @@ int remains_of(pid_t pid, const char *text, bool locked, bool show)
     FILE *maps = fdopen(open_of(pid, "smaps"), "r");
     int mem = open_of(pid, "mem"), found = 0;
     struct mapping m = {0};
-    bool writable = false;
+    bool writable = false, can_lock = remains_can_be_locked();
     char line[512];
 
     assert_true(maps && mem >= 0 && strlen(text) > 8 && strlen(text) < TEXT_MAX);
     while (fgets(line, sizeof line, maps)) {
         struct mapping next = {0};
         char rights[8];
-        bool is_locked = strstr(line, " lo") && strstr(line, " dd");
+        bool is_locked = strstr(line, " dd") && (strstr(line, " lo") || !can_lock);
 
         if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %127s", &next.from, &next.to, rights, next.name) >= 3) {
             m = next;

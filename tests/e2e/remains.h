@@ -11,6 +11,9 @@
 /* Whether this test may look, and whether what is freed is wiped in this build: sanitizers keep it on purpose. */
 bool remains_can_be_seen(pid_t pid);
 
+/* Whether memory can be locked here: a container may forbid it, and then the keys' own is only not dumped. */
+bool remains_can_be_locked(void);
+
 /* How many copies of the text are there; `locked`: in memory that is locked and not dumped, else in all other. Where each is, is printed
  * when `show`. */
 int remains_of(pid_t pid, const char *text, bool locked, bool show);
