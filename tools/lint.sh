@@ -55,7 +55,7 @@ foreign() { # HEADER FILE...: only these files may include it
     done
 }
 check "foreign libraries" "$(
-    foreign microhttpd.h src/net/front.c
+    foreign microhttpd.h src/net/front.c src/net/front_answer.c
     foreign curl/ src/net/upstream_inside.h src/tool/client_inside.h
     foreign curses.h src/tool/screen.c
     foreign term.h src/tool/screen.c

@@ -252,6 +252,18 @@ static size_t on_header(char *p, size_t size, size_t count, void *ctx)
     return t->state == T_ENDED ? 0 : n;
 }
 
+/*
+ * 8.5 (Ubuntu 24.04) reads on through a pause as long as anything comes, and keeps it, up to 64 MiB. It does so in turns of 100 reads,
+ * and before each turn it looks whether the transfer is faster than it may be: so a paused one may do a byte a second.
+ */
+static void transfer_rein(const struct transfer *t, bool in)
+{
+    unsigned version = curl_version_info(CURLVERSION_NOW)->version_num;
+
+    if (version >= 0x080000 && version < 0x080700)
+        curl_easy_setopt(t->easy, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)(in ? 1 : 0));
+}
+
 static size_t on_body(char *p, size_t size, size_t count, void *ctx)
 {
     struct transfer *t = ctx;
@@ -263,6 +275,7 @@ static size_t on_body(char *p, size_t size, size_t count, void *ctx)
         return transfer_fail(t, TRANSFER_PROTOCOL, "the answer has a body and no head");
     if (t->paused) {
         t->recv_paused = true;
+        transfer_rein(t, true);
         return CURL_WRITEFUNC_PAUSE;
     }
     t->progress_us = loop_now_us(t->pool->loop);
@@ -476,6 +489,8 @@ void transfer_unpause(struct transfer *t)
         t->send_paused = false;
     mask |= t->recv_paused ? CURLPAUSE_RECV : 0;
     mask |= t->send_paused ? CURLPAUSE_SEND : 0;
+    if (!t->recv_paused)
+        transfer_rein(t, false);
     curl_easy_pause(t->easy, mask);
 }
 

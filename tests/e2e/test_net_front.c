@@ -658,6 +658,7 @@ int main(void)
             test_front__unreadable_request__is_answered_by_us_and_never_to_another, start_crowded, stop),
         TEST(test_front__odd_but_valid_request__is_let_in),
         TEST(test_front__many_headers_and_arguments__are_let_in_up_to_the_limit),
+        TEST(test_front__head_of_any_size__is_answered),
         TEST(test_front__expect_100__is_answered_before_the_body),
         TEST(test_front__body_announced_too_long__is_refused_though_it_is_sent),
         TEST(test_front__body_a_little_too_long__is_refused_and_the_connection_kept),
