@@ -42,10 +42,9 @@ static int from_private_file(struct secret *s, const char *path, struct errbuf *
 {
     const char *denied = strerror(EACCES);
     int rc = secret_from_private_file(s, path, e);
-    size_t n = strlen(e->text), end = strlen(denied);
     struct errbuf why;
 
-    if (rc != -EACCES || n < end || strcmp(e->text + n - end, denied) != 0)
+    if (rc != -EACCES || !slice_ends(slice_str(e->text), slice_str(denied)))
         return rc;
     why = *e;
     err_set(e, "%.380s; a service is handed it by systemd: LoadCredential=NAME:FILE, and here {credential: NAME}", why.text);
