@@ -268,12 +268,14 @@ static enum MHD_Result front_first_call(struct exchange *x, const char *method, 
                                         const char *version)
 {
     const char *why;
+    bool too_large;
 
     if (x->front->stopping)
         return MHD_NO;
     why = front_read_head(x, method, url, version);
-    if (!why && front_head_room(x) < POOL_BYTES - FRONT_HEAD_BYTES)
-        exchange_spoil(x, 431, "the head of the request is larger than 28 KiB");
+    too_large = front_head_room(x) < POOL_BYTES - FRONT_HEAD_BYTES;
+    if (!why && too_large)
+        exchange_spoil(x, 431, HEAD_TOO_LARGE);
     else
         exchange_announce(x, why);
     if (x->gone || x->cut)
@@ -281,7 +283,7 @@ static enum MHD_Result front_first_call(struct exchange *x, const char *method, 
     if (!exchange_answers_early(x))
         return MHD_YES;
     x->client->linger = true; /* it may be sending; libmicrohttpd closes after the answer */
-    if (x->finished && front_head_room(x) < POOL_BYTES - FRONT_HEAD_BYTES) {
+    if (x->finished && too_large) {
         front_answer_past(x);
         return MHD_NO;
     }

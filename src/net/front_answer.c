@@ -134,8 +134,7 @@ static bool front_add_headers(const struct exchange *x, struct MHD_Response *r)
 
     while (at < end && all) {
         const char *value = at + strlen(at) + 1;
-
-        size_t bytes = strlen(at) + strlen(value) + 4;
+        size_t bytes = strlen(at) + strlen(value) + 4; /* ": " and CRLF */
 
         if (bytes <= room) {
             all = front_add_header(r, at, value);

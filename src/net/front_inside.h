@@ -338,6 +338,8 @@ int front_add_client(struct front *f, int fd, const struct net_addr *peer);
 /* libmicrohttpd's memory for the heads of a connection's request and answer, and a chunk; 0.9.75 maps a larger one, and wipes it. */
 #define POOL_BYTES ((size_t)32 * 1024)
 
+#define HEAD_TOO_LARGE "the head of the request is larger than 28 KiB" /* FRONT_HEAD_BYTES */
+
 /*
  * What the head of the request has left of the pool for that of the answer. A request that leaves less than POOL_BYTES - FRONT_HEAD_BYTES
  * is refused, past libmicrohttpd.

@@ -39,7 +39,7 @@ static const struct {
     {400, "Content-Length", AT_HEAD, "Content-Length is not a number"},
     {413, "Content-Length", AT_HEAD, "Content-Length is larger than anything can be"},
     {414, NULL, AT_LINE, "the request line is longer than 28 KiB"},
-    {431, NULL, AT_HEAD | AT_BODY, "the head of the request is larger than 28 KiB"},
+    {431, NULL, AT_HEAD | AT_BODY, HEAD_TOO_LARGE},
     {505, NULL, AT_LINE | AT_HEAD, "the version is neither HTTP/1.0 nor HTTP/1.1"},
     {400, NULL, AT_LINE | AT_HEAD | AT_BODY, "the head of the request is not HTTP"},
 };

@@ -100,6 +100,17 @@ static void test_answer_head__too_much__is_refused(void **state)
     answer_head_release(&h);
 }
 
+static void assert_refused(const char *const *heads, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct answer_head h;
+
+        answer_head_init(&h, 1000);
+        assert_int_equal(feed(&h, heads[i]), -EPROTO);
+        answer_head_release(&h);
+    }
+}
+
 static void test_answer_head__status_lines__are_read_strictly(void **state)
 {
     static const char *const bad[] = {
@@ -109,13 +120,7 @@ static void test_answer_head__status_lines__are_read_strictly(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < MG_ARRAY_LEN(bad); i++) {
-        struct answer_head h;
-
-        answer_head_init(&h, 1000);
-        assert_int_equal(feed(&h, bad[i]), -EPROTO);
-        answer_head_release(&h);
-    }
+    assert_refused(bad, MG_ARRAY_LEN(bad));
 }
 
 /* libcurl takes a status for one in the first line alone, and by that one knows whether a body follows. */
@@ -129,13 +134,7 @@ static void test_answer_head__a_second_status_line__is_not_believed(void **state
     };
 
     (void)state;
-    for (size_t i = 0; i < MG_ARRAY_LEN(bad); i++) {
-        struct answer_head h;
-
-        answer_head_init(&h, 1000);
-        assert_int_equal(feed(&h, bad[i]), -EPROTO);
-        answer_head_release(&h);
-    }
+    assert_refused(bad, MG_ARRAY_LEN(bad));
 }
 
 static void test_answer_head__length__is_known_only_without_transfer_encoding(void **state)
